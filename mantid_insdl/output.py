@@ -1,0 +1,116 @@
+"""Writing results so that nothing is ever left half-written.
+
+Work goes into a temporary folder next to its destination and is moved there when all of it has succeeded. Whether the
+destination can be written to shows before the work begins, not after it. Other files in an existing folder are left alone.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from mantid_insdl.errors import OutputError
+
+_NO_SPACE = {errno.ENOSPC, errno.EDQUOT}
+
+
+@contextmanager
+def staged_folder(target: str | Path, last: str = "report.json") -> Iterator[Path]:
+    """A temporary folder whose files are moved into `target` at the end, or removed where the work did not succeed.
+
+    Parameters
+    ----------
+    target
+        The folder that shall hold the files; made where it does not exist. Files of the same name in it are replaced,
+        others are not touched.
+    last
+        The file that is moved last: where it is new, the others are there.
+
+    Raises
+    ------
+    OutputError
+        At once, where `target` is a file or cannot be written to; later, where the disk is full.
+    """
+    target = Path(target)
+    if target.exists() and not target.is_dir():
+        raise OutputError(f"cannot write to '{target}'", "it is a file, not a folder", "give another folder with --output")
+    made = _make_folder(target)
+    try:
+        with _stage(target, f"cannot write to the folder '{target}'") as folder:
+            yield folder
+            with _explained(f"cannot write to the folder '{target}'"):
+                for path in sorted(folder.iterdir(), key=lambda path: (path.name == last, path.name)):
+                    path.replace(target / path.name)
+    except BaseException:
+        _remove_empty(made)
+        raise
+
+
+@contextmanager
+def staged_file(target: str | Path) -> Iterator[Path]:
+    """A temporary path with the name of `target`, whose file is moved to `target` at the end.
+
+    Raises
+    ------
+    OutputError
+        At once, where `target` is a folder or its folder cannot be written to; later, where the disk is full.
+    """
+    target = Path(target)
+    if target.is_dir():
+        raise OutputError(f"cannot write the file '{target}'", "it is a folder", "give a file name")
+    if not target.parent.is_dir():
+        raise OutputError(f"cannot write the file '{target}'", f"the folder '{target.parent}' does not exist", "make it first")
+    with _stage(target.parent, f"cannot write the file '{target}'") as folder:
+        yield folder / target.name
+        with _explained(f"cannot write the file '{target}'"):
+            (folder / target.name).replace(target)
+
+
+@contextmanager
+def _stage(parent: Path, summary: str) -> Iterator[Path]:
+    with _explained(summary):
+        folder = Path(tempfile.mkdtemp(prefix=".insdl-partial-", dir=parent))
+        folder.chmod(0o777 & ~_umask())
+    try:
+        yield folder
+    except OSError as error:
+        if error.errno in _NO_SPACE:
+            raise OutputError(summary, "the disk is full", "free some space or write elsewhere") from error
+        raise
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _explained(summary: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise OutputError(summary, (error.strerror or str(error)).lower(), "write elsewhere or change the permissions") from error
+
+
+def _make_folder(target: Path) -> list[Path]:
+    """Make `target` and its missing parents; return those that are new, the innermost first."""
+    missing = [path for path in (target, *target.parents) if not path.exists()]
+    with _explained(f"cannot make the folder '{target}'"):
+        target.mkdir(parents=True, exist_ok=True)
+    return missing
+
+
+def _remove_empty(folders: list[Path]) -> None:
+    for folder in folders:
+        try:
+            folder.rmdir()
+        except OSError:  # somebody else has put a file there
+            return
+
+
+def _umask() -> int:
+    current = os.umask(0)
+    os.umask(current)
+    return current

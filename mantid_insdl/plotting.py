@@ -1,0 +1,341 @@
+"""Pictures of maps: a labelled grid of constant-energy slices, a powder map, a cut, and importance drawn over a map.
+
+Each function returns a `matplotlib.figure.Figure` made without pyplot, so it draws no window, keeps no state and works in any
+thread and on a machine without a display. Save it with ``figure.savefig("map.png")``.
+
+Colour limits come from percentiles of the unmasked pixels of all slices of one incident energy, so that one hot pixel decides
+nothing and slices of one row can be compared. Intensity is drawn on a square-root scale, as counts are, so that the weak upper bands stay
+visible beside the strong low-energy ones. Masked pixels are grey. All colour maps are perceptually uniform.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mantid_insdl.errors import MapError
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.colors import Normalize
+    from matplotlib.figure import Figure
+
+    from mantid_insdl.maps import Axis, Map
+
+INTENSITY_COLOURS = "viridis"
+IMPORTANCE_COLOURS = "inferno"
+MASKED_COLOUR = "0.78"
+IMPORTANCE_LEVELS = (0.5, 0.8)
+MAXIMUM_PANELS = 120
+MAXIMUM_COLUMNS = 10
+DPI = 110
+
+# Inches.
+_PANEL = 1.3
+_GAP, _TITLE_GAP, _ROW_GAP = 0.08, 0.22, 0.12
+_LEFT, _RIGHT, _TOP, _BOTTOM = 1.0, 1.15, 0.85, 0.55
+
+
+def colour_limits(values: np.ndarray, low: float = 1.0, high: float = 99.5) -> tuple[float, float]:
+    """Limits for a colour scale from percentiles of the finite `values`.
+
+    The lower limit is 0 unless more than `low` percent of the values lie below it: intensity starts at zero.
+
+    >>> colour_limits(np.array([0.0, 1.0, 2.0, np.nan]), high=100)
+    (0.0, 2.0)
+    """
+    values = values[np.isfinite(values)]
+    if values.size == 0:
+        return 0.0, 1.0
+    bottom, top = np.percentile(values, [low, high])
+    bottom = min(float(bottom), 0.0)
+    if top <= bottom:
+        top = float(values.max())
+    return bottom, float(top) if top > bottom else bottom + 1.0
+
+
+def plot_map(m: Map, *, title: str = "") -> Figure:
+    """Picture of any map: `plot_slices`, `plot_powder` or `plot_cut`, as its kind asks."""
+    return {"slices": plot_slices, "powder": plot_powder, "cut": plot_cut}[m.kind](m, title=title)
+
+
+def plot_slices(m: Map, *, title: str = "", importance: Map | None = None) -> Figure:
+    """Constant-energy slices as a grid, one row an incident energy, each row with its own colour bar.
+
+    Parameters
+    ----------
+    m
+        A map of slices. Of more than 120 slices evenly spaced ones are shown, and the title says so.
+    title
+        Written above; the material and the number of slices by default.
+    importance
+        A map of importance 0..1 on the same axes (`mantid_insdl.grad_cam`): contours at 0.5 and 0.8 are drawn over the
+        slices, and each slice tells its mean importance.
+
+    Raises
+    ------
+    MapError
+        If the map has no slices, or `importance` is on other axes.
+    """
+    return _plot_rows({"": m}, title=title, importance=importance)
+
+
+def plot_comparison(maps: Mapping[str, Map], *, title: str = "") -> Figure:
+    """Maps on the same axes below each other, for each incident energy one row a map, with common colour limits.
+
+    Parameters
+    ----------
+    maps
+        Name -> map, for example ``{"measured": m, "fit": fit}``. The first one gives the colour limits.
+
+    Raises
+    ------
+    MapError
+        If the maps have no slices or differ in their axes.
+    """
+    return _plot_rows(maps, title=title)
+
+
+def plot_importance(m: Map, *, title: str = "") -> Figure:
+    """A map of importance 0..1 (`mantid_insdl.grad_cam`) as a grid of slices with one scale."""
+    return _plot_rows({"": m}, title=title or "Importance", colours=IMPORTANCE_COLOURS, limits=(0.0, 1.0), gamma=1.0, quantity="importance")
+
+
+def plot_powder(m: Map, *, title: str = "") -> Figure:
+    r"""A \|Q\|-E map: momentum transfer along x, energy transfer along y."""
+    return _plot_energy_map(m, "powder", title)
+
+
+def plot_cut(m: Map, *, title: str = "") -> Figure:
+    """A cut along a path in momentum, with the momenta of some path points as tick labels where they are known."""
+    figure = _plot_energy_map(m, "cut", title)
+    if m.path is not None:
+        axes, centres = figure.axes[0], m.axes[0].centres
+        shown = np.unique(np.linspace(0, centres.size - 1, 6).round().astype(int))
+        axes.set_xticks(centres[shown], [f"({' '.join(f'{x:.3g}' for x in m.path[i] + 0.0)})" for i in shown])
+        axes.set_xlabel("momentum (h k l) (r.l.u.)")
+    return figure
+
+
+def plot_dispersion(distance: np.ndarray, energy: np.ndarray, *, ticks: Mapping[float, str] | None = None, title: str = "") -> Figure:
+    """Spin-wave energies along a path.
+
+    Parameters
+    ----------
+    distance : (point,)
+        Position along the path.
+    energy : (point, mode)
+        Mode energies in meV; NaN leaves a gap.
+    ticks
+        Position -> label of the special points.
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6.4, 4.4), dpi=DPI, layout="constrained")
+    axes = figure.add_subplot()
+    axes.plot(distance, energy, color="#31688e", linewidth=1.3)
+    axes.set(xlim=(distance[0], distance[-1]), ylim=(0, None), ylabel="energy transfer (meV)", title=title)
+    if ticks:
+        axes.set_xticks(list(ticks), list(ticks.values()))
+        for position in ticks:
+            axes.axvline(position, color="0.7", linewidth=0.8, zorder=0)
+    return figure
+
+
+def _plot_rows(
+    maps: Mapping[str, Map],
+    *,
+    title: str = "",
+    importance: Map | None = None,
+    colours: str = INTENSITY_COLOURS,
+    limits: tuple[float, float] | None = None,
+    gamma: float = 0.5,
+    quantity: str = "intensity",
+) -> Figure:
+    """The grid of slices behind `plot_slices`, `plot_comparison` and `plot_importance`."""
+    from matplotlib.colors import PowerNorm
+    from matplotlib.figure import Figure
+
+    first = next(iter(maps.values()))
+    for m in [*maps.values(), *([importance] if importance is not None else [])]:
+        if m.slices is None:
+            raise MapError(f"cannot draw a {m.kind} map as slices", "it has no constant-energy slices", "use plot_map")
+        first.require_same_axes(m)
+
+    per_group = max(1, MAXIMUM_PANELS // len(maps))
+    total = first.slices.size
+    shown = np.arange(total) if total <= per_group else np.linspace(0, total - 1, per_group).round().astype(int)
+    groups = _groups_by_ei(first, shown)
+    columns = max(len(line) for lines in groups for line in lines)
+
+    qh, qk = first.axes
+    height = _PANEL * np.clip(_span(qk) / _span(qh), 0.4, 2.5)
+    line_count = sum(len(lines) for lines in groups)
+    size = (
+        _LEFT + columns * (_PANEL + _GAP) + _RIGHT,
+        _TOP + line_count * (_TITLE_GAP + len(maps) * height + (len(maps) - 1) * _GAP) + (len(groups) - 1) * _ROW_GAP + _BOTTOM,
+    )
+    figure = Figure(figsize=size, dpi=DPI)
+
+    top = size[1] - _TOP
+    grid: list[tuple[int, int, Axes]] = []
+    row = 0
+    for lines in groups:
+        of_group = np.concatenate(lines)
+        scale = limits or colour_limits(first.intensity[of_group])
+        norm = PowerNorm(gamma, *scale)
+        group_top = top
+        for line in lines:
+            for name, m in maps.items():
+                bottom = top - (_TITLE_GAP if m is first else _GAP) - height
+                for column, index in enumerate(line):
+                    axes = figure.add_axes(
+                        (
+                            (_LEFT + column * (_PANEL + _GAP)) / size[0],
+                            bottom / size[1],
+                            _PANEL / size[0],
+                            height / size[1],
+                        )
+                    )
+                    image = _draw_slice(axes, m, int(index), colours, norm)
+                    if importance is not None:
+                        _draw_importance(axes, importance, int(index))
+                    if m is first:
+                        axes.set_title(_window(m, int(index)), fontsize=8, pad=3)
+                    grid.append((row, column, axes))
+                _label_row(figure, size, (bottom, height), _ei_text(first, int(line[0])), name)
+                row += 1
+                top = bottom
+        middle, bar_height = 0.5 * (group_top - _TITLE_GAP + top), min(group_top - _TITLE_GAP - top, 3.2)
+        bar = figure.add_axes(
+            (
+                (_LEFT + columns * (_PANEL + _GAP) + 0.05) / size[0],
+                (middle - bar_height / 2) / size[1],
+                0.12 / size[0],
+                bar_height / size[1],
+            )
+        )
+        colour_bar = figure.colorbar(image, cax=bar, extend=_extend(first.intensity[of_group], scale))
+        unit = "" if quantity == "importance" else f"\n({first.intensity_unit})"
+        colour_bar.set_label(quantity + unit, fontsize=8)
+        colour_bar.ax.tick_params(labelsize=7)
+        top -= _ROW_GAP
+    _label_axes(grid, qh, qk)
+
+    if not title:
+        title = ", ".join(filter(None, [first.material, f"{total} constant-energy slices"]))
+    if len(shown) < total:
+        title += f" ({len(shown)} of {total} slices, evenly spaced)"
+    figure.text(_LEFT / size[0], 1 - 0.3 / size[1], title, fontsize=12, weight="bold", va="center")
+    notes = ["masked pixels are grey"]
+    if importance is not None:
+        notes.insert(0, f"contours: importance {' and '.join(f'{x:g}' for x in IMPORTANCE_LEVELS)} (thick); number: mean of the slice")
+    if first.frame:
+        notes.insert(0, f"r.l.u. of {first.frame}")
+    figure.text(_LEFT / size[0], 1 - 0.56 / size[1], "; ".join(notes), fontsize=8, color="0.35", va="center")
+    return figure
+
+
+def _groups_by_ei(m: Map, shown: np.ndarray) -> list[list[np.ndarray]]:
+    """Indices of the slices to show: for each incident energy its lines of at most ten, by rising energy transfer."""
+    ei = np.where(np.isfinite(m.slices.ei), m.slices.ei, np.inf)
+    groups = []
+    for one in np.unique(ei[shown]):
+        members = shown[ei[shown] == one]
+        members = members[np.argsort(m.slices.centres[members], kind="stable")]
+        count = -(-members.size // MAXIMUM_COLUMNS)
+        groups.append(np.array_split(members, count))
+    return groups
+
+
+def _draw_slice(axes: Axes, m: Map, index: int, colours: str, norm: Normalize) -> ScalarMappable:
+    from matplotlib.ticker import MaxNLocator
+
+    qh, qk = m.axes
+    axes.set_facecolor(MASKED_COLOUR)
+    image = axes.pcolormesh(qh.edges, qk.edges, m.intensity[index].T, cmap=colours, norm=norm, rasterized=True)
+    axes.set(aspect="equal" if qh.unit == qk.unit else "auto", xlim=qh.edges[[0, -1]], ylim=qk.edges[[0, -1]])
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_locator(MaxNLocator(4, steps=[1, 2.5, 5, 10], prune="both"))  # no labels at the corners, where neighbours' labels would meet
+    axes.tick_params(labelsize=7, length=2, pad=2)
+    return image
+
+
+def _draw_importance(axes: Axes, importance: Map, index: int) -> None:
+    qh, qk = importance.axes
+    values = importance.intensity[index]
+    if np.all(np.isnan(values)):
+        return
+    axes.text(0.96, 0.96, f"{np.nanmean(values):.2f}", transform=axes.transAxes, fontsize=7, ha="right", va="top", color="white",
+              bbox={"facecolor": "black", "alpha": 0.55, "pad": 1.2, "linewidth": 0})  # fmt: skip
+    if min(values.shape) < 2:
+        return
+    levels = [level for level in IMPORTANCE_LEVELS if np.nanmin(values) < level < np.nanmax(values)]
+    if levels:
+        widths = [0.8 if level == IMPORTANCE_LEVELS[0] else 1.8 for level in levels]
+        axes.contour(qh.centres, qk.centres, values.T, levels=levels, colors="#ff5a36", linewidths=widths)
+
+
+def _label_row(figure: Figure, size: tuple[float, float], place: tuple[float, float], ei: str, name: str) -> None:
+    middle = (place[0] + place[1] / 2) / size[1]
+    text = "\n".join(filter(None, [ei, name]))
+    figure.text(0.1 / size[0], middle, text, fontsize=9, weight="bold", rotation=90, ha="left", va="center", multialignment="center")
+
+
+def _label_axes(grid: Sequence[tuple[int, int, Axes]], qh: Axis, qk: Axis) -> None:
+    """Tick labels and axis titles only at the left and at the lowest panel of each column."""
+    lowest = {}
+    for row, column, _ in grid:
+        lowest[column] = max(row, lowest.get(column, 0))
+    for row, column, axes in grid:
+        if column == 0:
+            axes.set_ylabel(qk.title, fontsize=8, labelpad=1)
+        else:
+            axes.set_yticklabels([])
+        if row == lowest[column]:
+            axes.set_xlabel(qh.title, fontsize=8, labelpad=1)
+        else:
+            axes.set_xticklabels([])
+
+
+def _plot_energy_map(m: Map, kind: str, title: str) -> Figure:
+    from matplotlib.colors import PowerNorm
+    from matplotlib.figure import Figure
+
+    if m.kind != kind:
+        raise MapError(f"cannot draw a map of kind '{m.kind}' as a {kind} map", f"its axes are {m.axes[0].name} and {m.axes[1].name}")
+    momentum, energy = m.axes
+    figure = Figure(figsize=(6.4, 4.8), dpi=DPI, layout="constrained")
+    axes = figure.add_subplot(facecolor=MASKED_COLOUR)
+    limits = colour_limits(m.intensity)
+    image = axes.pcolormesh(
+        momentum.edges, energy.edges, m.intensity.T, cmap=INTENSITY_COLOURS, norm=PowerNorm(0.5, *limits), rasterized=True
+    )
+    axes.set_xlabel(rf"|Q| ({momentum.unit})" if kind == "powder" else momentum.title)
+    axes.set_ylabel(f"energy transfer ({energy.unit})")
+    words = title or " ".join(filter(None, [m.material, "|Q|-E map" if kind == "powder" else "cut"]))
+    axes.set_title(words + (f", Ei = {m.ei:g} meV" if m.ei else ""))
+    figure.colorbar(image, ax=axes, extend=_extend(m.intensity, limits), label=f"intensity ({m.intensity_unit}); masked: grey")
+    return figure
+
+
+def _ei_text(m: Map, index: int) -> str:
+    ei = m.slices.ei[index]
+    return f"Ei = {ei:g} meV" if np.isfinite(ei) else "Ei unknown"
+
+
+def _window(m: Map, index: int) -> str:
+    return f"{m.slices.energy_min[index]:.4g} to {m.slices.energy_max[index]:.4g} meV"
+
+
+def _span(axis: Axis) -> float:
+    return float(axis.edges[-1] - axis.edges[0])
+
+
+def _extend(values: np.ndarray, limits: tuple[float, float]) -> str:
+    """Pointed ends of the colour bar where values lie beyond its limits."""
+    below, above = np.nanmin(values, initial=np.inf) < limits[0], np.nanmax(values, initial=-np.inf) > limits[1]
+    return {(False, False): "neither", (True, False): "min", (False, True): "max", (True, True): "both"}[bool(below), bool(above)]
