@@ -1,0 +1,80 @@
+"""The only door to TensorFlow and Keras: imported at first need, quietly, and with one clear error where they are missing."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import os
+import sys
+from types import ModuleType
+
+from mantid_insdl.errors import TensorFlowMissingError
+
+_INSTALL = 'run `pip install "mantid_insdl[cpu]"` there, or set INSDL_PYTHON to a Python interpreter that has TensorFlow'
+
+# The oneDNN kernels are faster (training by about a half) but announce themselves on stderr before any log level applies, and round
+# differently on different processors. Whoever trains may set TF_ENABLE_ONEDNN_OPTS=1.
+_DEFAULTS = {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_ENABLE_ONEDNN_OPTS": "0"}
+
+
+def import_keras() -> ModuleType:
+    """The `keras` module, on TensorFlow, with deterministic operations and without start-up messages.
+
+    The first call takes some seconds. On a GPU, memory is taken as it is needed and not all at once.
+
+    Raises
+    ------
+    TensorFlowMissingError
+        If TensorFlow or Keras is not installed, cannot be imported, or if Keras already runs on another backend in this process.
+    """
+    loaded = sys.modules.get("keras")
+    if loaded is None or not hasattr(loaded, "backend"):
+        loaded = _first_import()
+    if loaded.backend.backend() != "tensorflow":
+        raise TensorFlowMissingError(
+            f"Keras runs on {loaded.backend.backend()} in this process",
+            "the networks need TensorFlow, and the backend cannot be changed after import",
+            "start a new Python process with KERAS_BACKEND=tensorflow",
+        )
+    return loaded
+
+
+def _first_import() -> ModuleType:
+    for name, value in _DEFAULTS.items():
+        os.environ.setdefault(name, value)
+    with _environment(KERAS_BACKEND="tensorflow"):
+        try:
+            tensorflow = importlib.import_module("tensorflow")
+            keras = importlib.import_module("keras")
+        except ModuleNotFoundError as error:
+            raise TensorFlowMissingError(
+                "TensorFlow is needed to run the networks", f"{sys.executable} has no module '{error.name}'", _INSTALL
+            ) from error
+        except Exception as error:  # a broken installation raises anything: ImportError, ValueError (two HDF5 libraries), TypeError
+            text = str(error).strip() or "no reason given"
+            raise TensorFlowMissingError(
+                "TensorFlow is installed but cannot be imported",
+                f"{type(error).__name__} in {sys.executable}: {text.splitlines()[0]}",
+                "reinstall it in an environment of its own and set INSDL_PYTHON to that environment's Python interpreter",
+            ) from error
+    for device in tensorflow.config.list_physical_devices("GPU"):
+        with contextlib.suppress(RuntimeError):  # the caller has used the GPU already: too late to change
+            tensorflow.config.experimental.set_memory_growth(device, True)
+    tensorflow.config.experimental.enable_op_determinism()
+    tensorflow.get_logger().setLevel("ERROR")
+    importlib.import_module("absl.logging").set_verbosity("error")
+    return keras
+
+
+@contextlib.contextmanager
+def _environment(**values: str):
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value

@@ -1,0 +1,490 @@
+"""Model bundles: a directory with a card, the networks' weights, and nothing that can carry code.
+
+::
+
+    trained_models/NAME/
+        card.json      what the model answers, how it was trained and tested, the SHA-256 of every other file
+        *.keras        the networks, in the order of their names
+        arrays.npz     numbers that go with them (optional)
+
+Nothing is loaded before the hash of every file is checked. Networks may consist of Keras' own layers only, without those that run code
+or read files; a file that is not on the card is refused.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+import re
+import tempfile
+import threading
+import zipfile
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from pydantic import ValidationError
+
+from mantid_insdl.errors import BundleError, OutputError
+from mantid_insdl.learning.backend import import_keras
+from mantid_insdl.learning.cards import FORMAT, Card, content_hash
+
+CARD = "card.json"
+ARRAYS = "arrays.npz"
+
+_PACKAGE = Path(__file__).resolve().parents[1]
+
+# What may be in a network's file, and what its configuration may name. Everything else is refused: a Keras configuration can name any
+# function of any module, and some layers run code, load other programs' graphs or read files.
+_ZIP_MEMBERS = {"metadata.json", "config.json", "model.weights.h5"}
+_MODULES = {
+    None,  # Keras' own markers, such as __keras_tensor__
+    "builtins",
+    "keras",
+    "keras.activations",
+    "keras.constraints",
+    "keras.initializers",
+    "keras.layers",
+    "keras.regularizers",
+    "keras.src.models.functional",
+    "keras.src.models.sequential",
+    "keras.src.ops.core",
+    "keras.src.ops.image",
+    "keras.src.ops.nn",
+    "keras.src.ops.numpy",
+}
+_MARKERS = {"__keras_tensor__", "__tensor__", "__numpy__", "__ellipsis__", "__slice__"}
+_REFUSED_LAYERS = {
+    "FlaxLayer",
+    "HashedCrossing",
+    "Hashing",
+    "IndexLookup",
+    "IntegerLookup",
+    "JaxLayer",
+    "Lambda",
+    "StringLookup",
+    "TFSMLayer",
+    "TextVectorization",
+    "TorchModuleWrapper",
+}
+
+
+class BundleIdentity(NamedTuple):
+    """Which bundle gave a result; `sha256` covers the card and, through it, every file."""
+
+    name: str
+    version: str
+    sha256: str
+
+
+class Bundle:
+    """A checked bundle; its networks are loaded at first use and kept. Made by `load_bundle`."""
+
+    def __init__(self, path: Path, card: Card):
+        self.path = path
+        self.card = card
+        self._lock = threading.Lock()
+        self._models: list[Any] | None = None
+
+    @property
+    def identity(self) -> BundleIdentity:
+        return BundleIdentity(self.card.name, self.card.version, self.card.sha256)
+
+    @property
+    def models(self) -> list[Any]:
+        """The Keras models in the order of their file names, uncompiled.
+
+        Raises
+        ------
+        BundleError
+            If a file has changed since `load_bundle`, or if Keras cannot read it.
+        TensorFlowMissingError
+            If TensorFlow is not installed.
+        """
+        with self._lock:
+            if self._models is None:
+                keras = import_keras()
+                self._models = [self._load(keras, name) for name in sorted(self.card.files) if name.endswith(".keras")]
+            return self._models
+
+    @cached_property
+    def arrays(self) -> dict[str, np.ndarray]:
+        """The arrays of the bundle by name; empty if it has none."""
+        if ARRAYS not in self.card.files:
+            return {}
+        with np.load(self.path / ARRAYS, allow_pickle=False) as stored:
+            return {name: stored[name] for name in stored.files}
+
+    def _load(self, keras: Any, name: str) -> Any:
+        file = self.path / name
+        for problem in _file_problems(file, self.card):
+            raise problem
+        try:
+            return keras.saving.load_model(file, compile=False, safe_mode=True)
+        except Exception as error:
+            raise BundleError(
+                f"Keras {keras.__version__} cannot load '{name}' of the bundle '{self.card.name}'",
+                f"it was written by Keras {self.card.keras or '(unknown)'}; {type(error).__name__}: {_first_line(error)}",
+                f"install Keras {self.card.keras} or newer, or {_remedy(self.path, self.card.training.recipe)}",
+            ) from error
+
+    def __repr__(self) -> str:
+        return f"<Bundle {self.card.name} {self.card.version}: {self.card.task} {self.card.family}, {self.card.sha256[:12]}>"
+
+
+# ---- finding
+
+
+def models_directory() -> Path:
+    """The `trained_models` directory of this package, in a checkout and in an installation.
+
+    Raises
+    ------
+    BundleError
+        If the installation has none.
+    """
+    for candidate in (_PACKAGE / "trained_models", _PACKAGE.parent / "trained_models"):
+        if candidate.is_dir():
+            return candidate
+    raise BundleError("the trained models are missing", f"there is no folder trained_models in {_PACKAGE}", "reinstall mantid_insdl")
+
+
+def bundle_names() -> list[str]:
+    """Names of the bundles that come with the package, sorted."""
+    return sorted(d.name for d in models_directory().iterdir() if d.is_dir() and not d.name.startswith(("_", ".")))
+
+
+def find_bundle(name_or_path: str | Path) -> Path:
+    """The directory of a bundle: of one that comes with the package by its name, of any other by its path.
+
+    Raises
+    ------
+    BundleError
+        If there is no such bundle; the message lists the valid names.
+    """
+    text = str(name_or_path)
+    names = bundle_names()
+    if text in names:
+        return models_directory() / text
+    path = Path(text).expanduser()
+    if text and path.name == CARD and path.is_file():
+        path = path.parent
+    if text.strip() and path.is_dir():
+        return path.resolve()
+    similar = difflib.get_close_matches(text.lower(), names, n=1)
+    raise BundleError(
+        f"there is no model bundle '{text}'",
+        f"available are {', '.join(names) or 'none'}" + (f" (did you mean '{similar[0]}'?)" if similar else ""),
+        "give one of these names, or the path of a bundle's folder",
+    )
+
+
+def bundles_for(task: str, family: str) -> list[str]:
+    """Names of the package's bundles for a task ("denoise", "classify", "exchange") and a family of materials, the best version first.
+
+    Bundles that are damaged are left out; if that leaves none, the first damage is raised as `BundleError`.
+    """
+    found, damage = [], None
+    for name in bundle_names():
+        try:
+            card = read_card(models_directory() / name)
+        except BundleError as error:
+            damage = damage or error
+        else:
+            if (card.task, card.family) == (task, family):
+                found.append((card.version, name))
+    if not found and damage:
+        raise damage
+    newest_first = sorted(found, key=lambda one: _version_key(one[0]), reverse=True)
+    return [name for _, name in newest_first]
+
+
+def default_bundle(task: str, family: str) -> str:
+    """Name of the bundle that answers `task` for `family` where the user named none: the newest, of several the first by name.
+
+    Raises
+    ------
+    BundleError
+        If the package has none.
+    """
+    names = bundles_for(task, family)
+    if not names:
+        raise BundleError(
+            f"no trained model can {task} maps of '{family}'",
+            f"the available bundles are {', '.join(bundle_names()) or 'none'}",
+            "give the path of a bundle of your own, or train one with `insdl train RECIPE`",
+        )
+    return names[0]
+
+
+# ---- reading and checking
+
+
+def read_card(directory: Path) -> Card:
+    """The validated card of the bundle in `directory`; the other files are not looked at.
+
+    Raises
+    ------
+    BundleError
+        If the card is missing, unreadable, of another format, wrong, or altered.
+    """
+    file = directory / CARD
+    reinstall = _remedy(directory)
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise BundleError(f"'{directory}' is not a model bundle", f"it has no {CARD}", f"give another folder, or {reinstall}") from error
+    except (OSError, ValueError) as error:  # ValueError: not UTF-8, or not JSON
+        raise BundleError(f"cannot read the card '{file}'", _first_line(error), reinstall) from error
+    if not isinstance(content, dict):
+        raise BundleError(f"cannot read the card '{file}'", "it is not a JSON object", reinstall)
+    if content.get("format") != FORMAT:
+        raise BundleError(
+            f"the bundle '{directory.name}' has format {content.get('format')!r}",
+            f"this version of mantid_insdl reads format {FORMAT}",
+            "use the mantid_insdl that wrote it, or a bundle made for this one",
+        )
+    try:
+        card = Card.model_validate_json(json.dumps(content))
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the card"
+        raise BundleError(f"the card '{file}' is wrong", f"{where}: {first['msg']}", reinstall) from error
+    if card.sha256 != content_hash(content):
+        raise BundleError(f"the card '{file}' was altered", "its content does not have the SHA-256 it states", reinstall)
+    return card
+
+
+def load_bundle(name_or_path: str | Path) -> Bundle:
+    """The bundle of that name or in that directory, checked from end to end; the same object as long as its content is the same.
+
+    Raises
+    ------
+    BundleError
+        If there is none, or the first problem of those that `verify_bundle` lists.
+    """
+    directory = find_bundle(name_or_path)
+    card = read_card(directory)
+    for problem in _content_problems(directory, card):
+        raise problem
+    with _cache_lock:
+        bundle = _cache.get(directory)
+        if bundle is None or bundle.identity != BundleIdentity(card.name, card.version, card.sha256):
+            bundle = _cache[directory] = Bundle(directory, card)
+        return bundle
+
+
+_cache: dict[Path, Bundle] = {}
+_cache_lock = threading.Lock()
+
+
+def verify_bundle(name_or_path: str | Path) -> list[str]:
+    """Everything that is wrong with a bundle, one sentence each; empty if it is sound. Needs no TensorFlow.
+
+    Raises
+    ------
+    BundleError
+        If there is no such bundle.
+    """
+    directory = find_bundle(name_or_path)
+    try:
+        card = read_card(directory)
+    except BundleError as error:
+        return [str(error)]
+    return [str(problem) for problem in _content_problems(directory, card)]
+
+
+def _content_problems(directory: Path, card: Card) -> Iterator[BundleError]:
+    reinstall = _remedy(directory, card.training.recipe)
+    if _is_shipped(directory) and card.name != directory.name:
+        yield BundleError(f"the bundle in '{directory.name}' calls itself '{card.name}'", "the folder was renamed", reinstall)
+    if not any(name.endswith(".keras") for name in card.files):
+        yield BundleError(f"the bundle '{card.name}' has no network", "its card lists no .keras file", reinstall)
+    for name in sorted(card.files):
+        yield from _file_problems(directory / name, card)
+    for found in sorted(directory.iterdir()):
+        if found.name != CARD and found.name not in card.files:
+            yield BundleError(
+                f"the bundle '{card.name}' contains '{found.name}'",
+                "that is not on its card, so nobody vouches for it",
+                f"remove it from {directory}, or {reinstall}",
+            )
+
+
+def _file_problems(file: Path, card: Card) -> Iterator[BundleError]:
+    reinstall = _remedy(file.parent, card.training.recipe)
+    if not file.is_file():
+        yield BundleError(f"the bundle '{card.name}' lacks '{file.name}'", "its card lists it", reinstall)
+        return
+    try:
+        if hash_file(file) != card.files[file.name]:
+            yield BundleError(
+                f"'{file.name}' of the bundle '{card.name}' is damaged or was altered",
+                "it does not have the SHA-256 on its card",
+                reinstall,
+            )
+        elif file.suffix == ".keras":
+            yield from _network_problems(file, card.name, reinstall)
+        elif file.suffix == ".npz":
+            yield from _array_problems(file, card.name, reinstall)
+    except OSError as error:
+        yield BundleError(f"cannot read '{file}'", error.strerror or str(error), reinstall)
+
+
+def _network_problems(file: Path, bundle: str, reinstall: str) -> Iterator[BundleError]:
+    try:
+        with zipfile.ZipFile(file) as archive:
+            members = set(archive.namelist())
+            config = json.loads(archive.read("config.json"))
+    except (zipfile.BadZipFile, KeyError, ValueError) as error:
+        yield BundleError(f"'{file.name}' of the bundle '{bundle}' is not a Keras file", _first_line(error), reinstall)
+        return
+    refused = f"use networks of Keras' own layers only, or {reinstall}"
+    if members != _ZIP_MEMBERS:
+        strange = ", ".join(sorted(members ^ _ZIP_MEMBERS))
+        yield BundleError(
+            f"'{file.name}' of the bundle '{bundle}' is refused",
+            f"it must hold the three files of a plain network; wrong: {strange}",
+            refused,
+        )
+    foreign = ", ".join(sorted(set(_foreign_objects(config))))
+    if foreign:
+        yield BundleError(
+            f"'{file.name}' of the bundle '{bundle}' is refused", f"it names {foreign}, which could run code or read files", refused
+        )
+
+
+def _foreign_objects(config: Any) -> Iterator[str]:
+    """What a Keras configuration names beyond Keras' own layers."""
+    if isinstance(config, list):
+        for item in config:
+            yield from _foreign_objects(item)
+    elif isinstance(config, dict):
+        # Keras takes a dictionary with these keys for an object to make; a "module" alone is enough to be suspicious of.
+        if "class_name" in config or "module" in config:
+            name, module, registered = (config.get(key) for key in ("class_name", "module", "registered_name"))
+            known = name in _MARKERS if module in (None, "builtins") else module in _MODULES
+            if not known or name in _REFUSED_LAYERS or name == "function" or ">" in str(registered or ""):
+                yield f"'{module}.{name}'" if module else f"'{registered or name}'"
+        for item in config.values():
+            yield from _foreign_objects(item)
+
+
+def _array_problems(file: Path, bundle: str, reinstall: str) -> Iterator[BundleError]:
+    try:
+        with np.load(file, allow_pickle=False) as stored:
+            for name in stored.files:
+                stored[name]  # reads it: an array of Python objects is refused here
+    except (ValueError, EOFError, zipfile.BadZipFile, KeyError, AttributeError) as error:
+        yield BundleError(f"'{file.name}' of the bundle '{bundle}' is not a file of plain arrays", _first_line(error), reinstall)
+
+
+# ---- writing
+
+
+def save_bundle(
+    directory: str | Path, card: Card, models: Mapping[str, Any], arrays: Mapping[str, np.ndarray] | None = None, *, replace: bool = False
+) -> Path:
+    """Write a bundle; the hashes and the Keras version on the card are filled in. Either all of it appears, or nothing.
+
+    Parameters
+    ----------
+    directory
+        Where to put it; for a bundle of the package `trained_models/NAME`.
+    card
+        Everything else that is known.
+    models
+        Keras models by file name (`*.keras`). Compilation and optimiser state are not stored.
+    arrays
+        Numbers that go with them, stored in `arrays.npz`.
+    replace
+        Put it in the place of a bundle that is there already.
+
+    Raises
+    ------
+    OutputError
+        If the place is taken, or cannot be written to.
+    BundleError
+        If a network or an array is not of the allowed kind.
+    """
+    directory = Path(directory).expanduser().absolute()
+    if directory.exists() and not (replace and (directory / CARD).is_file()):
+        raise OutputError(f"cannot write the bundle '{directory}'", "it exists already", "give another folder, or remove it first")
+    try:
+        directory.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=directory.parent, prefix=f".{directory.name}-") as scratch:
+            new = Path(scratch) / directory.name
+            new.mkdir()
+            _write_content(new, card, models, arrays or {})
+            if directory.exists():
+                directory.rename(Path(scratch) / "previous")
+            new.rename(directory)
+    except OSError as error:
+        raise OutputError(
+            f"cannot write the bundle '{directory}'", error.strerror or str(error), "give a folder that you may write to"
+        ) from error
+    return directory
+
+
+def rewrite_card(directory: str | Path, **changes: Any) -> Card:
+    """Change entries of a bundle's card (a limitation, a test figure) and seal it again."""
+    directory = Path(directory)
+    card = read_card(directory)
+    card = Card.model_validate({**card.model_dump(), **changes, "sha256": ""})
+    return _write_card(directory, card)
+
+
+def _write_content(directory: Path, card: Card, models: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> None:
+    keras = import_keras()
+    for name, model in models.items():
+        # A model made again has no optimiser, loss or metrics, which may be the trainer's own functions.
+        plain = type(model).from_config(model.get_config())
+        plain.set_weights(model.get_weights())
+        plain.save(directory / name)
+    for name, array in arrays.items():
+        if np.asarray(array).dtype.hasobject:
+            raise BundleError(f"cannot store the array '{name}'", "it holds Python objects", "convert it to numbers or text")
+    if arrays:
+        np.savez(directory / ARRAYS, **arrays)
+    files = {f.name: hash_file(f) for f in sorted(directory.iterdir())}
+    sealed = _write_card(directory, card.model_copy(update={"files": files, "keras": keras.__version__}))
+    for problem in _content_problems(directory, sealed):
+        raise problem
+
+
+def _write_card(directory: Path, card: Card) -> Card:
+    text = Card.model_validate(card.model_dump()).to_json()
+    scratch = directory / f"{CARD}.new"
+    scratch.write_text(text, encoding="utf-8")
+    scratch.replace(directory / CARD)
+    return read_card(directory)
+
+
+# ---- small things
+
+
+def hash_file(file: Path) -> str:
+    """SHA-256 of a file's bytes, in hexadecimal digits."""
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _is_shipped(directory: Path) -> bool:
+    return directory.resolve().parent in {(_PACKAGE / "trained_models").resolve(), (_PACKAGE.parent / "trained_models").resolve()}
+
+
+def _remedy(directory: Path, recipe: str = "RECIPE") -> str:
+    source = "reinstall mantid_insdl" if _is_shipped(directory) else "copy the bundle again from where it came"
+    return f"{source}, or train it again with `insdl train {recipe}`"
+
+
+def _version_key(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in re.findall(r"\d+", version))
+
+
+def _first_line(error: Exception) -> str:
+    text = str(error).strip()
+    return text.splitlines()[0] if text else type(error).__name__
