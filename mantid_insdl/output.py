@@ -10,7 +10,7 @@ import errno
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -20,25 +20,33 @@ _NO_SPACE = {errno.ENOSPC, errno.EDQUOT}
 
 
 @contextmanager
-def staged_folder(target: str | Path, last: str = "report.json") -> Iterator[Path]:
+def staged_folder(target: str | Path, names: Iterable[str], *, last: str) -> Iterator[Path]:
     """A temporary folder whose files are moved into `target` at the end, or removed where the work did not succeed.
 
     Parameters
     ----------
     target
-        The folder that shall hold the files; made where it does not exist. Files of the same name in it are replaced,
-        others are not touched.
+        The folder that shall hold the files; made where it does not exist.
+    names
+        The files that may be written. Where `target` holds them from an earlier run they are replaced; others are not touched.
     last
-        The file that is moved last: where it is new, the others are there.
+        The file that is moved last: where it is new, the others are there. An existing folder that holds others of `names`
+        but not this one is no result of an earlier run, and is refused.
 
     Raises
     ------
     OutputError
-        At once, where `target` is a file or cannot be written to; later, where the disk is full.
+        At once, where `target` is a file, cannot be written to, or holds somebody else's files of these names; later, where
+        the disk is full.
     """
     target = Path(target)
     if target.exists() and not target.is_dir():
         raise OutputError(f"cannot write to '{target}'", "it is a file, not a folder", "give another folder with --output")
+    foreign = [name for name in names if (target / name).exists()]
+    if foreign and not (target / last).exists():
+        raise OutputError(
+            f"'{target / foreign[0]}' would be overwritten", "it is no earlier result of insdl", "give another folder with --output"
+        )
     made = _make_folder(target)
     try:
         with _stage(target, f"cannot write to the folder '{target}'") as folder:

@@ -259,7 +259,9 @@ def _draw_slice(axes: Axes, m: Map, index: int, colours: str, norm: Normalize) -
     image = axes.pcolormesh(qh.edges, qk.edges, m.intensity[index].T, cmap=colours, norm=norm, rasterized=True)
     axes.set(aspect="equal" if qh.unit == qk.unit else "auto", xlim=qh.edges[[0, -1]], ylim=qk.edges[[0, -1]])
     for axis in (axes.xaxis, axes.yaxis):
-        axis.set_major_locator(MaxNLocator(4, steps=[1, 2.5, 5, 10], prune="both"))  # no labels at the corners, where neighbours' labels would meet
+        axis.set_major_locator(
+            MaxNLocator(4, steps=[1, 2.5, 5, 10], prune="both")
+        )  # no labels at the corners, where neighbours' labels would meet
     axes.tick_params(labelsize=7, length=2, pad=2)
     return image
 

@@ -1,0 +1,491 @@
+"""The command line, `insdl`.
+
+Exit codes: 0 done; 1 a fault of this program; 2 wrong options; 3 a file that cannot be read; 4 a map that does not fit the
+question; 5 a wrong material or wrong parameters; 6 a model bundle or recipe that is missing or altered; 7 an output that cannot
+be written; 8 TensorFlow or the worker process is missing; 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+import time
+import traceback
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from mantid_insdl import errors
+from mantid_insdl._version import __version__
+
+if TYPE_CHECKING:
+    from mantid_insdl.analysis import Analysis
+    from mantid_insdl.maps import Axis, Map, Slices
+
+# Heavy modules (numpy, h5py, matplotlib, TensorFlow) are imported inside the commands: `insdl --help` must be quick.
+
+EXIT_FAULT = 1
+EXIT_INTERRUPTED = 130
+EXIT_CODES: tuple[tuple[type[errors.InsdlError], int], ...] = (
+    (errors.FileFormatError, 3),
+    (errors.MapError, 4),
+    (errors.UnsuitableMapError, 4),
+    (errors.MaterialError, 5),
+    (errors.InstabilityError, 5),
+    (errors.BundleError, 6),
+    (errors.OutputError, 7),
+    (errors.TensorFlowMissingError, 8),
+    (errors.WorkerError, 8),
+)
+
+
+class _OptionError(errors.InsdlError):
+    """Options that contradict each other or make no sense."""
+
+
+class _InsdlGroup(TyperGroup):
+    """All commands: turns every exception into one sentence and an exit code, and takes `--debug` anywhere on the line."""
+
+    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:
+        before, separator, after = _split(args)
+        ctx.obj = {"debug": "--debug" in before}
+        return super().parse_args(ctx, [a for a in before if a != "--debug"] + separator + after)
+
+    def invoke(self, ctx: typer.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except (KeyboardInterrupt, Exception) as error:
+            if isinstance(error, typer.Abort) or hasattr(error, "exit_code"):  # typer's own ways out
+                raise
+            if ctx.obj["debug"]:
+                traceback.print_exc()
+            raise typer.Exit(_explain(error)) from error
+
+
+def _split(args: list[str]) -> tuple[list[str], list[str], list[str]]:
+    """Arguments before `--`, the `--`, and those after it."""
+    if "--" not in args:
+        return args, [], []
+    where = args.index("--")
+    return args[:where], ["--"], args[where + 1 :]
+
+
+def _explain(error: BaseException) -> int:
+    """Say in one sentence on standard error what went wrong; return the exit code."""
+    if isinstance(error, KeyboardInterrupt):
+        print("insdl: interrupted, no result was written.", file=sys.stderr)
+        return EXIT_INTERRUPTED
+    if isinstance(error, errors.InsdlError):
+        print(f"insdl: error: {_one_line(error)}", file=sys.stderr)
+        if isinstance(error, _OptionError):
+            return 2
+        from mantid_insdl.learning.recipes import RecipeError
+
+        codes = (*EXIT_CODES, (RecipeError, 6))
+        return next((code for kind, code in codes if isinstance(error, kind)), EXIT_FAULT)
+    if isinstance(error, MemoryError):
+        print("insdl: error: The memory is used up; give a smaller map or fewer slices.", file=sys.stderr)
+        return EXIT_FAULT
+    print(
+        f"insdl: error: Unexpected {type(error).__name__}: {_one_line(error)}. This is a fault of insdl {__version__}: "
+        "please run again with --debug and send the developers what it prints (README, section Help).",
+        file=sys.stderr,
+    )
+    return EXIT_FAULT
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split())
+
+
+app = typer.Typer(
+    name="insdl",
+    cls=_InsdlGroup,
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Exit codes: 0 done, 1 fault of insdl, 2 wrong options, 3 unreadable file, 4 unsuitable map, 5 wrong material or parameters, "
+    "6 model bundle or recipe, 7 output not writable, 8 no TensorFlow, 130 interrupted.",
+)
+models_app = typer.Typer(
+    no_args_is_help=False, rich_markup_mode="rich", help="The trained models: list them, read their cards, verify them."
+)
+app.add_typer(models_app, name="models")
+
+OutputFolder = Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Folder for the results; made where it does not exist.")]
+EiOption = Annotated[list[float] | None, typer.Option("--ei", metavar="MEV", min=0, help="Incident energy in meV; may be repeated.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
+
+
+def _print_version(value: bool) -> None:
+    if value:
+        print(f"insdl {__version__}")
+        raise typer.Exit()
+
+
+@app.callback()
+def _root(
+    version: Annotated[bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version and stop.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error. May stand anywhere on the line.")] = False,
+) -> None:
+    """Which magnet is this? Deep learning on inelastic neutron scattering maps.
+
+    A map of neutron intensity against momentum and energy goes in; out come the denoised map, the magnetic model it shows, the exchange
+    constants with their errors, and the pixels that decided.
+
+    [bold]Try it:[/bold]
+
+      insdl demo
+
+    [bold]Your own map:[/bold]
+
+      insdl analyse slices.nxs --material pcsmo --output out
+
+    [bold]What would a magnet look like:[/bold]
+
+      insdl simulate --material rb2mnf4 --ei 25 --output map.nxs --plot map.png
+    """
+
+
+@app.command()
+def demo(
+    output: OutputFolder = Path("insdl-demo"),
+    quiet: Quiet = False,
+) -> None:
+    """Analyse a shipped example: a [bold]simulated[/bold] measurement of PCSMO with noise and detector gaps.
+
+    [bold]Example:[/bold]
+
+      insdl demo --output demo
+    """
+    from mantid_insdl import examples
+
+    _run_analysis([examples.path()], output, quiet, load=examples.load, truth=(examples.MATERIAL, examples.PARAMETERS))
+
+
+@app.command()
+def analyse(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", show_default=False, help="NeXus (.nxs), NXSPE, MDHisto or .npz files.")],
+    *,
+    material: Annotated[str, typer.Option("--material", "-m", help="What was measured: pcsmo or rb2mnf4.")],
+    output: OutputFolder = Path("insdl-out"),
+    ei: EiOption = None,
+    mask: Annotated[Path | None, typer.Option(metavar="FILE", help="Mask of detector gaps (.npz): these pixels are not used.")] = None,
+    quiet: Quiet = False,
+) -> None:
+    """Denoise a map, say which magnetic model it shows, fit its exchange constants, and show which pixels decided.
+
+    Several files become one stack of slices. --ei is needed for files that do not tell their incident energy: once for all of them, or
+    once for each.
+
+    [bold]Examples:[/bold]
+
+      insdl analyse slices.nxs --material pcsmo
+
+      insdl analyse ei25.nxs ei50.nxs ei100.nxs --ei 25 --ei 50 --ei 100 -m pcsmo -o out
+
+      insdl analyse measured.npz --mask detector_gaps.npz -m pcsmo -o out
+    """
+
+    def load() -> Map:
+        from mantid_insdl.files import load as load_files
+
+        return load_files(files, ei=_one_or_list(ei), material=material, mask=mask)
+
+    _run_analysis([*files, *([mask] if mask else [])], output, quiet, load=load)
+
+
+@app.command()
+def simulate(
+    *,
+    material: Annotated[str, typer.Option("--material", "-m", help="rb2mnf4, pcsmo-goodenough, pcsmo-dimer, or a material file.")],
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE.nxs", help="Where to write the map (processed NeXus).")],
+    parameters: Annotated[
+        list[str] | None, typer.Option("--set", "-s", metavar="NAME=VALUE", help="A parameter; others keep the material's value.")
+    ] = None,
+    like: Annotated[Path | None, typer.Option(metavar="FILE", help="Take axes, slices, Ei and mask from this map.")] = None,
+    ei: EiOption = None,
+    energy: Annotated[
+        str | None,
+        typer.Option(metavar="MIN,STEP,MAX", help="Energy bins in meV for every Ei. By default ten bins from 0.1 Ei to 0.7 Ei."),
+    ] = None,
+    qh: Annotated[str | None, typer.Option(metavar="MIN,STEP,MAX", help="Qh bins, r.l.u. [default: -1,0.05,1]", show_default=False)] = None,
+    qk: Annotated[str | None, typer.Option(metavar="MIN,STEP,MAX", help="Qk bins, r.l.u. [default: -1,0.05,1]", show_default=False)] = None,
+    plot: Annotated[Path | None, typer.Option(metavar="FILE.png", help="Draw the map as well (.png, .pdf or .svg).")] = None,
+    counts: Annotated[
+        float | None, typer.Option(metavar="N", min=1, help="Number of detected neutrons in the whole map: adds counting noise and errors.")
+    ] = None,
+    background: Annotated[float, typer.Option(min=0, help="Flat background in the unit of the map.")] = 0.0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the counting noise.")] = 0,
+    twins: Annotated[bool, typer.Option(help="Sum over the twins of the crystal.")] = True,
+    resolution: Annotated[bool, typer.Option(help="Broaden with the resolution of the spectrometer.")] = True,
+    quiet: Quiet = False,
+) -> None:
+    """Simulate the map of a magnet by linear spin-wave theory.
+
+    [bold]Examples:[/bold]
+
+      insdl simulate -m rb2mnf4 --set J1=0.65 --set J2=0.012 --ei 10 --energy 1,0.5,7 -o map.nxs --plot map.png
+
+      insdl simulate -m pcsmo-dimer --like measured.nxs --counts 200000 -o dimer.nxs
+    """
+    from mantid_insdl.console import progress_reporter
+    from mantid_insdl.materials import load_material, parse_parameters
+    from mantid_insdl.output import staged_file
+
+    _require_suffix(output, (".nxs",), "--output")
+    if plot is not None:
+        _require_suffix(plot, (".png", ".pdf", ".svg"), "--plot")
+    if (like is None) == (ei is None):
+        raise _OptionError(
+            "give either --like or --ei", "a map needs its axes", "take them from a file, or give --ei, --energy, --qh and --qk"
+        )
+    if like is not None and (energy or qh or qk):
+        raise _OptionError("--like cannot go with --energy, --qh or --qk", "the axes come from the file", "leave one of them out")
+    described = load_material(material)
+    described.resolve(values := parse_parameters(", ".join(parameters or [])))
+
+    place: dict[str, Any]
+    if like is not None:
+        _refuse_overwriting([like], [output, *([plot] if plot else [])])
+        from mantid_insdl.files import load
+
+        place = {"like": load(like)}
+    else:
+        place = {"slices": _slices(ei, energy), "qh": _axis("qh", qh or "-1,0.05,1"), "qk": _axis("qk", qk or "-1,0.05,1")}
+
+    with staged_file(output) as map_path, _optional_stage(plot) as plot_path, progress_reporter(quiet) as progress:
+        from mantid_insdl.files import save
+        from mantid_insdl.simulate import simulate as run
+
+        m = run(
+            described,
+            values,
+            **place,
+            twins=twins,
+            resolution=resolution,
+            background=background,
+            counts=counts,
+            seed=seed,
+            progress=progress,
+        )
+        save(m, map_path, name=output.stem)
+        if plot_path is not None:
+            from mantid_insdl.plotting import plot_map
+
+            plot_map(m, title=described.title).savefig(plot_path)
+    for path in filter(None, (output, plot)):
+        print(path)
+
+
+@models_app.callback(invoke_without_command=True)
+def _models(ctx: typer.Context) -> None:
+    """The trained models: list them, read their cards, verify them.
+
+    [bold]Examples:[/bold]
+
+      insdl models
+
+      insdl models card pcsmo-classifier
+
+      insdl models verify
+    """
+    if ctx.invoked_subcommand is None:
+        _list_models()
+
+
+@models_app.command("list")
+def models_list() -> None:
+    """List the trained models with what they answer."""
+    _list_models()
+
+
+@models_app.command("card")
+def models_card(
+    name: Annotated[str, typer.Argument(help="Name of a model, or the folder of a bundle.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print the card as it is stored.")] = False,
+) -> None:
+    """Show the card of a model: what it answers, how it was trained and tested, and its limitations."""
+    from rich.console import Console
+
+    from mantid_insdl.learning.bundles import load_bundle
+    from mantid_insdl.report import print_card
+
+    card = load_bundle(name).card
+    if as_json:
+        print(card.model_dump_json(indent=2))
+    else:
+        print_card(card, Console(highlight=False))
+
+
+@models_app.command("verify")
+def models_verify(name: Annotated[str | None, typer.Argument(help="Name of a model; all of them by default.")] = None) -> None:
+    """Check that the files of the models are complete and unaltered."""
+    from mantid_insdl.learning.bundles import bundle_names, verify_bundle
+
+    wrong = 0
+    for one in [name] if name else bundle_names():
+        problems = verify_bundle(one)
+        print(f"{one}: {'; '.join(problems) if problems else 'complete and unaltered'}", file=sys.stderr if problems else sys.stdout)
+        wrong += bool(problems)
+    if wrong:
+        raise errors.BundleError(f"{wrong} of the model bundles cannot be used", "see above", "install mantid_insdl again")
+
+
+@app.command()
+def train(
+    recipe: Annotated[str | None, typer.Argument(help="Name of a shipped recipe, or a recipe file; without it they are listed.")] = None,
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Folder in which the bundle's folder is made.")] = Path(
+        "trained_models"
+    ),
+    quick: Annotated[bool, typer.Option(help="A tiny training that only shows that everything runs; its answers are of no use.")] = False,
+    quiet: Quiet = False,
+) -> None:
+    """Train a model from a recipe and write its bundle: weights and card, with test figures.
+
+    [bold]Examples:[/bold]
+
+      insdl train
+
+      insdl train pcsmo-classifier --quick --output /tmp/models
+    """
+    from mantid_insdl.console import progress_reporter
+    from mantid_insdl.learning.recipes import load_recipe, recipe_names
+
+    if recipe is None:
+        for name in recipe_names():
+            described = load_recipe(name)
+            print(f"{name}: {described.answers} (takes {described.duration})")
+        return
+    described = load_recipe(recipe)
+    with progress_reporter(quiet) as progress:
+        from mantid_insdl.learning import train as run
+
+        print(run(described, output, quick=quick, progress=progress))
+
+
+@app.command("plugin-dir")
+def plugin_dir() -> None:
+    """Print the folder to add in Workbench under File > Manage User Directories > Python Extensions."""
+    from mantid_insdl.plugin import plugin_directory
+
+    print(plugin_directory())
+
+
+def _run_analysis(inputs: list[Path], output: Path, quiet: bool, *, load: Any, truth: tuple[str, dict[str, float]] | None = None) -> None:
+    """Load, analyse, write everything to `output`, and print the report: the body of `analyse` and `demo`."""
+    from rich.console import Console
+
+    from mantid_insdl import report
+    from mantid_insdl.console import progress_reporter, share_of
+    from mantid_insdl.output import staged_folder
+
+    started = time.monotonic()
+    _refuse_overwriting(inputs, [output / name for name in report.RESULT_FILES])
+    with staged_folder(output, report.RESULT_FILES, last=report.REPORT_FILE) as folder:
+        with progress_reporter(quiet) as progress:
+            progress(0.0, "reading the map")
+            m: Map = load()
+            progress(0.02, "loading the networks")
+            from mantid_insdl.analysis import analyse as run
+
+            result: Analysis = run(m, progress=share_of(progress, 0.02, 0.8))
+            names = report.write_maps_and_pictures(folder, result, progress=share_of(progress, 0.8, 1.0))
+        finished = report.build_report(result, inputs=inputs, seconds=time.monotonic() - started, truth=truth, files=names)
+        (folder / report.REPORT_FILE).write_text(finished.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    report.print_report(finished, Console(highlight=False))
+    print(f"\nResults are in {output}")
+
+
+def _list_models() -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from mantid_insdl.learning.bundles import bundle_names, load_bundle
+
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
+    for column in ("name", "version", "task", "for", "answers"):
+        table.add_column(column)
+    for name in bundle_names():
+        card = load_bundle(name).card
+        table.add_row(card.name, card.version, card.task, card.family, card.answers)
+    Console(highlight=False).print(table)
+
+
+def _one_or_list(ei: list[float] | None) -> float | list[float] | None:
+    return ei[0] if ei is not None and len(ei) == 1 else ei
+
+
+def _slices(ei: list[float], energy: str | None) -> Slices:
+    import numpy as np
+
+    from mantid_insdl.maps import Slices
+
+    if energy is None:
+        return Slices.from_bins(ei, [np.linspace(0.1, 0.7, 11) * one for one in ei])
+    return Slices.from_bins(ei, [_edges("--energy", energy)] * len(ei))
+
+
+def _axis(name: str, text: str) -> Axis:
+    from mantid_insdl.maps import RLU, Axis
+
+    return Axis(name, RLU, _edges(f"--{name}", text), is_edges=True, label=name.capitalize())
+
+
+def _edges(option: str, text: str) -> Any:
+    """Bin edges from "min,step,max"."""
+    import numpy as np
+
+    example = f"write {option} -1,0.05,1" if option != "--energy" else "write --energy 2,0.5,8"
+    try:
+        low, step, high = (float(part) for part in text.split(","))
+    except ValueError:
+        raise _OptionError(f"{option} '{text}' is not understood", "it must be three numbers min,step,max", example) from None
+    if not (np.isfinite([low, step, high]).all() and step > 0 and high > low):
+        raise _OptionError(f"{option} '{text}' gives no bins", "the step must be positive and max above min", example)
+    bins = (high - low) / step
+    if bins > 10_000:
+        raise _OptionError(f"{option} '{text}' gives {bins:.0f} bins", "the largest number is 10000", "give a larger step")
+    if abs(bins - round(bins)) > 1e-6:
+        raise _OptionError(
+            f"{option} '{text}' does not end on a bin edge", f"{high:g} - {low:g} is no multiple of {step:g}", "change the step"
+        )
+    return np.linspace(low, high, round(bins) + 1)
+
+
+def _require_suffix(path: Path, suffixes: tuple[str, ...], option: str) -> None:
+    if path.suffix.lower() not in suffixes:
+        raise _OptionError(f"{option} '{path}' has the wrong ending", f"the format follows from it: {' or '.join(suffixes)}", "rename it")
+
+
+def _refuse_overwriting(inputs: list[Path], outputs: list[Path]) -> None:
+    for path in inputs:
+        for target in outputs:
+            if target.exists() and path.exists() and target.samefile(path):
+                raise errors.OutputError(f"'{path}' would be overwritten", "a result has the same name", "give another --output")
+
+
+def _optional_stage(path: Path | None) -> Any:
+    from contextlib import nullcontext
+
+    from mantid_insdl.output import staged_file
+
+    return nullcontext(None) if path is None else staged_file(path)
+
+
+def _terminated(*_: Any) -> None:
+    raise SystemExit(128 + signal.SIGTERM)
+
+
+def main() -> None:
+    """Run the command line; a termination signal cleans up as Ctrl-C does."""
+    signal.signal(signal.SIGTERM, _terminated)
+    app(prog_name="insdl")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,475 @@
+"""The report of an analysis: `report.json`, the same as text on a screen, the pictures and the result maps.
+
+`Report` is the schema of `report.json`; ``docs/report.md`` explains it and ``Report.model_json_schema()`` gives it as JSON schema.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from mantid_insdl._version import __version__
+from mantid_insdl.errors import InsdlError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from mantid_insdl.analysis import Analysis
+    from mantid_insdl.console import Progress
+    from mantid_insdl.learning.cards import Card, CardTest
+    from mantid_insdl.maps import Map
+
+REPORT_FILE = "report.json"
+
+# name -> what it shows; the order in which they are made and listed.
+PICTURES = {
+    "measured.png": "the map as it was read",
+    "denoised.png": "the map without its noise, as the denoiser estimates it",
+    "gradcam.png": "the measured map with contours around the pixels that decided the verdict",
+    "importance.png": "importance of every pixel for the verdict, 0 to 1",
+    "fit.png": "the measured map and, below it, the simulation at the fitted values",
+}
+MAPS = {
+    "measured.nxs": "the map as it was read",
+    "denoised.nxs": "the denoised map",
+    "importance.nxs": "importance of every pixel for the verdict (Grad-CAM)",
+    "fit.nxs": "the simulation at the fitted values",
+}
+RESULT_FILES = (*PICTURES, *MAPS, REPORT_FILE)
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, ser_json_inf_nan="null")
+
+
+class InputFile(_Part):
+    """A file that was read."""
+
+    path: str = Field(description="as it was given")
+    bytes: int
+    sha256: str
+
+
+class MapSummary(_Part):
+    """What was measured."""
+
+    kind: Literal["slices", "powder", "cut"]
+    shape: tuple[int, ...]
+    material: str | None
+    incident_energies: tuple[float, ...] = Field(description="meV")
+    intensity_unit: str
+    frame: str = Field(description="which cell r.l.u. refer to")
+    has_errors: bool
+    masked_fraction: float
+    provenance: tuple[str, ...]
+
+
+class BundleReference(_Part):
+    """Which trained model gave an answer."""
+
+    name: str
+    version: str
+    sha256: str
+
+
+class ModelProbability(_Part):
+    """How probable one magnetic model is."""
+
+    model: str
+    probability: float
+    uncertainty: float | None = Field(description="spread between the members of the ensemble")
+
+
+class ClassificationReport(_Part):
+    """Which magnetic model the map shows."""
+
+    verdict: str = Field(description="a model's name, or 'undecided'")
+    in_range: bool = Field(description="false: the map lies outside what the networks were trained on, do not use the verdict")
+    models: tuple[ModelProbability, ...]
+    warnings: tuple[str, ...]
+    bundle: BundleReference
+
+
+class ParameterValue(_Part):
+    """A fitted parameter."""
+
+    name: str
+    value: float | None
+    error: float | None = Field(description="one standard deviation")
+    unit: str
+
+
+class ExchangeReport(_Part):
+    """The exchange constants."""
+
+    material: str = Field(description="the magnetic model whose parameters these are")
+    in_range: bool
+    parameters: tuple[ParameterValue, ...]
+    warnings: tuple[str, ...]
+    bundle: BundleReference
+
+
+class CardFigure(_Part):
+    """A figure that says how well a bundle does on test maps, from its card."""
+
+    metric: str
+    value: float
+    interval: tuple[float, float] | None
+    n: int = Field(description="number of test maps")
+    baseline: float | None = Field(description="the same figure of a simple method on the same maps")
+    conditions: str
+
+
+class Trust(_Part):
+    """How far the answers of one bundle can be trusted: from its card."""
+
+    bundle: BundleReference
+    task: str
+    test: tuple[CardFigure, ...]
+    limitations: tuple[str, ...]
+
+
+class Truth(_Part):
+    """What a simulated measurement was made with (only of the demo)."""
+
+    material: str
+    parameters: dict[str, float]
+    verdict_is_right: bool | None = Field(description="null where the verdict is 'undecided' or missing")
+
+
+class ResultFile(_Part):
+    """A file beside this report."""
+
+    name: str
+    content: str
+
+
+class Report(_Part):
+    """The content of `report.json`."""
+
+    format: Literal[1] = 1
+    created: str = Field(description="UTC, ISO 8601")
+    seconds: float = Field(description="time that the analysis took")
+    software: dict[str, str] = Field(description="package -> version")
+    simulated: bool = Field(description="true: the map is a simulated measurement, not data")
+    inputs: tuple[InputFile, ...]
+    map: MapSummary
+    classification: ClassificationReport | None
+    exchange: ExchangeReport | None
+    denoiser: BundleReference | None
+    trust: tuple[Trust, ...]
+    truth: Truth | None
+    warnings: tuple[str, ...]
+    files: tuple[ResultFile, ...]
+
+
+def build_report(
+    analysis: Analysis,
+    *,
+    inputs: Iterable[str | Path] = (),
+    seconds: float = 0.0,
+    truth: tuple[str, Mapping[str, float]] | None = None,
+    files: Iterable[str] = (),
+) -> Report:
+    """The report of an analysis.
+
+    Parameters
+    ----------
+    analysis
+        What `mantid_insdl.analysis.analyse` returned.
+    inputs
+        The files that were read; their hashes are recorded.
+    truth
+        For a simulated measurement: material and parameters it was made with.
+    files
+        Names of the results beside the report, of `RESULT_FILES`.
+    """
+    classification = exchange = None
+    if (c := analysis.classification) is not None:
+        rows = zip(c.models, c.probabilities, c.uncertainties, strict=True)
+        classification = ClassificationReport(
+            verdict=c.verdict,
+            in_range=c.in_range,
+            models=tuple(ModelProbability(model=m, probability=p, uncertainty=u) for m, p, u in rows),
+            warnings=tuple(c.warnings),
+            bundle=_reference(c.bundle),
+        )
+    if (e := analysis.exchange) is not None:
+        rows = zip(e.names, e.values, e.errors, e.units, strict=True)
+        exchange = ExchangeReport(
+            material=e.material,
+            in_range=e.in_range,
+            parameters=tuple(ParameterValue(name=n, value=v, error=s, unit=u) for n, v, s, u in rows),
+            warnings=tuple(e.warnings),
+            bundle=_reference(e.bundle),
+        )
+    denoiser = _recorded_bundle(analysis.denoised)
+    used = [part.bundle for part in (classification, exchange) if part is not None] + ([denoiser] if denoiser else [])
+    contents = PICTURES | MAPS
+    return Report(
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        seconds=round(seconds, 1),
+        software=_software(),
+        simulated=truth is not None,
+        inputs=tuple(_input_file(Path(path)) for path in inputs),
+        map=_summary(analysis.measured),
+        classification=classification,
+        exchange=exchange,
+        denoiser=denoiser,
+        trust=tuple(_trust(reference) for reference in dict.fromkeys(used)),
+        truth=None if truth is None else _truth(truth, classification),
+        warnings=tuple(dict.fromkeys(analysis.warnings)),
+        files=tuple(ResultFile(name=name, content=contents[name]) for name in files),
+    )
+
+
+def write_maps_and_pictures(folder: Path, analysis: Analysis, *, progress: Progress) -> list[str]:
+    """Write `PICTURES` and `MAPS` of an analysis into `folder`, and return the names of those that there are."""
+    from mantid_insdl import plotting
+    from mantid_insdl.files import save
+
+    name = analysis.measured.material or "map"
+    measured, denoised, importance, fit = analysis.measured, analysis.denoised, analysis.importance, analysis.fit
+    drawings: dict[str, Any] = {"measured.png": lambda: plotting.plot_map(measured, title=f"{name}: measured map")}
+    maps: dict[str, Map] = {"measured.nxs": measured}
+    if denoised is not None:
+        drawings["denoised.png"] = lambda: plotting.plot_map(denoised, title=f"{name}: denoised map")
+        maps["denoised.nxs"] = denoised
+    if importance is not None:
+        verdict = analysis.classification.verdict if analysis.classification is not None else ""
+        about = f" (verdict: {verdict})" if verdict else ""
+        drawings["gradcam.png"] = lambda: plotting.plot_slices(
+            measured, importance=importance, title=f"{name}: the pixels that decided{about}"
+        )
+        drawings["importance.png"] = lambda: plotting.plot_importance(importance, title=f"{name}: importance (Grad-CAM){about}")
+        maps["importance.nxs"] = importance
+    if fit is not None:
+        drawings["fit.png"] = lambda: plotting.plot_comparison(
+            {"measured": measured, "fit": fit}, title=f"{name}: measured map and simulation at the fitted values"
+        )
+        maps["fit.nxs"] = fit
+
+    total = len(drawings) + len(maps)
+    for done, (file, draw) in enumerate(drawings.items()):
+        progress(done / total, f"drawing {file}")
+        draw().savefig(folder / file)
+    for done, (file, m) in enumerate(maps.items(), start=len(drawings)):
+        progress(done / total, f"writing {file}")
+        save(m, folder / file, name=Path(file).stem)
+    progress(1.0, "results are written")
+    return [file for file in (*PICTURES, *MAPS) if file in drawings or file in maps]
+
+
+def print_report(report: Report, console: Console) -> None:
+    """The report as text: verdict, exchange constants, warnings, and how far to trust them."""
+    from rich.padding import Padding
+    from rich.table import Table
+    from rich.text import Text
+
+    def heading(words: str) -> None:
+        console.print()
+        console.print(Text(words, style="bold"))
+
+    m = report.map
+    ei = f", Ei {', '.join(f'{e:g}' for e in m.incident_energies)} meV" if m.incident_energies else ""
+    console.print(
+        Text(f"{m.material or 'Map'}: {' x '.join(map(str, m.shape))} {m.kind}{ei}, {m.masked_fraction:.0%} of the pixels masked")
+    )
+    if report.simulated:
+        console.print(Text("This is a SIMULATED measurement with noise and detector gaps, not data.", style="bold yellow"))
+
+    if (c := report.classification) is not None:
+        heading("Which magnetic model")
+        console.print(Padding(_verdict(c), (0, 0, 0, 2)))
+        table = _table("model", "probability", "uncertainty")
+        for row in sorted(c.models, key=lambda row: -row.probability):
+            table.add_row(row.model, f"{row.probability:.3f}", "" if row.uncertainty is None else f"{row.uncertainty:.3f}")
+        console.print(table)
+    else:
+        heading("Which magnetic model")
+        console.print(Text("  not asked: there is only one model for this material, or no classifier for it"))
+
+    if (e := report.exchange) is not None:
+        heading(f"Exchange constants of {e.material}")
+        true = report.truth.parameters if report.truth is not None and report.truth.material == e.material else {}
+        table = _table("name", "value", "error", "unit", *(["true value"] if true else []))
+        for row in e.parameters:
+            cells = [row.name, _number(row.value), _number(row.error), row.unit]
+            table.add_row(*cells, *([_number(true.get(row.name))] if true else []))
+        console.print(table)
+        if not e.in_range:
+            console.print(Text("  The map is outside the range of the training maps: do not use these values.", style="bold red"))
+
+    if report.truth is not None:
+        heading("The truth of this simulated measurement")
+        answer = {True: "the verdict is right", False: "the verdict is WRONG", None: "there is no verdict to compare"}
+        right = report.truth.verdict_is_right
+        style = {True: "green", False: "bold red", None: "yellow"}[right]
+        console.print(Text(f"  It was made with {report.truth.material}: {answer[right]}.", style=style))
+
+    if report.warnings:
+        heading("Warnings")
+        for warning in report.warnings:
+            console.print(Padding(Text(f"- {warning}", style="yellow"), (0, 0, 0, 2)))
+
+    heading("How far to trust this")
+    for trust in report.trust:
+        console.print(Text(f"  {trust.bundle.name} {trust.bundle.version} ({trust.task})"))
+        for figure in trust.test:
+            console.print(Padding(Text(f"- {describe_figure(figure)}"), (0, 0, 0, 4)))
+        for limitation in trust.limitations:
+            console.print(Padding(Text(f"- {limitation}"), (0, 0, 0, 4)))
+
+    if report.files:
+        heading("Files")
+        table = Table(box=None, show_header=False, padding=(0, 2, 0, 2))
+        for file in (*report.files, ResultFile(name=REPORT_FILE, content="all of this as JSON")):
+            table.add_row(file.name, file.content)
+        console.print(table)
+
+
+def print_card(card: Card, console: Console) -> None:
+    """The card of a bundle as text."""
+    from rich.padding import Padding
+    from rich.table import Table
+    from rich.text import Text
+
+    console.print(Text(f"{card.name} {card.version} ({card.task}, {card.family})", style="bold"))
+    console.print(Text(card.answers))
+    grid = " x ".join(f"{len(axis.centres)} {axis.name} ({axis.unit})" for axis in card.input.axes)
+    slices = card.input.slices
+    shown = f"{grid}; {len(slices.ei)} slices, Ei {', '.join(f'{e:g}' for e in dict.fromkeys(slices.ei))} meV" if slices else grid
+    training = card.training
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+    table.add_column(style="dim", no_wrap=True)
+    table.add_row("input", shown)
+    table.add_row("intensity", f"{card.input.intensity}; {card.input.preprocessing}")
+    table.add_row("materials", ", ".join(card.materials))
+    table.add_row("outputs", ", ".join(f"{out.name} ({out.unit})" if out.unit else out.name for out in card.outputs))
+    table.add_row(
+        "training",
+        f"recipe {training.recipe}, seed {training.seed}, mantid_insdl {training.package_version}, {training.date}, "
+        f"{training.samples.train} maps, {training.seconds / 60:.0f} min",
+    )
+    for material, ranges in training.ranges.items():
+        table.add_row(f"ranges of {material}", ", ".join(f"{name} {low:g} to {high:g}" for name, (low, high) in ranges.items()))
+    table.add_row("licence", card.licence)
+    table.add_row("sha256", card.sha256)
+    console.print(table)
+    for title, lines in (("Test figures", [describe_figure(_figure(t)) for t in card.test]), ("Limitations", list(card.limitations))):
+        console.print(Text(title, style="bold"))
+        for line in lines:
+            console.print(Padding(Text(f"- {line}"), (0, 0, 0, 2)))
+
+
+def describe_figure(figure: CardFigure) -> str:
+    """A test figure in words.
+
+    >>> describe_figure(CardFigure(metric="accuracy", value=0.95, interval=(0.93, 0.97), n=500, baseline=0.5, conditions=""))
+    'accuracy 0.95 (0.93 to 0.97; 500 test maps; a simple method: 0.5)'
+    """
+    details = [f"{figure.n} test maps"]
+    if figure.interval is not None:
+        details.insert(0, f"{figure.interval[0]:.3g} to {figure.interval[1]:.3g}")
+    if figure.baseline is not None:
+        details.append(f"a simple method: {figure.baseline:.3g}")
+    where = f" {figure.conditions}" if figure.conditions else ""
+    return f"{figure.metric} {figure.value:.3g}{where} ({'; '.join(details)})"
+
+
+def _verdict(c: ClassificationReport) -> Any:
+    from rich.text import Text
+
+    if not c.in_range:
+        return Text(f"Verdict: {c.verdict}, but the map is outside the range of the training maps: do not use it.", style="bold red")
+    if c.verdict == "undecided":
+        return Text("Verdict: undecided. This map does not tell the models apart.", style="bold yellow")
+    probability = next((row.probability for row in c.models if row.model == c.verdict), None)
+    return Text(f"Verdict: {c.verdict}" + (f" (probability {probability:.3f})" if probability is not None else ""), style="bold green")
+
+
+def _table(*columns: str) -> Any:
+    from rich.table import Table
+
+    table = Table(box=None, padding=(0, 2, 0, 2), header_style="dim")
+    for column in columns:
+        table.add_column(column, justify="right" if column in {"probability", "uncertainty", "value", "error", "true value"} else "left")
+    return table
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.4g}"
+
+
+def _reference(identity: Any) -> BundleReference:
+    return BundleReference(name=identity.name, version=identity.version, sha256=identity.sha256)
+
+
+def _recorded_bundle(m: Map | None) -> BundleReference | None:
+    """The bundle that a map's sample logs name."""
+    if m is None or "insdl_model" not in m.logs:
+        return None
+    name, version, sha256 = (str(m.logs[log][0]) for log in ("insdl_model", "insdl_model_version", "insdl_model_sha256"))
+    return BundleReference(name=name, version=version, sha256=sha256)
+
+
+def _summary(m: Map) -> MapSummary:
+    energies = m.slices.unique_ei.tolist() if m.slices is not None else [m.ei] if m.ei else []
+    return MapSummary(
+        kind=m.kind,
+        shape=m.shape,
+        material=m.material,
+        incident_energies=tuple(energies),
+        intensity_unit=m.intensity_unit,
+        frame=m.frame,
+        has_errors=m.error is not None,
+        masked_fraction=round(m.masked_fraction, 4),
+        provenance=m.provenance,
+    )
+
+
+def _trust(reference: BundleReference) -> Trust:
+    from mantid_insdl.learning.bundles import load_bundle
+
+    card: Card = load_bundle(reference.name).card
+    return Trust(bundle=reference, task=card.task, test=tuple(_figure(t) for t in card.test), limitations=card.limitations)
+
+
+def _figure(t: CardTest) -> CardFigure:
+    return CardFigure(metric=t.metric, value=t.value, interval=t.interval, n=t.n, baseline=t.baseline, conditions=t.conditions)
+
+
+def _truth(truth: tuple[str, Mapping[str, float]], classification: ClassificationReport | None) -> Truth:
+    material, parameters = truth
+    decided = classification is not None and classification.verdict != "undecided"
+    right = (classification.verdict == material) if decided else None
+    return Truth(material=material, parameters=dict(parameters), verdict_is_right=right)
+
+
+def _input_file(path: Path) -> InputFile:
+    digest = hashlib.sha256()
+    try:
+        with path.open("rb") as file:
+            while block := file.read(1 << 20):
+                digest.update(block)
+            return InputFile(path=str(path), bytes=file.tell(), sha256=digest.hexdigest())
+    except OSError as error:
+        raise InsdlError(f"cannot read '{path}' again", str(error.strerror)) from error
+
+
+def _software() -> dict[str, str]:
+    """Versions of what computed the results."""
+    versions = {"mantid_insdl": __version__, "python": platform.python_version()}
+    for package in ("numpy", "scipy", "keras", "tensorflow-cpu", "tensorflow"):
+        try:
+            versions[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return versions
