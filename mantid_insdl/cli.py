@@ -191,10 +191,17 @@ def analyse(
       insdl analyse measured.npz --mask detector_gaps.npz -m pcsmo -o out
     """
 
-    def load() -> Map:
-        from mantid_insdl.files import load as load_files
+    _check_material(material)
+    if ei is not None and len(ei) not in {1, len(files)}:
+        raise _OptionError(f"--ei is given {len(ei)} times for {len(files)} files", "it counts for all files or for one each", "correct it")
 
-        return load_files(files, ei=_one_or_list(ei), material=material, mask=mask)
+    def load() -> Map:
+        from mantid_insdl import files as reading
+        from mantid_insdl.maps import stack
+
+        if ei is None or len(ei) == 1:
+            return reading.load(files, ei=ei and ei[0], material=material, mask=mask)
+        return stack(reading.load(file, ei=one, material=material, mask=mask) for file, one in zip(files, ei, strict=True))
 
     _run_analysis([*files, *([mask] if mask else [])], output, quiet, load=load)
 
@@ -416,8 +423,13 @@ def _list_models() -> None:
     Console(highlight=False).print(table)
 
 
-def _one_or_list(ei: list[float] | None) -> float | list[float] | None:
-    return ei[0] if ei is not None and len(ei) == 1 else ei
+def _check_material(name: str) -> None:
+    """Refuse a name that is neither a material's nor a family's, such as pcsmo for pcsmo-goodenough and pcsmo-dimer."""
+    from mantid_insdl.materials import load_material, material_names
+
+    known = dict.fromkeys([*(load_material(one).family for one in material_names()), *material_names()])
+    if name not in known:
+        raise errors.MaterialError(f"there is no material '{name}'", f"known are {', '.join(known)}", "name one of these with --material")
 
 
 def _slices(ei: list[float], energy: str | None) -> Slices:

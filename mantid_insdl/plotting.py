@@ -216,7 +216,8 @@ def _plot_rows(
                 (middle - bar_height / 2) / size[1],
                 0.12 / size[0],
                 bar_height / size[1],
-            )
+            ),
+            label="colour bar",
         )
         colour_bar = figure.colorbar(image, cax=bar, extend=_extend(first.intensity[of_group], scale))
         unit = "" if quantity == "importance" else f"\n({first.intensity_unit})"
