@@ -1,0 +1,376 @@
+"""How a `Map` lies in a Mantid workspace: which axis is which, where units, masks and energies are kept.
+
+Pure numpy, and used for files as well as for workspaces in memory. A Mantid workspace has spectra in rows: a vertical axis
+with one value (or bin) a spectrum, and an X axis common to all of them. Conventions (Mantid's SofQW algorithms and Abins):
+
+* (\\|Q\\|, E): ``DeltaE`` and ``MomentumTransfer``, either one along X. Written as SofQW3 does: energy along X.
+* constant-energy slice: both axes of unit ``Label`` with captions Qh and Qk (or H and K, or [H,0,0] and [0,K,0]) and the unit
+  r.l.u., either one along X; the sample logs ``energy_min`` and ``energy_max`` (meV) give the energy window and ``Ei`` the
+  incident energy. Written with Qh along X. A stack of slices is a workspace group.
+* cut: energy along one axis, a ``Label`` axis of r.l.u. or 1/angstrom along the other.
+
+Masked pixels are NaN. Errors that are zero everywhere mean that none are known.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from mantid_insdl.errors import MapError, UnitError
+from mantid_insdl.maps import MEV, PER_ANGSTROM, RLU, Axis, Map, Slices, stack
+
+#: CODATA: the energy in meV of a wavenumber of 1/cm.
+MEV_PER_WAVENUMBER = 0.12398419843
+
+#: Names of the sample log of the incident energy, the best first.
+EI_LOGS = ("Ei", "EI", "ei", "incident_energy", "Efix", "Efixed", "fixed_energy")
+#: Requested, not measured, incident energies: used only when nothing else is known, and said in the provenance.
+REQUESTED_EI_LOGS = ("EnergyRequest", "EnergyRequested", "Ei_request", "ei_request")
+WINDOW_LOGS = (("energy_min", "energy_max"), ("Emin", "Emax"), ("E_min", "E_max"), ("DeltaE_min", "DeltaE_max"))
+_OWN_LOGS = ("insdl_material", "insdl_frame", "insdl_provenance", "insdl_path")
+
+_RLU = {"r.l.u.", "r.l.u", "rlu", "rlu."}
+_PER_ANGSTROM = {"1/angstrom", "angstrom^-1", "a^-1", "å^-1", "å⁻¹", "1/å", "1/a", "ang^-1", "inv.angstrom", "invangstrom"}
+_MEV = {"mev"}
+
+
+@dataclass(frozen=True)
+class AxisData:
+    """One axis of a workspace, as Mantid describes it.
+
+    Parameters
+    ----------
+    unit
+        Mantid's unit ID: ``DeltaE``, ``MomentumTransfer``, ``Label`` ...
+    values
+        As many as bins (points), or one more (edges).
+    caption, label
+        Of a ``Label`` unit: what it is and its unit.
+    """
+
+    unit: str
+    values: np.ndarray
+    caption: str = ""
+    label: str = ""
+
+
+@dataclass(frozen=True)
+class WorkspaceData:
+    """The contents of one workspace: rows are spectra.
+
+    ``mask`` is True where a pixel is masked besides being NaN.
+    """
+
+    intensity: np.ndarray
+    x: AxisData
+    vertical: AxisData
+    error: np.ndarray | None = None
+    mask: np.ndarray | None = None
+    logs: Mapping[str, tuple[Any, str]] = field(default_factory=dict)
+    title: str = ""
+    intensity_label: str = ""
+
+
+# ---- which axis is it
+
+
+def direction_of(caption: str) -> tuple[float, float, float] | None:
+    """The direction in (h, k, l) that a caption such as ``[H,0,0]``, ``[-H,H,0]`` or ``(0 K 0)`` names, or None."""
+    inside = re.fullmatch(r"[\[(](.*)[\])]", caption.strip())
+    if not inside:
+        return None
+    parts = [p for p in re.split(r"[,\s]+", inside.group(1).strip()) if p]
+    if len(parts) != 3:
+        return None
+    vector = []
+    for part in parts:
+        match = re.fullmatch(r"([+-]?\d*\.?\d*)\*?([a-zA-Z]?)", part)
+        if not match:
+            return None
+        number, letter = match.groups()
+        if not letter and float(number or 0) != 0:
+            return None  # a constant offset, as in [0.5,K,0]: not a direction through the origin
+        vector.append(0.0 if not letter else float(number + "1") if number in ("", "+", "-") else float(number))
+    return (vector[0], vector[1], vector[2]) if any(vector) else None
+
+
+def unit_of(text: str) -> str:
+    """The unit of this package for any usual way to write it; empty when it is none of them."""
+    plain = re.sub(r"\s+", "", text).lower()
+    for names, unit in ((_RLU, RLU), (_PER_ANGSTROM, PER_ANGSTROM), (_MEV, MEV)):
+        if plain in names:
+            return unit
+    return ""
+
+
+def name_of(caption: str) -> str:
+    """``qh``, ``qk``, ``q``, ``energy`` or ``path`` for a caption; empty when it names none of them."""
+    plain = re.sub(r"\s*\(?(r\.?l\.?u\.?|mev|1/angstrom|a\^-1)\)?$", "", caption.strip(), flags=re.IGNORECASE)
+    direction = direction_of(plain)
+    if direction is not None:
+        return {(1.0, 0.0, 0.0): "qh", (0.0, 1.0, 0.0): "qk"}.get(direction, "path")
+    plain = re.sub(r"[\s_]+", "", plain).lower()
+    for name, captions in {
+        "qh": {"qh", "h"},
+        "qk": {"qk", "k"},
+        "q": {"|q|", "q", "modq", "momentumtransfer"},
+        "energy": {"deltae", "energy", "e", "de", "energytransfer", "omega", "hbaromega"},
+        "path": {"path", "l", "ql"},
+    }.items():
+        if plain in captions:
+            return name
+    return ""
+
+
+def _identify(data: AxisData, bins: int, which: str) -> tuple[Axis, bool, str]:
+    """The axis, whether it runs backwards, and a note for the provenance."""
+    values, note, label = np.asarray(data.values, float), "", ""
+    if values.size not in (bins, bins + 1):
+        raise MapError(
+            f"the {which} axis has {values.size} values", f"the data have {bins} bins along it", "write the workspace to the file again"
+        )
+    if data.unit == "DeltaE":
+        name, unit = "energy", MEV
+    elif data.unit == "DeltaE_inWavenumber":
+        name, unit, values, note = "energy", MEV, values * MEV_PER_WAVENUMBER, "energy converted from 1/cm to meV"
+    elif data.unit == "MomentumTransfer":
+        name, unit = "q", PER_ANGSTROM
+    elif data.unit == "Label":
+        name, unit, label = _identify_label(data, which)
+    else:
+        raise UnitError(*_unknown_unit(data.unit, which))
+    if not np.all(np.isfinite(values)):
+        raise MapError(f"the {which} axis has values that are not finite", "bins need edges", "correct the axis in Mantid")
+    backwards = values.size > 1 and bool(np.all(np.diff(values) < 0))
+    return Axis(name, unit, values[::-1] if backwards else values, is_edges=values.size == bins + 1, label=label), backwards, note
+
+
+def _unknown_unit(unit: str, which: str) -> tuple[str, str, str]:
+    about = f"the {which} axis cannot be used"
+    if unit in ("spectraNumber", "Degrees", "TextAxis", "SpectraNumber"):
+        return about, f"it counts spectra or angles (unit '{unit}')", "reduce to |Q| and E with SofQW3, or save as NXSPE"
+    if unit in ("", "Empty", "unknown"):
+        return about, "it has no unit", "set DeltaE, MomentumTransfer, or Label with a caption (Qh, Qk) and the unit r.l.u."
+    return about, f"its unit is '{unit}'", "give a map in DeltaE and MomentumTransfer, or in Qh and Qk (Label, r.l.u.)"
+
+
+def _identify_label(data: AxisData, which: str) -> tuple[str, str, str]:
+    name, caption = name_of(data.caption), data.caption.strip()
+    unit = unit_of(data.label)
+    if not unit and not data.label.strip():
+        in_caption = re.search(r"\(([^()]*)\)$", caption)
+        unit = unit_of(in_caption.group(1)) if in_caption else ""
+    if not unit:
+        stated = f"its unit '{data.label}' is none of r.l.u., 1/angstrom, meV" if data.label.strip() else "it has no unit"
+        raise UnitError(f"the {which} axis '{caption}' cannot be used", stated, "set it with setLabel(caption, 'r.l.u.') in Mantid")
+    expected = {"qh": RLU, "qk": RLU, "q": PER_ANGSTROM, "energy": MEV}.get(name, unit)
+    if unit != expected:
+        raise UnitError(f"the {which} axis '{caption}' cannot be used", f"its unit is {unit} and not {expected}", "convert the axis")
+    if not name:
+        if unit == MEV:
+            raise UnitError(f"the {which} axis '{caption}' cannot be used", "it is in meV but no energy transfer", "name it DeltaE")
+        name = "path"
+    return name, unit, caption if name == "path" else ""
+
+
+# ---- workspace -> map
+
+
+def to_map(data: WorkspaceData, *, ei: float | None = None) -> Map:
+    """The map that a workspace holds; a constant-energy slice becomes a stack of one.
+
+    Parameters
+    ----------
+    data
+        The contents of the workspace.
+    ei
+        Incident energy in meV for a workspace without a log of it.
+
+    Raises
+    ------
+    UnitError
+        An axis without a unit, or with one that no map has.
+    MapError
+        Axes that make no map, a slice without its energy window, an incident energy that contradicts `ei`, bad values.
+    """
+    rows, columns = data.intensity.shape
+    (x, x_back, x_note), (vertical, v_back, v_note) = _identify(data.x, columns, "X"), _identify(data.vertical, rows, "vertical")
+    intensity, error, mask = data.intensity, data.error, data.mask
+
+    def turned(array: np.ndarray | None) -> np.ndarray | None:
+        return None if array is None else array[:: -1 if v_back else 1, :: -1 if x_back else 1]
+
+    intensity, error, mask = turned(intensity), turned(error), turned(mask)
+    names = {vertical.name, x.name}
+    if "energy" in names and names & {"qh", "qk"}:  # a cut along one direction of reciprocal space
+        x, vertical = (Axis("path", a.unit, a.values, a.is_edges, _caption(a)) if a.name in ("qh", "qk") else a for a in (x, vertical))
+    if (x.name, vertical.name) in (("qh", "qk"), ("energy", "q"), ("energy", "path")):
+        first, second = (vertical, x) if x.name == "energy" else (x, vertical)
+    elif (vertical.name, x.name) in (("qh", "qk"), ("energy", "q"), ("energy", "path")):
+        first, second = (x, vertical) if vertical.name == "energy" else (vertical, x)
+    else:
+        raise MapError(
+            f"a map with the axes {x.title} and {vertical.title} is none this package knows",
+            "known are Qh with Qk at constant energy, |Q| with DeltaE, and a cut in r.l.u. with DeltaE",
+            "cut or reduce the data to one of these",
+        )
+    if first is x:
+        intensity, error, mask = (None if a is None else a.T for a in (intensity, error, mask))
+    error = _known_error(intensity, error, mask)
+    own = {name: data.logs[name][0] for name in _OWN_LOGS if name in data.logs}
+    ei, ei_note = incident_energy(data.logs, ei)
+    window_logs: tuple[str, ...] = ()
+    provenance = _lines(own.get("insdl_provenance", "")) + [note for note in (x_note, v_note, ei_note) if note]
+    changes: dict[str, Any] = {}
+    if first.name == "qh":
+        low, high, window_logs = _energy_window(data.logs)
+        changes["slices"] = Slices(np.array([np.nan if ei is None else ei]), np.array([low]), np.array([high]))
+        intensity, error, mask = (None if a is None else a[np.newaxis] for a in (intensity, error, mask))
+    else:
+        changes["ei"] = ei
+    if first.name == "path" and "insdl_path" in own:
+        changes["path"] = np.asarray(own["insdl_path"], float).reshape(-1, 3)
+    used = {"Ei", *window_logs, *_OWN_LOGS}
+    return Map(
+        intensity,
+        (first, second),
+        error=error,
+        mask=mask,
+        intensity_unit=_intensity_unit(data.intensity_label),
+        material=str(own["insdl_material"]) if own.get("insdl_material") else None,
+        frame=str(own.get("insdl_frame", "")),
+        title=data.title.strip(),
+        provenance=tuple(provenance),
+        logs={k: v for k, v in data.logs.items() if k not in used},
+        **changes,
+    )
+
+
+def _caption(axis: Axis) -> str:
+    return axis.label or {"qh": "Qh", "qk": "Qk"}.get(axis.name, axis.name)
+
+
+def _lines(text: Any) -> list[str]:
+    return [line for line in str(text).split("\n") if line.strip()]
+
+
+def _known_error(intensity: np.ndarray, error: np.ndarray | None, mask: np.ndarray | None) -> np.ndarray | None:
+    if error is None:
+        return None
+    good = ~np.isnan(intensity) & (True if mask is None else ~mask)
+    return error if np.any(error[good] != 0) else None
+
+
+def _intensity_unit(label: str) -> str:
+    """``arb. units`` out of ``Intensity (arb. units)``."""
+    inside = re.fullmatch(r"Intensity \((.*)\)", label.strip())
+    if inside:
+        return inside.group(1)
+    return "arb. units" if label.strip() in ("", "Intensity") else label.strip()
+
+
+def _number(logs: Mapping[str, tuple[Any, str]], name: str) -> float | None:
+    """A log in meV as one number: of a series the mean. None when it is absent or holds no finite number."""
+    if name not in logs:
+        return None
+    value, unit = logs[name]
+    try:
+        values = np.asarray(value, dtype=float).ravel()
+    except (TypeError, ValueError):
+        return None
+    values = values[np.isfinite(values)]
+    if values.size == 0:
+        return None
+    if unit and not unit_of(unit) == MEV:
+        raise UnitError(f"the sample log '{name}' cannot be used", f"its unit is '{unit}'", "give it in meV")
+    return float(np.mean(values))
+
+
+def incident_energy(logs: Mapping[str, tuple[Any, str]], given: float | None) -> tuple[float | None, str]:
+    for name in EI_LOGS:
+        value = _number(logs, name)
+        if value is not None and value > 0:
+            if given is not None and abs(value - given) > 0.02 * value:
+                raise MapError(
+                    "the incident energy is not clear", f"the log {name} says {value:g} meV and you gave {given:g} meV", "leave yours out"
+                )
+            return value, "" if name == "Ei" else f"Ei = {value:g} meV from the log {name}"
+    if given is not None:
+        return float(given), f"Ei = {given:g} meV given by the user"
+    for name in REQUESTED_EI_LOGS:
+        value = _number(logs, name)
+        if value is not None and value > 0:
+            return value, f"Ei = {value:g} meV from the log {name}: the requested, not the measured energy"
+    return None, ""
+
+
+def _energy_window(logs: Mapping[str, tuple[Any, str]]) -> tuple[float, float, tuple[str, str]]:
+    for names in WINDOW_LOGS:
+        low, high = (_number(logs, name) for name in names)
+        if low is not None and high is not None:
+            return low, high, names
+    raise MapError(
+        "a (Qh, Qk) slice has no energy window",
+        "its sample logs energy_min and energy_max are missing",
+        "add both in meV (in Mantid: AddSampleLog with LogType='Number', LogUnit='meV')",
+    )
+
+
+def check_group(maps: Sequence[Map]) -> Map:
+    """The stack of a group of workspaces, or the only map of a group of one."""
+    if len(maps) == 1:
+        return maps[0]
+    other = next((m for m in maps if m.slices is None), None)
+    if other is not None:
+        raise MapError(
+            f"the {len(maps)} workspaces cannot be taken as one map",
+            f"one is a {other.kind} map, and only constant-energy slices make a stack",
+            "give one of them at a time",
+        )
+    return stack(maps)
+
+
+# ---- map -> workspace
+
+
+def from_map(m: Map) -> list[WorkspaceData]:
+    """The workspaces of a map: one for each slice of a stack, else a single one. `to_map` and `stack` are the inverse."""
+    first, second = m.axes
+    label = f"Intensity ({m.intensity_unit})"
+    if m.slices is None:
+        vertical = (
+            AxisData("MomentumTransfer", first.values)
+            if first.name == "q"
+            else AxisData("Label", first.values, first.label or "Path", first.unit)
+        )
+        return [WorkspaceData(m.intensity, AxisData("DeltaE", second.values), vertical, m.error, None, _logs(m), m.title, label)]
+    x, vertical = (AxisData("Label", a.values, {"qh": "Qh", "qk": "Qk"}[a.name], a.unit) for a in (first, second))
+    return [
+        WorkspaceData(m.intensity[i].T, x, vertical, None if m.error is None else m.error[i].T, None, _logs(m, i), m.title, label)
+        for i in range(m.slices.size)
+    ]
+
+
+def _logs(m: Map, index: int | None = None) -> dict[str, tuple[Any, str]]:
+    logs = dict(m.logs)
+    ei = m.ei
+    if index is not None:
+        ei = float(m.slices.ei[index])
+        logs["energy_min"] = (float(m.slices.energy_min[index]), MEV)
+        logs["energy_max"] = (float(m.slices.energy_max[index]), MEV)
+    if ei is not None and np.isfinite(ei):
+        logs["Ei"] = (float(ei), MEV)
+    if m.material:
+        logs["insdl_material"] = (m.material, "")
+    if m.frame:
+        logs["insdl_frame"] = (m.frame, "")
+    if m.provenance:
+        logs["insdl_provenance"] = ("\n".join(line.replace("\n", " ") for line in m.provenance), "")
+    if m.path is not None:
+        logs["insdl_path"] = (m.path.ravel(), RLU)
+    return logs
