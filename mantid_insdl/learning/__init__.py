@@ -1,0 +1,1 @@
+"""Networks, simulated data for them, training, calibration, and the bundles that carry the result."""

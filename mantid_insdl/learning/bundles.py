@@ -16,6 +16,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
+import os
 import re
 import tempfile
 import threading
@@ -169,10 +170,10 @@ def find_bundle(name_or_path: str | Path) -> Path:
     names = bundle_names()
     if text in names:
         return models_directory() / text
-    path = Path(text).expanduser()
-    if text and path.name == CARD and path.is_file():
+    path = Path(os.path.expanduser(text))
+    if text and path.name == CARD and os.path.isfile(path):
         path = path.parent
-    if text.strip() and path.is_dir():
+    if text.strip() and os.path.isdir(path):  # unlike Path.is_dir, False for a name that is too long
         return path.resolve()
     similar = difflib.get_close_matches(text.lower(), names, n=1)
     raise BundleError(

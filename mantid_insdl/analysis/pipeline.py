@@ -1,0 +1,64 @@
+"""The whole way: denoise, classify, exchange constants, importance."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mantid_insdl.analysis.classify import classify
+from mantid_insdl.analysis.denoise import denoise
+from mantid_insdl.analysis.ensemble import Progress, ignore_progress
+from mantid_insdl.analysis.exchange import fit_exchange, simulate_fit
+from mantid_insdl.analysis.explain import grad_cam
+from mantid_insdl.analysis.preparation import family_of
+from mantid_insdl.analysis.results import Classification, ExchangeFit
+from mantid_insdl.errors import BundleError, InstabilityError
+from mantid_insdl.learning.bundles import bundles_for
+from mantid_insdl.maps import Map
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """All that was found out about a map. What a material has no model for is None."""
+
+    measured: Map
+    denoised: Map | None
+    classification: Classification | None
+    exchange: ExchangeFit
+    fit: Map | None
+    importance: Map | None
+    warnings: tuple[str, ...]
+
+
+def analyse(m: Map, *, progress: Progress | None = None) -> Analysis:
+    """Everything the models of the map's material can say about it.
+
+    Parameters
+    ----------
+    m
+        Constant-energy slices with `Map.material` set to a material or a family (pcsmo, rb2mnf4).
+
+    Raises
+    ------
+    BundleError
+        If no model knows the material, or a bundle is damaged.
+    UnsuitableMapError
+        If the map is not what the models were trained on.
+    """
+    report = progress or ignore_progress
+    family = family_of(m.material)
+    if family is None:
+        raise BundleError("the map does not say of which material it is", "each material has models of its own", "name it (--material)")
+    denoised = importance = classification = fit = None
+    if bundles_for("denoise", family):
+        denoised = denoise(m, progress=lambda f, t: report(0.3 * f, t))
+    if bundles_for("classify", family):
+        classification = classify(m, progress=lambda f, t: report(0.3 + 0.2 * f, t))
+        importance = grad_cam(m, progress=lambda f, t: report(0.5 + 0.2 * f, t))
+    exchange = fit_exchange(m, progress=lambda f, t: report(0.7 + 0.1 * f, t))
+    warnings = list(dict.fromkeys((*(classification.warnings if classification else ()), *exchange.warnings)))
+    try:
+        fit = simulate_fit(m, exchange, progress=lambda f, t: report(0.8 + 0.2 * f, t))
+    except InstabilityError as error:
+        warnings.append(f"There is no simulation at the fitted values. {error}")
+    report(1.0, "done")
+    return Analysis(m, denoised, classification, exchange, fit, importance, tuple(warnings))

@@ -1,0 +1,239 @@
+"""Bring a user's map onto the grid a model was trained on, or say why it cannot be."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from mantid_insdl.errors import BundleError, MaterialError, UnsuitableMapError
+from mantid_insdl.learning.bundles import Bundle, bundle_names, bundles_for, default_bundle, find_bundle, load_bundle, read_card
+from mantid_insdl.learning.cards import Card
+from mantid_insdl.learning.measured import MeasuredMaps
+from mantid_insdl.learning.preprocessing import incident_energy_groups, normalise, window_features
+from mantid_insdl.maps import Axis, Map, Slices
+
+SMALLEST_SIDE = 8  # pixels of the map within the training range: fewer show no pattern
+LEAST_KNOWN = 0.02  # of the training pixels of the slices that are there
+MAXIMUM_SLICES = 10  # of a model for any windows, as its network was built
+
+
+def family_of(material: str | None) -> str | None:
+    """The family of a material, of a family's own name, or None for None."""
+    from mantid_insdl.materials import load_material
+
+    if material is None:
+        return None
+    try:
+        return load_material(material).family
+    except MaterialError:
+        return material
+
+
+def choose_bundle(task: str, m: Map, model: str | Path | None) -> Bundle:
+    """The bundle the user named, or the one for the map's material.
+
+    Raises
+    ------
+    BundleError
+        If the named bundle answers another question, or none is named and the map's material does not tell which to take.
+    """
+    if model not in (None, ""):
+        bundle = load_bundle(model)
+        if bundle.card.task != task:
+            fitting = [name for name in bundle_names() if read_card(find_bundle(name)).task == task]
+            raise BundleError(
+                f"model '{bundle.card.name}' does not {_VERBS[task]}",
+                f"it answers: {bundle.card.answers.rstrip('.')}",
+                f"use {_or(fitting)}",
+            )
+        return bundle
+    family = family_of(m.material)
+    if family is not None:
+        return load_bundle(default_bundle(task, family))
+    fitting = [name for name in bundle_names() if read_card(find_bundle(name)).task == task]
+    if len(fitting) != 1:
+        raise BundleError(f"no model was named to {_VERBS[task]}", "the map does not say of which material it is", f"name {_or(fitting)}")
+    return load_bundle(fitting[0])
+
+
+_VERBS = {"denoise": "denoise a map", "classify": "tell magnetic models apart", "exchange": "give exchange constants"}
+
+
+def _or(names: list[str]) -> str:
+    return " or ".join(names) if names else "a bundle of your own (`insdl train RECIPE` makes one)"
+
+
+def other_bundles(task: str, m: Map) -> list[str]:
+    """All the bundles of a task for the map's material."""
+    family = family_of(m.material)
+    return bundles_for(task, family) if family is not None else []
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A map on a model's grid.
+
+    Parameters
+    ----------
+    gridded
+        All slices of the training grid; those that the map lacks are masked.
+    inputs
+        What the network sees, one map.
+    used
+        Which training slices hold data.
+    warnings
+        What was lost or missing, in sentences.
+    """
+
+    gridded: Map
+    inputs: MeasuredMaps
+    used: np.ndarray
+    warnings: tuple[str, ...]
+
+
+def check_map(m: Map, card: Card) -> None:
+    """Raise `UnsuitableMapError` where a map cannot be what the model of `card` was trained on."""
+    if m.kind != "slices":
+        raise UnsuitableMapError(
+            f"model '{card.name}' cannot read this {m.kind} map",
+            "it was trained on constant-energy slices against Qh and Qk, and directions in the plane are lost in "
+            + ("|Q|" if m.kind == "powder" else "a cut"),
+            "give (Qh, Qk) slices",
+        )
+    family = family_of(m.material)
+    if family is not None and family != card.family:
+        raise UnsuitableMapError(
+            f"model '{card.name}' knows nothing of {m.material}", f"it was trained on {card.family}", "use a model for your material"
+        )
+    if m.mask.all():
+        raise UnsuitableMapError("the map is empty", "every pixel is masked or NaN", "check the mask and the range of the cuts")
+    known = m.intensity[~m.mask]
+    if known.max() == known.min():
+        raise UnsuitableMapError("the map is constant", f"every unmasked pixel is {known[0]:g}", "check that the right data were loaded")
+    if known.max() <= 0:
+        raise UnsuitableMapError(
+            "the map has no positive intensity", "there is nothing that could be a spin wave", "check the background subtraction"
+        )
+    for axis, wanted in zip(m.axes, card.input.axes, strict=True):
+        if axis.unit != wanted.unit:
+            raise UnsuitableMapError(f"axis '{axis.name}' is in {axis.unit}", f"the model was trained in {wanted.unit}", "convert the axis")
+        span = np.ptp(wanted.centres)
+        inside = np.sum((axis.edges[1:] > wanted.centres[0]) & (axis.edges[:-1] < wanted.centres[-1]))
+        if inside < SMALLEST_SIDE:
+            raise UnsuitableMapError(
+                f"the map is too coarse or too small along '{axis.name}'",
+                f"{inside} of its {axis.size} pixels lie in the {span:g} {axis.unit} of the model's range; a pattern needs {SMALLEST_SIDE}",
+                "cut the data on a finer grid",
+            )
+
+
+def prepare(m: Map, card: Card) -> Prepared:
+    """Check a map, re-grid it, and mask what it lacks.
+
+    Raises
+    ------
+    UnsuitableMapError
+        If the map is of the wrong kind, empty, constant, too coarse, or has no slice the model was trained on.
+    """
+    check_map(m, card)
+    warnings = []
+    axes = tuple(Axis(a.name, a.unit, np.array(a.centres)) for a in card.input.axes)
+    if not all(mine.matches(theirs, 1e-3) for mine, theirs in zip(m.axes, axes, strict=True)):
+        m = m.regrid(*axes)
+        warnings.append("The map was re-gridded onto the pixels that the model was trained on.")
+    if card.input.slices is not None:
+        gridded, used = _on_fixed_slices(m, card, warnings)
+    else:
+        gridded, used = _on_any_slices(m, card, warnings)
+    share = float(np.mean(~gridded.mask[used])) if used.any() else 0.0
+    if share < LEAST_KNOWN:
+        raise UnsuitableMapError(
+            "too little of the map is known",
+            f"{share:.1%} of the pixels that the model looks at hold data",
+            "check the mask and the range of the axes",
+        )
+    groups = incident_energy_groups(gridded.slices)
+    stack, scale = normalise(gridded.intensity[None], groups)
+    size = gridded.slices.size if card.input.slices is not None else MAXIMUM_SLICES
+    inputs = MeasuredMaps(
+        stack=_padded(stack, size),
+        scale=scale,
+        signal=np.empty(0),
+        windows=_padded(window_features(gridded.slices)[None], size),
+        used=_padded(used[None, :, None].astype(np.float32), size),
+    )
+    return Prepared(gridded, inputs, used, tuple(warnings))
+
+
+def _padded(array: np.ndarray, size: int) -> np.ndarray:
+    widths = [(0, 0)] * array.ndim
+    widths[1] = (0, size - array.shape[1])
+    return np.pad(array, widths)
+
+
+def _on_fixed_slices(m: Map, card: Card, warnings: list[str]) -> tuple[Map, np.ndarray]:
+    target = Slices(*(np.array(getattr(card.input.slices, n)) for n in ("ei", "energy_min", "energy_max")))
+    trained = ", ".join(f"{ei:g}" for ei in target.unique_ei)
+    if np.isnan(m.slices.ei).any():
+        raise UnsuitableMapError(
+            "the incident energy is not known", f"the model needs it (trained on {trained} meV)", "give Ei (log 'Ei', or --ei)"
+        )
+    gridded = m.regrid_slices(target, ei_tolerance=card.input.ei_tolerance)
+    used = ~gridded.mask.all(axis=(1, 2))
+    if not used.any():
+        have = ", ".join(f"{ei:g}" for ei in m.slices.unique_ei)
+        raise UnsuitableMapError(
+            "no slice of the map is one the model was trained on",
+            f"it has Ei {have} meV, the model {trained} meV with bins from {card_windows(target)}",
+            "cut the data in these energy windows",
+        )
+    missing = [f"{ei:g}" for ei in target.unique_ei if not used[target.ei == ei].any()]
+    if missing:
+        warnings.append(f"Incident energies {', '.join(missing)} meV are missing and were masked.")
+    holes = int(np.sum(~used)) - int(np.sum(np.isin(target.ei, [float(x) for x in missing])))
+    if holes:
+        warnings.append(f"{holes} energy bins of the measured incident energies are missing and were masked.")
+    foreign = [f"{ei:g}" for ei in m.slices.unique_ei if np.min(np.abs(target.unique_ei / ei - 1)) > card.input.ei_tolerance]
+    if foreign:
+        warnings.append(f"Incident energies {', '.join(foreign)} meV were not used: the model was trained on {trained} meV.")
+    return gridded, used
+
+
+def card_windows(slices: Slices) -> str:
+    """The energy range of each incident energy, in words."""
+    parts = []
+    for ei in slices.unique_ei:
+        chosen = slices.ei == ei
+        parts.append(f"{slices.energy_min[chosen].min():g} to {slices.energy_max[chosen].max():g} (Ei {ei:g})")
+    return ", ".join(parts)
+
+
+def _on_any_slices(m: Map, card: Card, warnings: list[str]) -> tuple[Map, np.ndarray]:
+    groups = incident_energy_groups(m.slices)
+    if len(groups) > 1:
+        best = max(groups, key=len)
+        warnings.append(f"Only the {best.size} slices of Ei {m.slices.ei[best[0]]:g} meV were used: the model takes one incident energy.")
+        m = m.select(best)
+    for name, low, high in (("ei", m.slices.ei[0], m.slices.ei[0]), ("energy", m.slices.energy_min.min(), m.slices.energy_max.max())):
+        trained = card.calibration[f"{name}_range"]
+        if not (trained[0] * 0.99 <= low and high <= trained[1] * 1.01):
+            what = "incident energy" if name == "ei" else "energy window"
+            given = "not known" if np.isnan(low) else f"{low:g} meV" if low == high else f"{low:g} to {high:g} meV"
+            raise UnsuitableMapError(
+                f"the {what} is {given}",
+                f"model '{card.name}' was trained from {trained[0]:g} to {trained[1]:g} meV",
+                "give Ei (log 'Ei', or --ei)" if np.isnan(low) else "leave the other slices out, or train a model for them",
+            )
+    m = m.select(np.argsort(m.slices.energy_min, kind="stable"))
+    if m.slices.size > MAXIMUM_SLICES:
+        parts = np.array_split(np.arange(m.slices.size), MAXIMUM_SLICES)
+        target = Slices(
+            np.full(MAXIMUM_SLICES, m.slices.ei[0]),
+            [m.slices.energy_min[p[0]] for p in parts],
+            [m.slices.energy_max[p].max() for p in parts],
+        )
+        warnings.append(f"The {m.slices.size} slices were combined into {MAXIMUM_SLICES}.")
+        m = m.regrid_slices(target, ei_tolerance=1.0)
+    return m, ~m.mask.all(axis=(1, 2))

@@ -1,0 +1,81 @@
+"""The simple methods beside each network: what a network does not beat has no business being shipped."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.ndimage import gaussian_filter
+
+from mantid_insdl.learning.measured import MeasuredMaps
+
+TEMPLATE_BATCH = 500
+
+
+def template_misfit(maps: MeasuredMaps, templates: np.ndarray, groups: list[np.ndarray]) -> np.ndarray:
+    """Least-squares misfit of every template to every measurement, with a free scale and flat background for each incident energy.
+
+    Parameters
+    ----------
+    templates : (m, slice, qh, qk)
+        Noise-free maps; NaN counts as zero intensity.
+
+    Returns
+    -------
+    misfit : (n, m)
+        Sum over incident energies of (number of pixels) x log(residual variance): minus twice the log likelihood, for unknown noise.
+    """
+    total = np.zeros((maps.stack.shape[0], templates.shape[0]))
+    for group in groups:
+        y, w = (maps.stack[:, group, ..., k].reshape(total.shape[0], -1) for k in (0, 1))
+        y = y * w
+        number = w.sum(1)[:, None]
+        sum_y, sum_yy = y.sum(1)[:, None], (y * y).sum(1)[:, None]
+        for start in range(0, templates.shape[0], TEMPLATE_BATCH):
+            t = np.nan_to_num(templates[start : start + TEMPLATE_BATCH, group].astype(np.float32)).reshape(-1, y.shape[1]).T
+            sum_t, sum_tt, sum_ty = w @ t, w @ (t * t), y @ t
+            with np.errstate(invalid="ignore", divide="ignore"):
+                variance_t = sum_tt - sum_t**2 / number
+                covariance = sum_ty - sum_t * sum_y / number
+                # A negative scale is no fit: the template is then worth no more than a flat background.
+                gain = np.where(variance_t > 1e-6 * sum_tt, np.maximum(covariance, 0) ** 2 / variance_t, 0.0)
+                residual = sum_yy - sum_y**2 / number - gain
+                misfit = number * np.log(np.maximum(residual / number, 1e-9))
+            total[:, start : start + TEMPLATE_BATCH] += np.where(number > 10, misfit, 0.0)
+    return total
+
+
+def nearest_parameters(misfit: np.ndarray, parameters: np.ndarray, neighbours: int = 5) -> np.ndarray:
+    """Mean parameters of the templates that fit best, (n, parameter)."""
+    best = np.argsort(misfit, axis=1)[:, :neighbours]
+    return parameters[best].mean(axis=1)
+
+
+def smooth(stack: np.ndarray, sigma: float) -> np.ndarray:
+    """Gaussian smoothing of each slice over its known pixels, in pixels: the simplest denoiser. (n, slice, qh, qk)."""
+    widths = (0, 0, sigma, sigma)
+    weight = gaussian_filter(stack[..., 1], widths, mode="nearest")
+    return gaussian_filter(stack[..., 0] * stack[..., 1], widths, mode="nearest") / np.maximum(weight, 1e-3)
+
+
+class PrincipalComponents:
+    """Noise-free maps as a mean and a few principal components, fitted to the known pixels of a measurement by ridge regression."""
+
+    def __init__(self, templates: np.ndarray, components: int, ridge: float = 1.0):
+        flat = np.nan_to_num(templates.astype(np.float32)).reshape(templates.shape[0], -1)
+        self.mean = flat.mean(0)
+        centred = flat - self.mean
+        # The Gram matrix is maps x maps: far smaller than pixels x pixels.
+        values, vectors = np.linalg.eigh(centred @ centred.T)
+        order = np.argsort(values)[::-1][:components]
+        self.basis = (vectors[:, order].T @ centred) / np.sqrt(np.maximum(values[order], 1e-12))[:, None]
+        self.variance = values[order] / flat.shape[0]
+        self.ridge = ridge
+
+    def denoise(self, stack: np.ndarray) -> np.ndarray:
+        """(n, slice, qh, qk) from (n, slice, qh, qk, 2)."""
+        shape = stack.shape[:-1]
+        result = np.empty((shape[0], self.mean.size), np.float32)
+        for row, (y, w) in enumerate(zip(stack[..., 0].reshape(shape[0], -1), stack[..., 1].reshape(shape[0], -1) > 0, strict=True)):
+            basis = self.basis[:, w]
+            normal = basis @ basis.T + np.diag(self.ridge / self.variance)
+            result[row] = self.mean + np.linalg.solve(normal, basis @ (y[w] - self.mean[w])) @ self.basis
+        return result.reshape(shape)

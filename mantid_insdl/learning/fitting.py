@@ -1,0 +1,128 @@
+"""Fit one network to simulated measurements."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from mantid_insdl.learning.backend import import_keras
+from mantid_insdl.learning.measured import MeasuredMaps, Measurer
+from mantid_insdl.learning.recipes import Fit
+
+Progress = Callable[[float, str], None]
+Target = Callable[[MeasuredMaps, np.ndarray], np.ndarray]
+LOG_SIGMA_LIMITS = (-5.0, 2.0)
+_FIXED = 10**6  # the "epoch" of measurements that never change
+
+
+def network_inputs(model: Any, maps: MeasuredMaps) -> dict[str, np.ndarray]:
+    """The inputs that `model` has, by name."""
+    return {tensor.name: getattr(maps, tensor.name) for tensor in model.inputs}
+
+
+def gaussian_loss(keras: Any) -> Callable[[Any, Any], Any]:
+    """Negative log likelihood of standardised parameters under a mean and a log standard deviation each (NaN targets do not count)."""
+    ops = keras.ops
+
+    def loss(target: Any, output: Any) -> Any:
+        mean, log_sigma = ops.split(output, 2, axis=-1)
+        log_sigma = ops.clip(log_sigma, *LOG_SIGMA_LIMITS)
+        return ops.mean(0.5 * ops.square((target - mean) * ops.exp(-log_sigma)) + log_sigma, axis=-1)
+
+    return loss
+
+
+def weighted_intensity_loss(keras: Any) -> Callable[[Any, Any], Any]:
+    """Squared error of an intensity over its Poisson-like variance; the target is (..., 2): intensity and weight."""
+    ops = keras.ops
+
+    def loss(target: Any, output: Any) -> Any:
+        wanted, weight = target[..., 0], target[..., 1]
+        return ops.sum(weight * ops.square(output - wanted) / (1 + wanted)) / (ops.sum(weight) + 1e-6)
+
+    return loss
+
+
+def fit(
+    model: Any,
+    loss: Callable[[Any, Any], Any],
+    measurer: Measurer,
+    target: Target,
+    train: np.ndarray,
+    validation: np.ndarray,
+    settings: Fit,
+    *,
+    seed: int,
+    progress: Progress | None = None,
+) -> Any:
+    """Fit `model`, keeping the weights of the epoch with the lowest validation loss.
+
+    Parameters
+    ----------
+    target
+        From measurements and their indices in the data set to what the network should say.
+    train, validation
+        Indices into the data set. Training maps are measured anew in every epoch, validation maps always in the same way.
+
+    Returns
+    -------
+    history : dict of lists
+        Losses by epoch.
+    """
+    keras = import_keras()
+
+    class Batches(keras.utils.PyDataset):
+        def __init__(self, indices: np.ndarray, fresh: bool):
+            super().__init__(workers=2, use_multiprocessing=False, max_queue_size=8)
+            self.indices, self.fresh, self.epoch = indices, fresh, 0
+
+        def __len__(self) -> int:
+            return math.ceil(self.indices.size / settings.batch)
+
+        def __getitem__(self, number: int) -> tuple[Any, np.ndarray]:
+            order = self.indices
+            if self.fresh:
+                order = np.random.default_rng((seed, self.epoch)).permutation(order)
+            chosen = order[number * settings.batch : (number + 1) * settings.batch]
+            maps = measurer.measure(chosen, (seed, self.epoch) if self.fresh else (seed, _FIXED))
+            return network_inputs(model, maps), target(maps, chosen)
+
+        def on_epoch_end(self) -> None:
+            self.epoch += 1
+
+    class Report(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+            if progress is not None:
+                done = (self.epoch + (batch + 1) / len(batches)) / settings.epochs
+                progress(done, f"epoch {self.epoch + 1} of {settings.epochs}, loss {logs['loss']:.3f}")
+
+        def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+            self.epoch = epoch
+
+    batches = Batches(train, fresh=True)
+    steps = settings.epochs * len(batches)
+    schedule = keras.optimizers.schedules.CosineDecay(
+        settings.learning_rate / 20, steps, warmup_target=settings.learning_rate, warmup_steps=max(1, steps // 50), alpha=0.02
+    )
+    model.compile(keras.optimizers.AdamW(schedule, weight_decay=1e-4, clipnorm=1.0), loss)
+    stop = keras.callbacks.EarlyStopping(patience=settings.patience, restore_best_weights=True)
+    history = model.fit(
+        batches, validation_data=Batches(validation, fresh=False), epochs=settings.epochs, verbose=0, callbacks=[Report(), stop]
+    )
+    return history.history
+
+
+def predict(model: Any, maps: MeasuredMaps, batch: int = 16, progress: Progress | None = None) -> list[np.ndarray]:
+    """The network's outputs, in batches so that long work can be reported and cancelled."""
+    number = maps.stack.shape[0]
+    results = []
+    for start in range(0, number, batch):
+        part = {name: value[start : start + batch] for name, value in network_inputs(model, maps).items()}
+        outputs = model(part, training=False)
+        results.append([np.asarray(o) for o in (outputs if isinstance(outputs, list | tuple) else [outputs])])
+        if progress is not None:
+            progress(min(1.0, (start + batch) / number), "networks")
+    return [np.concatenate(parts) for parts in zip(*results, strict=True)]

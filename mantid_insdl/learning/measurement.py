@@ -1,0 +1,71 @@
+"""Make a simulated map look measured: twins, background, counting noise, gaps, hot pixels, missing incident energies."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mantid_insdl.instrument.gaps import DetectorLayout
+from mantid_insdl.instrument.noise import count_neutrons
+from mantid_insdl.learning.preprocessing import incident_energy_groups
+from mantid_insdl.learning.recipes import Measurement
+from mantid_insdl.maps import Axis, Slices
+
+
+def mix_twins(single: np.ndarray, fraction: float) -> np.ndarray:
+    """Intensity of two twins with a and b swapped, from that of one; `single` (..., qh, qk) on a square grid."""
+    return fraction * single + (1 - fraction) * np.swapaxes(single, -1, -2)
+
+
+def measure(
+    expected: np.ndarray,
+    slices: Slices,
+    qh: Axis,
+    qk: Axis,
+    reciprocal: tuple[float, float],
+    settings: Measurement,
+    rng: np.random.Generator,
+) -> tuple[np.ndarray, np.ndarray]:
+    """One simulated measurement.
+
+    Parameters
+    ----------
+    expected : (slice, qh, qk)
+        Noise-free intensity, NaN where the kinematics do not reach.
+    reciprocal
+        Length of the two in-plane reciprocal-lattice vectors, 1/angstrom.
+
+    Returns
+    -------
+    intensity : (slice, qh, qk)
+        NaN where masked. Each incident energy is in units of its own mean expected intensity.
+    signal : (slice, qh, qk)
+        The magnetic intensity in it before noise, in the same unit, also in the gaps; NaN where nothing was measured.
+    """
+    measured, true = np.full(expected.shape, np.nan), np.full(expected.shape, np.nan)
+    momentum_squared = (qh.centres[:, None] * reciprocal[0]) ** 2 + (qk.centres * reciprocal[1]) ** 2
+    groups = incident_energy_groups(slices)
+    gaps = np.zeros(expected.shape, bool)
+    if rng.random() < settings.gaps:
+        gaps = DetectorLayout.random(rng).gaps(slices, qh, qk, reciprocal)
+    kept = np.ones(len(groups), bool)
+    if len(groups) > 1 and rng.random() < settings.missing_ei:
+        kept[rng.permutation(len(groups))[: rng.integers(1, len(groups))]] = False
+    for group in (g for g, keep in zip(groups, kept, strict=True) if keep):
+        signal = expected[group] * np.exp(rng.normal(0, settings.slice_scale, (group.size, 1, 1)))
+        mean = np.nanmean(signal)
+        if not mean > 0:
+            continue
+        true[group] = signal = signal / mean
+        # What phonons and the sample's surroundings scatter: it grows with momentum and falls with energy.
+        growth, decay = rng.uniform(0, 0.3), rng.uniform(0, 1)
+        energy = (slices.centres[group] / slices.centres[group].max())[:, None, None]
+        background = rng.uniform(*settings.background) * (1 + growth * momentum_squared) * np.exp(-decay * energy)
+        counts = np.exp(rng.uniform(*np.log(settings.counts_per_pixel))) * signal.size
+        intensity, _ = count_neutrons(signal, counts, rng, background=background)
+        measured[group] = intensity + rng.normal(0, settings.background_residual) * background
+    hot = rng.random(measured.shape) < rng.uniform(0, settings.hot_pixels)
+    measured[hot] *= rng.uniform(3, 10)
+    if rng.random() < settings.negatives_cut:
+        measured = np.maximum(measured, 0)
+    left_open = rng.random(measured.shape) < rng.uniform(0, settings.unmasked_gap_pixels)
+    return np.where(gaps & np.isfinite(measured), np.where(left_open, 0.0, np.nan), measured), true

@@ -1,0 +1,76 @@
+"""Test figures with their intervals, and calibration."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from scipy.optimize import minimize_scalar
+from scipy.special import log_softmax, softmax
+from scipy.stats import binomtest
+
+
+def proportion(successes: int, number: int) -> tuple[float, tuple[float, float]]:
+    """A proportion with its 95 % Wilson interval."""
+    interval = binomtest(int(successes), int(number)).proportion_ci(method="wilson")
+    return successes / number, (float(interval.low), float(interval.high))
+
+
+def bootstrap(values: np.ndarray, statistic: Callable[[np.ndarray], float], seed: int = 0, draws: int = 1000) -> tuple[float, float]:
+    """95 % percentile-bootstrap interval of a statistic of independent `values` (first axis)."""
+    rng = np.random.default_rng(seed)
+    sample = [statistic(values[rng.integers(0, len(values), len(values))]) for _ in range(draws)]
+    low, high = np.percentile(sample, [2.5, 97.5])
+    return float(low), float(high)
+
+
+def ensemble_probabilities(logits: np.ndarray, temperature: float) -> tuple[np.ndarray, np.ndarray]:
+    """Mean probability over the members of an ensemble and its standard deviation between them, from logits (member, n, class)."""
+    each = softmax(logits / temperature, axis=-1)
+    return each.mean(axis=0), each.std(axis=0)
+
+
+def fit_temperature(logits: np.ndarray, classes: np.ndarray) -> float:
+    """The temperature that makes an ensemble's probabilities most likely on a calibration set (Guo et al. 2017)."""
+
+    def loss(log_temperature: float) -> float:
+        each = log_softmax(logits / np.exp(log_temperature), axis=-1)
+        mean = np.logaddexp.reduce(each, axis=0) - np.log(each.shape[0])
+        return -float(mean[np.arange(classes.size), classes].mean())
+
+    return float(np.exp(minimize_scalar(loss, bounds=(-3, 3), method="bounded").x))
+
+
+def expected_calibration_error(probabilities: np.ndarray, classes: np.ndarray, bins: int = 10) -> float:
+    """Mean distance between confidence and accuracy over equal-width bins of confidence, weighted by their number of samples."""
+    confidence = probabilities.max(axis=1)
+    correct = probabilities.argmax(axis=1) == classes
+    which = np.minimum((confidence * bins).astype(int), bins - 1)
+    return float(sum(abs(confidence[which == b].mean() - correct[which == b].mean()) * np.mean(which == b) for b in np.unique(which)))
+
+
+class Familiarity:
+    """How far a map's features lie from those of the training maps: Mahalanobis distance to the nearest class (Lee et al. 2018).
+
+    Parameters
+    ----------
+    means : (class, feature), precision : (feature, feature)
+    """
+
+    def __init__(self, means: np.ndarray, precision: np.ndarray):
+        self.means, self.precision = means, precision
+
+    @classmethod
+    def of(cls, features: np.ndarray, classes: np.ndarray) -> Familiarity:
+        """From the features (n, feature) of training maps."""
+        means = np.stack([features[classes == c].mean(axis=0) for c in np.unique(classes)])
+        residual = features - means[np.searchsorted(np.unique(classes), classes)]
+        covariance = residual.T @ residual / len(features)
+        # Dead units have no variance; the ridge keeps them from deciding everything or nothing.
+        covariance += np.eye(covariance.shape[0]) * 1e-3 * np.trace(covariance) / covariance.shape[0]
+        return cls(means, np.linalg.inv(covariance))
+
+    def distance(self, features: np.ndarray) -> np.ndarray:
+        """(n,)"""
+        difference = features[:, None] - self.means
+        return np.sqrt(np.einsum("ncf,fg,ncg->nc", difference, self.precision, difference).min(axis=1))

@@ -1,0 +1,118 @@
+"""The networks: small enough to train on two cores in minutes, and to answer in milliseconds.
+
+All take a stack of slices as (batch, slice, qh, qk, 2): the normalised intensity (0 where masked) and 1 where the pixel is known.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mantid_insdl.learning.backend import import_keras
+
+LAST_CONVOLUTION = "last_convolution"
+
+
+def _slice_convolutions(keras: Any, x: Any, filters: tuple[int, int, int]) -> Any:
+    """Three convolutions over each slice, the same for all slices of a stack, so that an explanation can tell the slices apart."""
+    layers = keras.layers
+
+    def convolution(x: Any, filters: int, size: int, strides: int, name: str) -> Any:
+        return layers.TimeDistributed(layers.Conv2D(filters, size, strides=strides, padding="same", activation="relu"), name=name)(x)
+
+    x = convolution(x, filters[0], 4, 2, "convolution_1")
+    x = convolution(x, filters[1], 3, 2, "convolution_2")
+    return convolution(x, filters[2], 3, 1, LAST_CONVOLUTION)
+
+
+def stack_classifier(slices: int, shape: tuple[int, int], classes: int, filters: tuple[int, int, int] = (12, 24, 32)) -> Any:
+    """Logits of the magnetic models from a stack on a fixed grid of slices.
+
+    Every slice goes through the same convolutions; a dense head weighs what it finds by slice. The feature maps of
+    `LAST_CONVOLUTION` keep the slice dimension: (slice, qh / 4, qk / 4, filter).
+    """
+    keras = import_keras()
+    layers = keras.layers
+    inputs = layers.Input((slices, *shape, 2), name="stack")
+    features = _slice_convolutions(keras, inputs, filters)
+    # Mean and maximum: how much of a feature a slice shows, and whether it shows it at all.
+    mean = layers.TimeDistributed(layers.GlobalAveragePooling2D(), name="mean")(features)
+    peak = layers.TimeDistributed(layers.GlobalMaxPooling2D(), name="peak")(features)
+    x = layers.Flatten()(layers.Concatenate()([mean, peak]))
+    x = layers.Dropout(0.3)(x)
+    x = layers.Dense(64, activation="relu", name="embedding")(x)
+    x = layers.Dropout(0.3)(x)
+    return keras.Model(inputs, layers.Dense(classes, name="logits")(x), name="stack_classifier")
+
+
+def _slices_to_channels(keras: Any, inputs: Any, slices: int, shape: tuple[int, int]) -> Any:
+    x = keras.layers.Permute((2, 3, 1, 4))(inputs)
+    return keras.layers.Reshape((*shape, slices * 2))(x)
+
+
+def stack_regressor(slices: int, shape: tuple[int, int], parameters: int) -> Any:
+    """Mean and log standard deviation of standardised parameters, (batch, 2 x parameters), from a stack on a fixed grid of slices."""
+    keras = import_keras()
+    layers = keras.layers
+    inputs = layers.Input((slices, *shape, 2), name="stack")
+    x = _slices_to_channels(keras, inputs, slices, shape)
+    x = layers.Conv2D(64, 4, strides=2, padding="same", activation="relu")(x)
+    x = layers.Conv2D(96, 3, strides=2, padding="same", activation="relu")(x)
+    x = layers.Conv2D(96, 3, padding="same", activation="relu", name=LAST_CONVOLUTION)(x)
+    x = layers.AveragePooling2D(2)(x)
+    x = layers.Flatten()(x)
+    x = layers.Dropout(0.1)(x)
+    x = layers.Dense(128, activation="relu", name="embedding")(x)
+    return keras.Model(inputs, layers.Dense(2 * parameters, name="mean_and_log_sigma")(x), name="stack_regressor")
+
+
+def window_regressor(shape: tuple[int, int], parameters: int, maximum_slices: int) -> Any:
+    """As `stack_regressor`, for up to `maximum_slices` slices with any energy windows.
+
+    Three inputs: the stack; its windows (batch, slice, 3), without which exchange constants cannot be told from a slice; and 1 for each
+    slice that is used, 0 for padding (batch, slice, 1).
+    """
+    keras = import_keras()
+    layers = keras.layers
+    inputs = layers.Input((maximum_slices, *shape, 2), name="stack")
+    windows = layers.Input((maximum_slices, 3), name="windows")
+    used = layers.Input((maximum_slices, 1), name="used")
+    features = _slice_convolutions(keras, inputs, (16, 32, 48))
+    x = layers.TimeDistributed(layers.AveragePooling2D(2), name="coarse")(features)
+    x = layers.TimeDistributed(layers.Flatten(), name="flat")(x)
+    x = layers.Dense(96, activation="relu")(layers.Concatenate()([x, windows]))
+    x = layers.Dense(96, activation="relu")(layers.Concatenate()([x, windows]))
+    x = layers.Multiply()([x, used])
+    x = layers.Concatenate()([layers.GlobalAveragePooling1D()(x), layers.GlobalMaxPooling1D()(x)])
+    x = layers.Dense(96, activation="relu", name="embedding")(x)
+    outputs = layers.Dense(2 * parameters, name="mean_and_log_sigma")(x)
+    return keras.Model([inputs, windows, used], outputs, name="window_regressor")
+
+
+def stack_denoiser(slices: int, shape: tuple[int, int]) -> Any:
+    """Expected intensity, (batch, slice, qh, qk), from a noisy stack with gaps: a U-net with the slices as channels.
+
+    With all slices in one convolution, a band seen at one energy helps to find it at the next.
+    """
+    keras = import_keras()
+    layers = keras.layers
+
+    def block(x: Any, filters: int, strides: int = 1) -> Any:
+        return layers.Conv2D(filters, 3, strides=strides, padding="same", activation="relu")(x)
+
+    inputs = layers.Input((slices, *shape, 2), name="stack")
+    fine = block(_slices_to_channels(keras, inputs, slices, shape), 48)
+    middle = block(block(fine, 96, 2), 96)
+    coarse = block(block(middle, 128, 2), 128)
+    x = layers.UpSampling2D(2, interpolation="bilinear")(coarse)
+    x = block(layers.Concatenate()([x, middle]), 96)
+    x = layers.UpSampling2D(2, interpolation="bilinear")(x)
+    x = block(layers.Concatenate()([x, fine]), 64)
+    x = layers.Conv2D(slices, 1, activation="softplus")(x)
+    outputs = layers.Permute((3, 1, 2), name="expected")(x)
+    return keras.Model(inputs, outputs, name="stack_denoiser")
+
+
+def with_embedding(model: Any) -> Any:
+    """The same network giving its embedding beside its output: (output, embedding)."""
+    keras = import_keras()
+    return keras.Model(model.inputs, [model.output, model.get_layer("embedding").output])

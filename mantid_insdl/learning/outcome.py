@@ -1,0 +1,45 @@
+"""What training a task gives to its model card, and what all tasks share in testing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from mantid_insdl.learning.cards import CardTest
+from mantid_insdl.learning.datasets import SimulatedMaps
+from mantid_insdl.learning.measurement import mix_twins
+from mantid_insdl.learning.preprocessing import normalise
+from mantid_insdl.learning.recipes import Recipe
+
+# Measurement seeds of the parts that never change; the fit uses its own.
+CALIBRATION, TEST, CHOICE, FEATURES = (1001,), (1002,), (1003,), (1004,)
+IN_RANGE_QUANTILE = 0.99
+SIMULATED = "simulated measurements of parameter sets that were used for nothing else"
+
+
+@dataclass
+class Outcome:
+    """What a task's training gives to the card."""
+
+    models: dict[str, Any]
+    arrays: dict[str, np.ndarray]
+    calibration: dict[str, float]
+    tests: list[CardTest]
+    outputs: list[dict[str, Any]]
+    used: dict[str, int]
+
+
+def test_figure(recipe: Recipe, metric: str, value: float, n: int, conditions: str, **rest: Any) -> CardTest:
+    return CardTest(metric=metric, value=value, n=n, conditions=conditions, command=f"insdl train {recipe.name}", **rest)
+
+
+def sizes(**parts: np.ndarray) -> dict[str, int]:
+    return {name: int(indices.size) for name, indices in parts.items()}
+
+
+def template_maps(data: SimulatedMaps, indices: np.ndarray, groups: list[np.ndarray]) -> np.ndarray:
+    """Noise-free normalised maps with equal twins."""
+    maps = np.stack([mix_twins(data.intensity[i].astype(np.float32), 0.5) for i in indices])
+    return normalise(maps, groups)[0][..., 0]

@@ -1,0 +1,55 @@
+"""From a map to the arrays a network sees, the same way in training and in use."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mantid_insdl.maps import Slices
+
+LIMITS = (-3.0, 12.0)  # of the normalised intensity: one hot pixel must not outweigh a band
+
+
+def incident_energy_groups(slices: Slices) -> list[np.ndarray]:
+    """Indices of the slices of each incident energy; slices of unknown Ei are one group."""
+    keys = np.where(np.isfinite(slices.ei), slices.ei, -1.0)
+    return [np.flatnonzero(keys == key) for key in np.unique(keys)]
+
+
+def normalise(intensity: np.ndarray, groups: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Bring each incident energy to a mean of about one; the scales of different incident energies are seldom comparable.
+
+    The scale is the mean of the positive part, with values above six times the mean cut: neither negative noise nor a few hot pixels
+    decide it.
+
+    Parameters
+    ----------
+    intensity : (n, slice, qh, qk)
+        NaN where masked.
+    groups
+        Slices that share a scale, from `incident_energy_groups`.
+
+    Returns
+    -------
+    stack : (n, slice, qh, qk, 2), float32
+        Normalised intensity cut to `LIMITS`, 0 where masked; and 1 where known.
+    scale : (n, slice)
+        What the intensity was divided by; 1 where a group has no positive intensity.
+    """
+    known = np.isfinite(intensity)
+    positive = np.where(known, np.maximum(intensity, 0), 0)
+    scale = np.ones(intensity.shape[:2])
+    for group in groups:
+        number = np.maximum(known[:, group].sum((1, 2, 3)), 1)
+        mean = positive[:, group].sum((1, 2, 3)) / number
+        cut = np.minimum(positive[:, group], 6 * mean[:, None, None, None]).sum((1, 2, 3)) / number
+        scale[:, group] = np.where(cut > 0, cut, 1.0)[:, None]
+    stack = np.empty((*intensity.shape, 2), np.float32)
+    stack[..., 0] = np.clip(np.where(known, intensity, 0) / scale[:, :, None, None], *LIMITS)
+    stack[..., 1] = known
+    return stack, scale
+
+
+def window_features(slices: Slices) -> np.ndarray:
+    """(slice, 3): lower and upper edge of the energy window over 10 meV, and log10 of the incident energy in meV (0 if unknown)."""
+    ei = np.where(np.isfinite(slices.ei), slices.ei, 1.0)
+    return np.stack([slices.energy_min / 10, slices.energy_max / 10, np.log10(ei)], axis=-1).astype(np.float32)

@@ -1,0 +1,155 @@
+"""Train and test a regressor of exchange constants."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mantid_insdl.learning import baselines, metrics, networks
+from mantid_insdl.learning.backend import import_keras
+from mantid_insdl.learning.datasets import SimulatedMaps
+from mantid_insdl.learning.fitting import LOG_SIGMA_LIMITS, Progress, fit, gaussian_loss, predict
+from mantid_insdl.learning.measured import MeasuredMaps, Measurer
+from mantid_insdl.learning.outcome import (
+    CALIBRATION,
+    FEATURES,
+    IN_RANGE_QUANTILE,
+    SIMULATED,
+    TEST,
+    Outcome,
+    sizes,
+    template_maps,
+    test_figure,
+)
+from mantid_insdl.learning.preprocessing import incident_energy_groups
+from mantid_insdl.learning.recipes import FixedSlices, Recipe
+from mantid_insdl.maps import Slices
+from mantid_insdl.materials import load_material
+from mantid_insdl.simulate import SliceSimulator
+
+WINDOW_TEMPLATES = 2000
+
+
+def train_regressor(recipe: Recipe, data: SimulatedMaps, measurer: Measurer, report: Progress) -> Outcome:
+    keras = import_keras()
+    (material,) = recipe.materials
+    parameters = load_material(material).parameters
+    _, slices, *shape = data.intensity.shape
+    train, validation, calibration, test = (data.indices(s, material) for s in ("train", "validation", "calibration", "test"))
+    values = data.parameters[:, : len(parameters)]
+    mean, spread = values[train].mean(axis=0), values[train].std(axis=0)
+    fixed = isinstance(recipe.dataset.slices, FixedSlices)
+    members = []
+    for member in range(recipe.fit.members):
+        seed = recipe.fit.seed + member
+        keras.utils.set_random_seed(seed)
+        if fixed:
+            model = networks.stack_regressor(slices, tuple(shape), len(parameters))
+        else:
+            model = networks.window_regressor(tuple(shape), len(parameters), slices)
+
+        def step(fraction: float, text: str, member: int = member) -> None:
+            report((member + fraction) / recipe.fit.members, f"network {member + 1}: {text}")
+
+        def target(_: MeasuredMaps, indices: np.ndarray) -> np.ndarray:
+            return ((values[indices] - mean) / spread).astype(np.float32)
+
+        fit(model, gaussian_loss(keras), measurer, target, train, validation, recipe.fit, seed=seed, progress=step)
+        members.append(model)
+
+    both = [networks.with_embedding(model) for model in members]
+
+    def answer(maps: MeasuredMaps) -> tuple[np.ndarray, np.ndarray, list[np.ndarray]]:
+        results = [predict(model, maps) for model in both]
+        centre, sigma = combine_gaussians(np.stack([r[0] for r in results]))
+        return mean + spread * centre, spread * sigma, [r[1] for r in results]
+
+    maps = measurer.measure(train, FEATURES)
+    *_, features = answer(maps)
+    familiar = [metrics.Familiarity.of(f, np.zeros(train.size, int)) for f in features]
+
+    def distance(features: list[np.ndarray]) -> np.ndarray:
+        return np.mean([one.distance(f) for one, f in zip(familiar, features, strict=True)], axis=0)
+
+    centre, sigma, features = answer(measurer.measure(calibration, CALIBRATION))
+    # One factor a parameter makes 68.27 % of the calibration values lie within one error bar.
+    factor = np.quantile(np.abs(centre - values[calibration]) / sigma, 0.6827, axis=0)
+    limit = float(np.quantile(distance(features), IN_RANGE_QUANTILE))
+
+    maps, truth = measurer.measure(test, TEST), values[test]
+    centre, sigma, features = answer(maps)
+    sigma = sigma * factor
+    baseline_name, baseline = _regression_baseline(data, measurer, train, maps, values, fixed)
+    tests = []
+    for i, parameter in enumerate(parameters):
+        error = np.abs(centre[:, i] - truth[:, i])
+        other = np.abs(baseline[:, i] - truth[:, i])
+        tests.append(
+            test_figure(
+                recipe,
+                f"{parameter.name}: rms error ({parameter.unit})",
+                float(np.sqrt(np.mean(error**2))),
+                test.size,
+                f"{SIMULATED}; values spread by {spread[i]:.3g} {parameter.unit}; baseline: {baseline_name}",
+                interval=metrics.bootstrap(error, lambda e: float(np.sqrt(np.mean(e**2)))),
+                baseline=float(np.sqrt(np.mean(other**2))),
+                baseline_interval=metrics.bootstrap(other, lambda e: float(np.sqrt(np.mean(e**2)))),
+            )
+        )
+        for width, wanted in ((1, "0.683"), (2, "0.954")):
+            value, interval = metrics.proportion((error < width * sigma[:, i]).sum(), test.size)
+            metric = f"{parameter.name}: fraction within {width} error bar{'s' * (width > 1)} ({wanted} expected)"
+            tests.append(test_figure(recipe, metric, value, test.size, SIMULATED, interval=interval))
+    value, interval = metrics.proportion((distance(features) > limit).sum(), test.size)
+    tests.append(test_figure(recipe, "fraction called out of range", value, test.size, SIMULATED, interval=interval))
+    return Outcome(
+        models={f"member-{i + 1}.keras": model for i, model in enumerate(members)},
+        arrays={
+            "mean": mean,
+            "spread": spread,
+            "sigma_factor": factor,
+            **{f"familiar_means_{i}": f.means for i, f in enumerate(familiar)},
+            **{f"familiar_precision_{i}": f.precision for i, f in enumerate(familiar)},
+        },
+        calibration={"distance_limit": limit, **_window_ranges(recipe)},
+        tests=tests,
+        outputs=[
+            {"name": p.name, "unit": p.unit, "low": float(values[train, i].min()), "high": float(values[train, i].max())}
+            for i, p in enumerate(parameters)
+        ],
+        used=sizes(train=train, validation=validation, calibration=calibration, test=test),
+    )
+
+
+def _window_ranges(recipe: Recipe) -> dict[str, tuple[float, float]]:
+    windows = recipe.dataset.slices
+    if isinstance(windows, FixedSlices):
+        return {}
+    return {"ei_range": windows.ei, "energy_range": (windows.lower_cut[0], windows.upper_cut[1])}
+
+
+def combine_gaussians(outputs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard deviation of an equal mixture of Gaussians, from network outputs (member, n, 2 x parameter)."""
+    centre, log_sigma = np.split(outputs, 2, axis=-1)
+    variance = np.exp(2 * np.clip(log_sigma, *LOG_SIGMA_LIMITS))
+    return centre.mean(axis=0), np.sqrt((variance + centre**2).mean(axis=0) - centre.mean(axis=0) ** 2)
+
+
+def _regression_baseline(
+    data: SimulatedMaps, measurer: Measurer, train: np.ndarray, maps: MeasuredMaps, values: np.ndarray, fixed: bool
+) -> tuple[str, np.ndarray]:
+    """Parameters of the templates that fit best: of the training maps, or, where every map has other windows, simulated on its own."""
+    if fixed:
+        groups = incident_energy_groups(data.slices(0))
+        misfit = baselines.template_misfit(maps, template_maps(data, train, groups), groups)
+        return "mean of the 5 training maps that fit best", baselines.nearest_parameters(misfit, values[train])
+    sets = values[train[:WINDOW_TEMPLATES]]
+    names = [p.name for p in load_material(data.materials[0]).parameters]
+    result = []
+    for row in range(maps.stack.shape[0]):
+        used = maps.used[row, :, 0] > 0
+        low, high, log_ei = maps.windows[row, used].T
+        slices = Slices(10.0**log_ei, 10 * low, 10 * high)
+        templates, _ = SliceSimulator(data.materials[0], slices, measurer.qh, measurer.qk).intensity(dict(zip(names, sets.T, strict=True)))
+        one = MeasuredMaps(maps.stack[row : row + 1, used], *(np.empty(0),) * 4)
+        result.append(baselines.nearest_parameters(baselines.template_misfit(one, templates, incident_energy_groups(slices)), sets)[0])
+    return f"mean of the 5 that fit best of {len(sets)} training sets simulated on the map's slices", np.array(result)
