@@ -7,6 +7,7 @@ import numpy as np
 from mantid_insdl.maps import Slices
 
 LIMITS = (-3.0, 12.0)  # of the normalised intensity: one hot pixel must not outweigh a band
+HOT_QUANTILE = 0.995  # of a group's pixels: what is above may be hot pixels and does not count for the scale
 
 
 def incident_energy_groups(slices: Slices) -> list[np.ndarray]:
@@ -18,8 +19,7 @@ def incident_energy_groups(slices: Slices) -> list[np.ndarray]:
 def normalise(intensity: np.ndarray, groups: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     """Bring each incident energy to a mean of about one; the scales of different incident energies are seldom comparable.
 
-    The scale is the mean of the positive part, with values above six times the mean cut: neither negative noise nor a few hot pixels
-    decide it.
+    The scale is the mean of the positive part, cut at its 99.5th percentile: neither negative noise nor a few hot pixels decide it.
 
     Parameters
     ----------
@@ -36,13 +36,13 @@ def normalise(intensity: np.ndarray, groups: list[np.ndarray]) -> tuple[np.ndarr
         What the intensity was divided by; 1 where a group has no positive intensity.
     """
     known = np.isfinite(intensity)
-    positive = np.where(known, np.maximum(intensity, 0), 0)
     scale = np.ones(intensity.shape[:2])
     for group in groups:
-        number = np.maximum(known[:, group].sum((1, 2, 3)), 1)
-        mean = positive[:, group].sum((1, 2, 3)) / number
-        cut = np.minimum(positive[:, group], 6 * mean[:, None, None, None]).sum((1, 2, 3)) / number
-        scale[:, group] = np.where(cut > 0, cut, 1.0)[:, None]
+        for row in range(intensity.shape[0]):
+            values = np.maximum(intensity[row, group][known[row, group]], 0)
+            if values.size:
+                mean = np.minimum(values, np.quantile(values, HOT_QUANTILE, method="lower")).mean()
+                scale[row, group] = mean if mean > 0 else 1.0
     stack = np.empty((*intensity.shape, 2), np.float32)
     stack[..., 0] = np.clip(np.where(known, intensity, 0) / scale[:, :, None, None], *LIMITS)
     stack[..., 1] = known

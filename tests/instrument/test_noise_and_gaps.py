@@ -1,0 +1,67 @@
+"""Counting statistics and detector gaps against what they must do on average and by geometry."""
+
+import numpy as np
+import pytest
+
+from mantid_insdl.instrument.gaps import DetectorLayout
+from mantid_insdl.instrument.noise import count_neutrons
+from mantid_insdl.maps import Axis, Slices
+
+
+def test_counting_is_unbiased_and_its_errors_describe_the_scatter():
+    expected = np.tile(np.array([0.5, 2.0, 8.0]), (4000, 1))
+    intensity, error = count_neutrons(expected, counts=50 * expected.size, rng=np.random.default_rng(1), background=1.0)
+    assert intensity.mean(axis=0) == pytest.approx([0.5, 2.0, 8.0], abs=0.05)
+    pull = (intensity - expected) / error
+    assert pull.std() == pytest.approx(1.0, abs=0.05)
+
+
+def test_counting_gives_the_asked_number_of_neutrons():
+    expected = np.full((40, 40), 3.0)
+    intensity, _ = count_neutrons(expected, counts=16000, rng=np.random.default_rng(2))
+    per_count = expected.sum() / 16000
+    assert intensity.sum() / per_count == pytest.approx(16000, abs=4 * np.sqrt(16000))
+
+
+def test_pixels_without_counts_are_not_known_exactly():
+    _, error = count_neutrons(np.full(1000, 1.0), counts=100, rng=np.random.default_rng(3))
+    assert error.min() > 0
+
+
+def test_unseen_pixels_stay_unseen():
+    expected = np.array([1.0, np.nan, 2.0])
+    intensity, error = count_neutrons(expected, counts=100, rng=np.random.default_rng(4))
+    assert np.isnan(intensity).tolist() == np.isnan(error).tolist() == [False, True, False]
+
+
+@pytest.mark.parametrize("expected", [np.zeros(4), np.array([1.0, -1.0])])
+def test_counting_refuses_what_cannot_be_counted(expected):
+    with pytest.raises(ValueError, match="negative"):
+        count_neutrons(expected, counts=10, rng=np.random.default_rng(5))
+
+
+def test_gaps_follow_the_detector_angle():
+    layout = DetectorLayout(limits=(-0.5, 0.5, -0.5, 0.5), beam_stop=(0.05, 0.05), vertical=((0.2, 0.02),), horizontal=())
+    axis = Axis("qh", "r.l.u.", np.linspace(-1, 1, 401))
+    slices = Slices([50.0, 50.0], [5.0, 35.0], [5.2, 35.2])
+    gaps = layout.gaps(slices, axis, Axis("qk", "r.l.u.", np.array([0.0, 0.5])), (1.0, 1.0))
+    # The strip at sin(angle) = 0.2 lies at Q = 0.2 kf, here in a row away from the beam stop.
+    for number, energy in enumerate((5.1, 35.1)):
+        inside = axis.centres[gaps[number, :, 1] & (axis.centres > 0.01)]
+        kf = np.sqrt((50 - energy) / 2.0721)
+        if 0.2 * kf < 1:
+            assert inside.min() == pytest.approx(0.18 * kf, abs=0.006)
+    assert gaps[0, 200, 0] and not gaps[0, 200, 1]  # the beam stop hides Q = 0 only
+
+
+def test_random_layouts_hide_a_plausible_part_and_repeat_with_their_seed():
+    axis = Axis("qh", "r.l.u.", np.linspace(-1, 1, 40))
+    slices = Slices.from_bins([50.0], [np.linspace(5, 35, 11)])
+
+    def share(seed):
+        layout = DetectorLayout.random(np.random.default_rng(seed))
+        return layout.gaps(slices, axis, Axis("qk", "r.l.u.", axis.values), (1.16, 1.15)).mean()
+
+    shares = [share(seed) for seed in range(30)]
+    assert 0.02 < np.median(shares) < 0.4
+    assert share(3) == share(3)

@@ -1,0 +1,58 @@
+"""What a network sees of a map."""
+
+import numpy as np
+import pytest
+
+from mantid_insdl.learning.preprocessing import LIMITS, incident_energy_groups, normalise, window_features
+from mantid_insdl.maps import Slices
+
+SLICES = Slices([25, 25, 50, 50], [3, 5, 5, 8], [5, 7, 8, 11])
+
+
+def random_stack(seed=0):
+    return np.random.default_rng(seed).gamma(2.0, 1.0, (2, 4, 8, 8))
+
+
+def test_each_incident_energy_has_a_scale_of_its_own():
+    intensity = random_stack()
+    groups = incident_energy_groups(SLICES)
+    assert [g.tolist() for g in groups] == [[0, 1], [2, 3]]
+    reference, _ = normalise(intensity, groups)
+    scaled = intensity.copy()
+    scaled[:, 2:] *= 1000
+    assert normalise(scaled, groups)[0] == pytest.approx(reference, rel=1e-5)
+    assert reference[0, :2, ..., 0].mean() == pytest.approx(1, abs=0.1)
+
+
+def test_scale_brings_the_intensity_back():
+    intensity = random_stack()
+    stack, scale = normalise(intensity, incident_energy_groups(SLICES))
+    assert stack[..., 0] * scale[:, :, None, None] == pytest.approx(intensity, rel=1e-5)
+
+
+def test_one_hot_pixel_changes_little():
+    intensity = random_stack()
+    reference, _ = normalise(intensity, incident_energy_groups(SLICES))
+    intensity[0, 0, 0, 0] = 1e6
+    hot, _ = normalise(intensity, incident_energy_groups(SLICES))
+    assert hot[0, 0, 0, 0, 0] <= LIMITS[1]
+    # A mean without the cut would have divided everything by thousands.
+    assert np.abs(hot[0, 1:] - reference[0, 1:]).max() < 0.5 * reference[0].max()
+
+
+def test_masked_pixels_are_zero_and_marked_unknown():
+    intensity = random_stack()
+    intensity[1, 2, 3, 4] = np.nan
+    stack, _ = normalise(intensity, incident_energy_groups(SLICES))
+    assert stack[1, 2, 3, 4].tolist() == [0, 0]
+    assert stack[..., 1].sum() == intensity.size - 1
+
+
+def test_empty_groups_do_not_divide_by_zero():
+    intensity = np.full((1, 4, 8, 8), np.nan)
+    stack, scale = normalise(intensity, incident_energy_groups(SLICES))
+    assert np.all(stack == 0) and np.all(scale == 1)
+
+
+def test_window_features_tell_the_window():
+    assert window_features(SLICES)[2] == pytest.approx([0.5, 0.8, np.log10(50)])
