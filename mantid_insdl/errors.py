@@ -69,3 +69,11 @@ class TensorFlowMissingError(InsdlError):
 
 class WorkerError(InsdlError):
     """The worker process that runs the computation could not be started, or died."""
+
+
+class ConfigError(InsdlError):
+    """A configuration file that is missing, unreadable or wrong."""
+
+
+class MantidMissingError(InsdlError):
+    """Mantid is needed and cannot be imported in this interpreter."""

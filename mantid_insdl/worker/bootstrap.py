@@ -1,0 +1,79 @@
+"""First lines of the worker process, run as a script by whatever interpreter the user configured.
+
+Uses the standard library only and no syntax newer than Python 3.6, so that a wrong interpreter can still say what is wrong with it.
+"""
+
+import importlib.util
+import json
+import os
+import signal
+import struct
+import sys
+
+MAGIC = b"INSDL1"
+LENGTH = struct.Struct("<Q")
+
+OLDEST_PYTHON = (3, 11)
+REQUIRED = ("numpy", "scipy", "h5py", "pydantic", "yaml", "periodictable")
+
+
+def main():
+    requests, replies = _private_pipes()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in a terminal is the caller's to handle
+    here = os.path.dirname(os.path.abspath(__file__))
+    sys.path[:] = [entry for entry in sys.path if os.path.abspath(entry or os.curdir) != here]
+    problem = _problem()
+    if problem:
+        content = json.dumps(dict(problem, kind="failed")).encode()
+        replies.write(MAGIC + LENGTH.pack(len(content)) + content)
+        replies.flush()
+        return
+    _load_package(os.path.dirname(here))
+    from mantid_insdl.worker.server import serve
+
+    serve(requests, replies)
+
+
+def _private_pipes():
+    """The caller's pipes, moved away from stdin and stdout, so that nothing that a library prints or reads can disturb the messages."""
+    requests = os.fdopen(os.dup(0), "rb")
+    replies = os.fdopen(os.dup(1), "wb")
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    os.dup2(2, 1)
+    return requests, replies
+
+
+def _problem():
+    if sys.version_info < OLDEST_PYTHON:
+        return {
+            "summary": f"the interpreter {sys.executable} cannot run mantid_insdl",
+            "reason": f"it is Python {_dotted(sys.version_info[:2])}, and {_dotted(OLDEST_PYTHON)} or newer is needed",
+            "fix": "set INSDL_PYTHON to another one",
+        }
+    missing = [name for name in REQUIRED if importlib.util.find_spec(name) is None]
+    if missing:
+        return {
+            "summary": f"the interpreter {sys.executable} cannot run mantid_insdl",
+            "reason": f"it lacks {', '.join(missing)}",
+            "fix": 'install "mantid_insdl[cpu]" there, or set INSDL_PYTHON to another one',
+        }
+    return None
+
+
+def _dotted(version):
+    return ".".join(str(part) for part in version)
+
+
+def _load_package(directory):
+    """Import this very package from its own place, even if the interpreter has another copy or none, without adding to its search path."""
+    spec = importlib.util.spec_from_file_location(
+        "mantid_insdl", os.path.join(directory, "__init__.py"), submodule_search_locations=[directory]
+    )
+    sys.modules["mantid_insdl"] = package = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(package)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,118 @@
+"""Messages between this process and the worker: a JSON header and plain arrays, over a pipe, without pickle.
+
+A message is the six bytes of `MAGIC`, the length of the header (unsigned 64-bit, little endian), the header (JSON), and then the arrays
+that its entry ``arrays`` names, in that order, each in NumPy's ``.npy`` format, which states its own length.
+
+=============  =======================================  ==============================================
+kind           from                                     entries
+=============  =======================================  ==============================================
+``hello``      worker, once                             protocol, version, python
+``failed``     worker, instead of ``hello``             summary, reason, fix
+``task``       caller                                   task, options, maps, directory
+``progress``   worker, any number of times              fraction, text
+``result``     worker, ends a task                      maps, result
+``error``      worker, ends a task                      error (class name), summary, reason, fix, traceback
+=============  =======================================  ==============================================
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from typing import Any, BinaryIO, NamedTuple
+
+import numpy as np
+
+from mantid_insdl.maps import Map
+from mantid_insdl.worker.bootstrap import LENGTH, MAGIC
+
+VERSION = 1
+_LONGEST_HEADER = 1 << 28
+
+
+class StreamError(Exception):
+    """The bytes on the pipe are not messages."""
+
+
+class _Pipe:
+    """Only reading and writing: given a file, NumPy would also ask for the position in it, which a pipe does not have."""
+
+    def __init__(self, stream: BinaryIO):
+        self.read = stream.read
+        self.write = stream.write
+
+
+class Message(NamedTuple):
+    """A message ready to be written."""
+
+    start: bytes
+    arrays: list[np.ndarray]
+
+    def write(self, stream: BinaryIO) -> None:
+        """Write all of it; `OSError` if the other side is gone."""
+        stream.write(self.start)
+        for array in self.arrays:
+            np.lib.format.write_array(_Pipe(stream), array, allow_pickle=False)
+        stream.flush()
+
+
+def encode(header: Mapping[str, Any], maps: Mapping[str, Map] | None = None) -> Message:
+    """A message, with maps if there are any.
+
+    Raises
+    ------
+    TypeError
+        If the header holds something that JSON cannot express.
+    """
+    arrays: dict[str, np.ndarray] = {}
+    heads = {}
+    for name, one in (maps or {}).items():
+        heads[name], parts = one.to_arrays()
+        arrays |= {f"{name}/{part}": array for part, array in parts.items()}
+    content = json.dumps({**header, "maps": heads, "arrays": list(arrays)}, default=_plain).encode()
+    return Message(MAGIC + LENGTH.pack(len(content)) + content, [np.asarray(array) for array in arrays.values()])
+
+
+def decode(stream: BinaryIO) -> tuple[dict[str, Any], dict[str, Map]]:
+    """The next message: its header and its maps.
+
+    Raises
+    ------
+    EOFError
+        If the stream ends before or within a message.
+    StreamError
+        If what comes is not a message.
+    """
+    start = stream.read(len(MAGIC) + LENGTH.size)
+    if not MAGIC.startswith(start[: len(MAGIC)]):
+        raise StreamError(f"it wrote {start!r}")
+    if len(start) < len(MAGIC) + LENGTH.size:
+        raise EOFError
+    (length,) = LENGTH.unpack(start[len(MAGIC) :])
+    if length > _LONGEST_HEADER:
+        raise StreamError(f"it announced a header of {length} bytes")
+    content = stream.read(length)
+    if len(content) < length:
+        raise EOFError
+    try:
+        header = json.loads(content)
+        arrays = {name: np.lib.format.read_array(_Pipe(stream), allow_pickle=False) for name in header.get("arrays", ())}
+        maps = {name: Map.from_arrays(head, _parts(arrays, name)) for name, head in header.get("maps", {}).items()}
+    except ValueError as error:  # also what NumPy raises for a truncated array
+        raise StreamError(str(error)) from error
+    return header, maps
+
+
+def _parts(arrays: Mapping[str, np.ndarray], name: str) -> dict[str, np.ndarray]:
+    return {key.removeprefix(f"{name}/"): array for key, array in arrays.items() if key.startswith(f"{name}/")}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, (np.generic, np.ndarray)):
+        return value.tolist()
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise TypeError(f"{type(value).__name__} {value!r} is not text, a number, a list or a dictionary of these")
