@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+from mantid.api import AlgorithmFactory, PythonAlgorithm
+
+from mantid_insdl import algorithm_support as support
+
+
+class ClassifyMagneticModel(PythonAlgorithm):
+    """Say which magnetic model a stack of constant-energy slices shows, with probabilities and their uncertainties."""
+
+    def name(self):
+        return "ClassifyMagneticModel"
+
+    def version(self):
+        return 1
+
+    def category(self):
+        return support.CATEGORY
+
+    def summary(self):
+        return "Tells which of several magnetic models constant-energy slices of inelastic neutron scattering show, and how sure that is."
+
+    def seeAlso(self):
+        return ["ComputeGradCAM", "FitExchangeCNN", "DenoiseINS"]
+
+    def checkGroups(self):
+        return False  # a group is one stack of slices
+
+    def PyInit(self):
+        support.declare_input(self)
+        support.declare_model(self, "tell the magnetic models apart")
+        self.declareProperty("Denoise", False, doc="Denoise the map first, with the default denoiser for its material.")
+        support.declare_table(self, "OutputTable", "One row a magnetic model: Model, Probability, Uncertainty (one standard deviation).")
+        support.declare_output(
+            self,
+            "OutputWorkspace",
+            "A copy of InputWorkspace with the verdict in its sample logs insdl_verdict and insdl_in_range.",
+            optional=True,
+        )
+
+    def validateInputs(self):
+        problems, _ = support.check_input(self, "classify")
+        return problems
+
+    def PyExec(self):
+        from mantid_insdl.workspaces import from_workspace, to_table, to_workspace
+
+        workspace = self.getProperty("InputWorkspace").value
+        measured = from_workspace(workspace)
+        options = {"model": support.model_option(self), "denoise": self.getProperty("Denoise").value}
+        _, answer = support.run(self, "classify", {"input": measured}, options)
+        rows = zip(answer["models"], answer["probabilities"], answer["uncertainties"], strict=True)
+        columns = (("Model", "str"), ("Probability", "double"), ("Uncertainty", "double"))
+        self.setProperty("OutputTable", to_table(columns, rows))
+        if support.wanted(self, "OutputWorkspace"):
+            logs = {
+                "insdl_verdict": (answer["verdict"], ""),
+                "insdl_in_range": (answer["in_range"], ""),
+                **support.identity_logs(answer["bundle"]),
+            }
+            copy = measured.replace(logs={**measured.logs, **logs})
+            self.setProperty("OutputWorkspace", to_workspace(copy, like=workspace, copy=support.copier(self)))
+        best = max(range(len(answer["models"])), key=answer["probabilities"].__getitem__)
+        probability, uncertainty = answer["probabilities"][best], answer["uncertainties"][best]
+        verdict = f"Verdict: {answer['verdict']}. Most probable is {answer['models'][best]} with {probability:.3f} +- {uncertainty:.3f}"
+        support.tell(self, [f"{verdict}; the map is {'' if answer['in_range'] else 'not '}like the training maps."], answer["warnings"])
+
+
+AlgorithmFactory.subscribe(ClassifyMagneticModel)

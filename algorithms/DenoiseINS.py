@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+from mantid.api import AlgorithmFactory, PythonAlgorithm
+
+from mantid_insdl import algorithm_support as support
+
+
+class DenoiseINS(PythonAlgorithm):
+    """Remove counting noise from constant-energy slices with a neural network."""
+
+    def name(self):
+        return "DenoiseINS"
+
+    def version(self):
+        return 1
+
+    def category(self):
+        return support.CATEGORY
+
+    def summary(self):
+        return "Estimates the magnetic intensity in noisy constant-energy slices of an inelastic neutron scattering map, with error bars."
+
+    def seeAlso(self):
+        return ["ClassifyMagneticModel", "FitExchangeCNN", "ComputeGradCAM"]
+
+    def checkGroups(self):
+        return False  # a group is one stack of slices
+
+    def PyInit(self):
+        support.declare_input(self)
+        support.declare_model(self, "denoise the map")
+        support.declare_output(self, "OutputWorkspace", "The denoised map, in the form and on the axes of InputWorkspace.")
+        support.declare_output(self, "OutputResidual", "InputWorkspace minus OutputWorkspace. What is left should be noise.", optional=True)
+
+    def validateInputs(self):
+        problems, _ = support.check_input(self, "denoise")
+        return problems
+
+    def PyExec(self):
+        from mantid_insdl.workspaces import from_workspace, to_workspace
+
+        workspace = self.getProperty("InputWorkspace").value
+        measured = from_workspace(workspace)
+        maps, _ = support.run(self, "denoise", {"input": measured}, {"model": support.model_option(self)})
+        denoised = maps["output"]
+        self.setProperty("OutputWorkspace", to_workspace(denoised, like=workspace, copy=support.copier(self)))
+        if support.wanted(self, "OutputResidual"):
+            residual = (measured - denoised).replace(provenance=denoised.provenance, logs=denoised.logs)
+            self.setProperty("OutputResidual", to_workspace(residual, like=workspace, copy=support.copier(self)))
+        support.tell_provenance(self, measured, denoised)
+
+
+AlgorithmFactory.subscribe(DenoiseINS)

@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+from mantid.api import AlgorithmFactory, PythonAlgorithm
+
+from mantid_insdl import algorithm_support as support
+
+
+class FitExchangeCNN(PythonAlgorithm):
+    """Estimate exchange constants with error bars from constant-energy slices with a convolutional neural network."""
+
+    def name(self):
+        return "FitExchangeCNN"
+
+    def version(self):
+        return 1
+
+    def category(self):
+        return support.CATEGORY
+
+    def summary(self):
+        return "Estimates exchange constants, with error bars, from constant-energy slices of inelastic neutron scattering."
+
+    def seeAlso(self):
+        return ["ClassifyMagneticModel", "SimulateSpinWaveMap", "DenoiseINS"]
+
+    def checkGroups(self):
+        return False  # a group is one stack of slices
+
+    def PyInit(self):
+        support.declare_input(self)
+        support.declare_model(self, "estimate the exchange constants")
+        support.declare_table(self, "OutputTable", "One row a parameter: Name, Value, Error (one standard deviation), Unit.")
+        support.declare_output(
+            self, "OutputFitWorkspace", "The map that the estimated parameters give, on the axes of InputWorkspace.", optional=True
+        )
+
+    def validateInputs(self):
+        problems, _ = support.check_input(self, "exchange")
+        return problems
+
+    def PyExec(self):
+        from mantid_insdl.workspaces import from_workspace, to_table, to_workspace
+
+        workspace = self.getProperty("InputWorkspace").value
+        options = {"model": support.model_option(self), "simulate_fit": support.wanted(self, "OutputFitWorkspace")}
+        maps, answer = support.run(self, "fit_exchange", {"input": from_workspace(workspace)}, options)
+        rows = list(zip(answer["names"], answer["values"], answer["errors"], answer["units"], strict=True))
+        columns = (("Name", "str"), ("Value", "double"), ("Error", "double"), ("Unit", "str"))
+        self.setProperty("OutputTable", to_table(columns, rows))
+        if "fit" in maps:
+            logs = {"insdl_in_range": (answer["in_range"], ""), **support.identity_logs(answer["bundle"])}
+            fit = maps["fit"].replace(logs={**maps["fit"].logs, **logs})
+            self.setProperty("OutputFitWorkspace", to_workspace(fit, like=workspace, copy=support.copier(self)))
+        values = ", ".join(f"{name} = {value:.4g} +- {error:.2g} {unit}" for name, value, error, unit in rows)
+        support.tell(self, [f"{answer['material']}: {values}"], answer["warnings"])
+
+
+AlgorithmFactory.subscribe(FitExchangeCNN)

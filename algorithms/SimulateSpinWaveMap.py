@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+from mantid.api import AlgorithmFactory, FileAction, FileProperty, PropertyMode, PythonAlgorithm, WorkspaceProperty
+from mantid.kernel import Direction, FloatArrayProperty, FloatBoundedValidator, IntBoundedValidator, StringListValidator
+
+from mantid_insdl import algorithm_support as support
+
+
+class SimulateSpinWaveMap(PythonAlgorithm):
+    """Calculate constant-energy slices of the spin waves of a magnet, as a time-of-flight spectrometer would measure them."""
+
+    def name(self):
+        return "SimulateSpinWaveMap"
+
+    def version(self):
+        return 1
+
+    def category(self):
+        return support.CATEGORY
+
+    def summary(self):
+        return "Simulates the constant-energy slices that a spectrometer would measure, by linear spin-wave theory."
+
+    def seeAlso(self):
+        return ["FitExchangeCNN", "DenoiseINS", "ClassifyMagneticModel"]
+
+    def checkGroups(self):
+        return False  # a group is one stack of slices
+
+    def PyInit(self):
+        materials = support.shipped_materials()
+        self.declareProperty("Material", "", StringListValidator(["", *materials]), f"The magnet: {', '.join(materials)}.")
+        material_file = FileProperty("MaterialFile", "", FileAction.OptionalLoad, [".yaml", ".yml"])
+        self.declareProperty(material_file, doc="A material of your own, as a YAML file, instead of Material.")
+        self.declareProperty(
+            "Parameters", "", doc="Parameters of the material to change, in meV: J1=0.65, J2=0.012. Blank takes the material's own values."
+        )
+        template = WorkspaceProperty("Template", "", Direction.Input, PropertyMode.Optional)
+        self.declareProperty(template, doc="A map whose axes, energies, mask and form to use, instead of the four properties below.")
+        self.declareProperty(FloatArrayProperty("Ei"), doc="Incident energy in meV, or several, separated by commas.")
+        self.declareProperty(
+            FloatArrayProperty("EnergyBins"),
+            doc="Energy windows of the slices in meV, as in Rebin: min, step, max; or min, max for one slice. The same for each Ei.",
+        )
+        self.declareProperty(
+            FloatArrayProperty("QhRange"), doc=f"Range of Qh in r.l.u.: min, step, max. Blank is {support.DEFAULT_RANGE_TEXT}."
+        )
+        self.declareProperty(
+            FloatArrayProperty("QkRange"), doc=f"Range of Qk in r.l.u.: min, step, max. Blank is {support.DEFAULT_RANGE_TEXT}."
+        )
+        self.declareProperty("Twins", True, doc="Average over the twins that the material's crystals have.")
+        self.declareProperty(
+            "Resolution", True, doc="Broaden by the resolution of the spectrometer. Otherwise only the energy bins broaden."
+        )
+        not_negative = FloatBoundedValidator(lower=0.0)
+        self.declareProperty("Background", 0.0, not_negative, "A constant added to the intensity.")
+        self.declareProperty(
+            "Counts", 0.0, not_negative, "Number of neutrons counted in the whole map, which gives noise and errors. 0 is no noise."
+        )
+        self.declareProperty("Seed", 0, IntBoundedValidator(lower=0), "Start of the random numbers: the same seed gives the same noise.")
+        support.declare_output(self, "OutputWorkspace", "The map: a group where it has more than one slice, or the form of Template.")
+
+    def validateInputs(self):
+        problems, _ = support.simulation(self)
+        return problems
+
+    def PyExec(self):
+        from mantid_insdl.workspaces import to_workspace
+
+        problems, (maps, options) = support.simulation(self)
+        if problems:
+            raise RuntimeError(" ".join(problems.values()))
+        outputs, _ = support.run(self, "simulate", maps, options)
+        template = self.getProperty("Template").value
+        self.setProperty("OutputWorkspace", to_workspace(outputs["output"], like=template))
+
+
+AlgorithmFactory.subscribe(SimulateSpinWaveMap)

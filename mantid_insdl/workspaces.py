@@ -1,0 +1,352 @@
+"""Mantid workspaces <-> maps: the only module that knows Mantid's axes, units, masks, groups and sample logs.
+
+How a map lies in a workspace (which axis is which, where the energies are kept) is written in `files.workspace_layout`, which files and
+workspaces share; here is only what asks Mantid for it. A stack of slices is a WorkspaceGroup, one slice is a MatrixWorkspace.
+
+Mantid is imported inside the functions, so that the package works without it. Only calls that both Mantid 3.13 and 6.x have are used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from mantid_insdl.errors import InsdlError, MapError
+from mantid_insdl.files.workspace_layout import (
+    EI_LOGS,
+    REQUESTED_EI_LOGS,
+    WINDOW_LOGS,
+    AxisData,
+    WorkspaceData,
+    check_group,
+    from_map,
+    to_map,
+)
+from mantid_insdl.maps import RLU, Map
+
+#: Larger workspaces are refused: 60 slices of 1000 x 1000 pixels are far beyond what any spectrometer resolves, and copies add up.
+MAXIMUM_PIXELS = 60_000_000
+
+OWN_LOG_PREFIX = "insdl_"
+_READ_LOGS = (
+    *EI_LOGS,
+    *REQUESTED_EI_LOGS,
+    *(name for pair in WINDOW_LOGS for name in pair),
+    *(OWN_LOG_PREFIX + name for name in ("material", "frame", "provenance", "path")),
+)
+_SLICE_LOGS = ("Ei", "energy_min", "energy_max")
+
+# ---- workspace -> map
+
+
+def members(workspace: Any) -> list[Any]:
+    """The workspaces that make the stack: those of a group in its order, or the workspace itself."""
+    from mantid.api import WorkspaceGroup
+
+    if isinstance(workspace, WorkspaceGroup):
+        return [workspace.getItem(i) for i in range(workspace.getNumberOfEntries())]
+    return [workspace]
+
+
+def from_workspace(workspace: Any) -> Map:
+    """The map in a MatrixWorkspace, or the stack of slices in a WorkspaceGroup of them.
+
+    Detector masks, bin masks and NaN become the map's mask; errors that are zero everywhere mean that none are known.
+
+    Raises
+    ------
+    MapError
+        With everything that `problems` finds.
+    """
+    found, maps = _examine(workspace)
+    if found:
+        raise MapError("the workspace cannot be used: " + " ".join(found))
+    return check_group(maps)
+
+
+def problems(workspace: Any) -> list[str]:
+    """Everything that keeps a workspace from being a map, one sentence each; empty when it is one."""
+    return _examine(workspace)[0]
+
+
+def _examine(workspace: Any) -> tuple[list[str], list[Map]]:
+    parts = members(workspace)
+    if not parts:
+        return ["The group is empty; add its slices with GroupWorkspaces."], []
+    kinds = _wrong_kinds(parts)
+    if kinds:
+        return kinds, []
+    pixels = sum(int(part.getNumberHistograms()) * len(part.readX(0)) for part in parts)
+    if pixels > MAXIMUM_PIXELS:
+        return [f"It has {pixels:,} pixels, more than the {MAXIMUM_PIXELS:,} that fit in memory; rebin it to larger pixels."], []
+    by_text: dict[str, list[str]] = {}
+    maps = []
+    for part, name in zip(parts, _names(parts), strict=True):
+        found, m = _examine_member(part)
+        for text in found:
+            by_text.setdefault(text, []).append(name)
+        if m is not None:
+            maps.append(m)
+    texts = [text if len(parts) == 1 else f"{_listed(names, len(parts))}: {text}" for text, names in by_text.items()]
+    if not texts:
+        try:
+            check_group(maps)
+        except InsdlError as error:
+            texts.append(str(error))
+    return texts, maps
+
+
+def _wrong_kinds(parts: Sequence[Any]) -> list[str]:
+    from mantid.api import ITableWorkspace, MatrixWorkspace, WorkspaceGroup
+
+    found = []
+    for part, name in zip(parts, _names(parts), strict=True):
+        if isinstance(part, MatrixWorkspace):
+            continue
+        if isinstance(part, WorkspaceGroup):
+            found.append(f"{name} is a group inside the group; put the slices themselves in one group.")
+        elif isinstance(part, ITableWorkspace):
+            found.append(f"{name} is a table, not a map; give a MatrixWorkspace or a group of them.")
+        else:
+            found.append(f"{name} is a {part.id()}; give a MatrixWorkspace or a group of them.")
+    return found
+
+
+def _names(parts: Sequence[Any]) -> list[str]:
+    return [part.name() or (f"member {i + 1}" if len(parts) > 1 else "the workspace") for i, part in enumerate(parts)]
+
+
+def _listed(names: Sequence[str], total: int) -> str:
+    if len(names) == total:
+        return f"all {total} slices"
+    return ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
+
+
+def _examine_member(workspace: Any) -> tuple[list[str], Map | None]:
+    if not workspace.isCommonBins():
+        return ["Its spectra have different bins; use Rebin first."], None
+    try:
+        data = _read(workspace)
+    except InsdlError as error:
+        return [str(error)], None
+    found, m = [], None
+    # The energies are looked at on their own, so that a wrong axis does not hide a missing log.
+    try:
+        m = to_map(data)
+        axes = m
+    except InsdlError:
+        try:
+            axes = to_map(replace(data, logs={"energy_min": (0.0, ""), "energy_max": (1.0, "")}))
+        except InsdlError as axes_error:
+            error, axes = axes_error, None
+        if axes is None or axes.slices is None:
+            found.append(str(error))
+    if (axes is None and _is_label(data)) or (axes is not None and axes.slices is not None):
+        found += _missing_energies(data.logs)
+    return found, m
+
+
+def _is_label(data: WorkspaceData) -> bool:
+    return data.x.unit == data.vertical.unit == "Label"
+
+
+def _missing_energies(logs: Mapping[str, tuple[Any, str]]) -> list[str]:
+    """What the sample logs of a slice lack."""
+    points = (AxisData("Label", np.zeros(1), name, RLU) for name in ("Qh", "Qk"))
+    try:
+        probe = to_map(WorkspaceData(np.ones((1, 1)), *points, logs=logs))
+    except InsdlError as error:
+        return [str(error), *_missing_ei(logs)]
+    return [] if np.isfinite(probe.slices.ei[0]) else _missing_ei(logs)
+
+
+def _missing_ei(logs: Mapping[str, tuple[Any, str]]) -> list[str]:
+    if any(name in logs for name in (*EI_LOGS, *REQUESTED_EI_LOGS)):
+        return []
+    how = "AddSampleLog(Workspace=..., LogName='Ei', LogText='50', LogType='Number', LogUnit='meV')"
+    return [f"The incident energy is not known: there is no sample log Ei; add it in meV with {how}."]
+
+
+def _read(workspace: Any) -> WorkspaceData:
+    intensity = np.array(workspace.extractY(), dtype=float)
+    return WorkspaceData(
+        intensity=intensity,
+        error=np.array(workspace.extractE(), dtype=float),
+        mask=_mask(workspace, intensity.shape),
+        x=_axis(workspace.getAxis(0), np.array(workspace.readX(0), dtype=float)),
+        vertical=_axis(workspace.getAxis(1)),
+        logs=_logs(workspace.run()),
+        title=workspace.getTitle(),
+        intensity_label=workspace.YUnitLabel(),
+    )
+
+
+def _axis(axis: Any, values: np.ndarray | None = None) -> AxisData:
+    if not axis.isNumeric() and values is None:  # the vertical axis counts spectra or holds text
+        return AxisData("spectraNumber" if axis.isSpectra() else "TextAxis", np.arange(axis.length(), dtype=float))
+    unit = axis.getUnit()
+    return AxisData(unit.unitID(), axis.extractValues() if values is None else values, unit.caption(), unit.symbol().ascii())
+
+
+def _mask(workspace: Any, shape: tuple[int, ...]) -> np.ndarray:
+    mask = np.zeros(shape, bool)
+    detectors = workspace.spectrumInfo()
+    for i in range(shape[0]):
+        if workspace.hasMaskedBins(i):
+            mask[i, [int(j) for j in workspace.maskedBinsIndices(i)]] = True
+        if detectors.hasDetectors(i) and detectors.isMasked(i):
+            mask[i] = True
+    return mask
+
+
+def _logs(run: Any) -> dict[str, tuple[Any, str]]:
+    logs = {}
+    for name in _READ_LOGS:
+        if run.hasProperty(name):
+            log = run.getProperty(name)
+            logs[name] = (log.value, log.units)
+    return logs
+
+
+# ---- map -> workspace
+
+
+def to_workspace(m: Map, like: Any = None, copy: Callable[[Any], Any] | None = None) -> Any:
+    """A map as a workspace, in the form and on the axes of another one where `like` is given.
+
+    Parameters
+    ----------
+    m
+        The map.
+    like : MatrixWorkspace or WorkspaceGroup, optional
+        The workspace that gave the map's axes: the result has its form, orientation, titles and sample logs. Without it a stack of
+        more than one slice becomes a group, anything else a MatrixWorkspace.
+    copy
+        Makes an independent copy of a MatrixWorkspace, with everything that Mantid keeps in it (history, instrument, spectrum numbers).
+        Without it only axes, title and sample logs are taken over, but not what earlier analyses have recorded there.
+
+    Returns
+    -------
+    MatrixWorkspace (always a Workspace2D) or WorkspaceGroup
+        Masked pixels are NaN with error 0; unknown errors are 0.
+    """
+    from mantid.api import WorkspaceGroup
+
+    sheets = from_map(m)
+    if like is None:
+        results = [_new(sheet) for sheet in sheets]
+        as_group = len(results) > 1
+    else:
+        sources = members(like)
+        results = [_on_axes_of(source, sheet, m, i, copy) for i, (source, sheet) in enumerate(zip(sources, sheets, strict=True))]
+        as_group = isinstance(like, WorkspaceGroup)
+    if not as_group:
+        return results[0]
+    group = WorkspaceGroup()
+    for result in results:
+        group.addWorkspace(result)
+    return group
+
+
+def _new(sheet: WorkspaceData) -> Any:
+    workspace = _blank(sheet.x, sheet.vertical, sheet.intensity.shape)
+    workspace.setTitle(sheet.title)
+    workspace.setDistribution(True)  # the intensity is a mean over each bin
+    _set_intensity(workspace, sheet.intensity, sheet.error)
+    workspace.setYUnitLabel(sheet.intensity_label)
+    set_logs(workspace, sheet.logs)
+    return workspace
+
+
+def _on_axes_of(source: Any, sheet: WorkspaceData, m: Map, index: int, copy: Callable[[Any], Any] | None) -> Any:
+    data = _read(source)
+    if copy is not None and source.id() == "Workspace2D":
+        workspace = copy(source)
+    else:
+        workspace = _blank(data.x, data.vertical, data.intensity.shape)
+        workspace.setTitle(source.getTitle())
+        workspace.setDistribution(source.isDistribution())
+        run = source.run()
+        for name in run.keys():  # noqa: SIM118 (a Mantid Run is no dict)
+            if not name.startswith(OWN_LOG_PREFIX):
+                workspace.mutableRun().addProperty(name, run.getProperty(name), True)
+    place = _places(data)
+    intensity = m.intensity[index] if m.slices is not None else m.intensity
+    error = np.zeros(intensity.shape)
+    if m.error is not None:
+        error = m.error[index] if m.slices is not None else m.error
+    _set_intensity(workspace, _placed(intensity, place, data), _placed(error, place, data))
+    same_unit = to_map(replace(data, mask=None)).intensity_unit == m.intensity_unit
+    workspace.setYUnitLabel(source.YUnitLabel() if same_unit else sheet.intensity_label)
+    set_logs(workspace, {name: log for name, log in sheet.logs.items() if name not in _SLICE_LOGS})
+    return workspace
+
+
+def _places(data: WorkspaceData) -> np.ndarray:
+    """Where each pixel of the map lies in the workspace: sent the way that `to_map` sends the intensities."""
+    numbers = np.arange(data.intensity.size, dtype=float).reshape(data.intensity.shape)
+    return to_map(replace(data, intensity=numbers, error=None, mask=None)).intensity.astype(int).ravel()
+
+
+def _placed(values: np.ndarray, place: np.ndarray, data: WorkspaceData) -> np.ndarray:
+    result = np.empty(data.intensity.size)
+    result[place] = values.ravel()
+    return result.reshape(data.intensity.shape)
+
+
+def _set_intensity(workspace: Any, intensity: np.ndarray, error: np.ndarray | None) -> None:
+    known = np.zeros(intensity.shape) if error is None else np.where(np.isnan(intensity), 0.0, error)
+    for i in range(intensity.shape[0]):
+        workspace.setY(i, np.ascontiguousarray(intensity[i]))
+        workspace.setE(i, np.ascontiguousarray(known[i]))
+
+
+def _blank(x: AxisData, vertical: AxisData, shape: tuple[int, int]) -> Any:
+    """A Workspace2D with these axes and no data."""
+    from mantid.api import BinEdgeAxis, NumericAxis, WorkspaceFactory
+
+    rows, columns = shape
+    workspace = WorkspaceFactory.create("Workspace2D", NVectors=rows, XLength=len(x.values), YLength=columns)
+    values = np.ascontiguousarray(x.values, dtype=float)
+    for i in range(rows):
+        workspace.setX(i, values)
+    axis = (NumericAxis if len(vertical.values) == rows else BinEdgeAxis).create(len(vertical.values))
+    for i, value in enumerate(vertical.values):
+        axis.setValue(i, float(value))
+    workspace.replaceAxis(1, axis)
+    for number, data in ((0, x), (1, vertical)):
+        unit = workspace.getAxis(number).setUnit(data.unit)
+        if data.unit == "Label":
+            unit.setLabel(data.caption, data.label)
+    return workspace
+
+
+def set_logs(workspace: Any, logs: Mapping[str, tuple[Any, str]]) -> None:
+    """Write sample logs, name -> (value, unit), replacing those of the same name. True and False are stored as 1 and 0."""
+    run = workspace.mutableRun()
+    for name, (value, unit) in logs.items():
+        run.addProperty(name, _plain(value), unit, True)
+
+
+def _plain(value: Any) -> Any:
+    """Mantid takes plain Python values only, and no file format of it stores a logical one."""
+    if isinstance(value, np.ndarray | list | tuple):
+        return [float(v) for v in np.ravel(value)]
+    if isinstance(value, np.generic):
+        value = value.item()
+    return int(value) if isinstance(value, bool) else value
+
+
+def to_table(columns: Sequence[tuple[str, str]], rows: Iterable[Sequence[Any]]) -> Any:
+    """A TableWorkspace; `columns` are (name, type) with the types ``str`` or ``double``."""
+    from mantid.api import WorkspaceFactory
+
+    table = WorkspaceFactory.createTable()
+    for name, kind in columns:
+        table.addColumn(kind, name)
+    for row in rows:
+        table.addRow([str(v) if kind == "str" else float(v) for v, (_, kind) in zip(row, columns, strict=True)])
+    return table

@@ -1,0 +1,205 @@
+"""Stand-in for mantid.simpleapi: one function an algorithm, and the few of Mantid's own algorithms that the tests use."""
+
+from __future__ import annotations
+
+import dis
+import inspect
+from collections import namedtuple
+
+import numpy as np
+
+from mantid.api import (
+    AlgorithmFactory,
+    AlgorithmManager,
+    AnalysisDataService,
+    ITableWorkspace,
+    IWorkspaceProperty,
+    MatrixWorkspace,
+    PythonAlgorithm,
+    Workspace,
+    WorkspaceGroup,
+    WorkspaceProperty,
+    mtd,
+)
+from mantid.kernel import Direction, LogProperty, StringListValidator
+
+__all__ = ["AnalysisDataService", "mtd"]
+
+
+def _names_on_the_left(frame):
+    """The variables that the call's result is assigned to, from the byte code."""
+    following = [i for i in dis.get_instructions(frame.f_code) if i.offset > frame.f_lasti and i.opname not in ("CACHE", "PRECALL")]
+    count = 1
+    if following and following[0].opname == "UNPACK_SEQUENCE":
+        count, following = following[0].arg, following[1:]
+    names = [i.argval for i in following[:count] if i.opname.startswith("STORE_")]
+    return names if len(names) == count else []
+
+
+def _create_algorithm_function(name, version, algm_object):
+    def algorithm_wrapper(*args, **kwargs):
+        algorithm = AlgorithmManager.create(name, version)
+        algorithm.setLogging(kwargs.pop("EnableLogging", True))
+        algorithm.setAlwaysStoreInADS(kwargs.pop("StoreInADS", True))
+        left = _names_on_the_left(inspect.currentframe().f_back)
+        outputs = [p for p in algorithm.outputProperties() if isinstance(algorithm.getProperty(p), IWorkspaceProperty)]
+        given = dict(zip(outputs, left, strict=False)) | kwargs
+        free = [p for p in algorithm.mandatoryProperties() if p not in given]
+        for key, value in (given | dict(zip(free, args, strict=False))).items():
+            if value is None:
+                continue
+            if isinstance(value, Workspace) and value.name():
+                algorithm.setPropertyValue(key, value.name())
+            else:
+                algorithm.setProperty(key, value)
+        try:
+            algorithm.execute()
+        except RuntimeError as error:
+            missing = [p for p in algorithm.mandatoryProperties() if algorithm.getProperty(p).isValid and p not in kwargs]
+            if error.args[0] == "Some invalid Properties found" and missing:
+                raise RuntimeError(f"{missing} argument(s) not supplied to {name}") from None
+            raise
+        return _gather_returns(name, algorithm, left)
+
+    algorithm_wrapper.__name__ = name
+    globals()[name] = algorithm_wrapper
+    return algorithm_wrapper
+
+
+def _gather_returns(name, algorithm, left):
+    values = {}
+    for output in algorithm.outputProperties():
+        prop = algorithm.getProperty(output)
+        if not isinstance(prop, IWorkspaceProperty) or prop.value is not None:
+            values[output] = prop.value
+        elif prop.valueAsStr in AnalysisDataService:
+            values[output] = AnalysisDataService[prop.valueAsStr]
+    if len(left) > 1 and len(left) != len(values):
+        raise RuntimeError(f"{name} is trying to return {len(values)} output(s) but you have provided {len(left)} variable(s).")
+    if not values:
+        return None
+    returned = namedtuple(f"{name}_returns", values)(**values)
+    return returned[0] if len(values) == 1 else returned
+
+
+# ---- the algorithms of Mantid that the tests use, with the properties the tests use
+
+
+def _text_list(text):
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+class CreateSampleWorkspace(PythonAlgorithm):
+    """With detectors, which can be masked."""
+
+    def category(self):
+        return "Utility\\Workspaces"
+
+    def PyInit(self):
+        for name, value in (("NumBanks", 2), ("BankPixelWidth", 10), ("XMin", 0.0), ("XMax", 20000.0), ("BinWidth", 200.0)):
+            self.declareProperty(name, value)
+        self.declareProperty(WorkspaceProperty("OutputWorkspace", "", Direction.Output))
+
+    def PyExec(self):
+        banks, width, low, high, step = (self.getProperty(p).value for p in ("NumBanks", "BankPixelWidth", "XMin", "XMax", "BinWidth"))
+        edges = np.linspace(low, high, round((high - low) / step) + 1)
+        workspace = MatrixWorkspace(banks * width**2, edges.size, edges.size - 1)
+        for i in range(workspace.getNumberHistograms()):
+            workspace.setX(i, edges)
+        workspace.getAxis(0).setUnit("TOF")
+        workspace._detectors = [False] * workspace.getNumberHistograms()
+        self.setProperty("OutputWorkspace", workspace)
+
+
+class CreateEmptyTableWorkspace(PythonAlgorithm):
+    def category(self):
+        return "Utility\\Workspaces"
+
+    def PyInit(self):
+        self.declareProperty(WorkspaceProperty("OutputWorkspace", "", Direction.Output))
+
+    def PyExec(self):
+        self.setProperty("OutputWorkspace", ITableWorkspace())
+
+
+class CloneWorkspace(PythonAlgorithm):
+    def category(self):
+        return "Utility\\Workspaces"
+
+    def checkGroups(self):
+        return False
+
+    def PyInit(self):
+        self.declareProperty(WorkspaceProperty("InputWorkspace", "", Direction.Input))
+        self.declareProperty(WorkspaceProperty("OutputWorkspace", "", Direction.Output))
+
+    def PyExec(self):
+        self.setProperty("OutputWorkspace", self.getProperty("InputWorkspace").value._clone())
+
+
+class GroupWorkspaces(PythonAlgorithm):
+    def category(self):
+        return "Transforms\\Grouping"
+
+    def PyInit(self):
+        self.declareProperty("InputWorkspaces", "")
+        self.declareProperty(WorkspaceProperty("OutputWorkspace", "", Direction.Output))
+
+    def PyExec(self):
+        group = WorkspaceGroup()
+        for name in _text_list(self.getProperty("InputWorkspaces").value):
+            group.addWorkspace(AnalysisDataService[name])
+        self.setProperty("OutputWorkspace", group)
+
+
+class AddSampleLog(PythonAlgorithm):
+    def category(self):
+        return "DataHandling\\Logs"
+
+    def PyInit(self):
+        self.declareProperty(WorkspaceProperty("Workspace", "", Direction.InOut))
+        self.declareProperty("LogName", "")
+        self.declareProperty("LogText", "")
+        self.declareProperty("LogType", "String", StringListValidator(["String", "Number", "Number Series"]))
+        self.declareProperty("LogUnit", "")
+
+    def PyExec(self):
+        name, text, kind, unit = (self.getProperty(p).value for p in ("LogName", "LogText", "LogType", "LogUnit"))
+        value = text if kind == "String" else (int(text) if text.lstrip("-").isdigit() else float(text))
+        log = LogProperty(name, [value], unit, series=True) if kind == "Number Series" else LogProperty(name, value, unit)
+        self.getProperty("Workspace").value.mutableRun().addProperty(name, log, True)
+
+
+class MaskBins(PythonAlgorithm):
+    def category(self):
+        return "Transforms\\Masking"
+
+    def PyInit(self):
+        self.declareProperty(WorkspaceProperty("InputWorkspace", "", Direction.Input))
+        self.declareProperty(WorkspaceProperty("OutputWorkspace", "", Direction.Output))
+        self.declareProperty("XMin", 0.0)
+        self.declareProperty("XMax", 0.0)
+
+    def PyExec(self):
+        workspace = self.getProperty("InputWorkspace").value._clone()
+        low, high = self.getProperty("XMin").value, self.getProperty("XMax").value
+        for i in range(workspace.getNumberHistograms()):
+            x = workspace.readX(i)
+            bins = [int(j) for j in np.flatnonzero((x[:-1] >= low) & (x[1:] <= high))]
+            workspace._masked_bins[i] = bins
+            workspace._y[i][bins] = workspace._e[i][bins] = 0.0
+        self.setProperty("OutputWorkspace", workspace)
+
+
+for _class in (
+    CreateSampleWorkspace,
+    CreateEmptyTableWorkspace,
+    CloneWorkspace,
+    GroupWorkspaces,
+    AddSampleLog,
+    MaskBins,
+):
+    AlgorithmFactory.subscribe(_class)
+    _algorithm = _class()
+    _algorithm.initialize()
+    _create_algorithm_function(_class.__name__, 1, _algorithm)
