@@ -9,12 +9,18 @@ def format_error(summary: str, reason: str = "", fix: str = "") -> str:
     >>> format_error("cannot read 'a.nxs'", "it ends after 12 bytes", "copy the file again")
     "Cannot read 'a.nxs': it ends after 12 bytes; copy the file again."
     """
-    text = summary.strip().rstrip(".")
+    text = _clause(summary)
     if reason:
-        text += ": " + reason.strip().rstrip(".")
+        text += ": " + _clause(reason)
     if fix:
-        text += "; " + fix.strip().rstrip(".")
-    return text[:1].upper() + text[1:] + "."
+        text += "; " + _clause(fix)
+    return text[:1].upper() + text[1:] + ("" if text.endswith(".") else ".")
+
+
+def _clause(text: str) -> str:
+    """Without a full stop at its end, but with the one of an abbreviation (r.l.u.)."""
+    text = text.strip()
+    return text if text.endswith("r.l.u.") else text.rstrip(".")
 
 
 class InsdlError(Exception):

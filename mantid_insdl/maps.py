@@ -129,17 +129,17 @@ class Slices:
             object.__setattr__(self, name, _frozen(np.atleast_1d(getattr(self, name))))
         if not (self.ei.shape == self.energy_min.shape == self.energy_max.shape and self.ei.ndim == 1):
             raise MapError("the slices are inconsistent", "incident energies and energy windows differ in number")
-        if not np.all(self.energy_max > self.energy_min):
+        if not np.all(np.isfinite(self.energy_max - self.energy_min)) or not np.all(self.energy_max > self.energy_min):
             raise MapError("an energy window is empty", "its upper edge is not above its lower one", "give (min, max) in meV")
-        if np.any(self.ei <= 0):
-            raise MapError("an incident energy is not positive", fix="give Ei in meV")
+        if np.any(self.ei <= 0) or np.any(np.isinf(self.ei)):
+            raise MapError("an incident energy is not positive and finite", fix="give Ei in meV")
 
     @classmethod
     def from_bins(cls, ei: Sequence[float], edges: Sequence[Sequence[float]]) -> Slices:
         """Slices of several incident energies, each with its own energy bin edges (all ordered Ei by Ei)."""
         eis, low, high = [], [], []
-        for one, e in zip(ei, edges, strict=True):
-            e = np.asarray(e, float)
+        for one, given in zip(ei, edges, strict=True):
+            e = np.asarray(given, float)
             eis += [one] * (e.size - 1)
             low.append(e[:-1])
             high.append(e[1:])
@@ -188,7 +188,7 @@ class Map:
         Standard error, same shape, NaN where masked; None when the measurement gives none.
     mask : bool
         True where nothing is known (gap, masked detector, outside the kinematic range). Pixels whose intensity is NaN are
-        masked in any case; infinite values are refused.
+        masked in any case; infinite values elsewhere are refused.
     slices
         For constant-energy slices: their incident energies and energy windows.
     ei
@@ -234,14 +234,14 @@ class Map:
             shape = (self.slices.size, *shape)
         if intensity.shape != shape:
             raise MapError(f"intensity has shape {intensity.shape}", f"the axes say {shape}", "transpose the data or correct the axes")
-        if np.any(np.isinf(intensity)):
-            raise MapError("the map has infinite intensities", "they cannot be weighed against other pixels", "mask those pixels (NaN)")
         mask = np.isnan(intensity)
         if self.mask is not None:
             given = np.asarray(self.mask, dtype=bool)
             if given.shape != shape:
                 raise MapError(f"the mask has shape {given.shape}", f"the intensity has {shape}")
             mask |= given
+        if np.any(np.isinf(intensity[~mask])):
+            raise MapError("the map has infinite intensities", "they cannot be weighed against other pixels", "mask those pixels (NaN)")
         intensity[mask] = np.nan
         put("intensity", _frozen(intensity))
         put("mask", _frozen(mask, bool))
@@ -253,6 +253,8 @@ class Map:
             if not np.all(np.isfinite(error[~mask])) or np.any(error[~mask] < 0):
                 raise MapError("the map has errors that are infinite, negative or NaN", "they weigh the pixels", "mask those pixels")
             put("error", _frozen(error))
+        if self.ei is not None and not (np.isfinite(self.ei) and self.ei > 0):
+            raise MapError(f"the incident energy is {self.ei}", "it must be positive and finite", "give Ei in meV, or None where unknown")
         if self.path is not None:
             put("path", _frozen(self.path))
             if self.path.shape != (shape[0], 3) or self.kind != "cut":
@@ -295,14 +297,20 @@ class Map:
         return dataclasses.replace(self, **changes)
 
     def with_mask(self, mask: np.ndarray, note: str = "") -> Map:
-        """A copy in which the pixels of `mask` are masked as well."""
-        return self.replace(mask=self.mask | np.asarray(mask, bool), note=note)
+        """A copy in which the pixels of `mask` are masked as well; one image masks all slices of a stack."""
+        given = np.asarray(mask, bool)
+        if given.shape not in (self.shape, self.shape[-2:]):
+            raise MapError(f"the mask has shape {given.shape}", f"the map has {self.shape}", "give one value for each pixel")
+        return self.replace(mask=self.mask | given, note=note)
 
     def select(self, index: Any) -> Map:
         """The slices at `index` (integer, slice, boolean or integer array), as a stack."""
         if self.slices is None:
             raise MapError("this map has no slices to select", f"it is a {self.kind} map")
-        index = np.atleast_1d(np.arange(self.slices.size)[index])
+        try:
+            index = np.atleast_1d(np.arange(self.slices.size)[index])
+        except IndexError as error:
+            raise MapError("a slice is selected that does not exist", str(error), f"the map has {self.slices.size} slices") from error
         if index.size == 0:
             raise MapError("no slice is selected", fix="select at least one slice")
         return self.replace(
@@ -314,6 +322,8 @@ class Map:
 
     def scaled(self, factor: float) -> Map:
         """Intensity and error times `factor`."""
+        if not np.isfinite(factor):
+            raise MapError(f"cannot scale a map by {factor}", "every pixel would be lost", "give a finite number")
         return self.replace(intensity=self.intensity * factor, error=None if self.error is None else self.error * abs(factor))
 
     def __sub__(self, other: Map) -> Map:
@@ -418,7 +428,7 @@ class Map:
             "axes": [{"name": a.name, "unit": a.unit, "is_edges": a.is_edges, "label": a.label} for a in self.axes],
             "ei": self.ei,
             "provenance": list(self.provenance),
-            "logs": {k: list(v) for k, v in self.logs.items()},
+            "logs": {k: [_plain(v), unit] for k, (v, unit) in self.logs.items()},
         }
         head |= {name: getattr(self, name) for name in ("intensity_unit", "material", "frame", "title")}
         return head, arrays
@@ -441,9 +451,10 @@ class Map:
 
 
 def stack(maps: Iterable[Map]) -> Map:
-    """One stack of all the slices of `maps`, which must share their image axes and intensity unit.
+    """One stack of all the slices of `maps`, which must share their image axes, intensity unit, material and frame.
 
     Where some maps have errors and some have none the stack could not say which errors are known, so this raises.
+    Sample logs that differ between the maps are kept as a text of their different values, or left out when they are arrays.
     """
     maps = list(maps)
     if not maps:
@@ -465,13 +476,42 @@ def stack(maps: Iterable[Map]) -> Map:
         raise MapError(
             "cannot stack the maps", "some have errors and some have none", "give errors for all, or drop them with replace(error=None)"
         )
+    described = {}
+    for name in ("material", "frame"):
+        values = sorted({getattr(one, name) for one in maps if getattr(one, name)})
+        if len(values) > 1:
+            raise MapError(f"cannot stack the maps: their {name} differs", f"it is {' and '.join(values)}", "stack only maps of one sample")
+        described[name] = values[0] if values else getattr(first, name)
     ei, low, high = (np.concatenate([getattr(m.slices, n) for m in maps]) for n in ("ei", "energy_min", "energy_max"))
     return first.replace(
         intensity=np.concatenate([m.intensity for m in maps]),
         mask=np.concatenate([m.mask for m in maps]),
         error=None if first.error is None else np.concatenate([m.error for m in maps]),
         slices=Slices(ei, low, high),
+        provenance=tuple(dict.fromkeys(line for m in maps for line in m.provenance)),
+        logs=_joined_logs([m.logs for m in maps]),
+        **described,
     )
+
+
+def _joined_logs(logs: Sequence[Mapping[str, tuple[Any, str]]]) -> dict[str, tuple[Any, str]]:
+    joined: dict[str, tuple[Any, str]] = {}
+    for name in dict.fromkeys(name for one in logs for name in one):
+        values = [one[name] for one in logs if name in one]
+        if any(np.ndim(value) for value, _ in values):
+            if len(values) == len(logs) and all(np.array_equal(value, values[0][0]) and unit == values[0][1] for value, unit in values):
+                joined[name] = values[0]
+        elif len(set(values)) == 1:
+            joined[name] = values[0]
+        else:
+            different = ", ".join(dict.fromkeys(str(value) for value, _ in values))
+            joined[name] = (different, values[0][1] if len({unit for _, unit in values}) == 1 else "")
+    return joined
+
+
+def _plain(value: Any) -> Any:
+    """A log's value as JSON can hold it."""
+    return value.tolist() if isinstance(value, np.ndarray | np.generic) else value
 
 
 def overlap(old: np.ndarray, new: np.ndarray) -> np.ndarray:
