@@ -21,7 +21,7 @@ def main():
     requests, replies = _private_pipes()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in a terminal is the caller's to handle
     here = os.path.dirname(os.path.abspath(__file__))
-    sys.path[:] = [entry for entry in sys.path if os.path.abspath(entry or os.curdir) != here]
+    sys.path[:] = [entry for entry in sys.path if entry != here]
     problem = _problem()
     if problem:
         content = json.dumps(dict(problem, kind="failed")).encode()

@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from mantid_insdl import __version__, errors
 from mantid_insdl.errors import WorkerError
@@ -67,9 +67,8 @@ def run_task(
         directory = None
     request = protocol.encode({"kind": "task", "task": task, "options": dict(options), "directory": directory}, maps)
     with _turn(poll):
-        worker = _warm_worker(progress, poll)
         try:
-            header, outputs = worker.ask(request, progress, poll)
+            header, outputs = _converse(request, progress, poll)
         except BaseException:
             stop()
             raise
@@ -85,6 +84,10 @@ def stop() -> None:
     if _state.worker is not None:
         _state.worker.kill()
         _state.worker = None
+
+
+class _NotStartedError(Exception):
+    """The worker died before it began with the task."""
 
 
 class _Worker:
@@ -153,18 +156,23 @@ class _Worker:
             )
 
     def ask(self, request: protocol.Message, progress: Progress | None, poll: Poll) -> tuple[dict[str, Any], dict[str, Map]]:
-        """The reply to a request, which ends it."""
+        """The reply that ends a task."""
         # A thread writes, so that a worker that does not read (stopped, or busy dying) cannot block this one.
         threading.Thread(target=self._send, args=(request,), daemon=True, name="insdl-worker-request").start()
+        started = False
         try:
             while True:
                 header, outputs = self._next(poll)
-                if header["kind"] != "progress":
+                if header["kind"] == "started":
+                    started = True
+                elif header["kind"] != "progress":
                     return header, outputs
-                if progress:
+                elif progress:
                     progress(header["fraction"], header["text"])
         except EOFError:
-            self._raise_death()
+            if not started:
+                raise _NotStartedError from None
+            raise self.death() from None
         except protocol.StreamError as error:
             raise WorkerError("the worker process sent something that cannot be understood", str(error), _AGAIN) from None
 
@@ -172,8 +180,9 @@ class _Worker:
         with contextlib.suppress(OSError, ValueError):  # it died or was killed: the reader says so
             request.write(self.process.stdin)
 
-    def _raise_death(self) -> NoReturn:
-        raise WorkerError("the worker process ended unexpectedly", self._last_words(), _AGAIN)
+    def death(self) -> WorkerError:
+        """What to tell the user about a worker that is gone."""
+        return WorkerError("the worker process ended unexpectedly", self._last_words(), _AGAIN)
 
     def _last_words(self) -> str:
         """How the process ended, and the end of what it wrote to its log."""
@@ -235,6 +244,18 @@ def _turn(poll: Poll) -> Iterator[None]:
         yield
     finally:
         _state.lock.release()
+
+
+def _converse(request: protocol.Message, progress: Progress | None, poll: Poll) -> tuple[dict[str, Any], dict[str, Map]]:
+    try:
+        return _warm_worker(progress, poll).ask(request, progress, poll)
+    except _NotStartedError:  # it died since the last task, and only this showed it
+        stop()
+    worker = _warm_worker(progress, poll)
+    try:
+        return worker.ask(request, progress, poll)
+    except _NotStartedError:
+        raise worker.death() from None
 
 
 def _warm_worker(progress: Progress | None, poll: Poll) -> _Worker:

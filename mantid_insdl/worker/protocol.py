@@ -9,6 +9,7 @@ kind           from                                     entries
 ``hello``      worker, once                             protocol, version, python
 ``failed``     worker, instead of ``hello``             summary, reason, fix
 ``task``       caller                                   task, options, maps, directory
+``started``    worker, before anything else of a task
 ``progress``   worker, any number of times              fraction, text
 ``result``     worker, ends a task                      maps, result
 ``error``      worker, ends a task                      error (class name), summary, reason, fix, traceback

@@ -57,6 +57,7 @@ def _answer(header: dict[str, Any], maps: dict[str, Any], replies: BinaryIO) -> 
     if header["directory"]:
         with contextlib.suppress(OSError):
             os.chdir(header["directory"])  # so that relative paths mean what they mean to the caller
+    protocol.encode({"kind": "started"}).write(replies)
     try:
         outputs, result = TASKS[header["task"]](maps, header["options"], _reporter(replies))
         reply = {"kind": "result", "result": result}
@@ -98,7 +99,9 @@ def _as_insdl_error(error: Exception) -> InsdlError:
     if isinstance(error, InsdlError):
         return error
     if isinstance(error, MemoryError):
-        return WorkerError("the computation ran out of memory", str(error), "use fewer or smaller slices, or a machine with more memory")
+        return WorkerError(
+            "the computation ran out of memory", " ".join(str(error).split()), "use fewer or smaller slices, or a machine with more memory"
+        )
     if isinstance(error, ModuleNotFoundError) and not str(error.name).startswith("mantid_insdl"):
         return WorkerError(
             "the computation could not run",

@@ -49,19 +49,13 @@ def _classify(maps: Mapping[str, Map], options: Mapping[str, Any], progress: Pro
 
 
 def _fit_exchange(maps: Mapping[str, Map], options: Mapping[str, Any], progress: Progress) -> Outcome:
-    from mantid_insdl.analysis import fit_exchange
-    from mantid_insdl.simulate import simulate
+    from mantid_insdl.analysis import fit_exchange, simulate_fit
 
     measured = maps["input"]
-    fit = fit_exchange(measured, options.get("model"), progress=lambda f, text: progress(0.5 * f, text))
+    fit = fit_exchange(measured, options.get("model"), progress=lambda fraction, text: progress(0.5 * fraction, text))
     if not options.get("simulate_fit"):
         return {}, fit.to_dict()
-    best = simulate(
-        fit.material,
-        dict(zip(fit.names, fit.values, strict=True)),
-        like=measured,
-        progress=lambda f, text: progress(0.5 + 0.5 * f, text),
-    )
+    best = simulate_fit(measured, fit, progress=lambda fraction, text: progress(0.5 + 0.5 * fraction, text))
     return {"fit": best}, fit.to_dict()
 
 
