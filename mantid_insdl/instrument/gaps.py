@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mantid_insdl.instrument.kinematics import wavenumber
 from mantid_insdl.maps import Axis, Slices
 
-MEV_PER_SQUARE_ANGSTROM = 2.0721  # hbar^2 / 2m in meV angstrom^2
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class DetectorLayout:
             Length of the two in-plane reciprocal-lattice vectors in 1/angstrom.
         """
         final_energy = slices.ei - slices.centres
-        kf = np.sqrt(np.maximum(final_energy, 1e-9) / MEV_PER_SQUARE_ANGSTROM)[:, None]
+        kf = wavenumber(np.maximum(final_energy, 1e-9))[:, None]
         u = qh.centres * reciprocal[0] / kf
         v = qk.centres * reciprocal[1] / kf
         left, right, bottom, top = self.limits
