@@ -51,7 +51,10 @@ def measure(
     if len(groups) > 1 and rng.random() < settings.missing_ei:
         kept[rng.permutation(len(groups))[: rng.integers(1, len(groups))]] = False
     for group in (g for g, keep in zip(groups, kept, strict=True) if keep):
-        signal = expected[group] * np.exp(rng.normal(0, settings.slice_scale, (group.size, 1, 1)))
+        efficiency = rng.normal(0, settings.slice_scale, group.size)
+        # Some reductions divide by kf/ki and some do not; what absorption and detectors add lies in between as well.
+        efficiency += rng.uniform(0, 1) * 0.5 * np.log1p(-np.minimum(slices.centres[group] / slices.ei[group], 0.99))
+        signal = expected[group] * np.exp(efficiency)[:, None, None]
         mean = np.nanmean(signal)
         if not mean > 0:
             continue

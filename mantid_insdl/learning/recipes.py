@@ -71,7 +71,7 @@ class Measurement(_Section):
     background: Range = Field((0.0, 1.5), description="of the mean signal, counted and then subtracted")
     background_residual: float = Field(0.1, description="standard deviation of the part of it that subtraction leaves")
     twin_fraction: Range = (0.3, 0.7)
-    slice_scale: float = Field(0.05, description="standard deviation of each slice's efficiency")
+    slice_scale: float = Field(0.1, description="standard deviation of each slice's efficiency")
     negatives_cut: float = Field(0.5, description="probability that negative intensities were set to zero")
     hot_pixels: float = Field(0.003, description="largest fraction of pixels that are hot")
     gaps: float = Field(0.9, description="probability of detector gaps")
