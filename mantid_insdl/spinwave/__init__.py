@@ -1,0 +1,16 @@
+"""Linear spin-wave theory: lattice and bonds -> Hamiltonian -> modes -> what a neutron sees, for many parameter sets at once.
+
+The Hamiltonian is SpinW's (energies in meV, every bond counted once, J > 0 antiferromagnetic)::
+
+    H = sum_bonds S_i^T J_ij S_j + sum_i S_i^T A_i S_i - muB sum_i B^T g_i S_i
+
+Every 3 x 3 matrix is a named parameter times a constant matrix, so that H is linear in the parameters: one table of
+matrices over momenta serves all parameter sets, and it is also the derivative of H with respect to each parameter.
+"""
+
+from mantid_insdl.spinwave.hamiltonian import Hamiltonian
+from mantid_insdl.spinwave.lattice import Lattice
+from mantid_insdl.spinwave.model import Bond, Field, OnSite, Site, SpinModel
+from mantid_insdl.spinwave.modes import Modes, spin_waves
+
+__all__ = ["Bond", "Field", "Hamiltonian", "Lattice", "Modes", "OnSite", "Site", "SpinModel", "spin_waves"]

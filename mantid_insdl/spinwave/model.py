@@ -1,0 +1,200 @@
+"""What a magnet is made of: sites, bonds, single-ion terms and field."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+
+from mantid_insdl.errors import MaterialError
+from mantid_insdl.spinwave.lattice import Lattice
+
+MU_B = 0.057883818066
+"""Bohr magneton in meV/T."""
+
+
+def _vector(values: Sequence[float], what: str) -> np.ndarray:
+    array = np.array(values, float)
+    if array.shape != (3,) or not np.all(np.isfinite(array)):
+        raise MaterialError(f"{what} is {values!r}", "it has to be three finite numbers")
+    return array
+
+
+def _matrix(values: float | Sequence, what: str) -> np.ndarray:
+    array = np.array(values, float)
+    array = array * np.eye(3) if array.ndim == 0 else np.diag(array) if array.shape == (3,) else array
+    if array.shape != (3, 3) or not np.all(np.isfinite(array)):
+        raise MaterialError(f"{what} is {values!r}", "it has to be a number, three diagonal elements or a 3 x 3 matrix, all finite")
+    return array
+
+
+@dataclass(frozen=True, eq=False)
+class Site:
+    """A magnetic ion.
+
+    Parameters
+    ----------
+    label
+        Its name; several sites may share one.
+    position : (3,)
+        Fractional.
+    spin
+        Spin quantum number (length).
+    direction : (3,)
+        Direction of the ordered spin, Cartesian; need not be normalised.
+    ion
+        For the form factor, as ``Mn3+``; empty for none (F = 1).
+    g
+        g-tensor: a number, three diagonal elements or 3 x 3.
+    """
+
+    label: str
+    position: np.ndarray
+    spin: float
+    direction: np.ndarray
+    ion: str = ""
+    g: np.ndarray = field(default_factory=lambda: 2.0 * np.eye(3))
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "position", _vector(self.position, f"the position of {self.label}"))
+        direction = _vector(self.direction, f"the spin direction of {self.label}")
+        if not self.spin > 0:
+            raise MaterialError(f"site {self.label} has spin {self.spin}", "a magnetic site has a positive spin", "leave the site out")
+        if not np.linalg.norm(direction) > 0:
+            raise MaterialError(f"site {self.label} has no spin direction", "the vector is zero", "give the direction of its moment")
+        object.__setattr__(self, "direction", direction / np.linalg.norm(direction))
+        object.__setattr__(self, "g", _matrix(self.g, f"the g-tensor of {self.label}"))
+
+    @cached_property
+    def frame(self) -> np.ndarray:
+        """Right-handed local frame (e1, e2, e3) as rows, e3 along the spin.
+
+        e1 is along the Cartesian z (of x, where the spin is along z) projected off the spin. Collinear spins then share e1,
+        and their e2 are parallel or antiparallel: all the coefficients of a Heisenberg model are real, and h folds.
+        """
+        reference = np.array([0.0, 0.0, 1.0]) if abs(self.direction[2]) < 1 - 1e-9 else np.array([1.0, 0.0, 0.0])
+        e1 = reference - (reference @ self.direction) * self.direction
+        e1 /= np.linalg.norm(e1)
+        return np.array([e1, np.cross(self.direction, e1), self.direction])
+
+
+@dataclass(frozen=True, eq=False)
+class Bond:
+    """One bond, counted once: parameter x S_i^T matrix S_j, with site j in the cell `cell` (relative to that of i)."""
+
+    i: int
+    j: int
+    cell: tuple[int, int, int]
+    parameter: str
+    matrix: np.ndarray = field(default_factory=lambda: np.eye(3))
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "matrix", _matrix(self.matrix, f"the exchange matrix of {self.parameter}"))
+        if self.i == self.j and not any(self.cell):
+            raise MaterialError(
+                f"a bond of {self.parameter} joins site {self.i} with itself", fix="use a single-ion term, or name the neighbouring cell"
+            )
+
+
+@dataclass(frozen=True, eq=False)
+class OnSite:
+    """A single-ion term: parameter x S_i^T matrix S_i (matrix symmetric)."""
+
+    i: int
+    parameter: str
+    matrix: np.ndarray
+
+    def __post_init__(self) -> None:
+        matrix = _matrix(self.matrix, f"the single-ion matrix of {self.parameter}")
+        object.__setattr__(self, "matrix", 0.5 * (matrix + matrix.T))
+
+
+@dataclass(frozen=True, eq=False)
+class Field:
+    """A uniform magnetic field: parameter (in T) along `direction` (Cartesian, normalised here)."""
+
+    parameter: str
+    direction: np.ndarray
+
+    def __post_init__(self) -> None:
+        direction = _vector(self.direction, f"the direction of the field {self.parameter}")
+        if not np.linalg.norm(direction) > 0:
+            raise MaterialError(f"the field {self.parameter} has no direction", "the vector is zero")
+        object.__setattr__(self, "direction", direction / np.linalg.norm(direction))
+
+
+@dataclass(frozen=True, eq=False)
+class SpinModel:
+    """A magnetic cell with its ordered structure and couplings. Each coupling is named; its value comes later, as a parameter."""
+
+    lattice: Lattice
+    sites: tuple[Site, ...]
+    bonds: tuple[Bond, ...] = ()
+    onsite: tuple[OnSite, ...] = ()
+    fields: tuple[Field, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name in ("sites", "bonds", "onsite", "fields"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))
+        if not self.sites:
+            raise MaterialError("the cell has no magnetic site", fix="give at least one site with a spin")
+        for term in (*self.bonds, *self.onsite):
+            for index in (term.i, getattr(term, "j", term.i)):
+                if not 0 <= index < len(self.sites):
+                    raise MaterialError(f"a term of {term.parameter} names site {index}", f"there are {len(self.sites)} sites, from 0")
+
+    @cached_property
+    def parameters(self) -> tuple[str, ...]:
+        """Names of the couplings, in order of first use."""
+        return tuple(dict.fromkeys(term.parameter for term in (*self.bonds, *self.onsite, *self.fields)))
+
+    @cached_property
+    def spins(self) -> np.ndarray:
+        """Spin lengths, (site,)."""
+        return np.array([site.spin for site in self.sites])
+
+    @cached_property
+    def frames(self) -> np.ndarray:
+        """Local frames, (site, axis, Cartesian)."""
+        return np.array([site.frame for site in self.sites])
+
+    def parameter_table(self, values: Mapping[str, float | np.ndarray]) -> np.ndarray:
+        """Parameter values as (set, parameter).
+
+        Raises
+        ------
+        MaterialError
+            For a missing, unknown or non-finite parameter.
+        """
+        unknown = sorted(set(values) - set(self.parameters))
+        missing = [name for name in self.parameters if name not in values]
+        if unknown or missing:
+            what = f"has no parameter {', '.join(unknown)}" if unknown else f"needs a value for {', '.join(missing)}"
+            raise MaterialError(f"this magnet {what}", f"its parameters are {', '.join(self.parameters)}")
+        columns = np.broadcast_arrays(*(np.atleast_1d(np.asarray(values[name], float)) for name in self.parameters))
+        table = np.stack(columns, axis=-1)
+        if table.ndim != 2:
+            raise MaterialError("the parameters have the wrong shape", "each is a number or a one-dimensional array")
+        bad = [name for name, ok in zip(self.parameters, np.isfinite(table).all(axis=0), strict=True) if not ok]
+        if bad:
+            raise MaterialError(f"parameter {', '.join(bad)} is not a finite number", fix="give its value in meV")
+        return table
+
+    def neighbours(self, distance: float, tolerance: float = 0.01) -> list[tuple[int, int, tuple[int, int, int]]]:
+        """All pairs of sites at `distance` angstrom (to `tolerance`), each pair once, as (i, j, cell of j)."""
+        found = []
+        # |n_i| a_i cannot exceed the distance by more than the cell: in reciprocal terms |n . a*| bounds the number of cells
+        reach = np.ceil((distance + tolerance) * np.linalg.norm(self.lattice.reciprocal, axis=1) / (2 * np.pi)).astype(int) + 1
+        positions = np.array([s.position for s in self.sites])
+        shift = np.stack(np.meshgrid(*(np.arange(-r, r + 1) for r in reach), indexing="ij"), -1).reshape(-1, 3)
+        for i in range(len(self.sites)):
+            for j in range(i, len(self.sites)):
+                vectors = (positions[j] + shift - positions[i]) @ self.lattice.vectors
+                for n in shift[np.abs(np.linalg.norm(vectors, axis=1) - distance) <= tolerance]:
+                    # the bond i-i to cell n is also the one to cell -n: keep the first of the two
+                    if i == j and tuple(n) <= tuple(-n):
+                        continue
+                    found.append((i, j, tuple(int(x) for x in n)))
+        return found

@@ -1,0 +1,237 @@
+"""Spin-wave energies and amplitudes from h(q): Colpa's method, and its N x N folding. Both report instability, never hide it.
+
+Notation: a mode b has a = alpha b + ..., a^+ = beta b + ... on each site. Both solvers return p = alpha + beta and m = alpha - beta, since the
+spin component it makes on a site is sqrt(S / 2) (conj(u) alpha + u beta) = sqrt(S / 2) (e1 p - i e2 m).
+
+Soft momenta
+------------
+At a Goldstone momentum h is only positive semi-definite and a mode's weight may diverge. The rule: where h is not positive definite, or
+a mode's energy vanishes (below 2e-5 of the scale of h, `Hamiltonian.scale`), h is shifted by 1e-10 of that scale. If it then is positive
+definite the momentum is *soft*: its zero modes get the energy 0 exactly, and a NaN amplitude if their weight diverges (an antiferromagnet's
+does, a ferromagnet's does not). The other modes move by about 1e-10 of their energy. If it still is not, the momentum is *unstable*:
+energies and amplitudes are NaN there, and `lowest` holds the smallest eigenvalue of h in meV.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from mantid_insdl.spinwave.form_factors import form_factor
+from mantid_insdl.spinwave.hamiltonian import Hamiltonian
+from mantid_insdl.spinwave.model import SpinModel
+
+SHIFT = 1e-10
+"""Shift of h at a soft momentum, relative to the scale of h."""
+_SOFT_ENERGY = 2 * np.sqrt(SHIFT)
+_ZERO_MODE = 10 * np.sqrt(SHIFT)
+_DIVERGENT = 1e3
+
+STABLE, SOFT, UNSTABLE = 0, 1, 2
+
+
+@dataclass(frozen=True, eq=False)
+class RawModes:
+    """Modes of a batch of matrices, before form factors: see the module's text for p and m.
+
+    Parameters
+    ----------
+    energies : (..., N)
+        meV, rising.
+    p, m : (..., N site, N mode)
+        Amplitudes along e1 and e2.
+    status : (...) int8
+        STABLE, SOFT or UNSTABLE.
+    lowest : (...)
+        Smallest eigenvalue of h in meV where the status is not STABLE, else NaN (h is positive definite).
+    """
+
+    energies: np.ndarray
+    p: np.ndarray
+    m: np.ndarray
+    status: np.ndarray
+    lowest: np.ndarray
+
+
+def _factor(h: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Lower Cholesky factors of (k, n, n), and which exist; the others are filled with the identity."""
+    try:
+        return np.linalg.cholesky(h), np.ones(h.shape[0], bool)
+    except np.linalg.LinAlgError:
+        good = np.linalg.eigvalsh(h)[:, 0] > 0
+    factor = np.broadcast_to(np.eye(h.shape[-1], dtype=h.dtype), h.shape).copy()
+    try:
+        factor[good] = np.linalg.cholesky(h[good])
+    except np.linalg.LinAlgError:  # an eigenvalue that rounding made positive: sort the matrices out one by one
+        for index in np.flatnonzero(good):
+            try:
+                factor[index] = np.linalg.cholesky(h[index])
+            except np.linalg.LinAlgError:
+                good[index] = False
+    return factor, good
+
+
+def _folded(plus: np.ndarray, minus: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """w^2, p, m and which matrices are positive definite, from A + B and A - B, (k, N, N)."""
+    factor, good = _factor(plus)
+    adjoint = factor.conj().swapaxes(-1, -2)
+    squares, vectors = np.linalg.eigh(adjoint @ minus @ factor)
+    good &= squares[:, 0] > 0
+    root = np.sqrt(np.abs(squares))
+    m = (factor @ vectors) / np.sqrt(np.where(root > 0, root, 1))[:, None, :]
+    p = (minus @ m) / np.where(root > 0, root, 1)[:, None, :]
+    return squares, p, m, good
+
+
+def _colpa(h: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """The same from the full h, (k, 2N, 2N): Colpa, Physica A 93, 327 (1978)."""
+    n = h.shape[-1] // 2
+    metric = np.concatenate((np.ones(n), -np.ones(n)))
+    factor, good = _factor(h)
+    adjoint = factor.conj().swapaxes(-1, -2)
+    values, vectors = np.linalg.eigh(adjoint @ (metric[:, None] * factor))
+    values, vectors = values[:, n:], vectors[:, :, n:]
+    good &= values[:, 0] > 0
+    root = np.sqrt(np.abs(values))
+    columns = np.linalg.solve(adjoint, vectors * root[:, None, :])
+    alpha, beta = columns[:, :n], columns[:, n:]
+    return values * np.abs(values), alpha + beta, alpha - beta, good
+
+
+def solve(*matrices: np.ndarray, scale: np.ndarray) -> RawModes:
+    """Modes of h = (h,), or of a folded h = (A + B, A - B).
+
+    Parameters
+    ----------
+    matrices
+        One stack (..., 2N, 2N), or two (..., N, N), in meV.
+    scale : broadcast against (...)
+        Size of h in meV, `Hamiltonian.scale`: what the shift and the thresholds are relative to.
+    """
+    shape = matrices[0].shape[:-2]
+    flat = [x.reshape(-1, *x.shape[-2:]) for x in matrices]
+    method = _folded if len(flat) == 2 else _colpa
+    scale = np.broadcast_to(scale, shape).ravel()
+    squares, p, m, good = method(*flat)
+    status = np.zeros(good.shape, np.int8)
+    lowest = np.full(good.shape, np.nan)
+    again = np.flatnonzero(~good | (squares[:, 0] <= (_SOFT_ENERGY * scale) ** 2))
+    if again.size:
+        eye = np.eye(flat[0].shape[-1])
+        lowest[again] = np.min([np.linalg.eigvalsh(x[again])[:, 0] for x in flat], axis=0)
+        shifted = [x[again] + (SHIFT * scale[again])[:, None, None] * eye for x in flat]
+        squares[again], p[again], m[again], good[again] = method(*shifted)
+        status[again] = np.where(good[again], SOFT, UNSTABLE)
+        zero = (status == SOFT)[:, None] & (squares <= (_ZERO_MODE * scale[:, None]) ** 2)
+        divergent = zero & ((np.abs(p) ** 2 + np.abs(m) ** 2).max(axis=1) > _DIVERGENT)
+        squares[zero] = 0.0
+        squares[status == UNSTABLE] = np.nan
+        for x in (p, m):
+            x.swapaxes(1, 2)[divergent] = np.nan
+            x[status == UNSTABLE] = np.nan
+    energies = np.sqrt(squares)
+    order = (*shape, -1)
+    n = energies.shape[-1]
+    return RawModes(energies.reshape(order), p.reshape(*shape, n, n), m.reshape(*shape, n, n), status.reshape(shape), lowest.reshape(shape))
+
+
+@dataclass(frozen=True, eq=False)
+class Modes:
+    """Spin waves of parameter sets x momenta.
+
+    Parameters
+    ----------
+    q : (m, 3)
+        Momenta in r.l.u.
+    energies : (set, m, N)
+        meV, rising.
+    amplitudes : (set, m, N, 3)
+        Cartesian spin amplitude of each mode with form factors, per square root of the number of magnetic ions;
+        S^ab = M^a conj(M^b).
+    s_perp : (set, m, N)
+        sum_ab (delta_ab - Qhat_a Qhat_b) S^ab per magnetic ion. At Q = 0, where the direction of Q is undefined, the trace of S.
+    status : (set, m) int8
+        `STABLE`, `SOFT` or `UNSTABLE` (see the module's text).
+    lowest : (set, m)
+        Smallest eigenvalue of h in meV where not stable, else NaN.
+    """
+
+    q: np.ndarray
+    energies: np.ndarray
+    amplitudes: np.ndarray
+    s_perp: np.ndarray
+    status: np.ndarray
+    lowest: np.ndarray
+
+    @property
+    def stable(self) -> np.ndarray:
+        """True where no momentum is unstable, (set,)."""
+        return ~np.any(self.status == UNSTABLE, axis=-1)
+
+
+def perpendicular(amplitudes: np.ndarray, q: np.ndarray) -> np.ndarray:
+    """|M|^2 - |Q.M|^2 / Q^2 over the last axis; |M|^2 where Q = 0.
+
+    Parameters
+    ----------
+    amplitudes : (..., 3) complex
+    q : (..., 3)
+        Momentum, Cartesian, broadcast against `amplitudes`.
+    """
+    squared = np.sum(q * q, axis=-1)
+    along = np.abs(np.sum(q * amplitudes, axis=-1)) ** 2
+    return np.sum(np.abs(amplitudes) ** 2, axis=-1) - along / np.where(squared > 0, squared, np.inf)
+
+
+def spin_waves(
+    model: SpinModel,
+    q: np.ndarray,
+    parameters: Mapping[str, float | np.ndarray],
+    *,
+    fold: bool | None = None,
+    memory: float = 256e6,
+) -> Modes:
+    """Energies and neutron amplitudes of a magnet for every parameter set at every momentum.
+
+    Parameters
+    ----------
+    model
+        The magnet with its ordered structure.
+    q : (m, 3)
+        Momenta in r.l.u.
+    parameters
+        Each a number or an array (set,), in meV (fields in T).
+    fold
+        Use the N x N folding; None: wherever it is exact (`Hamiltonian.folds`). True where it is not raises ValueError.
+    memory
+        Bytes of working memory at a time; the momenta are worked through in pieces of that size.
+    """
+    q = np.atleast_2d(np.asarray(q, float))
+    hamiltonian = Hamiltonian(model)
+    if fold and not hamiltonian.folds:
+        raise ValueError("h of this model does not fold: its coefficients are not all real")
+    fold = hamiltonian.folds if fold is None else fold
+    table = model.parameter_table(parameters)
+    n, sets = hamiltonian.size, table.shape[0]
+    piece = max(1, int(memory / (16 * n * n * (10 if fold else 40) * (sets + len(model.parameters)))))
+    parts = [_spin_waves(hamiltonian, q[start : start + piece], table, fold) for start in range(0, max(len(q), 1), piece)]
+    return Modes(q, *(np.concatenate(x, axis=1) for x in zip(*parts, strict=True)))
+
+
+def _spin_waves(hamiltonian: Hamiltonian, q: np.ndarray, table: np.ndarray, fold: bool) -> tuple[np.ndarray, ...]:
+    model = hamiltonian.model
+    scale = hamiltonian.scale(table)[:, None]
+    if fold:
+        a, b = (np.tensordot(table, x, axes=1) for x in hamiltonian.blocks(q))
+        raw = solve(a + b, a - b, scale=scale)
+    else:
+        raw = solve(hamiltonian.matrix(q, dict(zip(model.parameters, table.T, strict=True))), scale=scale)
+    cartesian = model.lattice.to_cartesian(q)
+    length = np.linalg.norm(cartesian, axis=-1)
+    weight = np.stack([np.sqrt(0.5 * s.spin) * form_factor(s.ion, length) for s in model.sites], -1) / np.sqrt(len(model.sites))
+    e1, e2 = model.frames[:, 0], model.frames[:, 1]
+    amplitudes = np.einsum("qi,sqik,ia->sqka", weight, raw.p, e1, optimize=True)
+    amplitudes = amplitudes - 1j * np.einsum("qi,sqik,ia->sqka", weight, raw.m, e2, optimize=True)
+    return raw.energies, amplitudes, perpendicular(amplitudes, cartesian[None, :, None, :]), raw.status, raw.lowest

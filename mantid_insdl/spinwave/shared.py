@@ -1,0 +1,137 @@
+"""One solve for all l: magnets no bond of which leaves the cell along c.
+
+In the bond-vector gauge h(h, k, l) = U h(h, k, 0) U^+ with U = diag(exp(-2 pi i l z_i)), z_i the height of site i, whenever every bond
+stays within the cell along c. So energies do not depend on l, and l enters the amplitudes as a phase of each height only.
+
+A folded h has A(-q) = conj(A(q)) and B(-q) = conj(B(q)) (all its coefficients are real), so momenta q and -q share a solve as well, as do
+momenta that differ by a reciprocal-lattice vector (there, in this gauge, amplitudes change by a phase of each site).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from mantid_insdl.errors import MaterialError
+from mantid_insdl.spinwave.hamiltonian import Hamiltonian
+from mantid_insdl.spinwave.model import SpinModel
+from mantid_insdl.spinwave.modes import UNSTABLE, solve
+
+
+@dataclass(frozen=True, eq=False)
+class PlanarModes:
+    """Modes over (h, k) of one parameter set, with the amplitudes of unlike ions and of unlike heights kept apart.
+
+    Parameters
+    ----------
+    energies : (m, N)
+        meV.
+    amplitudes : (m, N, component, group)
+        Spin amplitude per square root of the number of ions, without form factor and l phase: the neutron sees
+        sum over groups of F_ion(Q) exp(-2 pi i l z) times this.
+    """
+
+    energies: np.ndarray
+    amplitudes: np.ndarray
+
+
+class SharedSolve:
+    """Solver over a fixed list of in-plane momenta of a folding model whose bonds do not leave the cell along c.
+
+    Parameters
+    ----------
+    model
+        The magnet.
+    hk : (m, 2)
+        Momenta in r.l.u. of the model's cell.
+    reduce
+        Solve only once for momenta equal up to a reciprocal-lattice vector and a sign. (Off only to test that it changes nothing.)
+
+    Attributes
+    ----------
+    groups : list of (ion, z)
+        Of the last axis of `PlanarModes.amplitudes`.
+    components : (component, 3)
+        Cartesian unit vectors of the component axis: those directions in which some spin can move.
+
+    Raises
+    ------
+    MaterialError
+        If the model does not allow it: see `allowed`.
+    """
+
+    def __init__(self, model: SpinModel, hk: np.ndarray, *, reduce: bool = True):
+        self._hamiltonian = Hamiltonian(model)
+        if not self.allowed(model):
+            raise MaterialError("the energies of this magnet depend on l, or its h(q) does not fold", fix="use spin_waves at each momentum")
+        hk = np.asarray(hk, float)
+        solved, self._classes = _reduce(hk) if reduce else (hk, [(slice(None), np.arange(len(hk)), 1, np.zeros(2))])
+        self.number_of_momenta, self.number_of_solves = len(hk), len(solved)
+        q = np.column_stack((solved, np.zeros(len(solved))))
+        a, b = self._hamiltonian.blocks(q)
+        n = self._hamiltonian.size
+        self._basis = np.stack((a + b, a - b), axis=1).reshape(len(a), -1)  # (parameter, sum/difference x momentum x N x N)
+        self._shape = (2, len(solved), n, n)
+
+        keys = [(s.ion, round(float(s.position[2]), 9)) for s in model.sites]
+        self.groups = list(dict.fromkeys(keys))
+        member = np.array([self.groups.index(key) for key in keys])
+        e1, e2 = model.frames[:, 0], model.frames[:, 1]
+        moving = np.any(np.abs(np.concatenate((e1, e2))) > 1e-12, axis=0)
+        self.components = np.eye(3)[moving]
+        weight = np.sqrt(0.5 * model.spins / n)
+        select = np.eye(len(self.groups))[member] * weight[:, None]  # (site, group)
+        w1, w2 = (np.einsum("ia,ig->agi", e[:, moving], select) for e in (e1, e2))
+        # a reciprocal-lattice vector G gives the amplitude of the site at r the phase exp(-2 pi i G.r), as l does
+        in_plane = np.array([s.position[:2] for s in model.sites])
+        phases = [np.exp(-2j * np.pi * (in_plane @ shift)) for *_, shift in self._classes]
+        self._weights = [tuple((w * x).reshape(-1, n) for w in (w1, w2)) for x in phases]
+
+    @staticmethod
+    def allowed(model: SpinModel) -> bool:
+        """Whether the model folds and no bond leaves the cell along c."""
+        return Hamiltonian(model).folds and all(bond.cell[2] == 0 for bond in model.bonds)
+
+    def solve(self, table: np.ndarray) -> PlanarModes | None:
+        """Modes for one parameter set, (parameter,) in the model's order; None if it is unstable at any of the momenta."""
+        plus, minus = (table @ self._basis).reshape(self._shape)
+        raw = solve(plus, minus, scale=self._hamiltonian.scale(table[None])[0])
+        if np.any(raw.status == UNSTABLE):
+            return None
+        parts = (len(self.components), len(self.groups))
+        energies = np.empty((self.number_of_momenta, raw.energies.shape[-1]))
+        amplitudes = np.empty((*energies.shape, *parts), complex)
+        for (pixels, source, sign, _), (w1, w2) in zip(self._classes, self._weights, strict=True):
+            energies[pixels] = raw.energies[source]
+            p, m = (x[source] if sign > 0 else x[source].conj() for x in (raw.p, raw.m))
+            amplitudes[pixels] = (w1 @ p - 1j * (w2 @ m)).swapaxes(-1, -2).reshape(len(source), -1, *parts)
+        return PlanarModes(energies, amplitudes)
+
+
+Classes = list[tuple[np.ndarray | slice, np.ndarray, int, np.ndarray]]
+
+
+def _reduce(hk: np.ndarray) -> tuple[np.ndarray, Classes]:
+    """Momenta to solve at, and how the wanted ones follow: classes of (their indices, index of the solved one, sign, G), hk = sign solved + G.
+
+    Reciprocal-lattice vectors are used only where they save at least a third of the solves: most maps' pixels do not match the zone.
+    """
+    best = None
+    for cell in (np.zeros_like(hk), np.floor(hk + 1e-9)):
+        inside = hk - cell
+        # of q and -q take the one whose first non-zero component is positive; within the zone -q is (1 - h, 1 - k)
+        opposite = -inside + (np.any(cell) * np.ceil(inside - 1e-9))
+        keys, other = np.round(inside, 9), np.round(opposite, 9)
+        flip = (other[:, 0] > keys[:, 0]) | ((other[:, 0] == keys[:, 0]) & (other[:, 1] > keys[:, 1]))
+        _, first, inverse = np.unique(np.where(flip[:, None], other, keys), axis=0, return_index=True, return_inverse=True)
+        if best is None or len(first) * 1.5 < len(best[0]):
+            solved = np.where(flip[:, None], opposite, inside)[first]
+            best = solved, inverse.ravel(), np.where(flip, -1, 1)
+    solved, inverse, sign = best
+    shift = np.round(hk - sign[:, None] * solved[inverse])
+    classes: Classes = []
+    for key in np.unique(np.column_stack((sign, shift)), axis=0):
+        pixels = np.flatnonzero((sign == key[0]) & np.all(shift == key[1:], axis=1))
+        classes.append((pixels, inverse[pixels], int(key[0]), key[1:]))
+    return solved, classes
