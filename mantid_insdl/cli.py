@@ -2,7 +2,7 @@
 
 Exit codes: 0 done; 1 a fault of this program; 2 wrong options; 3 a file that cannot be read; 4 a map that does not fit the
 question; 5 a wrong material or wrong parameters; 6 a model bundle or recipe that is missing or altered; 7 an output that cannot
-be written; 8 TensorFlow or the worker process is missing; 130 interrupted.
+be written; 8 TensorFlow, Mantid or the configuration is missing or wrong; 130 interrupted.
 """
 
 from __future__ import annotations
@@ -38,6 +38,8 @@ EXIT_CODES: tuple[tuple[type[errors.InsdlError], int], ...] = (
     (errors.OutputError, 7),
     (errors.TensorFlowMissingError, 8),
     (errors.WorkerError, 8),
+    (errors.ConfigError, 8),
+    (errors.MantidMissingError, 8),
 )
 
 
@@ -109,7 +111,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Exit codes: 0 done, 1 fault of insdl, 2 wrong options, 3 unreadable file, 4 unsuitable map, 5 wrong material or parameters, "
-    "6 model bundle or recipe, 7 output not writable, 8 no TensorFlow, 130 interrupted.",
+    "6 model bundle or recipe, 7 output not writable, 8 TensorFlow, Mantid or the configuration, 130 interrupted.",
 )
 models_app = typer.Typer(
     no_args_is_help=False, rich_markup_mode="rich", help="The trained models: list them, read their cards, verify them."
@@ -117,7 +119,7 @@ models_app = typer.Typer(
 app.add_typer(models_app, name="models")
 
 OutputFolder = Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Folder for the results; made where it does not exist.")]
-EiOption = Annotated[list[float] | None, typer.Option("--ei", metavar="MEV", min=0, help="Incident energy in meV; may be repeated.")]
+EiOption = Annotated[list[float] | None, typer.Option("--ei", metavar="MEV", help="Incident energy in meV; may be repeated.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
 
 
@@ -192,6 +194,7 @@ def analyse(
     """
 
     _check_material(material)
+    _check_ei(ei)
     if ei is not None and len(ei) not in {1, len(files)}:
         raise _OptionError(f"--ei is given {len(ei)} times for {len(files)} files", "it counts for all files or for one each", "correct it")
 
@@ -210,7 +213,7 @@ def analyse(
 def simulate(
     *,
     material: Annotated[str, typer.Option("--material", "-m", help="rb2mnf4, pcsmo-goodenough, pcsmo-dimer, or a material file.")],
-    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE.nxs", help="Where to write the map (processed NeXus).")],
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="Where to write the map: .nxs (Mantid) or .npz.")],
     parameters: Annotated[
         list[str] | None, typer.Option("--set", "-s", metavar="NAME=VALUE", help="A parameter; others keep the material's value.")
     ] = None,
@@ -244,7 +247,7 @@ def simulate(
     from mantid_insdl.materials import load_material, parse_parameters
     from mantid_insdl.output import staged_file
 
-    _require_suffix(output, (".nxs",), "--output")
+    _require_suffix(output, (".nxs", ".npz"), "--output")
     if plot is not None:
         _require_suffix(plot, (".png", ".pdf", ".svg"), "--plot")
     if (like is None) == (ei is None):
@@ -253,6 +256,7 @@ def simulate(
         )
     if like is not None and (energy or qh or qk):
         raise _OptionError("--like cannot go with --energy, --qh or --qk", "the axes come from the file", "leave one of them out")
+    _check_ei(ei)
     described = load_material(material)
     described.resolve(values := parse_parameters(", ".join(parameters or [])))
 
@@ -346,33 +350,40 @@ def models_verify(name: Annotated[str | None, typer.Argument(help="Name of a mod
 @app.command()
 def train(
     recipe: Annotated[str | None, typer.Argument(help="Name of a shipped recipe, or a recipe file; without it they are listed.")] = None,
-    output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Folder in which the bundle's folder is made.")] = Path(
-        "trained_models"
-    ),
-    quick: Annotated[bool, typer.Option(help="A tiny training that only shows that everything runs; its answers are of no use.")] = False,
+    *,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="DIR", help="Folder of the new bundle. [default: the name of the recipe]")
+    ] = None,
+    data: Annotated[
+        Path, typer.Option(metavar="DIR", help="Folder for the simulated training maps, which recipes share; they are kept.")
+    ] = Path("training-data"),
+    quick: Annotated[bool, typer.Option("--quick", help="A tiny training that only shows that everything runs.")] = False,
     quiet: Quiet = False,
 ) -> None:
-    """Train a model from a recipe and write its bundle: weights and card, with test figures.
+    """Train a model from a recipe and write its bundle: weights, and a card with test figures.
 
     [bold]Examples:[/bold]
 
       insdl train
 
-      insdl train pcsmo-classifier --quick --output /tmp/models
+      insdl train pcsmo-classifier --output my-classifier
     """
     from mantid_insdl.console import progress_reporter
     from mantid_insdl.learning.recipes import load_recipe, recipe_names
+    from mantid_insdl.output import check_new_folder
 
     if recipe is None:
         for name in recipe_names():
             described = load_recipe(name)
-            print(f"{name}: {described.answers} (takes {described.duration})")
+            print(f"{name}: {described.answers} Takes {described.duration}.")
         return
     described = load_recipe(recipe)
+    output = output or Path(described.name)
+    check_new_folder(output)
     with progress_reporter(quiet) as progress:
-        from mantid_insdl.learning import train as run
+        from mantid_insdl.learning.training import train as run
 
-        print(run(described, output, quick=quick, progress=progress))
+        print(run(described, output, quick=quick, data_folder=data, progress=progress))
 
 
 @app.command("plugin-dir")
@@ -430,6 +441,12 @@ def _check_material(name: str) -> None:
     known = dict.fromkeys([*(load_material(one).family for one in material_names()), *material_names()])
     if name not in known:
         raise errors.MaterialError(f"there is no material '{name}'", f"known are {', '.join(known)}", "name one of these with --material")
+
+
+def _check_ei(ei: list[float] | None) -> None:
+    for one in ei or []:
+        if not 0 < one < float("inf"):
+            raise _OptionError(f"--ei {one:g} is no incident energy", "it must be positive", "give it in meV")
 
 
 def _slices(ei: list[float], energy: str | None) -> Slices:

@@ -79,6 +79,14 @@ def staged_file(target: str | Path) -> Iterator[Path]:
             (folder / target.name).replace(target)
 
 
+def check_new_folder(target: str | Path) -> None:
+    """Raise `OutputError` where the folder `target` exists already, or could not be made."""
+    target = Path(target)
+    if target.exists():
+        raise OutputError(f"cannot make the folder '{target}'", "it exists already", "give another name, or remove it first")
+    _remove_empty(_make_folder(target))
+
+
 @contextmanager
 def _stage(parent: Path, summary: str) -> Iterator[Path]:
     with _explained(summary):

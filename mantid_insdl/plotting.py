@@ -39,22 +39,24 @@ _GAP, _TITLE_GAP, _ROW_GAP = 0.08, 0.22, 0.12
 _LEFT, _RIGHT, _TOP, _BOTTOM = 1.0, 1.15, 0.85, 0.55
 
 
-def colour_limits(values: np.ndarray, low: float = 1.0, high: float = 99.5) -> tuple[float, float]:
-    """Limits for a colour scale from percentiles of the finite `values`.
+def colour_limits(values: np.ndarray, high: float = 99.5) -> tuple[float, float]:
+    """Limits for a colour scale: from 0 to a percentile of the finite `values`.
 
-    The lower limit is 0 unless more than `low` percent of the values lie below it: intensity starts at zero.
+    Negative intensities, which only noise and background subtraction make, have the colour of 0; of values that are all
+    negative the smallest is the lower limit.
 
-    >>> colour_limits(np.array([0.0, 1.0, 2.0, np.nan]), high=100)
+    >>> colour_limits(np.array([-0.1, 1.0, 2.0, np.nan]), high=100)
     (0.0, 2.0)
     """
     values = values[np.isfinite(values)]
     if values.size == 0:
         return 0.0, 1.0
-    bottom, top = np.percentile(values, [low, high])
-    bottom = min(float(bottom), 0.0)
-    if top <= bottom:
-        top = float(values.max())
-    return bottom, float(top) if top > bottom else bottom + 1.0
+    largest = float(values.max())
+    if largest <= 0:
+        smallest = float(values.min())
+        return (smallest, 0.0) if smallest < 0 else (0.0, 1.0)
+    top = float(np.percentile(values, high))
+    return 0.0, top if top > 0 else largest
 
 
 def plot_map(m: Map, *, title: str = "") -> Figure:
@@ -253,18 +255,24 @@ def _groups_by_ei(m: Map, shown: np.ndarray) -> list[list[np.ndarray]]:
 
 
 def _draw_slice(axes: Axes, m: Map, index: int, colours: str, norm: Normalize) -> ScalarMappable:
-    from matplotlib.ticker import MaxNLocator
-
     qh, qk = m.axes
     axes.set_facecolor(MASKED_COLOUR)
     image = axes.pcolormesh(qh.edges, qk.edges, m.intensity[index].T, cmap=colours, norm=norm, rasterized=True)
     axes.set(aspect="equal" if qh.unit == qk.unit else "auto", xlim=qh.edges[[0, -1]], ylim=qk.edges[[0, -1]])
-    for axis in (axes.xaxis, axes.yaxis):
-        axis.set_major_locator(
-            MaxNLocator(4, steps=[1, 2.5, 5, 10], prune="both")
-        )  # no labels at the corners, where neighbours' labels would meet
+    axes.set_xticks(_inner_ticks(qh))
+    axes.set_yticks(_inner_ticks(qk))
     axes.tick_params(labelsize=7, length=2, pad=2)
     return image
+
+
+def _inner_ticks(axis: Axis) -> np.ndarray:
+    """Round values, none at the ends, where the labels of neighbouring panels would meet."""
+    from matplotlib.ticker import MaxNLocator
+
+    low, high = axis.edges[0], axis.edges[-1]
+    ticks = MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high)
+    margin = 0.1 * (high - low)
+    return ticks[(ticks > low + margin) & (ticks < high - margin)]
 
 
 def _draw_importance(axes: Axes, importance: Map, index: int) -> None:
@@ -295,11 +303,11 @@ def _label_axes(grid: Sequence[tuple[int, int, Axes]], qh: Axis, qk: Axis) -> No
         lowest[column] = max(row, lowest.get(column, 0))
     for row, column, axes in grid:
         if column == 0:
-            axes.set_ylabel(qk.title, fontsize=8, labelpad=1)
+            axes.set_ylabel(_title(qk), fontsize=8, labelpad=1)
         else:
             axes.set_yticklabels([])
         if row == lowest[column]:
-            axes.set_xlabel(qh.title, fontsize=8, labelpad=1)
+            axes.set_xlabel(_title(qh), fontsize=8, labelpad=1)
         else:
             axes.set_xticklabels([])
 
@@ -323,6 +331,11 @@ def _plot_energy_map(m: Map, kind: str, title: str) -> Figure:
     axes.set_title(words + (f", Ei = {m.ei:g} meV" if m.ei else ""))
     figure.colorbar(image, ax=axes, extend=_extend(m.intensity, limits), label=f"intensity ({m.intensity_unit}); masked: grey")
     return figure
+
+
+def _title(axis: Axis) -> str:
+    """Label with unit; Qh and Qk where the axis has no label of its own."""
+    return axis.title if axis.label else f"{axis.name.capitalize()} ({axis.unit})"
 
 
 def _ei_text(m: Map, index: int) -> str:

@@ -32,15 +32,15 @@ REPORT_FILE = "report.json"
 PICTURES = {
     "measured.png": "the map as it was read",
     "denoised.png": "the map without its noise, as the denoiser estimates it",
-    "gradcam.png": "the measured map with contours around the pixels that decided the verdict",
-    "importance.png": "importance of every pixel for the verdict, 0 to 1",
-    "fit.png": "the measured map and, below it, the simulation at the fitted values",
+    "gradcam.png": "the measured map with contours around the pixels that speak for the most probable model",
+    "importance.png": "importance of every pixel for that model, 0 to 1 (Grad-CAM)",
+    "fit.png": "the measured map and, below it, the simulation at the fitted values, scaled to it",
 }
 MAPS = {
     "measured.nxs": "the map as it was read",
     "denoised.nxs": "the denoised map",
-    "importance.nxs": "importance of every pixel for the verdict (Grad-CAM)",
-    "fit.nxs": "the simulation at the fitted values",
+    "importance.nxs": "importance of every pixel for the most probable model",
+    "fit.nxs": "the simulation at the fitted values, with a scale and a flat background for each Ei",
 }
 RESULT_FILES = (*PICTURES, *MAPS, REPORT_FILE)
 
@@ -243,12 +243,10 @@ def write_maps_and_pictures(folder: Path, analysis: Analysis, *, progress: Progr
         drawings["denoised.png"] = lambda: plotting.plot_map(denoised, title=f"{name}: denoised map")
         maps["denoised.nxs"] = denoised
     if importance is not None:
-        verdict = analysis.classification.verdict if analysis.classification is not None else ""
-        about = f" (verdict: {verdict})" if verdict else ""
-        drawings["gradcam.png"] = lambda: plotting.plot_slices(
-            measured, importance=importance, title=f"{name}: the pixels that decided{about}"
-        )
-        drawings["importance.png"] = lambda: plotting.plot_importance(importance, title=f"{name}: importance (Grad-CAM){about}")
+        c = analysis.classification
+        about = "importance" if c is None else f"the pixels that speak for {c.most_probable}"
+        drawings["gradcam.png"] = lambda: plotting.plot_slices(measured, importance=importance, title=f"{name}: {about}")
+        drawings["importance.png"] = lambda: plotting.plot_importance(importance, title=f"{name}: {about} (Grad-CAM)")
         maps["importance.nxs"] = importance
     if fit is not None:
         drawings["fit.png"] = lambda: plotting.plot_comparison(

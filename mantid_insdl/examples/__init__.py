@@ -59,6 +59,7 @@ def make() -> Map:
     return expected.replace(
         intensity=_rounded(intensity),
         error=_rounded(error),
+        intensity_unit="arb. units",
         material="pcsmo",
         title="PCSMO, simulated measurement (not data)",
         logs={},

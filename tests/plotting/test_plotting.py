@@ -203,14 +203,15 @@ def test_dispersion_marks_special_points(tmp_path):
     [
         ([0.0, 1.0, 2.0], (0.0, 2.0)),
         ([5.0, 6.0, 7.0], (0.0, 7.0)),
-        ([-4.0, -3.0, 1.0], (-4.0, 1.0)),
+        ([-4.0, -3.0, 1.0], (0.0, 1.0)),
+        ([-4.0, -3.0, -1.0], (-4.0, 0.0)),
         ([np.nan, 2.0, np.nan], (0.0, 2.0)),
         ([np.nan, np.nan], (0.0, 1.0)),
         ([0.0, 0.0], (0.0, 1.0)),
     ],
 )
 def test_colour_limits(values, limits):
-    assert plotting.colour_limits(np.array(values), low=0, high=100) == limits
+    assert plotting.colour_limits(np.array(values), high=100) == limits
 
 
 def test_colour_limits_of_mostly_empty_pixels_reach_the_few_filled_ones():

@@ -1,0 +1,240 @@
+"""What the commands do, with the analysis itself replaced where it is not the point."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+import mantid_insdl
+from mantid_insdl import examples
+from mantid_insdl.cli import EXIT_CODES
+from mantid_insdl.errors import InsdlError
+from mantid_insdl.report import RESULT_FILES
+
+
+def test_version(insdl):
+    assert insdl("--version").stdout.strip() == f"insdl {mantid_insdl.__version__}"
+
+
+@pytest.mark.parametrize("command", ["demo", "analyse", "simulate", "train", "models"])
+def test_help_teaches_by_example(insdl, command):
+    text = insdl(command, "--help").stdout
+    assert "Example" in text
+    assert f"insdl {command}" in text
+
+
+def test_help_documents_every_exit_code(insdl):
+    text = insdl("--help").stdout
+    assert {str(code) for _, code in EXIT_CODES} <= set(text.replace(",", " ").replace(".", " ").split())
+
+
+def test_every_error_of_the_package_has_an_exit_code():
+    """A new error class must get a code of its own choice, not by accident the one for faults."""
+    covered = tuple(kind for kind, _ in EXIT_CODES)
+    kinds = {kind for kind in vars(mantid_insdl.errors).values() if isinstance(kind, type) and issubclass(kind, InsdlError)}
+    assert {kind.__name__ for kind in kinds if not issubclass(kind, covered)} <= {"InsdlError"}
+
+
+def test_help_is_quick_and_imports_nothing_heavy():
+    program = (
+        "import sys; sys.argv = ['insdl', '--help']\n"
+        "try:\n    from mantid_insdl.cli import main; main()\n"
+        "except SystemExit: pass\n"
+        "heavy = {'numpy', 'h5py', 'scipy', 'matplotlib', 'tensorflow', 'keras', 'pydantic'} & set(sys.modules)\n"
+        "sys.exit(f'imported {heavy}' if heavy else 0)"
+    )
+    start = time.monotonic()
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    assert time.monotonic() - start < 3.0  # 0.3 s on an idle machine
+
+
+def test_analyse_writes_all_results(insdl, map_file, tmp_path, made_by_hand):
+    result = insdl("analyse", map_file(), "-m", "pcsmo", "-o", tmp_path / "out")
+    assert result.exit_code == 0, result.stderr
+    assert sorted(os.listdir(tmp_path / "out")) == sorted(RESULT_FILES)
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert report["inputs"][0]["path"] == str(tmp_path / "map.npz")
+    assert report["classification"]["verdict"] in result.stdout
+    assert not report["simulated"]
+    assert mantid_insdl.load(tmp_path / "out" / "fit.nxs").shape == (20, 20, 20)
+    for name in RESULT_FILES:
+        if name.endswith(".png"):
+            assert (tmp_path / "out" / name).read_bytes().startswith(b"\x89PNG")
+
+
+def test_analyse_again_replaces_the_results(insdl, map_file, tmp_path, made_by_hand):
+    for _ in range(2):
+        assert insdl("analyse", map_file(), "-m", "pcsmo", "-o", tmp_path / "out", "-q").exit_code == 0
+    assert sorted(os.listdir(tmp_path / "out")) == sorted(RESULT_FILES)
+
+
+def test_several_files_with_an_ei_each(insdl, map_file, tmp_path, slices_arrays, made_by_hand):
+    files = []
+    for i, ei in enumerate(slices_arrays["ei"]):
+        one = {key: slices_arrays[key][i] for key in ("intensity", "error", "energy_edges")}
+        files.append(map_file(f"{ei:g}.npz", ei=None, **one))
+    result = insdl("analyse", *files, "--ei", 25, "--ei", 50, "-m", "pcsmo", "-o", tmp_path / "out")
+    assert result.exit_code == 0, result.stderr
+    (seen,) = made_by_hand
+    assert seen.slices.unique_ei.tolist() == [25.0, 50.0]
+
+
+def test_mask_option(insdl, map_file, tmp_path, slices_arrays, made_by_hand):
+    gap = np.zeros(slices_arrays["intensity"].shape, bool)
+    gap[:, :, 3, :] = True
+    mask = tmp_path / "gaps.npz"
+    np.savez(mask, gap=gap, ei=slices_arrays["ei"], energy_edges=slices_arrays["energy_edges"], q=slices_arrays["q"])
+    result = insdl("analyse", map_file(), "--mask", mask, "-m", "pcsmo", "-o", tmp_path / "out")
+    assert result.exit_code == 0, result.stderr
+    assert made_by_hand[0].masked_fraction == pytest.approx(0.05)
+    assert len(json.loads((tmp_path / "out" / "report.json").read_text())["inputs"]) == 2
+
+
+def test_demo_says_that_it_is_simulated_and_whether_the_verdict_is_right(insdl, tmp_path, made_by_hand):
+    result = insdl("demo", "-o", tmp_path / "out")
+    assert result.exit_code == 0, result.stderr
+    assert "SIMULATED" in result.stdout
+    assert "the verdict is right" in result.stdout
+    assert json.loads((tmp_path / "out" / "report.json").read_text())["truth"]["parameters"] == examples.PARAMETERS
+
+
+def test_ctrl_c(insdl, map_file, tmp_path, monkeypatch):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("mantid_insdl.analysis.analyse", interrupted)
+    result = insdl("analyse", map_file(), "-m", "pcsmo", "-o", tmp_path / "out", "-q")
+    assert result.exit_code == 130
+    assert result.stderr == "insdl: interrupted, no result was written.\n"
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
+def test_termination_leaves_nothing(tmp_path):
+    program = (
+        "import sys, time, mantid_insdl.analysis as a\n"
+        "def wait(*_, **__): print('waiting', flush=True); time.sleep(60)\n"
+        "a.analyse = wait\n"
+        "from mantid_insdl.cli import main; main()"
+    )
+    line = [sys.executable, "-c", program, "analyse", str(examples.path()), "-m", "pcsmo", "-o", str(tmp_path / "out"), "-q"]
+    with subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "waiting\n"
+        process.send_signal(signal.SIGTERM)
+        _, said = process.communicate(timeout=30)
+    assert process.returncode == 143
+    assert said == ""
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.fixture
+def broken(monkeypatch):
+    def fail(*_, **__):
+        raise ZeroDivisionError("a fault\nin two lines")
+
+    monkeypatch.setattr("mantid_insdl.analysis.analyse", fail)
+
+
+def test_a_fault_is_one_sentence_that_says_how_to_report_it(insdl, map_file, tmp_path, broken):
+    sentence = insdl.refuses("analyse", map_file(), "-m", "pcsmo", "-o", tmp_path / "out", "-q", code=1, words=["ZeroDivisionError"])
+    assert "--debug" in sentence
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("position", ["before", "after"])
+def test_debug_shows_the_traceback_wherever_it_stands(insdl, map_file, tmp_path, broken, position):
+    line = ["analyse", map_file(), "-m", "pcsmo", "-o", tmp_path / "out"]
+    result = insdl(*(["--debug", *line] if position == "before" else [*line, "--debug"]))
+    assert result.exit_code == 1
+    assert "Traceback" in result.stderr
+    assert "insdl: error: Unexpected ZeroDivisionError" in result.stderr
+
+
+def test_simulate(insdl, tmp_path):
+    out, plot = tmp_path / "map.nxs", tmp_path / "map.png"
+    line = ["simulate", "-m", "rb2mnf4", "--set", "J1=0.65", "--set", "J2=0.012", "--ei", 10, "--energy", "1,1,7", "--qh", "-1,0.1,1"]
+    result = insdl(*line, "--qk", "-0.5,0.1,0.5", "-o", out, "--plot", plot)
+    assert result.exit_code == 0, result.stderr
+    assert result.stdout.split() == [str(out), str(plot)]
+    m = mantid_insdl.load(out)
+    assert m.shape == (6, 20, 10)
+    assert np.nanmax(m.intensity) > 0
+    assert plot.read_bytes().startswith(b"\x89PNG")
+
+
+def test_simulate_like_a_map_with_counting_noise_is_repeatable(insdl, map_file, tmp_path):
+    template = map_file()
+    maps = []
+    for seed in (1, 1, 2):
+        out = tmp_path / "map.nxs"
+        assert insdl("simulate", "-m", "pcsmo-dimer", "--like", template, "--counts", 1e4, "--seed", seed, "-o", out, "-q").exit_code == 0
+        maps.append(mantid_insdl.load(out))
+    assert maps[0].shape == (20, 20, 20)
+    assert maps[0].error is not None
+    np.testing.assert_array_equal(maps[0].intensity, maps[1].intensity)
+    assert not np.array_equal(maps[0].intensity, maps[2].intensity, equal_nan=True)
+
+
+def test_models_lists_and_shows_cards(insdl):
+    names = mantid_insdl.learning.bundles.bundle_names()
+    listed = insdl("models")
+    assert listed.exit_code == 0
+    assert all(name in listed.stdout for name in names)
+    assert insdl("models", "list").stdout == listed.stdout
+    for name in names:
+        shown = insdl("models", "card", name)
+        assert "Limitations" in shown.stdout
+        assert json.loads(insdl("models", "card", name, "--json").stdout)["name"] == name
+
+
+def test_models_verify(insdl):
+    result = insdl("models", "verify")
+    assert result.exit_code == 0
+    assert result.stdout.count("complete and unaltered") == len(mantid_insdl.learning.bundles.bundle_names())
+
+
+def test_train_lists_the_recipes(insdl):
+    result = insdl("train")
+    assert result.exit_code == 0
+    assert "pcsmo-classifier: " in result.stdout
+
+
+def test_train_passes_everything_on(insdl, tmp_path, monkeypatch):
+    calls = []
+
+    def train(recipe, output, *, quick, data_folder, progress):
+        progress(0.5, "half")
+        calls.append((recipe.name, output, quick, data_folder))
+        return output
+
+    monkeypatch.setattr("mantid_insdl.learning.training.train", train)
+    result = insdl("train", "pcsmo-denoiser", "-o", tmp_path / "m", "--data", tmp_path / "d", "--quick")
+    assert result.exit_code == 0, result.stderr
+    assert result.stdout.strip() == str(tmp_path / "m")
+    assert calls == [("pcsmo-denoiser", tmp_path / "m", True, tmp_path / "d")]
+
+
+def test_plugin_dir(insdl):
+    folder = insdl("plugin-dir").stdout.strip()
+    assert os.path.isfile(os.path.join(folder, "DenoiseINS.py"))
+
+
+@pytest.mark.tensorflow
+def test_demo_from_end_to_end(tmp_path):
+    """The real thing, in a process of its own: quiet, right, complete."""
+    line = [sys.executable, "-m", "mantid_insdl", "demo", "-o", str(tmp_path / "out")]
+    result = subprocess.run(line, capture_output=True, text=True, check=False, timeout=300)
+    assert result.returncode == 0, result.stderr
+    progress = [text for text in result.stderr.splitlines() if text.strip()]
+    assert all(text.lstrip()[0].isdigit() for text in progress), "TensorFlow's own messages must not reach the user"
+    assert len(progress) < 40
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert report["truth"]["verdict_is_right"], report["classification"]
+    assert report["exchange"]["parameters"]
+    assert {file["name"] for file in report["files"]} | {"report.json"} == set(os.listdir(tmp_path / "out"))

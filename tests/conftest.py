@@ -1,0 +1,51 @@
+"""Fixtures that several rooms share."""
+
+import numpy as np
+import pytest
+
+
+@pytest.fixture
+def hand_made_analysis():
+    """A function that makes the results of an analysis of a map without any network."""
+    from mantid_insdl.analysis import Analysis, Classification, ExchangeFit
+    from mantid_insdl.learning.bundles import BundleIdentity, find_bundle, read_card
+
+    def identity(name):
+        card = read_card(find_bundle(name))
+        return BundleIdentity(card.name, card.version, card.sha256)
+
+    def make(m, **changes):
+        logs = dict(
+            zip(("insdl_model", "insdl_model_version", "insdl_model_sha256"), ((x, "") for x in identity("pcsmo-denoiser")), strict=True)
+        )
+        classification = Classification(
+            models=("pcsmo-goodenough", "pcsmo-dimer"),
+            probabilities=(0.97, 0.03),
+            uncertainties=(0.01, 0.01),
+            verdict="pcsmo-goodenough",
+            in_range=True,
+            warnings=("Incident energies 140 meV are missing and were masked.",),
+            bundle=identity("pcsmo-classifier"),
+        )
+        exchange = ExchangeFit(
+            material="pcsmo-goodenough",
+            names=("JF1", "JA"),
+            values=(-11.0, 1.6),
+            errors=(0.4, 0.1),
+            units=("meV", "meV"),
+            in_range=True,
+            warnings=(),
+            bundle=identity("pcsmo-goodenough-exchange"),
+        )
+        contents = {
+            "measured": m,
+            "denoised": m.replace(logs=logs),
+            "classification": classification,
+            "exchange": exchange,
+            "fit": m.scaled(0.9),
+            "importance": m.replace(intensity=np.clip(m.intensity / np.nanmax(m.intensity), 0, 1), error=None),
+            "warnings": classification.warnings,
+        }
+        return Analysis(**(contents | changes))
+
+    return make
