@@ -377,7 +377,7 @@ class TestRegrid:
         m = powder_map()
         with pytest.raises(UnitError, match=r"1/angstrom.*r\.l\.u\."):
             m.regrid(Axis("q", RLU, [1.0, 2.0]), m.axes[1])
-        with pytest.raises(MapError, match="cannot regrid onto axes"):
+        with pytest.raises(MapError, match="Cannot regrid onto axes"):
             m.regrid(m.axes[1], m.axes[0])
         axes = (Axis("path", RLU, [0.0, 0.1]), Axis("energy", MEV, [1.0, 2.0, 3.0]))
         with pytest.raises(MapError, match="cut"):

@@ -130,10 +130,6 @@ def name_of(caption: str) -> str:
 def _identify(data: AxisData, bins: int, which: str) -> tuple[Axis, bool, str]:
     """The axis, whether it runs backwards, and a note for the provenance."""
     values, note, label = np.asarray(data.values, float), "", ""
-    if values.size not in (bins, bins + 1):
-        raise MapError(
-            f"the {which} axis has {values.size} values", f"the data have {bins} bins along it", "write the workspace to the file again"
-        )
     if data.unit == "DeltaE":
         name, unit = "energy", MEV
     elif data.unit == "DeltaE_inWavenumber":
@@ -144,6 +140,10 @@ def _identify(data: AxisData, bins: int, which: str) -> tuple[Axis, bool, str]:
         name, unit, label = _identify_label(data, which)
     else:
         raise UnitError(*_unknown_unit(data.unit, which))
+    if values.size not in (bins, bins + 1):
+        raise MapError(
+            f"the {which} axis has {values.size} values", f"the data have {bins} bins along it", "write the workspace to the file again"
+        )
     if not np.all(np.isfinite(values)):
         raise MapError(f"the {which} axis has values that are not finite", "bins need edges", "correct the axis in Mantid")
     backwards = values.size > 1 and bool(np.all(np.diff(values) < 0))
