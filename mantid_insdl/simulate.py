@@ -38,8 +38,8 @@ class SliceSimulator:
     material
         Name, file or `Material`.
     slices
-        Incident energies and energy windows. The crystal's c axis lies along the incident beam, so l follows from (h, k, energy, Ei), at each
-        mode's own energy. Where Ei is NaN, l = 0 and the energy resolution is unknown: lines are sharp.
+        Incident energies and energy windows. The crystal's c axis lies along the incident beam, so l follows from (h, k, energy, Ei),
+        at each mode's own energy. Where Ei is NaN, l = 0 and the energy resolution is unknown: lines are sharp.
     qh, qk
         Momentum axes in r.l.u. of the material's map frame.
     twins
@@ -163,7 +163,7 @@ class _Domain:
 
 
 class _Group:
-    """Slices of one incident energy: their indices, all the edges between which their windows lie, and which piece belongs to which window."""
+    """Slices of one incident energy: their indices, the edges between which their windows lie, and which piece is in which window."""
 
     def __init__(self, slices: Slices, index: np.ndarray):
         self.index, self.ei = index, float(slices.ei[index[0]])
@@ -265,7 +265,7 @@ class _ClosedForm(_Domain):
         step = max(1, 2_000_000 // (self._h.size * self.shape[0]))
         for start in range(0, len(table), step):
             part = slice(start, start + step)
-            energy, s_xx, lowest = square_lattice_modes(self._h, self._k, self._spin, *table[part][:, self._columns].T)
+            energy, s_xx, _ = square_lattice_modes(self._h, self._k, self._spin, *table[part][:, self._columns].T)
             stable[part] = np.all(np.isfinite(energy), axis=-1)
             s_xx = np.nan_to_num(s_xx)  # a Goldstone mode at its own momentum is elastic
             energy = np.nan_to_num(energy)

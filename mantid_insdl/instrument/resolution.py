@@ -15,14 +15,16 @@ FWHM_TO_SIGMA = 1 / np.sqrt(8 * np.log(2))
 
 @dataclass(frozen=True)
 class ChopperSpectrometer:
-    """Energy resolution of a direct-geometry spectrometer: Gaussian, FWHM = `fwhm_over_ei` Ei (1 - E / Ei)^`exponent`.
+    """Energy resolution of a direct-geometry spectrometer: Gaussian, FWHM = Ei (`floor` + `slope` (1 - E / Ei)^1.5).
+
+    The two terms of a chopper spectrometer, chopper opening and moderator pulse, added linearly (C. G. Windsor, Pulsed Neutron Scattering).
 
     Parameters
     ----------
     name, description, source
         Which instrument and setting, and where the numbers come from.
-    fwhm_over_ei, exponent
-        Of the width, see above.
+    floor, slope
+        Of the width, relative to Ei.
     ei_range
         Incident energies in meV that the instrument can use.
     """
@@ -30,14 +32,14 @@ class ChopperSpectrometer:
     name: str
     description: str
     source: str
-    fwhm_over_ei: float
-    exponent: float
+    floor: float
+    slope: float
     ei_range: tuple[float, float]
 
     def sigma(self, ei: np.ndarray | float, energy: np.ndarray) -> np.ndarray:
-        """Standard deviation in meV at energy transfer `energy` (meV); zero at and above Ei."""
+        """Standard deviation in meV at energy transfer `energy` (meV)."""
         left = np.maximum(1 - energy / np.asarray(ei, float), 0.0)
-        return FWHM_TO_SIGMA * self.fwhm_over_ei * ei * left**self.exponent
+        return FWHM_TO_SIGMA * ei * (self.floor + self.slope * left**1.5)
 
 
 def instrument_names() -> list[str]:
@@ -80,9 +82,9 @@ def bin_fractions(energy: np.ndarray, sigma: np.ndarray, edges: np.ndarray) -> n
 
 
 def blur_matrix(size: int, sigma: float) -> np.ndarray:
-    """Gaussian smoothing along an axis of `size` pixels, sigma in pixels, integrated over each pixel: (size, size), to be applied from the left.
+    """Gaussian smoothing along an axis of `size` pixels, sigma in pixels, integrated over each pixel, (size, size).
 
-    Rows are not normalised: `blur` divides by the weight that lies on known pixels.
+    Apply from the left. Rows are not normalised: `blur` divides by the weight that lies on known pixels.
     """
     if sigma <= 0:
         return np.eye(size)

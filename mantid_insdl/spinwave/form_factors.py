@@ -1,4 +1,7 @@
-"""Magnetic form factors <j0(Q)> of ions, from the table of the package periodictable (Brown, International Tables for Crystallography C 4.4.5)."""
+"""Magnetic form factors <j0(Q)> of ions, from the table of the package periodictable.
+
+The numbers are those of P. J. Brown, International Tables for Crystallography, volume C, section 4.4.5.
+"""
 
 from __future__ import annotations
 

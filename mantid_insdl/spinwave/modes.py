@@ -1,7 +1,7 @@
 """Spin-wave energies and amplitudes from h(q): Colpa's method, and its N x N folding. Both report instability, never hide it.
 
-Notation: a mode b has a = alpha b + ..., a^+ = beta b + ... on each site. Both solvers return p = alpha + beta and m = alpha - beta, since the
-spin component it makes on a site is sqrt(S / 2) (conj(u) alpha + u beta) = sqrt(S / 2) (e1 p - i e2 m).
+Notation: a mode b has a = alpha b + ..., a^+ = beta b + ... on each site. Both solvers return p = alpha + beta and m = alpha - beta,
+since the spin component it makes on a site is sqrt(S / 2) (conj(u) alpha + u beta) = sqrt(S / 2) (e1 p - i e2 m).
 
 Soft momenta
 ------------

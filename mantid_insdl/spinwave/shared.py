@@ -113,7 +113,9 @@ Classes = list[tuple[np.ndarray | slice, np.ndarray, int, np.ndarray]]
 
 
 def _reduce(hk: np.ndarray) -> tuple[np.ndarray, Classes]:
-    """Momenta to solve at, and how the wanted ones follow: classes of (their indices, index of the solved one, sign, G), hk = sign solved + G.
+    """Momenta to solve at, and how the wanted ones follow from them by hk = sign solved + G.
+
+    The classes are (indices of the wanted, indices of the solved, sign, G).
 
     Reciprocal-lattice vectors are used only where they save at least a third of the solves: most maps' pixels do not match the zone.
     """
