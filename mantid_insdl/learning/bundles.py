@@ -129,7 +129,7 @@ class Bundle:
             raise BundleError(
                 f"Keras {keras.__version__} cannot load '{name}' of the bundle '{self.card.name}'",
                 f"it was written by Keras {self.card.keras or '(unknown)'}; {type(error).__name__}: {_first_line(error)}",
-                f"install Keras {self.card.keras} or newer, or {_remedy(self.path, self.card.training.recipe)}",
+                f"install Keras {self.card.keras} or newer, or {_remedy(self.path, self.card.name)}",
             ) from error
 
     def __repr__(self) -> str:
@@ -299,7 +299,7 @@ def verify_bundle(name_or_path: str | Path) -> list[str]:
 
 
 def _content_problems(directory: Path, card: Card) -> Iterator[BundleError]:
-    reinstall = _remedy(directory, card.training.recipe)
+    reinstall = _remedy(directory, card.name)
     if _is_shipped(directory) and card.name != directory.name:
         yield BundleError(f"the bundle in '{directory.name}' calls itself '{card.name}'", "the folder was renamed", reinstall)
     if not any(name.endswith(".keras") for name in card.files):
@@ -316,7 +316,7 @@ def _content_problems(directory: Path, card: Card) -> Iterator[BundleError]:
 
 
 def _file_problems(file: Path, card: Card) -> Iterator[BundleError]:
-    reinstall = _remedy(file.parent, card.training.recipe)
+    reinstall = _remedy(file.parent, card.name)
     if not file.is_file():
         yield BundleError(f"the bundle '{card.name}' lacks '{file.name}'", "its card lists it", reinstall)
         return

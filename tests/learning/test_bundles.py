@@ -193,7 +193,7 @@ def test_missing_weights(bundle):
     (bundle / "member_0.keras").unlink()
     message = refusal(bundle)
     assert "lacks 'member_0.keras'" in message
-    assert "`insdl train tiny-recipe`" in message
+    assert "`insdl train tiny`" in message
 
 
 def test_altered_card(bundle):
