@@ -3,40 +3,27 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 from mantid_insdl.errors import OutputError
+from mantid_insdl.output import staged_file
 
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A new file beside `path` that takes its place when the block ends well, and is removed otherwise.
+    """A new file that takes the place of `path` when the block ends well, and is removed otherwise.
 
     Raises
     ------
     OutputError
-        `path` is a folder, or its folder is missing or cannot be written to.
+        `path` is a folder, its folder is missing or cannot be written to, or writing fails: h5py reports a full or failing
+        disk as an OSError of its own, without an error number.
     """
-    if path.is_dir():
-        raise OutputError(f"cannot write '{path}'", "it is a folder", "give a file name")
-    if not path.parent.is_dir():
-        raise OutputError(f"cannot write '{path}'", f"the folder '{path.parent}' does not exist", "create it or choose another one")
-    try:
-        handle, temporary = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=".part", dir=path.parent)
-    except OSError as error:
-        raise OutputError(f"cannot write into '{path.parent}'", error.strerror or str(error), "choose another folder") from error
-    os.close(handle)
-    try:
-        yield Path(temporary)
-        mask = os.umask(0)
-        os.umask(mask)
-        os.chmod(temporary, 0o666 & ~mask)  # mkstemp makes files that only their owner may read
-        os.replace(temporary, path)
-    except OSError as error:
-        raise OutputError(f"cannot write '{path}'", error.strerror or str(error), "free space or choose another folder") from error
-    finally:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)
+    with staged_file(path) as temporary:
+        try:
+            yield temporary
+        except OSError as error:
+            raise OutputError(
+                f"cannot write the file '{path}'", error.strerror or str(error), "free some space or choose another folder"
+            ) from error

@@ -10,9 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from mantid_insdl.errors import MapError
-
-#: hbar^2 / (2 m_n) in meV Angstrom^2 (CODATA 2018).
-HBAR2_OVER_2M = 2.0721249
+from mantid_insdl.instrument.kinematics import MEV_ANGSTROM2, wavenumber
 
 _CHUNK = 500_000
 
@@ -29,7 +27,7 @@ def momentum_transfer(ei: float, energy: np.ndarray, two_theta: np.ndarray) -> n
     two_theta
         Scattering angle, radian; broadcasts against `energy`.
     """
-    ki2, kf2 = ei / HBAR2_OVER_2M, np.asarray((ei - energy) / HBAR2_OVER_2M)
+    ki2, kf2 = ei / MEV_ANGSTROM2, np.asarray((ei - energy) / MEV_ANGSTROM2)
     kf2 = np.where(kf2 < 0, np.nan, kf2)
     return np.sqrt(np.maximum(ki2 + kf2 - 2 * np.sqrt(ki2 * kf2) * np.cos(two_theta), 0.0))
 
@@ -130,6 +128,6 @@ def default_q_edges(ei: float, energy_edges: np.ndarray, two_theta: np.ndarray, 
     low = momentum_transfer(ei, energy, np.maximum(np.min(two_theta - 0.5 * two_theta_width), 0.0))
     high = momentum_transfer(ei, energy, np.max(two_theta + 0.5 * two_theta_width))
     start, stop = float(np.min(low)), float(np.max(high))
-    width = float(np.median(two_theta_width)) * np.sqrt(ei / HBAR2_OVER_2M)
+    width = float(np.median(two_theta_width)) * float(wavenumber(ei))
     bins = int(np.clip(np.ceil((stop - start) / max(width, 1e-6)), 50, 400))
     return np.linspace(start, stop, bins + 1)

@@ -9,7 +9,7 @@ with one value (or bin) a spectrum, and an X axis common to all of them. Convent
   incident energy. Written with Qh along X. A stack of slices is a workspace group.
 * cut: energy along one axis, a ``Label`` axis of r.l.u. or 1/angstrom along the other.
 
-Masked pixels are NaN. Errors that are zero everywhere mean that none are known.
+Masked pixels are NaN. Errors that are zero in every unmasked pixel mean that none are known.
 """
 
 from __future__ import annotations
@@ -263,7 +263,7 @@ def _known_error(intensity: np.ndarray, error: np.ndarray | None, mask: np.ndarr
     if error is None:
         return None
     good = ~np.isnan(intensity) & (True if mask is None else ~mask)
-    return error if np.any(error[good] != 0) else None
+    return error if np.any(error[good] != 0) or not np.any(good) else None
 
 
 def _intensity_unit(label: str) -> str:

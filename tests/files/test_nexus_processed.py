@@ -294,6 +294,13 @@ class TestGroups:
         with pytest.raises(MapError, match=r"2 workspaces.*powder"):
             load(processed(VALUES, ENERGY, Q))
 
+    def test_a_member_that_is_all_masked_stays_in_the_stack(self, processed):
+        processed(VALUES, QH, QK, errors=VALUES + 1, logs=WINDOW)
+        nothing = np.full((3, 4), np.nan)
+        m = load(processed(nothing, QH, QK, errors=nothing, logs={"energy_min": (8.0, ""), "energy_max": (9.0, "")}))
+        assert m.mask[1].all()
+        np.testing.assert_array_equal(m.error[0], VALUES.T + 1)
+
     def test_refuses_slices_on_different_axes(self, processed):
         processed(VALUES, QH, QK, logs=WINDOW)
         with pytest.raises(MapError, match="axis 'qh' differs"):
@@ -442,15 +449,15 @@ class TestWritingIsSafe:
         def refuse(**_):
             raise PermissionError(13, "Permission denied")
 
-        monkeypatch.setattr("mantid_insdl.files._writing.tempfile.mkstemp", refuse)
-        with pytest.raises(OutputError, match="Permission denied; choose another folder"):
+        monkeypatch.setattr("tempfile.mkdtemp", refuse)
+        with pytest.raises(OutputError, match="permission denied; write elsewhere"):
             save(powder_map, tmp_path / "out.nxs")
 
     @pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="the superuser may write everywhere")
     def test_unwritable_folder(self, powder_map, tmp_path):
         tmp_path.chmod(0o500)
         try:
-            with pytest.raises(OutputError, match="Permission denied"):
+            with pytest.raises(OutputError, match="permission denied"):
                 save(powder_map, tmp_path / "out.nxs")
         finally:
             tmp_path.chmod(0o700)
