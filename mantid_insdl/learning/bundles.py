@@ -58,6 +58,7 @@ _MODULES = {
     "keras.src.ops.numpy",
 }
 _MARKERS = {"__keras_tensor__", "__tensor__", "__numpy__", "__ellipsis__", "__slice__"}
+_OPTIONS_NEWER_THAN_3_10 = {"quantization_config", "input_axes", "output_axes"}
 _REFUSED_LAYERS = {
     "FlaxLayer",
     "HashedCrossing",
@@ -445,6 +446,7 @@ def _write_content(directory: Path, card: Card, models: Mapping[str, Any], array
         plain = type(model).from_config(model.get_config())
         plain.set_weights(model.get_weights())
         plain.save(directory / name)
+        _make_readable_for_older_keras(directory / name)
     for name, array in arrays.items():
         if np.asarray(array).dtype.hasobject:
             raise BundleError(f"cannot store the array '{name}'", "it holds Python objects", "convert it to numbers or text")
@@ -454,6 +456,26 @@ def _write_content(directory: Path, card: Card, models: Mapping[str, Any], array
     sealed = _write_card(directory, card.model_copy(update={"files": files, "keras": keras.__version__}))
     for problem in _content_problems(directory, sealed):
         raise problem
+
+
+def _make_readable_for_older_keras(file: Path) -> None:
+    """Leave unused options of newer layers out of a network's configuration, which an older Keras (3.10 is tested) would refuse."""
+    with zipfile.ZipFile(file) as archive:
+        members = {member.filename: archive.read(member) for member in archive.infolist()}
+    members["config.json"] = json.dumps(_without_unused_options(json.loads(members["config.json"]))).encode()
+    with zipfile.ZipFile(file, "w") as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+
+
+def _without_unused_options(config: Any) -> Any:
+    if isinstance(config, list):
+        return [_without_unused_options(item) for item in config]
+    if isinstance(config, dict):
+        return {
+            name: _without_unused_options(item) for name, item in config.items() if not (item is None and name in _OPTIONS_NEWER_THAN_3_10)
+        }
+    return config
 
 
 def _write_card(directory: Path, card: Card) -> Card:
