@@ -64,7 +64,7 @@ def grad_cam(
         )
     prepared = prepare(m, bundle.card)
     keras = import_keras()
-    both = [keras.Model(network.inputs, [network.get_layer(layer).output, network.output]) for network in bundle.models]
+    both = [keras.Model(network.input, [network.get_layer(layer).output, network.output]) for network in bundle.models]
     stack = prepared.inputs.stack
     if target in (None, ""):
         index = int(np.mean([network(stack, training=False)[0] for network in bundle.models], axis=0).argmax())

@@ -11,12 +11,14 @@ from mantid_insdl.learning.fitting import Progress, fit, predict
 from mantid_insdl.learning.measured import MeasuredMaps, Measurer
 from mantid_insdl.learning.outcome import (
     CALIBRATION,
+    FEATURE_MAPS,
     FEATURES,
     IN_RANGE_QUANTILE,
     SIMULATED,
     TEST,
     Outcome,
     sizes,
+    some,
     template_maps,
     test_figure,
 )
@@ -51,8 +53,9 @@ def train_classifier(recipe: Recipe, data: SimulatedMaps, measurer: Measurer, re
         results = [predict(model, maps) for model in both]
         return np.stack([r[0] for r in results]), [r[1] for r in results]
 
-    _, features = answer(measurer.measure(train, FEATURES))
-    familiar = [metrics.Familiarity.of(f, data.material[train]) for f in features]
+    seen = some(train, FEATURE_MAPS)
+    _, features = answer(measurer.measure(seen, FEATURES))
+    familiar = [metrics.Familiarity.of(f, data.material[seen]) for f in features]
 
     def distance(features: list[np.ndarray]) -> np.ndarray:
         return np.mean([one.distance(f) for one, f in zip(familiar, features, strict=True)], axis=0)

@@ -10,7 +10,7 @@ from mantid_insdl.learning.backend import import_keras
 from mantid_insdl.learning.datasets import SimulatedMaps
 from mantid_insdl.learning.fitting import Progress, fit, predict, weighted_intensity_loss
 from mantid_insdl.learning.measured import MeasuredMaps, Measurer
-from mantid_insdl.learning.outcome import CALIBRATION, CHOICE, SIMULATED, TEST, Outcome, sizes, template_maps, test_figure
+from mantid_insdl.learning.outcome import CALIBRATION, CHOICE, SIMULATED, TEST, Outcome, sizes, some, template_maps, test_figure
 from mantid_insdl.learning.preprocessing import incident_energy_groups
 from mantid_insdl.learning.recipes import Recipe
 
@@ -64,7 +64,7 @@ def train_denoiser(recipe: Recipe, data: SimulatedMaps, measurer: Measurer, repo
     choice = measurer.measure(validation[:100], CHOICE)
     widths = {w: np.median(_known_error(choice, baselines.smooth(choice.stack, w))) for w in (0.5, 0.7, 1.0, 1.4, 2.0)}
     width = min(widths, key=widths.__getitem__)
-    noise_free = template_maps(data, train, groups)
+    noise_free = template_maps(data, some(train, 2000), groups)
     numbers = {
         k: np.median(_known_error(choice, baselines.PrincipalComponents(noise_free, k).denoise(choice.stack))) for k in (10, 20, 40, 80)
     }

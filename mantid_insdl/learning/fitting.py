@@ -10,17 +10,19 @@ import numpy as np
 
 from mantid_insdl.learning.backend import import_keras
 from mantid_insdl.learning.measured import MeasuredMaps, Measurer
+from mantid_insdl.learning.outcome import VALIDATION
 from mantid_insdl.learning.recipes import Fit
 
 Progress = Callable[[float, str], None]
 Target = Callable[[MeasuredMaps, np.ndarray], np.ndarray]
 LOG_SIGMA_LIMITS = (-5.0, 2.0)
-_FIXED = 10**6  # the "epoch" of measurements that never change
+DRAWS = 3  # measurements of each training map: every third epoch sees the same noise, which costs little and saves much simulation
 
 
-def network_inputs(model: Any, maps: MeasuredMaps) -> dict[str, np.ndarray]:
-    """The inputs that `model` has, by name."""
-    return {tensor.name: getattr(maps, tensor.name) for tensor in model.inputs}
+def network_inputs(model: Any, maps: MeasuredMaps, rows: slice = slice(None)) -> Any:
+    """What `model` takes of the maps at `rows`: an array, or several by name."""
+    arrays = {tensor.name: getattr(maps, tensor.name)[rows] for tensor in model.inputs}
+    return arrays if len(arrays) > 1 else next(iter(arrays.values()))
 
 
 def gaussian_loss(keras: Any) -> Callable[[Any, Any], Any]:
@@ -65,7 +67,7 @@ def fit(
     target
         From measurements and their indices in the data set to what the network should say.
     train, validation
-        Indices into the data set. Training maps are measured anew in every epoch, validation maps always in the same way.
+        Indices into the data set. Training maps are measured `DRAWS` times, validation maps once.
 
     Returns
     -------
@@ -87,7 +89,7 @@ def fit(
             if self.fresh:
                 order = np.random.default_rng((seed, self.epoch)).permutation(order)
             chosen = order[number * settings.batch : (number + 1) * settings.batch]
-            maps = measurer.measure(chosen, (seed, self.epoch) if self.fresh else (seed, _FIXED))
+            maps = measurer.measure(chosen, (self.epoch % DRAWS,) if self.fresh else VALIDATION)
             return network_inputs(model, maps), target(maps, chosen)
 
         def on_epoch_end(self) -> None:
@@ -120,8 +122,7 @@ def predict(model: Any, maps: MeasuredMaps, batch: int = 16, progress: Progress 
     number = maps.stack.shape[0]
     results = []
     for start in range(0, number, batch):
-        part = {name: value[start : start + batch] for name, value in network_inputs(model, maps).items()}
-        outputs = model(part, training=False)
+        outputs = model(network_inputs(model, maps, slice(start, start + batch)), training=False)
         results.append([np.asarray(o) for o in (outputs if isinstance(outputs, list | tuple) else [outputs])])
         if progress is not None:
             progress(min(1.0, (start + batch) / number), "networks")

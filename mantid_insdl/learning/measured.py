@@ -10,6 +10,7 @@ from mantid_insdl.learning.datasets import SimulatedMaps, axes
 from mantid_insdl.learning.measurement import measure, mix_twins
 from mantid_insdl.learning.preprocessing import incident_energy_groups, normalise, window_features
 from mantid_insdl.learning.recipes import Dataset, Measurement
+from mantid_insdl.maps import Slices
 from mantid_insdl.materials import load_material
 
 
@@ -22,7 +23,7 @@ class MeasuredMaps:
     stack : (n, slice, qh, qk, 2), scale : (n, slice)
         From `preprocessing.normalise`.
     signal : (n, slice, qh, qk)
-        Noise-free magnetic intensity over `scale`; NaN where nothing was measured.
+        Noise-free magnetic intensity over `scale`; NaN where nothing was measured. Empty where it is not wanted.
     windows : (n, slice, 3), used : (n, slice, 1)
         From `preprocessing.window_features`; which slices the map has.
     """
@@ -35,27 +36,47 @@ class MeasuredMaps:
 
 
 class Measurer:
-    """Makes measurements of the maps of a data set."""
+    """Makes measurements of the maps of a data set.
 
-    def __init__(self, data: SimulatedMaps, spec: Dataset, settings: Measurement):
-        self.data, self.spec, self.settings = data, spec, settings
+    What was measured is kept in half precision, so that epochs and ensemble members which ask for the same measurement again do not
+    pay for it twice.
+
+    Parameters
+    ----------
+    data, spec, settings
+        The maps, what they are, and how to measure them.
+    keep_signal
+        Whether the noise-free signal is wanted; else `MeasuredMaps.signal` is empty.
+    """
+
+    def __init__(self, data: SimulatedMaps, spec: Dataset, settings: Measurement, *, keep_signal: bool = False):
+        self.data, self.spec, self.settings, self.keep_signal = data, spec, settings, keep_signal
         self.qh, self.qk = axes(spec.grid)
-        material = load_material(data.materials[0])
-        self.reciprocal = material.in_plane_reciprocal
+        self.reciprocal = load_material(data.materials[0]).in_plane_reciprocal
+        self._kept: dict[tuple[int, ...], tuple[np.ndarray, ...]] = {}
 
     def measure(self, indices: np.ndarray, seed: tuple[int, ...]) -> MeasuredMaps:
         """Measure the maps at `indices`; the same `seed` gives the same measurement."""
         shape = (indices.size, *self.data.intensity.shape[1:])
-        measured, signal = np.full(shape, np.nan), np.full(shape, np.nan)
+        stack, scale = np.zeros((*shape, 2), np.float32), np.ones(shape[:2], np.float32)
+        signal = np.full(shape, np.nan, np.float32) if self.keep_signal else np.empty(0)
         windows, used = np.zeros((*shape[:2], 3), np.float32), np.zeros((*shape[:2], 1), np.float32)
-        scale, stack = np.ones(shape[:2]), np.empty((*shape, 2), np.float32)
         for row, index in enumerate(indices):
-            rng = np.random.default_rng((*seed, int(index)))
             slices = self.data.slices(index)
             n = slices.size
-            expected = mix_twins(self.data.intensity[index, :n].astype(float), rng.uniform(*self.settings.twin_fraction))
-            measured[row, :n], signal[row, :n] = measure(expected, slices, self.qh, self.qk, self.reciprocal, self.settings, rng)
+            key = (*seed, int(index))
+            if key not in self._kept:
+                self._kept[key] = self._measure_one(int(index), slices, np.random.default_rng(key))
+            value, known, scale[row, :n], *rest = self._kept[key]
+            stack[row, :n, ..., 0], stack[row, :n, ..., 1] = value, known
+            if self.keep_signal:
+                signal[row, :n] = rest[0]
             windows[row, :n], used[row, :n] = window_features(slices), 1
-            groups = incident_energy_groups(slices)
-            stack[row : row + 1], scale[row : row + 1] = normalise(measured[row : row + 1], groups)
-        return MeasuredMaps(stack, scale, signal / scale[:, :, None, None], windows, used)
+        return MeasuredMaps(stack, scale, signal, windows, used)
+
+    def _measure_one(self, index: int, slices: Slices, rng: np.random.Generator) -> tuple[np.ndarray, ...]:
+        expected = mix_twins(self.data.intensity[index, : slices.size].astype(np.float32), rng.uniform(*self.settings.twin_fraction))
+        measured, signal = measure(expected, slices, self.qh, self.qk, self.reciprocal, self.settings, rng)
+        stack, scale = normalise(measured[None], incident_energy_groups(slices))
+        kept = (stack[0, ..., 0].astype(np.float16), stack[0, ..., 1] > 0, scale[0])
+        return (*kept, (signal / scale[0, :, None, None]).astype(np.float16)) if self.keep_signal else kept

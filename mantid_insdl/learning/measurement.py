@@ -41,7 +41,7 @@ def measure(
     signal : (slice, qh, qk)
         The magnetic intensity in it before noise, in the same unit, also in the gaps; NaN where nothing was measured.
     """
-    measured, true = np.full(expected.shape, np.nan), np.full(expected.shape, np.nan)
+    measured, true = (np.full(expected.shape, np.nan, np.float32) for _ in range(2))
     momentum_squared = (qh.centres[:, None] * reciprocal[0]) ** 2 + (qk.centres * reciprocal[1]) ** 2
     groups = incident_energy_groups(slices)
     gaps = np.zeros(expected.shape, bool)
@@ -66,9 +66,12 @@ def measure(
         counts = np.exp(rng.uniform(*np.log(settings.counts_per_pixel))) * signal.size
         intensity, _ = count_neutrons(signal, counts, rng, background=background)
         measured[group] = intensity + rng.normal(0, settings.background_residual) * background
-    hot = rng.random(measured.shape) < rng.uniform(0, settings.hot_pixels)
+    hot = rng.random(measured.shape, np.float32) < rng.uniform(0, settings.hot_pixels)
     measured[hot] *= rng.uniform(3, 10)
     if rng.random() < settings.negatives_cut:
         measured = np.maximum(measured, 0)
-    left_open = rng.random(measured.shape) < rng.uniform(0, settings.unmasked_gap_pixels)
-    return np.where(gaps & np.isfinite(measured), np.where(left_open, 0.0, np.nan), measured), true
+    left_open = rng.random(measured.shape, np.float32) < rng.uniform(0, settings.unmasked_gap_pixels)
+    gaps &= np.isfinite(measured)
+    measured[gaps] = np.nan
+    measured[gaps & left_open] = 0
+    return measured, true

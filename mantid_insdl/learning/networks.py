@@ -115,4 +115,4 @@ def stack_denoiser(slices: int, shape: tuple[int, int]) -> Any:
 def with_embedding(model: Any) -> Any:
     """The same network giving its embedding beside its output: (output, embedding)."""
     keras = import_keras()
-    return keras.Model(model.inputs, [model.output, model.get_layer("embedding").output])
+    return keras.Model(model.input, [model.output, model.get_layer("embedding").output])

@@ -13,9 +13,10 @@ from mantid_insdl.learning.measurement import mix_twins
 from mantid_insdl.learning.preprocessing import normalise
 from mantid_insdl.learning.recipes import Recipe
 
-# Measurement seeds of the parts that never change; the fit uses its own.
-CALIBRATION, TEST, CHOICE, FEATURES = (1001,), (1002,), (1003,), (1004,)
+# Measurement seeds of the parts that never change; the fit uses 0, 1, ... for the training maps.
+VALIDATION, CALIBRATION, TEST, CHOICE, FEATURES = (1000,), (1001,), (1002,), (1003,), (0,)
 IN_RANGE_QUANTILE = 0.99
+FEATURE_MAPS = 1500  # training maps that say what is familiar
 SIMULATED = "simulated measurements of parameter sets that were used for nothing else"
 
 
@@ -33,6 +34,11 @@ class Outcome:
 
 def test_figure(recipe: Recipe, metric: str, value: float, n: int, conditions: str, **rest: Any) -> CardTest:
     return CardTest(metric=metric, value=value, n=n, conditions=conditions, command=f"insdl train {recipe.name}", **rest)
+
+
+def some(indices: np.ndarray, number: int) -> np.ndarray:
+    """About `number` of the indices, evenly spread, so that all materials are among them."""
+    return indices[:: max(1, indices.size // number)]
 
 
 def sizes(**parts: np.ndarray) -> dict[str, int]:

@@ -11,12 +11,14 @@ from mantid_insdl.learning.fitting import LOG_SIGMA_LIMITS, Progress, fit, gauss
 from mantid_insdl.learning.measured import MeasuredMaps, Measurer
 from mantid_insdl.learning.outcome import (
     CALIBRATION,
+    FEATURE_MAPS,
     FEATURES,
     IN_RANGE_QUANTILE,
     SIMULATED,
     TEST,
     Outcome,
     sizes,
+    some,
     template_maps,
     test_figure,
 )
@@ -26,7 +28,7 @@ from mantid_insdl.maps import Slices
 from mantid_insdl.materials import load_material
 from mantid_insdl.simulate import SliceSimulator
 
-WINDOW_TEMPLATES = 2000
+WINDOW_TEMPLATES, WINDOW_MAPS = 1000, 100  # simulated for every map anew: a thousand a second
 
 
 def train_regressor(recipe: Recipe, data: SimulatedMaps, measurer: Measurer, report: Progress) -> Outcome:
@@ -63,9 +65,8 @@ def train_regressor(recipe: Recipe, data: SimulatedMaps, measurer: Measurer, rep
         centre, sigma = combine_gaussians(np.stack([r[0] for r in results]))
         return mean + spread * centre, spread * sigma, [r[1] for r in results]
 
-    maps = measurer.measure(train, FEATURES)
-    *_, features = answer(maps)
-    familiar = [metrics.Familiarity.of(f, np.zeros(train.size, int)) for f in features]
+    *_, features = answer(measurer.measure(some(train, FEATURE_MAPS), FEATURES))
+    familiar = [metrics.Familiarity.of(f, np.zeros(len(f), int)) for f in features]
 
     def distance(features: list[np.ndarray]) -> np.ndarray:
         return np.mean([one.distance(f) for one, f in zip(familiar, features, strict=True)], axis=0)
@@ -82,7 +83,7 @@ def train_regressor(recipe: Recipe, data: SimulatedMaps, measurer: Measurer, rep
     tests = []
     for i, parameter in enumerate(parameters):
         error = np.abs(centre[:, i] - truth[:, i])
-        other = np.abs(baseline[:, i] - truth[:, i])
+        other = np.abs(baseline[:, i] - truth[: len(baseline), i])
         tests.append(
             test_figure(
                 recipe,
@@ -145,11 +146,15 @@ def _regression_baseline(
     sets = values[train[:WINDOW_TEMPLATES]]
     names = [p.name for p in load_material(data.materials[0]).parameters]
     result = []
-    for row in range(maps.stack.shape[0]):
+    for row in range(min(WINDOW_MAPS, maps.stack.shape[0])):
         used = maps.used[row, :, 0] > 0
         low, high, log_ei = maps.windows[row, used].T
         slices = Slices(10.0**log_ei, 10 * low, 10 * high)
-        templates, _ = SliceSimulator(data.materials[0], slices, measurer.qh, measurer.qk).intensity(dict(zip(names, sets.T, strict=True)))
+        simulator = SliceSimulator(data.materials[0], slices, measurer.qh, measurer.qk)
+        templates, _ = simulator.intensity(dict(zip(names, sets.T, strict=True)))
         one = MeasuredMaps(maps.stack[row : row + 1, used], *(np.empty(0),) * 4)
-        result.append(baselines.nearest_parameters(baselines.template_misfit(one, templates, incident_energy_groups(slices)), sets)[0])
-    return f"mean of the 5 that fit best of {len(sets)} training sets simulated on the map's slices", np.array(result)
+        misfit = baselines.template_misfit(one, templates, incident_energy_groups(slices))
+        result.append(baselines.nearest_parameters(misfit, sets)[0])
+    return f"mean of the 5 that fit best of {len(sets)} sets simulated on the map's own slices, for the first {len(result)} maps", np.array(
+        result
+    )

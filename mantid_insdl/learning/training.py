@@ -58,7 +58,7 @@ def train(
     report = progress or (lambda fraction, text: None)
     start = time.monotonic()
     data = load_or_generate(recipe.dataset, Path(data_folder), progress=lambda f, t: report(0.3 * f, t))
-    measurer = Measurer(data, recipe.dataset, recipe.measurement)
+    measurer = Measurer(data, recipe.dataset, recipe.measurement, keep_signal=recipe.task == "denoise")
     task = {"denoise": train_denoiser, "classify": train_classifier, "exchange": train_regressor}[recipe.task]
     result = task(recipe, data, measurer, lambda f, t: report(0.3 + 0.7 * f, t))
     card = _card(recipe, data, result, time.monotonic() - start)
