@@ -7,6 +7,7 @@ be written; 8 TensorFlow, Mantid or the configuration is missing or wrong; 130 i
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import time
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 EXIT_FAULT = 1
 EXIT_INTERRUPTED = 130
+EXIT_BROKEN_PIPE = 141
 EXIT_CODES: tuple[tuple[type[errors.InsdlError], int], ...] = (
     (errors.FileFormatError, 3),
     (errors.MapError, 4),
@@ -87,6 +89,9 @@ def _explain(error: BaseException) -> int:
 
         codes = (*EXIT_CODES, (RecipeError, 6))
         return next((code for kind, code in codes if isinstance(error, kind)), EXIT_FAULT)
+    if isinstance(error, BrokenPipeError):  # the reader of a pipe, such as `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_BROKEN_PIPE
     if isinstance(error, MemoryError):
         print("insdl: error: The memory is used up; give a smaller map or fewer slices.", file=sys.stderr)
         return EXIT_FAULT
@@ -113,9 +118,7 @@ app = typer.Typer(
     epilog="Exit codes: 0 done, 1 fault of insdl, 2 wrong options, 3 unreadable file, 4 unsuitable map, 5 wrong material or parameters, "
     "6 model bundle or recipe, 7 output not writable, 8 TensorFlow, Mantid or the configuration, 130 interrupted.",
 )
-models_app = typer.Typer(
-    no_args_is_help=False, rich_markup_mode="rich", help="The trained models: list them, read their cards, verify them."
-)
+models_app = typer.Typer(rich_markup_mode="rich")
 app.add_typer(models_app, name="models")
 
 OutputFolder = Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Folder for the results; made where it does not exist.")]

@@ -210,7 +210,7 @@ def build_report(
             warnings=tuple(e.warnings),
             bundle=_reference(e.bundle),
         )
-    denoiser = _recorded_bundle(analysis.denoised)
+    denoiser = recorded_bundle(analysis.denoised)
     used = [part.bundle for part in (classification, exchange) if part is not None] + ([denoiser] if denoiser else [])
     contents = PICTURES | MAPS
     return Report(
@@ -361,7 +361,7 @@ def print_card(card: Card, console: Console) -> None:
     table.add_row("licence", card.licence)
     table.add_row("sha256", card.sha256)
     console.print(table)
-    for title, lines in (("Test figures", [describe_figure(_figure(t)) for t in card.test]), ("Limitations", list(card.limitations))):
+    for title, lines in (("Test figures", [describe_figure(card_figure(t)) for t in card.test]), ("Limitations", list(card.limitations))):
         console.print(Text(title, style="bold"))
         for line in lines:
             console.print(Padding(Text(f"- {line}"), (0, 0, 0, 2)))
@@ -410,7 +410,7 @@ def _reference(identity: Any) -> BundleReference:
     return BundleReference(name=identity.name, version=identity.version, sha256=identity.sha256)
 
 
-def _recorded_bundle(m: Map | None) -> BundleReference | None:
+def recorded_bundle(m: Map | None) -> BundleReference | None:
     """The bundle that a map's sample logs name."""
     if m is None or "insdl_model" not in m.logs:
         return None
@@ -437,10 +437,11 @@ def _trust(reference: BundleReference) -> Trust:
     from mantid_insdl.learning.bundles import load_bundle
 
     card: Card = load_bundle(reference.name).card
-    return Trust(bundle=reference, task=card.task, test=tuple(_figure(t) for t in card.test), limitations=card.limitations)
+    return Trust(bundle=reference, task=card.task, test=tuple(card_figure(t) for t in card.test), limitations=card.limitations)
 
 
-def _figure(t: CardTest) -> CardFigure:
+def card_figure(t: CardTest) -> CardFigure:
+    """A test figure of a card, as reports show it."""
     return CardFigure(metric=t.metric, value=t.value, interval=t.interval, n=t.n, baseline=t.baseline, conditions=t.conditions)
 
 
