@@ -80,6 +80,12 @@ def fail(maps, options, progress):
     raise {"ValueError": ValueError, "MemoryError": MemoryError}[options["error"]]("bad\nluck")
 
 
+def keras(maps, options, progress):
+    from mantid_insdl.learning.backend import import_keras
+
+    return {}, {"version": import_keras().__version__}
+
+
 def children(maps, options, progress):
     """Starts a child that would live for a minute, and waits."""
     child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
@@ -97,7 +103,7 @@ if __name__ == "__main__":
         load_package(directory)
         from mantid_insdl.worker.tasks import TASKS
 
-        TASKS.update({f.__name__: f for f in (echo, describe, sleep, block, chatter, crash, leave, fail, children)})
+        TASKS.update({f.__name__: f for f in (echo, describe, sleep, block, chatter, crash, leave, fail, keras, children)})
 
     bootstrap._load_package = load_with_tasks
     bootstrap.main()

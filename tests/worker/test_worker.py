@@ -424,6 +424,48 @@ def test_other_protocol_asks_for_a_restart(monkeypatch):
     assert pid()
 
 
+@pytest.mark.parametrize(
+    ("statement", "message"),
+    [
+        (
+            "raise ModuleNotFoundError(name='tensorflow')",
+            "TensorFlow is needed to run the networks: .* has no module 'tensorflow'; run `pip install",
+        ),
+        ("raise ValueError('Not a datatype')", "installed but cannot be imported: ValueError in .*: Not a datatype; reinstall it"),
+        ("raise ImportError('libx.so: cannot open\\nmore')", "installed but cannot be imported: ImportError in .*: libx.so: cannot open; "),
+    ],
+)
+def test_missing_or_broken_tensorflow_is_one_error_and_the_worker_goes_on(statement, message, tmp_path, monkeypatch):
+    (tmp_path / "tensorflow.py").write_text(statement)
+    stop()
+    with monkeypatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(tmp_path))
+        first = pid()
+    with pytest.raises(errors.TensorFlowMissingError, match=message) as caught:
+        run_task("keras", {}, {})
+    assert "INSDL_PYTHON" in str(caught.value)
+    assert pid() == first
+    stop()
+
+
+@pytest.mark.tensorflow
+def test_tensorflow_is_imported_once_in_a_warm_worker():
+    pytest.importorskip("keras")
+    run_task("keras", {}, {})
+    start = time.monotonic()
+    run_task("keras", {}, {})
+    assert time.monotonic() - start < 0.5
+
+
+def test_caller_needs_little():
+    """Inside Mantid neither h5py nor TensorFlow may be imported; nor need anything else heavy be."""
+    code = "import sys; from mantid_insdl.worker import run_task; from mantid_insdl import maps, errors\n"
+    code += "from mantid_insdl.learning import bundles; bundles.bundle_names()\n"
+    code += "print([n for n in ('h5py', 'tensorflow', 'keras', 'scipy', 'matplotlib', 'typer', 'qtpy') if n in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stdout.strip() == "[]", done.stderr
+
+
 # ---- what the worker gets from its caller
 
 
