@@ -1,0 +1,196 @@
+"""SaveMD files: dimensions in any order, variances, masks, normalisation, cuts."""
+
+from __future__ import annotations
+
+import h5py
+import numpy as np
+import pytest
+
+from mantid_insdl import load
+from mantid_insdl.errors import FileFormatError, MapError, UnitError
+from mantid_insdl.maps import MEV, PER_ANGSTROM, RLU
+
+H = ("H", np.linspace(-1, 1, 5), "r.l.u.", "HKL", "[H,0,0]")
+K = ("K", np.linspace(0, 1, 4), "r.l.u.", "HKL", "[0,K,0]")
+L = ("L", np.linspace(-5, 5, 2), "r.l.u.", "HKL", "[0,0,L]")
+E = ("DeltaE", np.linspace(5, 15, 3), "meV", "General Frame", "DeltaE")
+Q = ("Q", np.linspace(0.5, 3.5, 4), "Angstrom^-1", "General Frame", "|Q|")
+
+
+@pytest.fixture
+def write(tmp_path):
+    """Writes a SaveMD file with these dimensions, fastest first as Mantid lists them."""
+
+    def write(*dimensions, normalization=0, logs=None, drop=(), **arrays):
+        shape = tuple(d[1].size - 1 for d in reversed(dimensions))
+        content = {
+            "signal": np.arange(1.0, 1 + np.prod(shape)).reshape(shape),
+            "errors_squared": np.full(shape, 4.0),
+            "num_events": np.ones(shape),
+            "mask": np.zeros(shape, np.int8),
+        } | arrays
+        path = tmp_path / "test.nxs"
+        with h5py.File(path, "w") as file:
+            top = file.create_group("MDHistoWorkspace")
+            top["visual_normalization"] = np.uint32([normalization])
+            data = top.create_group("data")
+            for name, value in content.items():
+                if name not in drop:
+                    data[name] = value
+            for name, edges, unit, frame, label in dimensions:
+                data[name] = edges
+                data[name].attrs["units"] = np.bytes_(unit) if unit else np.array(b"", "S1")
+                data[name].attrs["frame"] = np.bytes_(frame)
+                data[name].attrs["long_name"] = np.bytes_(label)
+            if "signal" not in drop:
+                data["signal"].attrs["axes"] = np.bytes_(":".join(d[0] for d in reversed(dimensions)))
+            for name, (value, unit) in (logs or {}).items():
+                log = top.create_group(f"experiment0/logs/{name}")
+                log.attrs["NX_class"] = np.bytes_("NXlog")
+                log["value"] = [value]
+                log["value"].attrs["units"] = np.bytes_(unit)
+        return path
+
+    return write
+
+
+def test_mantids_own_file_follows_its_formula(shared):
+    m = load(shared("mantid_files/hke_mdhisto.nxs"), ei=70)
+    assert m.shape == (10, 40, 40)
+    assert [(a.name, a.unit, a.is_edges) for a in m.axes] == [("qh", RLU, True), ("qk", RLU, True)]
+    np.testing.assert_allclose(m.slices.energy_min, np.arange(5, 35, 3))
+    np.testing.assert_allclose(m.slices.ei, 70)
+    h, k = (a.centres for a in m.axes)
+    formula = np.exp(-(h[:, None] ** 2 + k**2) / 0.2) * m.slices.centres[:, None, None] / 10
+    np.testing.assert_allclose(m.intensity, formula, rtol=1e-5)  # Mantid keeps the edges of MD bins as float32
+    np.testing.assert_allclose(m.error, 0.1 * formula, rtol=1e-5)
+
+
+@pytest.mark.parametrize("order", [(H, K, E), (E, H, K), (K, E, H)])
+def test_dimensions_in_any_order(write, order):
+    """Signal h + 10 k + 100 E, whichever dimension is fastest."""
+    values = {d[0]: 0.5 * (d[1][1:] + d[1][:-1]) * scale for d, scale in ((H, 1), (K, 10), (E, 100))}
+    signal = np.array(0.0)
+    for d in reversed(order):
+        signal = np.add.outer(signal, values[d[0]])
+    m = load(write(*order, signal=signal))
+    expected = values["DeltaE"][:, None, None] + values["H"][:, None] + values["K"]
+    np.testing.assert_allclose(m.intensity, expected)
+    np.testing.assert_allclose(m.slices.energy_max, [10, 15])
+    np.testing.assert_allclose(m.error, 2.0)
+
+
+def test_powder(write):
+    m = load(write(Q, E, logs={"Ei": (60.0, "meV")}))
+    assert m.kind == "powder"
+    assert m.ei == 60.0
+    assert [(a.name, a.unit) for a in m.axes] == [("q", PER_ANGSTROM), ("energy", MEV)]
+    np.testing.assert_array_equal(m.intensity, np.arange(1.0, 7).reshape(2, 3).T)
+
+
+def test_integrated_dimensions_are_said(write):
+    m = load(write(H, K, L, E))
+    assert m.shape == (2, 4, 3)
+    assert any("integrated over [0,0,L] from -5 to 5 r.l.u." in line for line in m.provenance)
+
+
+def test_single_slice(write):
+    one = ("DeltaE", np.array([5.0, 8.0]), *E[2:])
+    m = load(write(H, K, one))
+    assert m.shape == (1, 4, 3)
+    assert (m.slices.energy_min[0], m.slices.energy_max[0]) == (5.0, 8.0)
+
+
+def test_cut_has_the_momenta_of_its_points(write):
+    m = load(write(H, ("K", np.array([0.4, 0.6]), *K[2:]), L, E))
+    assert m.kind == "cut"
+    assert m.shape == (4, 2)
+    np.testing.assert_allclose(m.path, [[h, 0.5, 0.0] for h in (-0.75, -0.25, 0.25, 0.75)])
+    assert m.axes[0].label == "[H,0,0]"
+
+
+def test_cut_without_all_three_momenta_has_no_path(write):
+    assert load(write(H, E)).path is None
+
+
+def test_unit_in_reciprocal_angstrom_of_an_hkl_frame_counts_as_rlu(write):
+    m = load(write((*H[:2], "in 1.61 A^-1", "HKL", "[H,0,0]"), K, E))
+    assert m.axes[0].unit == RLU
+
+
+def test_mask_and_places_without_events(write):
+    mask, events, signal = np.zeros((2, 3, 4), np.int8), np.ones((2, 3, 4)), np.ones((2, 3, 4))
+    mask[0, 1, 2] = 1
+    events[1, 0, 0] = signal[1, 0, 0] = 0
+    m = load(write(H, K, E, mask=mask, num_events=events, signal=signal))
+    assert m.mask[0, 2, 1]
+    assert m.mask[1, 0, 0]
+    assert m.mask.sum() == 2
+
+
+def test_events_that_nobody_counted_mask_nothing(write):
+    assert not load(write(H, K, E, num_events=np.zeros((2, 3, 4)))).mask.any()
+
+
+def test_normalisation_by_events(write):
+    m = load(write(H, K, E, normalization=2, num_events=np.full((2, 3, 4), 4.0), signal=np.full((2, 3, 4), 8.0)))
+    np.testing.assert_allclose(m.intensity, 2.0)
+    np.testing.assert_allclose(m.error, 0.5)
+    assert "signal divided by the number of events" in m.provenance
+
+
+def test_normalisation_by_volume(write):
+    m = load(write(H, K, E, normalization=1, signal=np.ones((2, 3, 4))))
+    np.testing.assert_allclose(m.intensity, 1 / (0.5 * (1 / 3) * 5))
+    np.testing.assert_allclose(m.error, 2 / (0.5 * (1 / 3) * 5))
+
+
+def test_no_variance_means_no_errors(write):
+    assert load(write(H, K, E, errors_squared=np.zeros((2, 3, 4)))).error is None
+
+
+@pytest.mark.parametrize(
+    ("dimensions", "error", "message"),
+    [
+        ((H, K), MapError, "make no map"),
+        ((H, K, ("L", np.linspace(0, 1, 3), *L[2:]), E), MapError, r"make no map.*\[0,0,L\] \(2 bins\)"),
+        ((H, ("H2", *H[1:]), E), MapError, "two dimensions are the same"),
+        ((("x", H[1], "r.l.u.", "HKL", "[H,H,0]"), K, E), MapError, r"\[H,H,0\].*none this package knows"),
+        ((("x", H[1], "m", "General Frame", "Length"), K, E), MapError, "Length.*none this package knows"),
+        (((*H[:2], "", "HKL", "H"), K, E), UnitError, "no unit"),
+        ((H, K, (*E[:2], "eV", *E[3:])), UnitError, "eV"),
+        (((*Q[:2], "r.l.u.", *Q[3:]), E), UnitError, "not 1/angstrom"),
+        ((H, K, ("DeltaE", np.array([5.0, 4.0, 3.0]), *E[2:])), MapError, "do not rise"),
+    ],
+)
+def test_refuses_what_is_no_map(write, dimensions, error, message):
+    with pytest.raises(error, match=message):
+        load(write(*dimensions))
+
+
+@pytest.mark.parametrize("missing", ["signal", "errors_squared"])
+def test_names_what_is_missing(write, missing):
+    with pytest.raises(FileFormatError, match=missing):
+        load(write(H, K, E, drop=(missing,)))
+
+
+def test_refuses_contradictions(write):
+    with pytest.raises(FileFormatError, match="contradicts itself"):
+        load(write(H, K, E, num_events=np.ones((3, 4))))
+    with pytest.raises(MapError, match="negative variances"):
+        load(write(H, K, E, errors_squared=np.full((2, 3, 4), -1.0)))
+    with pytest.raises(MapError, match="infinite"):
+        load(write(H, K, E, signal=np.full((2, 3, 4), np.inf)))
+
+
+def test_refuses_axes_that_are_not_named(write):
+    path = write(H, K, E)
+    with h5py.File(path, "a") as file:
+        del file["MDHistoWorkspace/data/signal"].attrs["axes"]
+    with pytest.raises(FileFormatError, match="does not name its dimensions"):
+        load(path)
+
+
+def test_contradicting_incident_energy(write):
+    with pytest.raises(MapError, match="60 meV and you gave 50 meV"):
+        load(write(H, K, E, logs={"Ei": (60.0, "meV")}), ei=50)
