@@ -39,7 +39,7 @@ class SimulateSpinWaveMap(PythonAlgorithm):
         self.declareProperty(FloatArrayProperty("Ei"), doc="Incident energy in meV, or several, separated by commas.")
         self.declareProperty(
             FloatArrayProperty("EnergyBins"),
-            doc="Energy windows of the slices in meV, as in Rebin: min, step, max; or min, max for one slice. The same for each Ei.",
+            doc="Energy windows of the slices in meV, as in Rebin: min, step, max; or min, max for one slice. Fractions for several Ei.",
         )
         self.declareProperty(
             FloatArrayProperty("QhRange"), doc=f"Range of Qh in r.l.u.: min, step, max. Blank is {support.DEFAULT_RANGE_TEXT}."

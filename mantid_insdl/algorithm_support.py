@@ -6,6 +6,7 @@ module is cheap, because every Mantid start-up pays for it.
 
 from __future__ import annotations
 
+import itertools
 import json
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
@@ -215,39 +216,46 @@ def _grid(algorithm: Any, found: dict[str, str]) -> dict[str, Any]:
     from mantid_insdl.errors import MapError
     from mantid_insdl.maps import RLU
 
-    values = {name: [float(v) for v in algorithm.getProperty(name).value] for name in _GRID}
+    given = {name: [float(v) for v in algorithm.getProperty(name).value] for name in _GRID}
     edges: dict[str, list[float]] = {}
     for name in ("EnergyBins", "QhRange", "QkRange"):
+        if name == "EnergyBins" and not given[name]:
+            found[name] = "No energy windows are given; give min, step, max in meV, or min, max for one slice."
+            continue
         try:
-            edges[name] = bin_edges(values[name] or (list(DEFAULT_RANGE) if name != "EnergyBins" else []))
+            edges[name] = bin_edges(given[name] or DEFAULT_RANGE)
         except MapError as error:
             found[name] = str(error)
-    ei = values["Ei"]
-    if not ei:
+    windows: list[tuple[float, float, float]] = []
+    if not given["Ei"]:
         found["Ei"] = "No incident energy is given; give one or several in meV."
-    elif not all(0 < one < float("inf") for one in ei):
+    elif not all(0 < ei < float("inf") for ei in given["Ei"]):
         found["Ei"] = "An incident energy is not a positive number; give it in meV."
-    elif "EnergyBins" in edges and edges["EnergyBins"][0] < 0:
-        found["EnergyBins"] = (
-            "The energy transfer starts below 0; only scattering with energy loss of the neutron is calculated: start at 0 or above."
-        )
-    elif "EnergyBins" in edges and edges["EnergyBins"][-1] >= min(ei):
-        found["EnergyBins"] = (
-            f"The energy transfer reaches {edges['EnergyBins'][-1]:g} meV, which a neutron of {min(ei):g} meV does not have; end below Ei."
-        )
+    elif "EnergyBins" in edges:
+        windows = _windows(given["Ei"], edges["EnergyBins"], found)
     if found.keys() & set(_GRID):
         return {}
-    low, high = edges["EnergyBins"][:-1], edges["EnergyBins"][1:]
-    pixels = len(ei) * len(low) * (len(edges["QhRange"]) - 1) * (len(edges["QkRange"]) - 1)
+    pixels = len(windows) * (len(edges["QhRange"]) - 1) * (len(edges["QkRange"]) - 1)
     if pixels > MAXIMUM_SIMULATED_PIXELS:
         found["EnergyBins"] = (
             f"The map would have {pixels:,} pixels, more than the {MAXIMUM_SIMULATED_PIXELS:,} allowed; take larger steps."
         )
     return {
-        "slices": {"ei": [one for one in ei for _ in low], "energy_min": low * len(ei), "energy_max": high * len(ei)},
+        "slices": dict(zip(("ei", "energy_min", "energy_max"), (list(column) for column in zip(*windows, strict=True)), strict=True)),
         "qh": {"name": "qh", "unit": RLU, "values": edges["QhRange"], "is_edges": True},
         "qk": {"name": "qk", "unit": RLU, "values": edges["QkRange"], "is_edges": True},
     }
+
+
+def _windows(energies: Sequence[float], edges: Sequence[float], found: dict[str, str]) -> list[tuple[float, float, float]]:
+    """(Ei, lower, upper) of each slice. As in multi-rep reduction, bins up to 1 for several Ei are fractions of each of them."""
+    scale = energies if len(energies) > 1 and edges[-1] <= 1 else [1.0] * len(energies)
+    top = min(ei / s for ei, s in zip(energies, scale, strict=True))
+    if edges[0] < 0:
+        found["EnergyBins"] = "The energy transfer starts below 0, but only energy loss of the neutron is calculated; start at 0 or above."
+    elif edges[-1] >= top:
+        found["EnergyBins"] = f"The energy transfer reaches {edges[-1]:g}, but a neutron can lose no more than its {top:g}; end below Ei."
+    return [(ei, low * s, high * s) for ei, s in zip(energies, scale, strict=True) for low, high in itertools.pairwise(edges)]
 
 
 def bin_edges(values: Sequence[float]) -> list[float]:
@@ -261,7 +269,7 @@ def bin_edges(values: Sequence[float]) -> list[float]:
     """
     from mantid_insdl.errors import MapError
 
-    given = ", ".join(f"{v:g}" for v in values) or "nothing"
+    given = ", ".join(f"{v:g}" for v in values)
     if len(values) not in (2, 3) or not all(abs(v) < float("inf") for v in values):
         raise MapError(f"{given} is no range", fix="give min, step, max, or min, max for one bin")
     low, high = values[0], values[-1]

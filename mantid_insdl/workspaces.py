@@ -89,7 +89,8 @@ def _examine(workspace: Any) -> tuple[list[str], list[Map]]:
         for text in found:
             by_text.setdefault(text, []).append(name)
         if m is not None:
-            maps.append(m)
+            maps.append(m.replace(logs={}))  # the sample logs stay in the workspace
+    maps = _with_errors_where_masked(maps)
     texts = [text if len(parts) == 1 else f"{_listed(names, len(parts))}: {text}" for text, names in by_text.items()]
     if not texts:
         try:
@@ -97,6 +98,13 @@ def _examine(workspace: Any) -> tuple[list[str], list[Map]]:
         except InsdlError as error:
             texts.append(str(error))
     return texts, maps
+
+
+def _with_errors_where_masked(maps: list[Map]) -> list[Map]:
+    """Slices without a single known pixel have no errors either; beside slices with errors that means nothing."""
+    if all(m.error is None for m in maps):
+        return maps
+    return [m.replace(error=np.full(m.shape, np.nan)) if m.error is None and m.mask.all() else m for m in maps]
 
 
 def _wrong_kinds(parts: Sequence[Any]) -> list[str]:

@@ -776,7 +776,6 @@ class Algorithm:
         return True
 
     def executeAsync(self):
-        self._running = True
         threading.Thread(target=self._run_async).start()
 
     def _run_async(self):

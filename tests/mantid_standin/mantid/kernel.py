@@ -166,6 +166,8 @@ class FloatArrayProperty(Property):
     def _converted(self, value):
         if isinstance(value, np.ndarray):
             return [float(v) for v in value.ravel()]
+        if isinstance(value, float | int):
+            return [float(value)]
         if not isinstance(value, list | tuple) or not all(isinstance(v, float | int) for v in value):
             raise TypeError(f"No registered converter for a vector of double from {type(value)}")
         return [float(v) for v in value]
@@ -176,7 +178,10 @@ class LogProperty:
 
     def __init__(self, name, value, units="", series=False):
         if not series and type(value) not in (str, float, int, bool) and not self._is_array(value):
-            raise ValueError(f"Cannot create PropertyWithValue from Python type {type(value).__name__}. No converter registered")
+            kind = (
+                type(value).__qualname__ if type(value).__module__ == "builtins" else f"{type(value).__module__}.{type(value).__qualname__}"
+            )
+            raise ValueError(f"Cannot create PropertyWithValue from Python type {kind}. No converter registered")
         self.name, self.units, self._value, self.series = name, units, value, series
 
     @staticmethod

@@ -185,7 +185,7 @@ class MaskBins(PythonAlgorithm):
         low, high = self.getProperty("XMin").value, self.getProperty("XMax").value
         for i in range(workspace.getNumberHistograms()):
             x = workspace.readX(i)
-            bins = [int(j) for j in np.flatnonzero((x[:-1] >= low) & (x[1:] <= high))]
+            bins = [int(j) for j in np.flatnonzero((x[:-1] < high) & (x[1:] > low))]
             workspace._masked_bins[i] = bins
             workspace._y[i][bins] = workspace._e[i][bins] = 0.0
         self.setProperty("OutputWorkspace", workspace)

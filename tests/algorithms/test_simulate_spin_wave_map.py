@@ -1,0 +1,184 @@
+"""SimulateSpinWaveMap with the real worker."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from mantid.api import AnalysisDataService, WorkspaceGroup, mtd
+from mantid.simpleapi import CreateEmptyTableWorkspace
+from mantid_helpers import QH_EDGES, QK, add_logs, create, new_group, new_slice, new_workspace, pattern, problems
+
+import mantid_insdl
+from mantid_insdl.materials import material_names
+
+GRID = {"Ei": 25.0, "EnergyBins": "2, 2, 8", "QhRange": "-1, 0.1, 1", "QkRange": "-0.5, 0.1, 1.5"}
+
+
+def simulate(**properties):
+    algorithm = create("SimulateSpinWaveMap", **({"Material": "rb2mnf4", "OutputWorkspace": "out"} | properties))
+    assert algorithm.execute()
+    return AnalysisDataService["out"]
+
+
+def logs(workspace, *names):
+    return [workspace.run().getProperty(name).value for name in names]
+
+
+def test_stack_on_given_axes():
+    group = simulate(**GRID)
+    assert isinstance(group, WorkspaceGroup)
+    assert list(group.getNames()) == ["out_1", "out_2", "out_3"]
+    for i, window in enumerate([(2, 4), (4, 6), (6, 8)]):
+        workspace = group.getItem(i)
+        assert workspace.id() == "Workspace2D"
+        assert (workspace.getNumberHistograms(), workspace.blocksize()) == (20, 20)
+        assert tuple(logs(workspace, "energy_min", "energy_max")) == window
+        assert logs(workspace, "Ei", "insdl_material") == [25, "rb2mnf4"]
+        np.testing.assert_allclose(workspace.readX(0), np.linspace(-1, 1, 21), atol=1e-12)
+        np.testing.assert_allclose(workspace.getAxis(1).extractValues(), np.linspace(-0.5, 1.5, 21), atol=1e-12)
+        assert [workspace.getAxis(n).getUnit().caption() for n in (0, 1)] == ["Qh", "Qk"]
+        assert np.nanmax(workspace.extractY()) > 0
+        assert not workspace.extractE().any(), "without counts there is no noise and no error"
+    assert [h.name() for h in mtd["out_2"].getHistory().getAlgorithmHistories()] == ["SimulateSpinWaveMap"]
+
+
+def test_one_window_gives_one_workspace():
+    assert simulate(**(GRID | {"EnergyBins": "2, 4"})).id() == "Workspace2D"
+
+
+def test_several_incident_energies():
+    group = simulate(**(GRID | {"Ei": "25, 50", "EnergyBins": "2, 2, 6"}))
+    assert [logs(group.getItem(i), "Ei", "energy_min") for i in range(4)] == [[25, 2], [25, 4], [50, 2], [50, 4]]
+
+
+def test_windows_as_fractions_of_several_incident_energies():
+    group = simulate(**(GRID | {"Ei": "20, 50", "EnergyBins": "0.1, 0.2, 0.5"}))
+    found = [logs(group.getItem(i), "Ei", "energy_min", "energy_max") for i in range(4)]
+    np.testing.assert_allclose(found, [[20, 2, 6], [20, 6, 10], [50, 5, 15], [50, 15, 25]])
+
+
+def test_parameters_change_the_map_and_are_recorded():
+    own = simulate(**GRID).getItem(2).extractY()
+    changed = simulate(**GRID, Parameters="J1=0.5, J2 = 0.01").getItem(2)
+    assert np.nanmax(np.abs(changed.extractY() - own)) > 0.01 * np.nanmax(own)
+    assert logs(changed, "J1", "J2") == [0.5, 0.01]
+
+
+def test_same_seed_same_noise():
+    first, again, other = (simulate(**GRID, Counts=1e5, Seed=seed).getItem(0) for seed in (1, 1, 2))
+    np.testing.assert_array_equal(first.extractY(), again.extractY())
+    assert (first.extractY() != other.extractY()).any()
+    assert (first.extractE() > 0).any()
+
+
+def test_switches_reach_the_simulation():
+    plain = simulate(**GRID).getItem(0).extractY()
+    for change in ({"Resolution": False}, {"Background": 0.5}):
+        assert np.nanmax(np.abs(simulate(**GRID, **change).getItem(0).extractY() - plain)) > 0
+    material = {"Material": "pcsmo-goodenough", "Ei": 50.0, "EnergyBins": "10, 15"}
+    both, one = (simulate(**(GRID | material), Twins=twins).extractY() for twins in (True, False))
+    assert np.nanmax(np.abs(both - one)) > 0
+
+
+def test_template_group_gives_axes_energies_mask_and_form():
+    template = new_group((1, 2), store="template")
+    values = np.array(template.getItem(0).readY(20))
+    values[5:8] = np.nan
+    template.getItem(0).setY(20, values)
+    result = simulate(Template="template")
+    assert isinstance(result, WorkspaceGroup)
+    for i in range(2):
+        source, made = template.getItem(i), result.getItem(i)
+        np.testing.assert_array_equal(made.readX(0), QH_EDGES)
+        np.testing.assert_array_equal(made.getAxis(1).extractValues(), QK)
+        assert logs(made, "Ei", "energy_min", "energy_max", "run_number") == logs(source, "Ei", "energy_min", "energy_max", "run_number")
+    assert np.isnan(result.getItem(0).readY(20)[5:8]).all()
+    assert np.isfinite(result.getItem(1).readY(20)[5:8]).all()
+
+
+def test_template_workspace_with_qk_along_x():
+    intensity, _ = pattern()
+    units = {"x_unit": ("Label", "Qk", "r.l.u."), "vertical_unit": ("Label", "Qh", "r.l.u.")}
+    turned = add_logs(new_workspace(QK, QH_EDGES, intensity.T, **units), Ei=50.0, energy_min=5.0, energy_max=8.0)
+    result = simulate(Template=turned, Material="pcsmo-goodenough", Twins=False)
+    assert result.id() == "Workspace2D"
+    straight = simulate(Template=new_slice(), Material="pcsmo-goodenough", Twins=False)
+    np.testing.assert_array_equal(result.extractY(), straight.extractY().T)
+
+
+def test_template_that_was_an_analysis_leaves_no_false_trace():
+    template = add_logs(new_slice(), insdl_model="denoiser", insdl_verdict="pcsmo-dimer")
+    run = simulate(Template=template).run()
+    assert not run.hasProperty("insdl_model")
+    assert not run.hasProperty("insdl_verdict")
+
+
+def test_material_file(tmp_path):
+    mine = tmp_path / "mine.yaml"
+    mine.write_text((Path(mantid_insdl.__file__).parent / "materials" / "rb2mnf4.yaml").read_text())
+    ours = simulate(**GRID).getItem(1).extractY()
+    np.testing.assert_array_equal(simulate(**GRID, Material="", MaterialFile=str(mine)).getItem(1).extractY(), ours)
+
+
+# ---- what is refused
+
+
+def table():
+    return CreateEmptyTableWorkspace(OutputWorkspace="table")
+
+
+REFUSED = {
+    "nothing": ({"Material": ""}, {"Material": "rb2mnf4", "Template": "Ei and EnergyBins"}),
+    "two materials": ({"MaterialFile": "x.yaml", **GRID}, {"MaterialFile": "Both"}),
+    "no such file": ({"Material": "", "MaterialFile": "nosuch.yaml", **GRID}, {"MaterialFile": "does not exist"}),
+    "unknown parameter": ({"Parameters": "Q=3", **GRID}, {"Parameters": "J1"}),
+    "bad parameters": ({"Parameters": "J1 0.65", **GRID}, {"Parameters": "J1"}),
+    "parameter is no number": ({"Parameters": "J1=nan", **GRID}, {"Parameters": "J1"}),
+    "template and axes": ({"Template": new_slice, "Ei": 25.0}, {"Template": "Both Template and Ei"}),
+    "no Ei": ({**GRID, "Ei": ""}, {"Ei": "No incident energy"}),
+    "negative Ei": ({**GRID, "Ei": -5.0}, {"Ei": "positive"}),
+    "no windows": ({**GRID, "EnergyBins": ""}, {"EnergyBins": "min, step, max"}),
+    "edges for a range": ({**GRID, "EnergyBins": "5, 8, 11"}, {"EnergyBins": "read as min, step, max"}),
+    "four numbers": ({**GRID, "EnergyBins": "5, 8, 11, 14"}, {"EnergyBins": "no range"}),
+    "energy gain": ({**GRID, "EnergyBins": "-2, 2, 4"}, {"EnergyBins": "below 0"}),
+    "above Ei": ({**GRID, "EnergyBins": "2, 2, 30"}, {"EnergyBins": "end below Ei"}),
+    "empty range": ({**GRID, "QhRange": "1, 0.1, -1"}, {"QhRange": "empty"}),
+    "no step": ({**GRID, "QkRange": "-1, 0, 1"}, {"QkRange": "empty"}),
+    "far too fine": ({**GRID, "QkRange": "-1, 1e-9, 1"}, {"QkRange": "limit"}),
+    "too many pixels": (
+        {**GRID, "EnergyBins": "2, 0.1, 20", "QhRange": "-1, 0.005, 1", "QkRange": "-1, 0.005, 1"},
+        {"EnergyBins": "pixels"},
+    ),
+    "several at once": ({"Material": "", "Ei": -1.0, "QhRange": "2, 1"}, {"Material": "", "Ei": "", "EnergyBins": "", "QhRange": ""}),
+    "template is a table": ({"Template": table}, {"Template": "is a table"}),
+    "template without energies": ({"Template": lambda: new_workspace(QH_EDGES, QK, pattern()[0])}, {"Template": "AddSampleLog"}),
+    "template is a powder map": (
+        {"Template": lambda: new_workspace(QH_EDGES + 2, QK + 2, pattern()[0], x_unit=("DeltaE",), vertical_unit=("MomentumTransfer",))},
+        {"Template": "(Qh, Qk) slices"},
+    ),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_every_problem_is_named(case):
+    given, expected = REFUSED[case]
+    given = {"Material": "rb2mnf4"} | {name: value() if callable(value) else value for name, value in given.items()}
+    found = problems("SimulateSpinWaveMap", OutputWorkspace="out", **given)
+    assert found.keys() == expected.keys()
+    for name, words in expected.items():
+        assert words in found[name]
+    with pytest.raises(RuntimeError, match="Some invalid Properties found"):
+        create("SimulateSpinWaveMap", OutputWorkspace="out", **given).execute()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("Material", "iron"), ("Counts", -1.0), ("Background", -0.1), ("Seed", -1), ("Ei", "fast"), ("Template", "nowhere")]
+)
+def test_single_properties_are_validated(name, value):
+    with pytest.raises(ValueError, match=name):
+        create("SimulateSpinWaveMap", **{name: value})
+
+
+def test_materials_to_choose_from_are_those_of_the_package():
+    for name in material_names():
+        create("SimulateSpinWaveMap", Material=name)
