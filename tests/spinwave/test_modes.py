@@ -1,0 +1,203 @@
+"""Folding, shared solves, closed form and instability: each short cut against the general path."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mantid_insdl.errors import MaterialError
+from mantid_insdl.materials import load_material
+from mantid_insdl.spinwave import Bond, Hamiltonian, Lattice, OnSite, Site, SpinModel, spin_waves
+from mantid_insdl.spinwave.form_factors import form_factor
+from mantid_insdl.spinwave.modes import SOFT, STABLE, UNSTABLE
+from mantid_insdl.spinwave.shared import SharedSolve
+from mantid_insdl.spinwave.square_lattice import square_lattice_modes
+
+SHIPPED = ("pcsmo-goodenough", "pcsmo-dimer", "rb2mnf4")
+Q = np.random.default_rng(1).uniform(-2, 2, (30, 3))
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_folding_changes_nothing(name):
+    material = load_material(name)
+    assert Hamiltonian(material.model).folds
+    values = {n: np.array([v, 0.9 * v]) for n, v in material.defaults.items()}
+    folded, full = (spin_waves(material.model, Q, values, fold=fold) for fold in (True, False))
+    assert folded.energies == pytest.approx(full.energies, abs=1e-8)
+    # degenerate modes may mix: compare what their sum scatters
+    assert folded.s_perp.sum(-1) == pytest.approx(full.s_perp.sum(-1), rel=1e-7)
+    assert (folded.energies * folded.s_perp).sum(-1) == pytest.approx((full.energies * full.s_perp).sum(-1), rel=1e-7)
+
+
+def test_antisymmetric_exchange_does_not_fold_and_says_so():
+    sites = [Site("t", [0, 0, 0], 1, [0, 0, 1]), Site("t", [0.5, 0, 0], 1, [0, 0, 1])]
+    model = SpinModel(Lattice(4, 4, 4), sites, [Bond(0, 1, (0, 0, 0), "J", [[0, 1, 0], [-1, 0, 0], [0, 0, 0]])])
+    assert not Hamiltonian(model).folds
+    with pytest.raises(ValueError, match="does not fold"):
+        spin_waves(model, [[0, 0, 0]], {"J": 1}, fold=True)
+
+
+def test_full_matrix_has_the_folded_form():
+    material = load_material("pcsmo-dimer")
+    h = Hamiltonian(material.model).matrix(Q, material.defaults)
+    a, b = h[..., :16, :16], h[..., :16, 16:]
+    assert np.abs(h[..., 16:, 16:] - a).max() < 1e-12 and np.abs(h[..., 16:, :16] - b).max() < 1e-12
+    assert np.abs(h - h.conj().swapaxes(-1, -2)).max() < 1e-12
+
+
+@pytest.mark.parametrize("name", ["pcsmo-goodenough", "pcsmo-dimer"])
+def test_one_solve_serves_all_l(name):
+    material = load_material(name)
+    model, values = material.model, material.resolve({"JA" if "good" in name else "JA1": 1.1})
+    solver = SharedSolve(model, Q[:, :2])
+    modes = solver.solve(model.parameter_table(values)[0])
+    reference = spin_waves(model, Q, values)
+    assert modes.energies == pytest.approx(reference.energies[0], abs=1e-8)
+    length = np.linalg.norm(model.lattice.to_cartesian(Q), axis=1)
+    weight = np.stack([form_factor(ion, length) * np.exp(-2j * np.pi * Q[:, 2] * z) for ion, z in solver.groups], -1)
+    moment = np.einsum("qnag,qg->qna", modes.amplitudes, weight) @ solver.components
+    for axis in range(3):
+        ours, theirs = np.abs(moment[..., axis]) ** 2, np.abs(reference.amplitudes[0, ..., axis]) ** 2
+        assert ours.sum(-1) == pytest.approx(theirs.sum(-1), rel=1e-6, abs=1e-9)
+        assert (ours * modes.energies).sum(-1) == pytest.approx((theirs * reference.energies[0]).sum(-1), rel=1e-6, abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("grid", "solves"),
+    [(np.linspace(-2, 2, 14), 98), (np.arange(-1.9, 2, 0.2), 13), (np.arange(-2, 2.01, 0.25), 10)],
+    ids=["mirror", "half-cell", "with zone centre"],
+)
+def test_reduced_momenta_change_nothing(grid, solves):
+    material = load_material("pcsmo-dimer")
+    hk = np.stack(np.meshgrid(grid, grid, indexing="ij"), -1).reshape(-1, 2)
+    table = material.model.parameter_table(material.defaults)[0]
+    reduced, plain = SharedSolve(material.model, hk), SharedSolve(material.model, hk, reduce=False)
+    assert reduced.number_of_solves == solves and plain.number_of_solves == len(hk)
+    a, b = reduced.solve(table), plain.solve(table)
+    assert a.energies == pytest.approx(b.energies, abs=1e-5)  # zero modes are exact to 1e-5 only
+    usable = np.all(np.isfinite(a.amplitudes), axis=(1, 2, 3)) & np.all(np.isfinite(b.amplitudes), axis=(1, 2, 3))
+    assert usable.mean() > 0.9
+    for power in (0, 1):
+        moments = [
+            np.einsum("qn,qnag,qnag->qag", x.energies[usable] ** power, x.amplitudes[usable], x.amplitudes[usable].conj()) for x in (a, b)
+        ]
+        assert moments[0] == pytest.approx(moments[1], rel=1e-6, abs=1e-8)
+        # the phase between the groups, which l and the form factors act on, has to survive as well
+        cross = [
+            np.einsum("qn,qnag,qnbf->qabgf", x.energies[usable] ** power, x.amplitudes[usable], x.amplitudes[usable].conj()) for x in (a, b)
+        ]
+        assert np.abs(cross[0] - cross[1]).max() < 1e-6 * np.abs(cross[1]).max()
+
+
+def test_shared_solve_refuses_magnets_whose_energies_depend_on_l():
+    model = SpinModel(Lattice(3, 3, 3), [Site("a", [0, 0, 0], 1, [0, 0, 1])], [Bond(0, 0, (0, 0, 1), "J")])
+    with pytest.raises(MaterialError, match="depend on l"):
+        SharedSolve(model, [[0, 0]])
+
+
+def test_closed_form_agrees_with_the_matrices():
+    material = load_material("rb2mnf4")
+    rng = np.random.default_rng(2)
+    j1, j2, d = rng.uniform(0.3, 1.2, 5), rng.uniform(-0.05, 0.1, 5), rng.uniform(-0.05, -0.001, 5)
+    h, k = rng.uniform(-1, 1, (2, 40))
+    energy, s_xx, lowest = square_lattice_modes(h, k, 2.5, j1, j2, d)
+    q = np.column_stack((h, k, 0 * h)) @ np.array(material.map.cell).T
+    modes = spin_waves(material.model, q, {"J1": j1, "J2": j2, "D": d})
+    assert modes.energies == pytest.approx(np.repeat(energy[..., None], 2, -1), abs=1e-10)
+    squared = form_factor("Mn2+", np.linalg.norm(material.model.lattice.to_cartesian(q), axis=1)) ** 2
+    # with l = 0 one of the two transverse directions lies along Q
+    assert modes.s_perp.sum(-1) == pytest.approx(s_xx * squared, rel=1e-9)
+    assert np.all(lowest > 0)
+
+
+def test_closed_form_at_goldstone_momenta_and_beyond_the_border_of_stability():
+    energy, s_xx, lowest = square_lattice_modes([0, 0.5, 0.25], [0, 0.5, 0.0], 2.5, [1.0, 0.1], [0.0, 0.09], [0.0, 0.0])
+    assert energy[0, :2] == pytest.approx([0, 0], abs=1e-6)
+    assert s_xx[0, 0] == 0 and np.isnan(s_xx[0, 1])
+    assert np.isnan(energy[1]).any() and lowest[1].min() < 0
+
+
+def test_instability_is_reported_with_the_eigenvalue():
+    sites = [Site("a", [0, 0, 0], 1, [0, 1, 0])]
+    model = SpinModel(Lattice(3, 8, 8), sites, [Bond(0, 0, (1, 0, 0), "J")])
+    modes = spin_waves(model, [[0.25, 0, 0], [0, 0, 0], [0.5, 0, 0]], {"J": [-1.0, 0.5]})
+    assert modes.status[0].tolist() == [STABLE, SOFT, STABLE]
+    assert modes.status[1].tolist() == [UNSTABLE, SOFT, UNSTABLE]
+    assert modes.stable.tolist() == [True, False]
+    assert np.isnan(modes.energies[1, 0]).all() and np.isnan(modes.s_perp[1, 0]).all()
+    assert modes.lowest[1, [0, 2]] == pytest.approx([-1.0, -2.0])
+    assert np.isnan(modes.lowest[0, 0])
+
+
+def test_divergent_goldstone_mode_is_nan_and_its_partner_is_not():
+    material = load_material("pcsmo-goodenough")
+    modes = spin_waves(material.model, [[1, 1, 0.3]], material.defaults)
+    assert modes.status[0, 0] == SOFT
+    assert modes.energies[0, 0, 0] == 0.0 and np.isnan(modes.s_perp[0, 0, 0])
+    near = spin_waves(material.model, [[1 + 1e-6, 1, 0.3]], material.defaults)
+    assert modes.energies[0, 0, 2:] == pytest.approx(near.energies[0, 0, 2:], abs=1e-4)
+    assert modes.s_perp[0, 0, 2:].sum() == pytest.approx(near.s_perp[0, 0, 2:].sum(), rel=1e-4)
+
+
+def test_pieces_of_memory_change_nothing():
+    material = load_material("rb2mnf4")
+    whole, pieces = (spin_waves(material.model, Q, material.defaults, memory=m) for m in (1e9, 1e3))
+    assert whole.energies == pytest.approx(pieces.energies, abs=1e-12)
+
+
+def test_field_of_q_zero_uses_the_trace():
+    model = SpinModel(
+        Lattice(3, 8, 8), [Site("a", [0, 0, 0], 1, [0, 1, 0])], [Bond(0, 0, (1, 0, 0), "J")], [OnSite(0, "D", np.diag([0, 1, 0]))]
+    )
+    modes = spin_waves(model, [[0, 0, 0]], {"J": -1, "D": -0.5})
+    assert modes.energies[0, 0, 0] == pytest.approx(1.0)
+    assert modes.s_perp[0, 0, 0] == pytest.approx(1.0)
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    shift=st.tuples(*[st.floats(-1, 1)] * 3),
+    q=st.tuples(*[st.floats(-1, 1)] * 3),
+    g=st.tuples(*[st.integers(-2, 2)] * 3),
+)
+def test_choice_of_origin_and_zone_changes_nothing(shift, q, g):
+    def ferrimagnet(origin):
+        # unequal spins, an oblique cell, and exchange with a part that is antisymmetric about the spins' axis
+        sites = [Site("a", origin, 1.0, [1, 0, 0]), Site("b", np.add(origin, [0.5, 0.5, 0.2]), 1.5, [-1, 0, 0])]
+        exchange = np.array([[1.0, 0, 0], [0, 1, 0.3], [0, -0.3, 1]])
+        bonds = [Bond(0, 1, (m, n, 0), "J", exchange) for m in (0, -1) for n in (0, -1)]
+        return SpinModel(Lattice(4, 5, 6, 90, 100, 90), sites, bonds, [OnSite(i, "D", np.diag([1.0, 0, 0])) for i in (0, 1)])
+
+    values = {"J": 1.0, "D": -1.0}
+    a, b, c = (
+        spin_waves(ferrimagnet(origin), [np.add(q, g if moved else 0)], values)
+        for origin, moved in (((0, 0, 0), 0), (shift, 0), ((0, 0, 0), 1))
+    )
+    assert a.energies == pytest.approx(b.energies, abs=1e-9)
+    assert a.s_perp == pytest.approx(b.s_perp, rel=1e-6, abs=1e-9)
+    assert a.energies == pytest.approx(c.energies, abs=1e-9)
+
+
+@settings(max_examples=15, deadline=None)
+@given(h=st.floats(-0.9, 0.9), k=st.floats(-0.9, 0.9))
+def test_choice_of_cell_changes_nothing(h, k):
+    # one layer of rb2mnf4 in the two-spin cell, and in the four-spin cell 2a x 2b of the chemical one
+    material = load_material("rb2mnf4")
+    a = 5.9538 / np.sqrt(2)
+    sites = [Site("x", [x / 2, y / 2, 0], 2.5, [0, 0, (-1) ** (x + y)], "Mn2+") for x in (0, 1) for y in (0, 1)]
+    bare = SpinModel(Lattice(2 * a, 2 * a, 13.77), sites)
+    bonds = [Bond(*pair, name) for name, distance in (("J1", a), ("J2", 5.9538)) for pair in bare.neighbours(distance)]
+    large = SpinModel(bare.lattice, sites, bonds, [OnSite(i, "D", np.diag([0, 0, 1.0])) for i in range(4)])
+    small = spin_waves(material.model, [[h + k, k - h, 0.1]], material.defaults)
+    big = spin_waves(large, [[2 * h, 2 * k, 0.1]], material.defaults)
+    assert big.s_perp.sum() == pytest.approx(small.s_perp.sum(), rel=1e-6)
+    for energy in small.energies[0, 0]:
+        assert np.abs(big.energies[0, 0] - energy).min() < 1e-8
+
+
+def test_sum_rule_of_a_ferromagnet():
+    # without zero-point fluctuations: S^xx + S^yy = S at every momentum, for any number of sites in the cell
+    sites = [Site("a", [0, 0, 0], 1, [0, 0, 1]), Site("b", [0.3, 0.1, 0], 1, [0, 0, 1])]
+    bonds = [Bond(0, 1, (0, 0, 0), "J"), Bond(1, 0, (1, 0, 0), "K"), Bond(0, 0, (0, 1, 0), "K")]
+    modes = spin_waves(SpinModel(Lattice(4, 4, 4), sites, bonds), Q, {"J": -1, "K": -0.4})
+    assert (np.abs(modes.amplitudes[..., :2]) ** 2).sum((-1, -2)) == pytest.approx(np.ones((1, len(Q))), rel=1e-9)
