@@ -266,7 +266,8 @@ def _parse(text: str, origin: str) -> Material:
     try:
         return Material.model_validate(data)
     except ValidationError as error:
-        first = error.errors()[0]
+        # a misspelt key is both unknown and missing: speak of the unknown one, which is in the file
+        first = min(error.errors(), key=lambda one: one["type"] != "extra_forbidden")
         where = ".".join(str(x) for x in first["loc"])
         line = _line_of(text, first["loc"])
         raise MaterialError(

@@ -1,0 +1,83 @@
+"""Kinematics, energy width and blur."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mantid_insdl.errors import InsdlError
+from mantid_insdl.instrument.kinematics import along_beam, reachable, wavenumber
+from mantid_insdl.instrument.resolution import FWHM_TO_SIGMA, bin_fractions, blur, load_instrument
+
+TABLE = Path(__file__).parents[2] / "../shared/data/pcsmo/resolution.npz"
+
+
+def test_neutron_wavenumber():
+    # 25.3 meV: the thermal neutron of 1.798 angstrom
+    assert wavenumber(25.3) == pytest.approx(2 * np.pi / 1.798, rel=1e-3)
+
+
+def test_momentum_along_the_beam():
+    assert along_beam(50.0, np.array(0.0), np.array(0.0)) == pytest.approx(0.0)
+    ki, kf = wavenumber(50.0), wavenumber(30.0)
+    assert along_beam(50.0, np.array(20.0), np.array(0.0)) == pytest.approx(ki - kf)
+    # the triangle of ki, kf and Q closes
+    across = np.array([0.5, 2.0, 5.0])
+    along = along_beam(50.0, np.array(20.0), across)
+    assert (ki - along) ** 2 + across == pytest.approx(kf**2)
+
+
+def test_reach_ends_where_the_neutron_leaves_at_right_angles():
+    limit = wavenumber(30.0) ** 2
+    assert reachable(50.0, 20.0, np.array([0.999, 1.001]) * limit).tolist() == [True, False]
+
+
+@pytest.mark.skipif(not TABLE.exists(), reason="the published resolution table is not at ../shared/data/pcsmo")
+def test_width_of_maps_against_the_published_table():
+    with np.load(TABLE) as table:
+        for ei in (25, 35, 50, 70, 100, 140):
+            energy = table[f"energy_ei{ei}"]
+            sigma = np.sqrt(np.nanmedian(table[f"covariance_ei{ei}"][..., 5], axis=(1, 2)))
+            used = (energy > 0) & (energy < 0.8 * ei) & np.isfinite(sigma)
+            ratio = load_instrument("MAPS").sigma(ei, energy[used]) / sigma[used]
+            assert ratio.min() > 0.80 and ratio.max() < 1.24
+
+
+def test_width_at_zero_transfer():
+    assert load_instrument("maps").sigma(100.0, np.array(0.0)) / FWHM_TO_SIGMA == pytest.approx(4.84)
+
+
+def test_unknown_instrument_lists_the_known():
+    with pytest.raises(InsdlError, match="MAPS"):
+        load_instrument("nimrod")
+
+
+def test_line_integrates_to_one_over_all_bins():
+    edges = np.linspace(-50, 50, 301)
+    fractions = bin_fractions(np.array([0.3, 7.0]), np.array([0.4, 2.0]), edges)
+    assert fractions.sum(-1) == pytest.approx([1, 1])
+    centres = 0.5 * (edges[1:] + edges[:-1])
+    assert fractions @ centres == pytest.approx([0.3, 7.0], abs=1e-9)
+
+
+def test_sharp_line_falls_into_one_bin():
+    assert bin_fractions(np.array([1.4]), np.array([0.0]), np.array([0.0, 1, 2, 3])).tolist() == [[0, 1, 0]]
+
+
+def test_blur_keeps_a_flat_image_and_the_unknown():
+    known = np.ones((12, 12), bool)
+    known[:3] = False
+    image = np.where(known, 2.0, 0.0)
+    blurred = blur(image, known, 1.3)
+    assert np.isnan(blurred[~known]).all()
+    assert blurred[known] == pytest.approx(np.full(known.sum(), 2.0))
+
+
+def test_blur_spreads_a_point_by_its_width():
+    known = np.ones((41, 41), bool)
+    image = np.zeros((41, 41))
+    image[20, 20] = 1
+    blurred = blur(image, known, 2.0)
+    x = np.arange(41) - 20
+    assert blurred.sum() == pytest.approx(1)
+    assert (blurred.sum(1) * x**2).sum() == pytest.approx(2.0**2 + 1 / 12, rel=1e-3)

@@ -1,0 +1,133 @@
+"""Material files: the shipped ones, and the messages for wrong ones."""
+
+from collections import Counter
+from importlib import resources
+
+import numpy as np
+import pytest
+
+from mantid_insdl.errors import MaterialError
+from mantid_insdl.materials import load_material, material_names, parse_parameters
+from mantid_insdl.spinwave import spin_waves
+
+MATERIALS = resources.files("mantid_insdl.materials")
+
+
+def test_shipped_materials_are_valid_and_stable():
+    assert {"pcsmo-goodenough", "pcsmo-dimer", "rb2mnf4"} <= set(material_names())
+    q = np.random.default_rng(0).uniform(-1, 1, (50, 3))
+    for name in material_names():
+        material = load_material(name)
+        assert material.name == name and material.sources and material.frame
+        assert spin_waves(material.model, q, material.defaults).stable.all()
+
+
+@pytest.mark.parametrize(
+    ("name", "bonds"),
+    [
+        ("pcsmo-goodenough", {"JF1": 16, "JA": 16, "JF2": 8, "JF3": 8, "Jperp": 8}),
+        ("pcsmo-dimer", {"JFS": 8, "JFW": 8, "JA1": 8, "JA2": 8, "Jperp": 8}),
+        ("rb2mnf4", {"J1": 4, "J2": 4}),
+    ],
+)
+def test_number_of_bonds(name, bonds):
+    assert Counter(bond.parameter for bond in load_material(name).model.bonds) == bonds
+
+
+@pytest.mark.parametrize("name", ["pcsmo-goodenough", "pcsmo-dimer"])
+def test_chain_exchange_joins_parallel_spins_and_the_rest_antiparallel(name):
+    model = load_material(name).model
+    for bond in model.bonds:
+        parallel = model.sites[bond.i].direction @ model.sites[bond.j].direction
+        assert parallel == (1 if bond.parameter.startswith("JF") else -1)
+
+
+def test_dimer_bonds_alternate_along_each_chain():
+    model = load_material("pcsmo-dimer").model
+    ends = Counter((site, b.parameter) for b in model.bonds if b.parameter in ("JFS", "JFW") for site in (b.i, b.j))
+    assert set(ends.values()) == {1} and len(ends) == 32
+
+
+def test_one_prior_for_the_antiferromagnetic_exchange_of_both_models():
+    # or a network could tell the classes by the range they were drawn from
+    ranges = {(p.low, p.high) for n in ("pcsmo-goodenough", "pcsmo-dimer") for p in load_material(n).parameters if p.name.startswith("JA")}
+    assert ranges == {(0.0, 3.0)}
+
+
+@pytest.mark.parametrize(
+    ("name", "ranges", "expected"),
+    [
+        ("pcsmo-goodenough", {"JF1": (-20, 0), "JA": (0, 3), "JF2": (-3, 3), "JF3": (-3, 3), "Jperp": (0, 3), "D": (0, 0.2)}, 0.1),
+        ("pcsmo-dimer", {"JFS": (-20, 0), "JFW": (-20, 0), "JA1": (-3, 3), "JA2": (-3, 3), "Jperp": (0, 3), "D": (0, 0.2)}, 0.6),
+    ],
+)
+def test_fraction_of_published_draws_that_is_unstable(name, ranges, expected):
+    rng = np.random.default_rng(3)
+    draws = {n: rng.uniform(*limits, 200) for n, limits in ranges.items()}
+    line = np.arange(0, 1, 0.25)
+    q = np.stack(np.meshgrid(line, line, [0.0], indexing="ij"), -1).reshape(-1, 3)
+    unstable = 1 - spin_waves(load_material(name).model, q, draws).stable.mean()
+    assert unstable == pytest.approx(expected, abs=0.08)
+
+
+def test_resolve_takes_overrides_and_refuses_wrong_ones():
+    material = load_material("rb2mnf4")
+    assert material.resolve({"J1": 0.5}) == {**material.defaults, "J1": 0.5}
+    with pytest.raises(MaterialError, match=r"no parameter 'J3'.*J1, J2, D"):
+        material.resolve({"J3": 1.0})
+    for bad in (float("nan"), float("inf"), "much", None):
+        with pytest.raises(MaterialError, match="J1 is"):
+            material.resolve({"J1": bad})
+
+
+def test_parameter_text():
+    assert parse_parameters("J1=0.65, J2 = 1.2e-2;D=-.01") == {"J1": 0.65, "J2": 0.012, "D": -0.01}
+    assert parse_parameters("  ") == {}
+    for bad in ("J1", "J1=", "J1=x", "J1=0.6 J2=0.1", "=1", "J1=nan", "J1=1=2", "J1=1, J1=2"):
+        with pytest.raises(MaterialError):
+            parse_parameters(bad)
+
+
+def test_unknown_material_lists_the_known_ones():
+    with pytest.raises(MaterialError, match=r"no material 'iron'.*pcsmo-dimer.*rb2mnf4"):
+        load_material("iron")
+    with pytest.raises(MaterialError, match="Cannot read"):
+        load_material("nowhere.yaml")
+
+
+def test_own_material_file(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text(MATERIALS.joinpath("rb2mnf4.yaml").read_text().replace("name: rb2mnf4", "name: mine"), encoding="utf-8")
+    assert load_material(path).name == "mine"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("family: rb2mnf4", "famly: rb2mnf4", r"famly.*line 3"),
+        ("distance: 4.21}", "distance: 4.5}", "J1 has no bond"),
+        ("spin: 2.5", "spin: -2.5", r"spin.*line \d+.*greater than 0"),
+        ("ion: Mn2+}", "ion: [}", "no valid YAML at line"),
+        ("value: 0.657", "value: 5.0", "outside its range"),
+        ("value: 0.657", "value: .nan", "finite"),
+        ("- {parameter: D, axis: [0, 0, 1]}", "- {parameter: K, axis: [0, 0, 1]}", "the bonds and anisotropy use"),
+        ("direction: [0, 0, -1]", "direction: [0, 0, 0]", "no spin direction"),
+    ],
+)
+def test_wrong_file_says_where(tmp_path, old, new, message):
+    text = MATERIALS.joinpath("rb2mnf4.yaml").read_text()
+    assert old in text
+    path = tmp_path / "wrong.yaml"
+    path.write_text(text.replace(old, new), encoding="utf-8")
+    with pytest.raises(MaterialError, match=message):
+        load_material(path)
+
+
+def test_file_that_is_no_mapping_or_no_text(tmp_path):
+    path = tmp_path / "list.yaml"
+    path.write_text("- 1\n", encoding="utf-8")
+    with pytest.raises(MaterialError, match="holds no material"):
+        load_material(path)
+    path.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(MaterialError, match=r"not text|no valid YAML"):
+        load_material(path)
