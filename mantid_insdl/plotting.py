@@ -5,12 +5,13 @@ thread and on a machine without a display. Save it with ``figure.savefig("map.pn
 
 Colour limits come from percentiles of the unmasked pixels of all slices of one incident energy, so that one hot pixel decides
 nothing and slices of one row can be compared. Intensity is drawn on a square-root scale, as counts are, so that the weak upper bands stay
-visible beside the strong low-energy ones. Masked pixels are grey. All colour maps are perceptually uniform.
+visible beside the strong low-energy ones. All colour maps are perceptually uniform.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,15 +21,14 @@ from mantid_insdl.errors import MapError
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.cm import ScalarMappable
-    from matplotlib.colors import Normalize
+    from matplotlib.colors import Colormap, Normalize
     from matplotlib.figure import Figure
 
     from mantid_insdl.maps import Axis, Map
 
-INTENSITY_COLOURS = "viridis"
-IMPORTANCE_COLOURS = "inferno"
-MASKED_COLOUR = "0.78"
 IMPORTANCE_LEVELS = (0.5, 0.8)
+IMPORTANCE_COLOUR = "#ff4d00"
+IMPORTANCE_OPACITY = 0.75
 MAXIMUM_PANELS = 120
 MAXIMUM_COLUMNS = 10
 DPI = 110
@@ -37,6 +37,37 @@ DPI = 110
 _PANEL = 1.3
 _GAP, _TITLE_GAP, _ROW_GAP = 0.08, 0.22, 0.12
 _LEFT, _RIGHT, _TOP, _BOTTOM = 1.0, 1.15, 0.85, 0.55
+
+
+@dataclass(frozen=True)
+class _Style:
+    """How values become colours.
+
+    Parameters
+    ----------
+    colours
+        Name of a perceptually uniform colour map.
+    masked, masked_word
+        Colour of masked pixels, and what the note calls it.
+    limits
+        Of the values; None takes them from the data.
+    gamma
+        Exponent of the scale: 0.5 is a square root.
+    quantity
+        What the colour bar is called; an intensity has a unit besides.
+    """
+
+    colours: str
+    masked: str = "0.78"
+    masked_word: str = "grey"
+    limits: tuple[float, float] | None = None
+    gamma: float = 0.5
+    quantity: str = "intensity"
+
+
+_INTENSITY = _Style("viridis")
+_UNDER_IMPORTANCE = _Style("gray", masked="#c3d8ea", masked_word="pale blue")
+_IMPORTANCE = _Style("inferno", limits=(0.0, 1.0), gamma=1.0, quantity="importance")
 
 
 def colour_limits(values: np.ndarray, high: float = 99.5) -> tuple[float, float]:
@@ -74,15 +105,15 @@ def plot_slices(m: Map, *, title: str = "", importance: Map | None = None) -> Fi
     title
         Written above; the material and the number of slices by default.
     importance
-        A map of importance 0..1 on the same axes (`mantid_insdl.grad_cam`): contours at 0.5 and 0.8 are drawn over the
-        slices, and each slice tells its mean importance.
+        A map of importance 0..1 on the same axes (`mantid_insdl.grad_cam`): the slices are drawn in grey, the more important a
+        pixel the more orange it is, with contours at 0.5 and 0.8, and each slice tells its mean importance.
 
     Raises
     ------
     MapError
         If the map has no slices, or `importance` is on other axes.
     """
-    return _plot_rows({"": m}, title=title, importance=importance)
+    return _plot_rows({"": m}, _INTENSITY if importance is None else _UNDER_IMPORTANCE, title=title, importance=importance)
 
 
 def plot_comparison(maps: Mapping[str, Map], *, title: str = "") -> Figure:
@@ -98,12 +129,12 @@ def plot_comparison(maps: Mapping[str, Map], *, title: str = "") -> Figure:
     MapError
         If the maps have no slices or differ in their axes.
     """
-    return _plot_rows(maps, title=title)
+    return _plot_rows(maps, _INTENSITY, title=title)
 
 
 def plot_importance(m: Map, *, title: str = "") -> Figure:
     """A map of importance 0..1 (`mantid_insdl.grad_cam`) as a grid of slices with one scale."""
-    return _plot_rows({"": m}, title=title or "Importance", colours=IMPORTANCE_COLOURS, limits=(0.0, 1.0), gamma=1.0, quantity="importance")
+    return _plot_rows({"": m}, _IMPORTANCE, title=title or "Importance")
 
 
 def plot_powder(m: Map, *, title: str = "") -> Figure:
@@ -147,16 +178,7 @@ def plot_dispersion(distance: np.ndarray, energy: np.ndarray, *, ticks: Mapping[
     return figure
 
 
-def _plot_rows(
-    maps: Mapping[str, Map],
-    *,
-    title: str = "",
-    importance: Map | None = None,
-    colours: str = INTENSITY_COLOURS,
-    limits: tuple[float, float] | None = None,
-    gamma: float = 0.5,
-    quantity: str = "intensity",
-) -> Figure:
+def _plot_rows(maps: Mapping[str, Map], style: _Style, *, title: str = "", importance: Map | None = None) -> Figure:
     """The grid of slices behind `plot_slices`, `plot_comparison` and `plot_importance`."""
     from matplotlib.colors import PowerNorm
     from matplotlib.figure import Figure
@@ -187,8 +209,8 @@ def _plot_rows(
     row = 0
     for lines in groups:
         of_group = np.concatenate(lines)
-        scale = limits or colour_limits(first.intensity[of_group])
-        norm = PowerNorm(gamma, *scale)
+        scale = style.limits or colour_limits(first.intensity[of_group])
+        norm = PowerNorm(style.gamma, *scale)
         group_top = top
         for line in lines:
             for name, m in maps.items():
@@ -202,7 +224,7 @@ def _plot_rows(
                             height / size[1],
                         )
                     )
-                    image = _draw_slice(axes, m, int(index), colours, norm)
+                    image = _draw_slice(axes, m, int(index), style, norm)
                     if importance is not None:
                         _draw_importance(axes, importance, int(index))
                     if m is first:
@@ -222,8 +244,8 @@ def _plot_rows(
             label="colour bar",
         )
         colour_bar = figure.colorbar(image, cax=bar, extend=_extend(first.intensity[of_group], scale))
-        unit = "" if quantity == "importance" else f"\n({first.intensity_unit})"
-        colour_bar.set_label(quantity + unit, fontsize=8)
+        unit = f"\n({first.intensity_unit})" if style.quantity == "intensity" else ""
+        colour_bar.set_label(style.quantity + unit, fontsize=8)
         colour_bar.ax.tick_params(labelsize=7)
         top -= _ROW_GAP
     _label_axes(grid, qh, qk)
@@ -233,9 +255,10 @@ def _plot_rows(
     if len(shown) < total:
         title += f" ({len(shown)} of {total} slices, evenly spaced)"
     figure.text(_LEFT / size[0], 1 - 0.3 / size[1], title, fontsize=12, weight="bold", va="center")
-    notes = ["masked pixels are grey"]
+    notes = [f"masked pixels are {style.masked_word}"]
     if importance is not None:
-        notes.insert(0, f"contours: importance {' and '.join(f'{x:g}' for x in IMPORTANCE_LEVELS)} (thick); number: mean of the slice")
+        notes.insert(0, "number: mean importance of the slice")
+        _draw_importance_key(figure, size)
     if first.frame:
         notes.insert(0, f"r.l.u. of {first.frame}")
     figure.text(_LEFT / size[0], 1 - 0.56 / size[1], "; ".join(notes), fontsize=8, color="0.35", va="center")
@@ -254,10 +277,10 @@ def _groups_by_ei(m: Map, shown: np.ndarray) -> list[list[np.ndarray]]:
     return groups
 
 
-def _draw_slice(axes: Axes, m: Map, index: int, colours: str, norm: Normalize) -> ScalarMappable:
+def _draw_slice(axes: Axes, m: Map, index: int, style: _Style, norm: Normalize) -> ScalarMappable:
     qh, qk = m.axes
-    axes.set_facecolor(MASKED_COLOUR)
-    image = axes.pcolormesh(qh.edges, qk.edges, m.intensity[index].T, cmap=colours, norm=norm, rasterized=True)
+    axes.set_facecolor(style.masked)
+    image = axes.pcolormesh(qh.edges, qk.edges, m.intensity[index].T, cmap=style.colours, norm=norm, rasterized=True)
     axes.set(aspect="equal" if qh.unit == qk.unit else "auto", xlim=qh.edges[[0, -1]], ylim=qk.edges[[0, -1]])
     axes.set_xticks(_inner_ticks(qh))
     axes.set_yticks(_inner_ticks(qk))
@@ -280,6 +303,7 @@ def _draw_importance(axes: Axes, importance: Map, index: int) -> None:
     values = importance.intensity[index]
     if np.all(np.isnan(values)):
         return
+    axes.pcolormesh(qh.edges, qk.edges, values.T, cmap=_importance_tint(), vmin=0, vmax=1, rasterized=True)
     axes.text(0.96, 0.96, f"{np.nanmean(values):.2f}", transform=axes.transAxes, fontsize=7, ha="right", va="top", color="white",
               bbox={"facecolor": "black", "alpha": 0.55, "pad": 1.2, "linewidth": 0})  # fmt: skip
     if min(values.shape) < 2:
@@ -287,7 +311,28 @@ def _draw_importance(axes: Axes, importance: Map, index: int) -> None:
     levels = [level for level in IMPORTANCE_LEVELS if np.nanmin(values) < level < np.nanmax(values)]
     if levels:
         widths = [0.8 if level == IMPORTANCE_LEVELS[0] else 1.8 for level in levels]
-        axes.contour(qh.centres, qk.centres, values.T, levels=levels, colors="#ff5a36", linewidths=widths)
+        axes.contour(qh.centres, qk.centres, values.T, levels=levels, colors="#ffd9a0", linewidths=widths)
+
+
+def _importance_tint() -> Colormap:
+    """One colour, from transparent to almost opaque."""
+    from matplotlib.colors import LinearSegmentedColormap, to_rgb
+
+    colour = to_rgb(IMPORTANCE_COLOUR)
+    return LinearSegmentedColormap.from_list("importance", [(*colour, 0.0), (*colour, IMPORTANCE_OPACITY)])
+
+
+def _draw_importance_key(figure: Figure, size: tuple[float, float]) -> None:
+    """A small colour bar of the importance, at the upper right."""
+    key = figure.add_axes(((size[0] - _RIGHT - 2.0) / size[0], 1 - 0.42 / size[1], 2.0 / size[0], 0.14 / size[1]), label="importance key")
+    key.set_facecolor("0.25")
+    key.pcolormesh(np.linspace(0, 1, 65), [0, 1], np.linspace(0, 1, 64)[None], cmap=_importance_tint(), vmin=0, vmax=1, rasterized=True)
+    for level, width in zip(IMPORTANCE_LEVELS, (0.8, 1.8), strict=True):
+        key.axvline(level, color="#ffd9a0", linewidth=width)
+    key.set_xticks([0, *IMPORTANCE_LEVELS, 1], [f"{x:g}" for x in (0, *IMPORTANCE_LEVELS, 1)], fontsize=7)
+    key.set_yticks([])
+    key.tick_params(length=2, pad=1)
+    key.text(-0.03, 0.5, "importance", fontsize=8, ha="right", va="center", transform=key.transAxes)
 
 
 def _label_row(figure: Figure, size: tuple[float, float], place: tuple[float, float], ei: str, name: str) -> None:
@@ -320,10 +365,10 @@ def _plot_energy_map(m: Map, kind: str, title: str) -> Figure:
         raise MapError(f"cannot draw a map of kind '{m.kind}' as a {kind} map", f"its axes are {m.axes[0].name} and {m.axes[1].name}")
     momentum, energy = m.axes
     figure = Figure(figsize=(6.4, 4.8), dpi=DPI, layout="constrained")
-    axes = figure.add_subplot(facecolor=MASKED_COLOUR)
+    axes = figure.add_subplot(facecolor=_INTENSITY.masked)
     limits = colour_limits(m.intensity)
     image = axes.pcolormesh(
-        momentum.edges, energy.edges, m.intensity.T, cmap=INTENSITY_COLOURS, norm=PowerNorm(0.5, *limits), rasterized=True
+        momentum.edges, energy.edges, m.intensity.T, cmap=_INTENSITY.colours, norm=PowerNorm(_INTENSITY.gamma, *limits), rasterized=True
     )
     axes.set_xlabel(rf"|Q| ({momentum.unit})" if kind == "powder" else momentum.title)
     axes.set_ylabel(f"energy transfer ({energy.unit})")

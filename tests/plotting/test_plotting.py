@@ -26,7 +26,7 @@ def energy_map(first, unit, **changes):
 
 def panels(figure):
     """The axes that hold a slice, not a colour bar."""
-    return [axes for axes in figure.axes if axes.get_label() != "colour bar"]
+    return [axes for axes in figure.axes if axes.get_label() not in {"colour bar", "importance key"}]
 
 
 def texts(figure):
@@ -93,7 +93,7 @@ def test_masked_pixels_show_the_grey_background():
     mask[0, 2, 5] = True
     axes = panels(plotting.plot_slices(m.with_mask(mask)))[0]
     assert np.ma.getmaskarray(np.ma.masked_invalid(drawn(axes))).reshape(8, 8)[5, 2]
-    assert axes.get_facecolor()[0] == pytest.approx(float(plotting.MASKED_COLOUR))
+    assert axes.get_facecolor()[0] == pytest.approx(0.78)
 
 
 @pytest.mark.parametrize("value", [0.0, 3.0, -2.0])
@@ -150,13 +150,15 @@ def test_comparison_of_other_axes_is_refused():
         plotting.plot_comparison({"a": slices_map(), "b": slices_map(size=9)})
 
 
-def test_importance_contours_only_where_something_is_important():
+def test_importance_is_tinted_with_contours_where_it_is_high():
     m = slices_map()
     values = np.zeros(m.shape)
     values[0, 2:5, 2:5] = 1.0
     shown = panels(plotting.plot_slices(m, importance=m.replace(intensity=values)))
-    assert len(shown[0].collections) == 2  # the mesh and the contours
-    assert len(shown[1].collections) == 1
+    assert len(shown[0].collections) == 3  # the slice, its tint, and the contours
+    assert len(shown[1].collections) == 2
+    opacity = shown[0].collections[1].to_rgba([0.0, 1.0])[:, 3]
+    assert opacity.tolist() == [0.0, plotting.IMPORTANCE_OPACITY]
     assert shown[0].texts[0].get_text() == f"{9 / 64:.2f}"
 
 
