@@ -45,7 +45,7 @@ def open_hdf5(path: Path) -> Iterator[h5py.File]:
             yield file
     except PermissionError as error:
         raise FileFormatError(f"cannot read '{path.name}'", "you have no permission to", "change its access rights") from error
-    except (OSError, RuntimeError) as error:  # h5py raises both for truncated and corrupted files
+    except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:  # h5py raises any of these for damaged files
         reason = "it is truncated" if "truncated" in str(error) else f"it is damaged ({_last_words(error)})"
         raise FileFormatError(f"cannot read '{path.name}'", reason, _DAMAGED) from error
 

@@ -64,7 +64,8 @@ def read(path: str | Path, *, ei: float | None = None) -> Map:
                 f"'{path.name}' has no Mantid workspace", "it has no entry 'mantid_workspace_1'", "save it in Mantid again"
             )
         check_size((len(names), *_shape(file[names[0]])), "the workspace group", path)
-        return check_group([to_map(_read_entry(file[name]), ei=ei) for name in names])
+        workspaces = [_read_entry(file[name]) for name in names]
+    return check_group([to_map(data, ei=ei) for data in workspaces])
 
 
 def _shape(entry: h5py.Group) -> tuple[int, ...]:

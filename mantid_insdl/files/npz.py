@@ -25,6 +25,7 @@ from __future__ import annotations
 
 import json
 import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -56,7 +57,7 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
             for key in names.keys() & _KEYS | {name for name in names if name.startswith("axis_")}:
                 with archive.open(names[key]) as stream:
                     arrays[key] = _read_array(stream, key, path)
-    except (zipfile.BadZipFile, EOFError, OSError, ValueError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, ValueError) as error:
         raise FileFormatError(
             f"cannot read '{path.name}'", f"it is truncated or damaged ({error})", "copy or write the file again"
         ) from error
@@ -67,9 +68,11 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
 
 
 def _read_array(stream: Any, key: str, path: Path) -> np.ndarray:
+    headers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
     version = np.lib.format.read_magic(stream)
-    header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    shape, fortran, dtype = header(stream)
+    if version not in headers:
+        raise ValueError(f"'{key}' is of the npy version {version}")
+    shape, fortran, dtype = headers[version](stream)
     if dtype.hasobject:
         raise FileFormatError(
             f"'{path.name}' cannot be used", f"'{key}' holds pickled Python objects, which could run code", "save plain arrays of numbers"

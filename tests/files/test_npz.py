@@ -1,0 +1,304 @@
+"""npz maps by documented keys, the search for detector gaps among zeros, and masks from elsewhere."""
+
+from __future__ import annotations
+
+import zipfile
+
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from mantid_insdl import load, save
+from mantid_insdl.errors import FileFormatError, MapError
+from mantid_insdl.files import _hdf5, npz
+from mantid_insdl.files.npz import zero_gaps
+from mantid_insdl.maps import PER_ANGSTROM, RLU
+
+EI, EDGES, Q = [25.0, 50.0], [[5.0, 6.0, 7.0], [10.0, 12.0, 14.0]], np.linspace(-1, 1, 5)
+INTENSITY = np.random.default_rng(1).random((2, 2, 5, 5)) + 0.1
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write(name="test.npz", **arrays):
+        np.savez(tmp_path / name, **{key: value for key, value in arrays.items() if value is not None})
+        return tmp_path / name
+
+    return write
+
+
+def slices(**changes):
+    return {"intensity": INTENSITY, "ei": EI, "energy_edges": EDGES, "q": Q} | changes
+
+
+class TestSlices:
+    def test_the_layout_of_the_pcsmo_measurement(self, write):
+        m = load(write(**slices()), material="pcsmo")
+        assert m.shape == (4, 5, 5)
+        np.testing.assert_array_equal(m.slices.ei, [25, 25, 50, 50])
+        np.testing.assert_array_equal(m.slices.energy_min, [5, 6, 10, 12])
+        np.testing.assert_array_equal(m.slices.energy_max, [6, 7, 12, 14])
+        np.testing.assert_array_equal(m.intensity, INTENSITY.reshape(4, 5, 5))
+        assert [(a.name, a.unit, a.is_edges) for a in m.axes] == [("qh", RLU, False), ("qk", RLU, False)]
+        assert "rows taken as Qh" in m.provenance[0]
+        assert m.material == "pcsmo"
+        assert m.error is None
+
+    def test_named_momenta_need_no_guess(self, write):
+        m = load(write(**slices(q=None, qh=np.linspace(-1, 1, 6), qk=Q)))
+        assert m.axes[0].is_edges
+        assert not any("rows" in line for line in m.provenance)
+
+    def test_optional_keys(self, write):
+        mask = np.zeros(INTENSITY.shape, bool)
+        mask[1, 0, 2, 3] = True
+        m = load(write(**slices(error=INTENSITY / 10, mask=mask, material="pcsmo-dimer")))
+        np.testing.assert_array_equal(m.mask, mask.reshape(4, 5, 5))
+        np.testing.assert_array_equal(m.error[~m.mask], (INTENSITY / 10).reshape(4, 5, 5)[~m.mask])
+        assert m.material == "pcsmo-dimer"
+
+    def test_one_slice_after_another(self, write):
+        m = load(write(**slices(intensity=INTENSITY[0], ei=25.0, energy_edges=EDGES[0])))
+        assert m.shape == (2, 5, 5)
+        windows = {"energy_edges": None, "energy_min": [1.0, 2.0], "energy_max": [2.0, 4.0]}
+        m = load(write(**slices(intensity=INTENSITY[0], ei=[25.0, 50.0], **windows)))
+        np.testing.assert_array_equal(m.slices.energy_max, [2, 4])
+
+    def test_incident_energy_from_the_user(self, write):
+        m = load(write(**slices(intensity=INTENSITY[0], ei=None, energy_edges=EDGES[0])), ei=35)
+        np.testing.assert_array_equal(m.slices.ei, [35, 35])
+
+    @pytest.mark.parametrize("missing", ["ei", "energy_edges", "q", "intensity"])
+    def test_names_the_missing_key(self, write, missing):
+        with pytest.raises(FileFormatError, match=f"no '{missing}'.*slices need"):
+            load(write(**slices(**{missing: None})))
+
+    @pytest.mark.parametrize(
+        "changes",
+        [
+            {"q": np.linspace(-1, 1, 8)},
+            {"energy_edges": EDGES[:1]},
+            {"energy_edges": [[5.0, 6.0], [7.0, 8.0]]},
+            {"ei": [25.0, 35.0, 50.0]},
+            {"error": np.ones((2, 2, 5))},
+            {"mask": np.zeros((5, 5), bool)},
+            {"intensity": INTENSITY[0, 0]},
+        ],
+    )
+    def test_refuses_shapes_that_do_not_fit(self, write, changes):
+        with pytest.raises(MapError, match=r"shape|values"):
+            load(write(**slices(**changes)))
+
+    @pytest.mark.parametrize(
+        ("changes", "message"),
+        [
+            ({"intensity": np.where(INTENSITY > 0.5, np.inf, INTENSITY)}, "infinite"),
+            ({"intensity": np.full(INTENSITY.shape, np.nan)}, "no usable pixel"),
+            ({"error": np.full(INTENSITY.shape, -1.0)}, "negative"),
+            ({"ei": [-25.0, 50.0]}, "positive"),
+            ({"q": Q[::-1].copy()}, "strictly increasing"),
+        ],
+    )
+    def test_refuses_impossible_numbers(self, write, changes, message):
+        with pytest.raises(MapError, match=message):
+            load(write(**slices(**changes)))
+
+
+class TestOtherKinds:
+    def test_powder(self, write):
+        m = load(write(intensity=np.ones((3, 4)), q=[1.0, 2.0, 3.0], energy=np.arange(5.0), ei=20.0, error=np.ones((3, 4))))
+        assert m.kind == "powder"
+        assert m.axes[0].unit == PER_ANGSTROM
+        assert m.axes[1].is_edges
+        assert m.ei == 20.0
+
+    def test_cut(self, write):
+        points = np.array([[0, 0, 0], [0.5, 0, 0], [0.5, 0, 0], [0.5, 0.5, 0]])
+        m = load(write(intensity=np.arange(8.0).reshape(2, 4), q_rlu=points, energy=[1.0, 2.0]))
+        assert m.kind == "cut"
+        np.testing.assert_array_equal(m.intensity[:, 0], np.arange(4.0))
+        np.testing.assert_array_equal(m.path, points)
+        np.testing.assert_allclose(m.axes[0].values, [0, 0.5, 1.0, 1.5])  # the corner is given twice
+
+    def test_the_la2nio4_cut(self, shared):
+        m = load(shared("la2nio4/path_a.npz"))
+        assert m.shape == (217, 121)
+
+    @pytest.mark.parametrize("q_rlu", [np.zeros((3, 3)), np.zeros((2, 2)), np.zeros((2, 3))])
+    def test_refuses_a_wrong_path(self, write, q_rlu):
+        with pytest.raises(MapError, match="q_rlu"):
+            load(write(intensity=np.ones((4, 2)), q_rlu=q_rlu, energy=np.arange(4.0)))
+
+
+class TestOwnLayout:
+    @pytest.mark.parametrize("fixture", ["slices_map", "powder_map", "cut_map"])
+    def test_round_trip(self, fixture, request, tmp_path):
+        m = request.getfixturevalue(fixture)
+        back = load(save(m, tmp_path / "out.npz"))
+        np.testing.assert_array_equal(back.intensity, m.intensity)
+        np.testing.assert_array_equal(back.mask, m.mask)
+        back.require_same_axes(m)
+        assert back.provenance == (*m.provenance, "read from 'out.npz'")
+        assert (back.material, back.frame, back.title, back.ei) == (m.material, m.frame, m.title, m.ei)
+        assert set(back.logs) == set(m.logs)
+
+    def test_zeros_of_a_simulation_stay(self, powder_map, slices_map, tmp_path):
+        m = slices_map.replace(intensity=np.zeros(slices_map.shape), error=None, mask=None)
+        assert not load(save(m, tmp_path / "out.npz")).mask.any()
+
+    def test_refuses_an_incomplete_head(self, write):
+        with pytest.raises(FileFormatError, match="head is incomplete"):
+            load(write(head=np.array('{"axes": []}'), intensity=np.ones(3)))
+
+
+class TestUnsafeFiles:
+    def test_refuses_pickled_objects_without_running_them(self, write, tmp_path):
+        class Trap:
+            def __reduce__(self):
+                return (open, (str(tmp_path / "sprung"), "w"))
+
+        path = write(**slices(material=np.array([Trap()], dtype=object)))
+        with pytest.raises(FileFormatError, match="'material' holds pickled Python objects"):
+            load(path)
+        assert not (tmp_path / "sprung").exists()
+
+    def test_refuses_a_huge_array_before_reading_it(self, tmp_path):
+        path = tmp_path / "huge.npz"
+        with zipfile.ZipFile(path, "w") as archive, archive.open("intensity.npy", "w") as stream:
+            np.lib.format.write_array_header_1_0(stream, {"descr": "<f8", "fortran_order": False, "shape": (10**6, 10**6)})
+        with pytest.raises(FileFormatError, match=r"'intensity' has 1000000 x 1000000 = 1e\+12 values.*limit is 5e\+07"):
+            load(path)
+
+    def test_an_array_shorter_than_its_shape(self, tmp_path):
+        path = tmp_path / "short.npz"
+        with zipfile.ZipFile(path, "w") as archive, archive.open("intensity.npy", "w") as stream:
+            np.lib.format.write_array_header_1_0(stream, {"descr": "<f8", "fortran_order": False, "shape": (10, 10)})
+            stream.write(b"\0" * 80)
+        with pytest.raises(FileFormatError, match="truncated or damaged"):
+            load(path)
+
+    @pytest.mark.parametrize("part", [0.2, 0.5, 0.9])
+    def test_truncated(self, write, part):
+        path = write(**slices())
+        path.write_bytes(path.read_bytes()[: int(part * path.stat().st_size)])
+        with pytest.raises(FileFormatError, match="truncated or damaged"):
+            load(path)
+
+    @pytest.mark.parametrize("save_as", [np.savez, np.savez_compressed])
+    def test_damaged_inside(self, tmp_path, save_as):
+        path = tmp_path / "a.npz"
+        save_as(path, **slices())
+        content = bytearray(path.read_bytes())
+        content[300:340] = b"x" * 40
+        path.write_bytes(bytes(content))
+        with pytest.raises(FileFormatError, match="truncated or damaged"):
+            load(path)
+
+    def test_another_zip_archive(self, tmp_path):
+        path = tmp_path / "letter.docx"
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("word/document.xml", "<x/>")
+        with pytest.raises(FileFormatError, match="zip archive but no npz"):
+            load(path)
+
+    def test_other_arrays(self, write):
+        with pytest.raises(FileFormatError, match=r"no map.*only a, b"):
+            load(write(a=np.ones(2), b=np.ones(2)))
+
+    @pytest.mark.parametrize("bad", [np.ones(INTENSITY.shape, complex), np.full(INTENSITY.shape, "x"), np.zeros(4, "M8[s]")])
+    def test_refuses_what_is_no_number(self, write, bad):
+        with pytest.raises(FileFormatError, match="'intensity' has the type"):
+            load(write(**slices(intensity=bad)))
+
+    def test_fortran_order(self, write):
+        m = load(write(**slices(intensity=np.asfortranarray(INTENSITY))))
+        np.testing.assert_array_equal(m.intensity, INTENSITY.reshape(4, 5, 5))
+
+
+class TestGaps:
+    def test_bands_and_blocks_are_gaps_and_scattered_zeros_are_not(self):
+        rng = np.random.default_rng(0)
+        intensity = np.where(rng.random((2, 40, 40)) < 0.2, 0.0, 1.0)
+        truth = np.zeros((2, 40, 40), bool)
+        truth[:, :, 13] = truth[:, 25, :18] = truth[:, 17:22, 17:22] = True
+        found = zero_gaps(np.where(truth, 0.0, intensity))
+        assert np.all(found[truth])
+        assert np.mean(found[~truth]) < 0.01
+
+    def test_only_where_nothing_else_is_known(self, write):
+        intensity = INTENSITY.copy()
+        intensity = np.repeat(np.repeat(intensity, 8, axis=2), 8, axis=3)
+        intensity[..., 20] = 0
+        momenta = np.linspace(-1, 1, 40)
+        plain = load(write(**slices(intensity=intensity, q=momenta)))
+        assert plain.mask[..., 20].all()
+        assert plain.mask.sum() == 4 * 40
+        assert any("masked 2.5% of the pixels as detector gaps" in line for line in plain.provenance)
+        assert not load(write(**slices(intensity=intensity, q=momenta, error=intensity + 1))).mask.any()
+        assert not load(write(**slices(intensity=intensity, q=momenta, mask=np.zeros(intensity.shape, bool)))).mask.any()
+        assert not npz.read(write(**slices(intensity=intensity, q=momenta)), find_gaps=False).mask.any()
+        given = load(write(**slices(intensity=intensity, q=momenta)), mask=np.zeros(intensity.shape, bool))
+        assert not given.mask.any()
+
+    def test_on_the_pcsmo_measurement(self, shared):
+        """The figures in the text of `zero_gaps`, against the measured gaps."""
+        m = load(shared("pcsmo/measured.npz"))
+        raw = npz.read(shared("pcsmo/measured.npz"), find_gaps=False)
+        truth = load(shared("pcsmo/measured.npz"), mask=shared("pcsmo/detector_gaps.npz")).mask
+        zero = raw.intensity == 0
+        assert np.mean(m.mask[truth & zero]) == pytest.approx(0.944, abs=0.005)
+        assert np.mean(m.mask[truth]) == pytest.approx(0.845, abs=0.005)
+        assert np.mean(m.mask[~truth]) == pytest.approx(0.093, abs=0.005)
+        near = ndimage.binary_dilation(truth, np.ones((1, 3, 3), bool))
+        assert np.mean((m.mask & ~near)[~truth]) == pytest.approx(0.056, abs=0.01)
+        assert np.all(zero[m.mask])
+
+
+class TestMaskArgument:
+    def test_file_with_more_incident_energies_in_another_order(self, write):
+        gap = np.random.default_rng(2).random((3, 2, 5, 5)) < 0.3
+        path = write("gaps.npz", gap=gap, ei=[50.0, 70.0, 25.0], energy_edges=[EDGES[1], [20.0, 22.0, 24.0], EDGES[0]], q=Q)
+        m = load(write(**slices()), mask=path)
+        np.testing.assert_array_equal(m.mask, np.concatenate([gap[2], gap[0]]))
+        assert "masked the pixels of 'gaps.npz'" in m.provenance
+
+    def test_file_without_energy_windows_goes_by_order(self, write):
+        gap = np.random.default_rng(2).random((2, 2, 5, 5)) < 0.3
+        m = load(write(**slices()), mask=write("gaps.npz", mask=gap, ei=[50.0, 25.0]))
+        np.testing.assert_array_equal(m.mask, gap[::-1].reshape(4, 5, 5))
+
+    def test_array(self, write):
+        mask = np.random.default_rng(2).random((4, 5, 5)) < 0.3
+        np.testing.assert_array_equal(load(write(**slices()), mask=mask).mask, mask)
+        np.testing.assert_array_equal(load(write(**slices()), mask=mask.reshape(2, 2, 5, 5)).mask, mask)
+
+    def test_is_added_to_the_files_own(self, write):
+        own, other = np.zeros((2, 4, 5, 5), bool)
+        own[0, 0, 0] = other[1, 1, 1] = True
+        m = load(write(**slices(mask=own.reshape(2, 2, 5, 5))), mask=other)
+        np.testing.assert_array_equal(m.mask, own | other)
+
+    @pytest.mark.parametrize(
+        ("arrays", "message"),
+        [
+            ({"gap": np.zeros((1, 2, 5, 5), bool), "ei": [25.0], "energy_edges": EDGES[:1]}, "lacks a slice.*Ei 50 meV, 10-12 meV"),
+            ({"gap": np.zeros((2, 2, 4, 4), bool), "ei": EI, "energy_edges": EDGES}, r"\(4, 4\) pixels"),
+            ({"gap": np.zeros((4, 4), bool)}, "make it fit"),
+        ],
+    )
+    def test_refuses_a_mask_that_does_not_fit(self, write, arrays, message):
+        with pytest.raises(MapError, match=message):
+            load(write(**slices()), mask=write("gaps.npz", **arrays))
+
+    def test_refuses_what_is_no_mask(self, write, tmp_path):
+        path = write(**slices())
+        with pytest.raises(MapError, match="one value for each pixel"):
+            load(path, mask=np.zeros((7, 7), bool))
+        with pytest.raises(FileFormatError, match="neither 'mask' nor 'gap'"):
+            load(path, mask=path)
+        with pytest.raises(FileFormatError, match="does not exist"):
+            load(path, mask=tmp_path / "nowhere.npz")
+
+
+def test_limit_is_the_documented_one():
+    assert _hdf5.MAX_VALUES == 50_000_000
