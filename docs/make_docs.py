@@ -2,7 +2,7 @@
 
 - docs/images/*.png, from the shipped example (needs TensorFlow; ``--no-images`` leaves them out)
 - docs/report.schema.json
-- the table of test figures in README.md, from the models' cards
+- the tables of test figures in README.md and docs/models.md, from the models' cards
 """
 
 from __future__ import annotations
@@ -12,27 +12,37 @@ import sys
 from pathlib import Path
 
 from mantid_insdl.learning.bundles import bundle_names, load_bundle
-from mantid_insdl.report import Report, card_figure, describe_figure
+from mantid_insdl.report import FIGURE_HEADER, Report, card_figure, figure_cells
 
 ROOT = Path(__file__).resolve().parents[1]
 BEGIN, END = "<!-- figures from the cards: begin -->", "<!-- figures from the cards: end -->"
 SHOWN_EI = 50.0  # meV
 
 
-def figures_table() -> str:
-    """Test figures of every bundle as a Markdown table."""
-    lines = ["| model | test figure (95 % interval) |", "|---|---|"]
+def figures_table(headlines: bool) -> str:
+    """Test figures of every bundle as a Markdown table; `headlines` are those that are compared with a simple method."""
+    lines = [f"| model | {' | '.join(FIGURE_HEADER)} |", "|---" * (len(FIGURE_HEADER) + 1) + "|"]
     for name in bundle_names():
         card = load_bundle(name).card
-        lines += [f"| {card.name} {card.version} | {describe_figure(card_figure(test))} |" for test in card.test]
+        model = f"{card.name} {card.version}"
+        for test in card.test:
+            if headlines and test.baseline is None:
+                continue
+            what, *numbers = figure_cells(card_figure(test))
+            about = f"{what}<br>*{test.conditions}*" if test.conditions else what
+            lines.append(f"| {model} | {about} | {' | '.join(numbers)} |")
+            model = ""
     return "\n".join(lines)
 
 
-def readme() -> str:
-    """README.md with the present table."""
-    before, rest = (ROOT / "README.md").read_text(encoding="utf-8").split(BEGIN)
+def page(path: str, headlines: bool) -> str:
+    """A page with the present figures between its marks."""
+    before, rest = (ROOT / path).read_text(encoding="utf-8").split(BEGIN)
     _, after = rest.split(END)
-    return f"{before}{BEGIN}\n{figures_table()}\n{END}{after}"
+    return f"{before}{BEGIN}\n{figures_table(headlines)}\n{END}{after}"
+
+
+PAGES = {"README.md": True, "docs/models.md": False}
 
 
 def report_schema() -> str:
@@ -59,7 +69,8 @@ def make_images() -> None:
 
 
 if __name__ == "__main__":
-    (ROOT / "README.md").write_text(readme(), encoding="utf-8")
+    for path, headlines in PAGES.items():
+        (ROOT / path).write_text(page(path, headlines), encoding="utf-8")
     (ROOT / "docs" / "report.schema.json").write_text(report_schema(), encoding="utf-8")
     if "--no-images" not in sys.argv:
         make_images()

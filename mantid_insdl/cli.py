@@ -424,17 +424,16 @@ def _run_analysis(inputs: list[Path], output: Path, quiet: bool, *, load: Any, t
 
 def _list_models() -> None:
     from rich.console import Console
-    from rich.table import Table
+    from rich.padding import Padding
+    from rich.text import Text
 
     from mantid_insdl.learning.bundles import bundle_names, load_bundle
 
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
-    for column in ("name", "version", "task", "for", "answers"):
-        table.add_column(column)
+    console = Console(highlight=False)
     for name in bundle_names():
         card = load_bundle(name).card
-        table.add_row(card.name, card.version, card.task, card.family, card.answers)
-    Console(highlight=False).print(table)
+        console.print(Text.assemble((card.name, "bold"), f" {card.version} ({card.task}, {card.family})"))
+        console.print(Padding(Text(card.answers), (0, 0, 0, 2)))
 
 
 def _check_material(name: str) -> None:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import platform
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
@@ -319,11 +320,10 @@ def print_report(report: Report, console: Console) -> None:
 
     heading("How far to trust this")
     for trust in report.trust:
-        console.print(Text(f"  {trust.bundle.name} {trust.bundle.version} ({trust.task})"))
-        for figure in trust.test:
-            console.print(Padding(Text(f"- {describe_figure(figure)}"), (0, 0, 0, 4)))
-        for limitation in trust.limitations:
-            console.print(Padding(Text(f"- {limitation}"), (0, 0, 0, 4)))
+        console.print(Text(f"  {trust.bundle.name} {trust.bundle.version} ({trust.task}), on test maps:"))
+        _print_figures(console, trust.test, indent=4)
+    for limitation in dict.fromkeys(limitation for trust in report.trust for limitation in trust.limitations):
+        console.print(Padding(Text(f"- {limitation}"), (0, 0, 0, 2)))
 
     if report.files:
         heading("Files")
@@ -353,7 +353,7 @@ def print_card(card: Card, console: Console) -> None:
     table.add_row("outputs", ", ".join(f"{out.name} ({out.unit})" if out.unit else out.name for out in card.outputs))
     table.add_row(
         "training",
-        f"recipe {training.recipe}, seed {training.seed}, mantid_insdl {training.package_version}, {training.date}, "
+        f"recipe {_recipe_name(training.recipe)}, seed {training.seed}, mantid_insdl {training.package_version}, {training.date}, "
         f"{training.samples.train} maps, {training.seconds / 60:.0f} min",
     )
     for material, ranges in training.ranges.items():
@@ -361,25 +361,45 @@ def print_card(card: Card, console: Console) -> None:
     table.add_row("licence", card.licence)
     table.add_row("sha256", card.sha256)
     console.print(table)
-    for title, lines in (("Test figures", [describe_figure(card_figure(t)) for t in card.test]), ("Limitations", list(card.limitations))):
-        console.print(Text(title, style="bold"))
-        for line in lines:
-            console.print(Padding(Text(f"- {line}"), (0, 0, 0, 2)))
+    console.print(Text("Test figures", style="bold"))
+    _print_figures(console, (card_figure(t) for t in card.test), indent=2)
+    console.print(Text("Limitations", style="bold"))
+    for limitation in card.limitations:
+        console.print(Padding(Text(f"- {limitation}"), (0, 0, 0, 2)))
 
 
-def describe_figure(figure: CardFigure) -> str:
-    """A test figure in words.
+def figure_cells(figure: CardFigure) -> tuple[str, str, str, str, str]:
+    """A test figure in words: what, value, interval, number of maps, the figure of a simple method.
 
-    >>> describe_figure(CardFigure(metric="accuracy", value=0.95, interval=(0.93, 0.97), n=500, baseline=0.5, conditions=""))
-    'accuracy 0.95 (0.93 to 0.97; 500 test maps; a simple method: 0.5)'
+    >>> figure_cells(CardFigure(metric="accuracy", value=0.9512, interval=(0.93, 0.97), n=500, baseline=0.5, conditions=""))
+    ('accuracy', '0.951', '0.93 to 0.97', '500', '0.5')
     """
-    details = [f"{figure.n} test maps"]
-    if figure.interval is not None:
-        details.insert(0, f"{figure.interval[0]:.3g} to {figure.interval[1]:.3g}")
-    if figure.baseline is not None:
-        details.append(f"a simple method: {figure.baseline:.3g}")
-    where = f" {figure.conditions}" if figure.conditions else ""
-    return f"{figure.metric} {figure.value:.3g}{where} ({'; '.join(details)})"
+    interval = "" if figure.interval is None else f"{figure.interval[0]:.3g} to {figure.interval[1]:.3g}"
+    return figure.metric, f"{figure.value:.3g}", interval, str(figure.n), _number(figure.baseline, 3)
+
+
+FIGURE_HEADER = ("figure", "value", "95 % interval", "maps", "simple method")
+
+
+def _print_figures(console: Console, figures: Iterable[CardFigure], indent: int) -> None:
+    """Test figures as tables, those of the same conditions together."""
+    from rich.padding import Padding
+    from rich.table import Table
+    from rich.text import Text
+
+    by_conditions: dict[str, list[CardFigure]] = {}
+    for figure in figures:
+        by_conditions.setdefault(figure.conditions, []).append(figure)
+    for number, (conditions, group) in enumerate(by_conditions.items()):
+        if conditions:
+            console.print(Padding(Text(conditions, style="italic dim"), (0, 0, 0, indent)))
+        table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", show_header=number == 0)
+        widths = (30, 6, 15, 5, 13)  # the same in every table, so that their columns stand below each other
+        for column, width in zip(FIGURE_HEADER, widths, strict=True):
+            table.add_column(column, width=width, justify="left" if column == FIGURE_HEADER[0] else "right")
+        for figure in group:
+            table.add_row(*(Text(cell) for cell in figure_cells(figure)))
+        console.print(Padding(table, (0, 0, 0, indent)))
 
 
 def _verdict(c: ClassificationReport) -> Any:
@@ -402,8 +422,16 @@ def _table(*columns: str) -> Any:
     return table
 
 
-def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:.4g}"
+def _number(value: float | None, digits: int = 4) -> str:
+    return "" if value is None else f"{value:.{digits}g}"
+
+
+def _recipe_name(recipe: str) -> str:
+    """The name in the recipe that a card holds whole, as JSON."""
+    try:
+        return str(json.loads(recipe)["name"])
+    except (ValueError, TypeError, KeyError):
+        return recipe
 
 
 def _reference(identity: Any) -> BundleReference:

@@ -156,7 +156,8 @@ def test_generated_documentation_is_up_to_date(repository, monkeypatch):
     import make_docs
 
     assert (repository / "docs" / "report.schema.json").read_text(encoding="utf-8") == make_docs.report_schema()
-    assert (repository / "README.md").read_text(encoding="utf-8") == make_docs.readme(), "run python docs/make_docs.py"
+    for path, headlines in make_docs.PAGES.items():
+        assert (repository / path).read_text(encoding="utf-8") == make_docs.page(path, headlines), "run python docs/make_docs.py"
 
 
 def test_identity_is_recorded_from_the_logs_of_the_map(measured):
