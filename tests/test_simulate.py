@@ -1,5 +1,6 @@
 """Simulated maps: kinematics, resolution, twins, noise, speed-ups, agreement with published maps, and bad input."""
 
+from importlib import resources
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from mantid_insdl.instrument.resolution import bin_fractions, load_instrument
 from mantid_insdl.maps import Axis, Map, Slices
 from mantid_insdl.materials import load_material
 from mantid_insdl.simulate import SliceSimulator, simulate
+from mantid_insdl.slice_engines import General, engine_for
 from mantid_insdl.spinwave import spin_waves
 
 DATA = Path(__file__).parents[1] / "../shared/data/pcsmo"
@@ -65,6 +67,38 @@ def test_fast_map_is_the_plain_one(name):
     plain = direct_map(name, slices, qh, qk, twins=name in PCSMO)
     assert stable.all()
     assert fast[0] == pytest.approx(plain, rel=2e-4, abs=1e-7, nan_ok=True)
+
+
+def test_general_engine_agrees_with_the_special_ones():
+    qh, qk = axes(5)
+    for name in ("pcsmo-dimer", "rb2mnf4"):
+        top = 40.0 if name == "pcsmo-dimer" else 6.0
+        # without an incident energy l is zero for both: the same numbers; with one, l differs within the window only
+        for slices, tolerance in ((Slices([np.nan], [0.2 * top], [top]), 1e-4), (Slices([50.0], [0.49 * top], [0.51 * top]), 0.03)):
+            geometry = load_material(name), load_instrument(), slices, qh.centres, qk.centres
+            special, general = (e(*geometry) for e in (engine_for(geometry[0]), General))
+            table = special.material.model.parameter_table(special.material.defaults)
+            (a, one), (b, two) = (e.intensity(table, np.ones(1), None) for e in (special, general))
+            assert not isinstance(special, General) and one.all() and two.all()
+            assert b == pytest.approx(a, rel=tolerance, abs=tolerance * float(a.max()))
+
+
+def test_material_coupled_along_c_is_simulated(tmp_path):
+    text = resources.files("mantid_insdl.materials").joinpath("rb2mnf4.yaml").read_text()
+    text = text.replace("closed_form: square-lattice antiferromagnet", "").replace("c: 13.77", "c: 6.2")
+    text = text.replace("anisotropy:", "  - {parameter: Jc, distance: 6.2}\nanisotropy:")
+    text = text.replace("parameters:", 'parameters:\n  - {name: Jc, value: -0.2, low: -1, high: 0, description: "along c"}', 1)
+    path = tmp_path / "coupled.yaml"
+    path.write_text(text, encoding="utf-8")
+    qh, qk = axes(6)
+    seen = []
+    coupled = simulate(path, slices=windows((20.0,)), qh=qh, qk=qk, progress=lambda f, t: seen.append(f))
+    assert isinstance(SliceSimulator(path, windows((20.0,)), qh, qk)._domains[0][0], General)
+    free = simulate("rb2mnf4", slices=windows((20.0,)), qh=qh, qk=qk)
+    assert seen[-1] == 1.0 and len(seen) == 6
+    assert np.nanmax(np.abs(coupled.intensity - free.intensity)) > 0.1 * np.nanmax(free.intensity)
+    with pytest.raises(InstabilityError):
+        simulate(path, {"Jc": 0.5}, slices=windows((20.0,)), qh=qh, qk=qk)
 
 
 def test_twins_make_the_map_symmetric_and_are_the_mean_of_two_crystals():
