@@ -1,0 +1,103 @@
+"""Each map that a model cannot answer for gets one clear sentence."""
+
+import numpy as np
+import pytest
+
+import mantid_insdl as insdl
+from mantid_insdl.errors import BundleError, InsdlError, UnsuitableMapError
+from mantid_insdl.maps import MEV, PER_ANGSTROM, RLU, Axis, Map, Slices
+
+pytest.importorskip("tensorflow", reason="TensorFlow is not installed; the networks cannot run")
+
+ANALYSES = (insdl.denoise, insdl.classify, insdl.grad_cam, insdl.fit_exchange)
+
+
+def powder() -> Map:
+    axes = (Axis("q", PER_ANGSTROM, np.linspace(0, 4, 21), is_edges=True), Axis("energy", MEV, np.linspace(0, 30, 31), is_edges=True))
+    return Map(np.ones((20, 30)), axes, ei=50.0, material="pcsmo")
+
+
+def unsuitable(measured: Map) -> dict[str, tuple[Map, str]]:
+    one_pixel = Map(
+        np.ones((1, 1, 1)), (Axis("qh", RLU, [0.0]), Axis("qk", RLU, [0.0])), slices=Slices([50.0], [8.0], [11.0]), material="pcsmo"
+    )
+    foreign_windows = Slices(measured.slices.ei, measured.slices.energy_min + 500, measured.slices.energy_max + 500)
+    return {
+        "|Q|-E where slices are needed": (powder(), "constant-energy slices"),
+        "all masked": (measured.with_mask(np.ones(measured.shape, bool)), "empty"),
+        "constant": (measured.replace(intensity=np.full(measured.shape, 3.0)), "constant"),
+        "nothing positive": (measured.replace(intensity=-np.abs(np.nan_to_num(measured.intensity)) - 1), "no positive"),
+        "one pixel": (one_pixel, "coarse"),
+        "another unit": (
+            measured.replace(axes=tuple(Axis(a.name, PER_ANGSTROM, a.values) for a in measured.axes)),
+            "1/angstrom",
+        ),
+        "Ei not known": (
+            measured.replace(slices=Slices(np.full(60, np.nan), measured.slices.energy_min, measured.slices.energy_max)),
+            "incident energy",
+        ),
+        "no trained slice": (measured.replace(slices=foreign_windows), "no slice of the map"),
+        "nearly all masked": (measured.with_mask(np.random.default_rng(0).random(measured.shape) < 0.995), "too little"),
+    }
+
+
+@pytest.mark.parametrize("analysis", ANALYSES, ids=lambda f: f.__name__)
+def test_unsuitable_maps(analysis, measured):
+    for what, (m, words) in unsuitable(measured).items():
+        with pytest.raises(UnsuitableMapError) as caught:
+            analysis(m)
+        message = str(caught.value)
+        assert words.lower() in message.lower(), what
+        assert message.endswith(".") and "\n" not in message
+
+
+def test_another_material(measured):
+    with pytest.raises(UnsuitableMapError, match="knows nothing of rb2mnf4"):
+        insdl.classify(measured.replace(material="rb2mnf4"), "pcsmo-classifier")
+
+
+def test_material_without_models(measured):
+    with pytest.raises(BundleError, match="no trained model"):
+        insdl.classify(measured.replace(material="la2cuo4"))
+
+
+def test_model_for_another_question(measured):
+    with pytest.raises(BundleError, match="does not denoise"):
+        insdl.denoise(measured, "pcsmo-classifier")
+
+
+def test_unknown_model_lists_the_valid_ones(measured):
+    with pytest.raises(BundleError, match="pcsmo-classifier"):
+        insdl.classify(measured, "pcsmo-clasifier")
+
+
+def test_no_material_and_several_models(measured):
+    with pytest.raises(BundleError, match="rb2mnf4-exchange"):
+        insdl.fit_exchange(measured.replace(material=None))
+
+
+def test_unknown_class_and_layer_list_the_valid_ones(measured):
+    with pytest.raises(BundleError, match="pcsmo-goodenough, pcsmo-dimer"):
+        insdl.grad_cam(measured, target="zener")
+    with pytest.raises(BundleError, match="last_convolution"):
+        insdl.grad_cam(measured, layer="dense")
+
+
+def test_windows_beyond_training():
+    axes = tuple(Axis(n, RLU, np.linspace(-1, 1, 40)) for n in ("qh", "qk"))
+    intensity = np.random.default_rng(0).random((1, 40, 40))
+    high = Map(intensity, axes, slices=Slices([30.0], [20.0], [25.0]), material="rb2mnf4")
+    with pytest.raises(UnsuitableMapError, match="energy window is 20 to 25 meV"):
+        insdl.fit_exchange(high)
+    unknown = Map(intensity, axes, slices=Slices([np.nan], [2.0], [5.0]), material="rb2mnf4")
+    with pytest.raises(UnsuitableMapError, match="incident energy is not known"):
+        insdl.fit_exchange(unknown)
+
+
+def test_every_error_is_one_of_ours(measured):
+    """Nothing a user can pass as a model name ends in a foreign exception."""
+    for name in ("../../etc", "", "no such", "/", "pcsmo-classifier/card.json"):
+        try:
+            insdl.classify(measured, name)
+        except InsdlError as error:
+            assert "\n" not in str(error)

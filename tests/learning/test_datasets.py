@@ -1,0 +1,115 @@
+"""Simulated data sets: reproducible, stable, split once."""
+
+import numpy as np
+import pytest
+
+from mantid_insdl.learning import datasets
+from mantid_insdl.learning.measured import Measurer
+from mantid_insdl.learning.recipes import Dataset, FixedSlices, Measurement, RandomWindows, RecipeError, load_recipe, recipe_names
+from mantid_insdl.learning.sampling import pcsmo
+
+SMALL = Dataset(
+    name="small",
+    materials={"pcsmo-goodenough": 10, "pcsmo-dimer": 10},
+    prior="pcsmo",
+    grid={"size": 12},
+    slices=FixedSlices(ei=(50,), energy_fraction=(0.1, 0.7), bins=3),
+    split=(0.4, 0.2, 0.2, 0.2),
+    seed=4,
+)
+
+
+@pytest.fixture(scope="module")
+def small():
+    return datasets.generate(SMALL, processes=1)
+
+
+def test_same_seed_same_data_for_any_number_of_processes(small):
+    assert datasets.generate(SMALL, processes=2).digest == small.digest
+
+
+def test_each_set_is_in_one_part_and_all_parts_have_all_materials(small):
+    parts = [small.indices(name) for name in datasets.SPLITS]
+    assert sorted(np.concatenate(parts)) == list(range(20))
+    for part in parts:
+        assert set(small.material[part]) == {0, 1}
+
+
+def test_maps_are_those_of_their_parameters(small):
+    """Each map is stable and is what the simulator gives for its own constants, up to the instrument's drawn widths."""
+    from mantid_insdl.materials import load_material
+    from mantid_insdl.simulate import SliceSimulator
+
+    index = small.indices("train", "pcsmo-dimer")[0]
+    names = [p.name for p in load_material("pcsmo-dimer").parameters]
+    simulator = SliceSimulator("pcsmo-dimer", small.slices(index), *datasets.axes(SMALL.grid), twins=False)
+    intensity, stable = simulator.intensity(dict(zip(names, small.parameters[index], strict=True)))
+    assert stable.all()
+    assert np.corrcoef(intensity.ravel(), small.intensity[index].astype(float).ravel())[0, 1] > 0.95
+
+
+def test_kept_data_are_read_again(small, tmp_path, monkeypatch):
+    first = datasets.load_or_generate(SMALL, tmp_path)
+    monkeypatch.setattr(datasets, "generate", lambda *a, **k: pytest.fail("generated twice"))
+    again = datasets.load_or_generate(SMALL, tmp_path)
+    assert again.digest == first.digest and np.array_equal(again.intensity, first.intensity, equal_nan=True)
+
+
+def test_random_windows_are_within_the_incident_energy():
+    spec = RandomWindows(ei=(8, 120), lower_cut=(0.2, 6), upper_cut=(2, 16))
+    rng = np.random.default_rng(0)
+    for _ in range(300):
+        slices = datasets.random_slices(spec, rng)
+        assert 1 <= slices.size <= 10 and slices.energy_max.max() <= 0.91 * slices.ei[0]
+        assert np.allclose(slices.energy_min[1:], slices.energy_max[:-1])
+
+
+def test_prior_is_the_same_for_what_the_models_share():
+    rng = np.random.default_rng(0)
+    one, other = pcsmo("pcsmo-goodenough", 20000, rng), pcsmo("pcsmo-dimer", 20000, rng)
+    pairs = ((one["JF1"], (other["JFS"] + other["JFW"]) / 2), (one["JA"], (other["JA1"] + other["JA2"]) / 2), (one["D"], other["D"]))
+    for mine, theirs in pairs:
+        assert np.quantile(mine, [0.1, 0.5, 0.9]) == pytest.approx(np.quantile(theirs, [0.1, 0.5, 0.9]), rel=0.05)
+
+
+def test_measurements_repeat_with_their_seed_and_differ_otherwise(small):
+    measurer = Measurer(small, SMALL, Measurement(), keep_signal=True)
+    indices = small.indices("train")
+    first = measurer.measure(indices, (1,))
+    again = Measurer(small, SMALL, Measurement(), keep_signal=True).measure(indices, (1,))
+    assert np.array_equal(first.stack, again.stack)
+    assert not np.array_equal(first.stack, measurer.measure(indices, (2,)).stack)
+    assert first.signal.shape == first.stack.shape[:-1]
+
+
+def test_measurement_without_noise_is_the_signal(small):
+    settings = Measurement(
+        counts_per_pixel=(1e7, 1e7),
+        background=(0, 0),
+        twin_fraction=(0.5, 0.5),
+        negatives_cut=0,
+        hot_pixels=0,
+        gaps=0,
+        missing_ei=0,
+    )
+    maps = Measurer(small, SMALL, settings, keep_signal=True).measure(small.indices("test"), (0,))
+    below_limit = maps.signal < 11
+    assert maps.stack[..., 0][below_limit] == pytest.approx(maps.signal[below_limit], rel=0.01, abs=0.01)
+
+
+def test_all_shipped_recipes_are_valid():
+    assert "pcsmo-classifier" in recipe_names()
+    for name in recipe_names():
+        assert load_recipe(name).name == name
+
+
+def test_wrong_recipes_say_where(tmp_path):
+    with pytest.raises(RecipeError, match="pcsmo-denoiser"):
+        load_recipe("nonsense")
+    path = tmp_path / "mine.yaml"
+    path.write_text("name: mine\nfit: {epochs: many}\n")
+    with pytest.raises(RecipeError, match="wrong at"):
+        load_recipe(path)
+    path.write_text("a: [")
+    with pytest.raises(RecipeError, match="no YAML"):
+        load_recipe(path)
