@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import importlib
 import os
 import sys
+import threading
+from collections.abc import Iterator
 from types import ModuleType
 
 from mantid_insdl.errors import TensorFlowMissingError
@@ -27,25 +30,27 @@ def import_keras() -> ModuleType:
     TensorFlowMissingError
         If TensorFlow or Keras is not installed, cannot be imported, or if Keras already runs on another backend in this process.
     """
-    loaded = sys.modules.get("keras")
-    if loaded is None or not hasattr(loaded, "backend"):
-        loaded = _first_import()
-    if loaded.backend.backend() != "tensorflow":
-        raise TensorFlowMissingError(
-            f"Keras runs on {loaded.backend.backend()} in this process",
-            "the networks need TensorFlow, and the backend cannot be changed after import",
-            "start a new Python process with KERAS_BACKEND=tensorflow",
-        )
-    return loaded
+    with _lock:
+        tensorflow, keras = _import()
+        if keras.backend.backend() != "tensorflow":
+            raise TensorFlowMissingError(
+                f"Keras runs on {keras.backend.backend()} in this process",
+                "the networks need TensorFlow, and the backend cannot be changed after import",
+                "start a new Python process with KERAS_BACKEND=tensorflow",
+            )
+        _configure(tensorflow)
+    return keras
 
 
-def _first_import() -> ModuleType:
+_lock = threading.Lock()
+
+
+def _import() -> tuple[ModuleType, ModuleType]:
     for name, value in _DEFAULTS.items():
         os.environ.setdefault(name, value)
-    with _environment(KERAS_BACKEND="tensorflow"):
+    with _environment(KERAS_BACKEND="tensorflow") if "keras" not in sys.modules else contextlib.nullcontext():
         try:
-            tensorflow = importlib.import_module("tensorflow")
-            keras = importlib.import_module("keras")
+            return importlib.import_module("tensorflow"), importlib.import_module("keras")
         except ModuleNotFoundError as error:
             raise TensorFlowMissingError(
                 "TensorFlow is needed to run the networks", f"{sys.executable} has no module '{error.name}'", _INSTALL
@@ -57,17 +62,20 @@ def _first_import() -> ModuleType:
                 f"{type(error).__name__} in {sys.executable}: {text.splitlines()[0]}",
                 "reinstall it in an environment of its own and set INSDL_PYTHON to that environment's Python interpreter",
             ) from error
+
+
+@functools.cache
+def _configure(tensorflow: ModuleType) -> None:
     for device in tensorflow.config.list_physical_devices("GPU"):
         with contextlib.suppress(RuntimeError):  # the caller has used the GPU already: too late to change
             tensorflow.config.experimental.set_memory_growth(device, True)
     tensorflow.config.experimental.enable_op_determinism()
     tensorflow.get_logger().setLevel("ERROR")
     importlib.import_module("absl.logging").set_verbosity("error")
-    return keras
 
 
 @contextlib.contextmanager
-def _environment(**values: str):
+def _environment(**values: str) -> Iterator[None]:
     before = {name: os.environ.get(name) for name in values}
     os.environ.update(values)
     try:

@@ -24,7 +24,7 @@ def main():
     sys.path[:] = [entry for entry in sys.path if entry != here]
     problem = _problem()
     if problem:
-        content = json.dumps(dict(problem, kind="failed")).encode()
+        content = json.dumps(dict(problem, kind="failed", maps={}, arrays=[])).encode()
         replies.write(MAGIC + LENGTH.pack(len(content)) + content)
         replies.flush()
         return

@@ -40,8 +40,14 @@ class _Pipe:
     """Only reading and writing: given a file, NumPy would also ask for the position in it, which a pipe does not have."""
 
     def __init__(self, stream: BinaryIO):
-        self.read = stream.read
+        self._stream = stream
         self.write = stream.write
+
+    def read(self, size: int) -> bytes:
+        content = self._stream.read(size)
+        if len(content) < size:
+            raise EOFError
+        return content
 
 
 class Message(NamedTuple):
@@ -93,14 +99,13 @@ def decode(stream: BinaryIO) -> tuple[dict[str, Any], dict[str, Map]]:
     (length,) = LENGTH.unpack(start[len(MAGIC) :])
     if length > _LONGEST_HEADER:
         raise StreamError(f"it announced a header of {length} bytes")
-    content = stream.read(length)
-    if len(content) < length:
-        raise EOFError
+    pipe = _Pipe(stream)
+    content = pipe.read(length)
     try:
         header = json.loads(content)
-        arrays = {name: np.lib.format.read_array(_Pipe(stream), allow_pickle=False) for name in header.get("arrays", ())}
-        maps = {name: Map.from_arrays(head, _parts(arrays, name)) for name, head in header.get("maps", {}).items()}
-    except ValueError as error:  # also what NumPy raises for a truncated array
+        arrays = {name: np.lib.format.read_array(pipe, allow_pickle=False) for name in header["arrays"]}
+        maps = {name: Map.from_arrays(head, _parts(arrays, name)) for name, head in header["maps"].items()}
+    except ValueError as error:
         raise StreamError(str(error)) from error
     return header, maps
 

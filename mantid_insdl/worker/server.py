@@ -60,12 +60,12 @@ def _answer(header: dict[str, Any], maps: dict[str, Any], replies: BinaryIO) -> 
     protocol.encode({"kind": "started"}).write(replies)
     try:
         outputs, result = TASKS[header["task"]](maps, header["options"], _reporter(replies))
-        reply = {"kind": "result", "result": result}
+        reply = protocol.encode({"kind": "result", "result": result}, outputs)
     except BrokenPipeError:
         raise
     except Exception as error:
-        outputs, reply = {}, _describe(error)
-    protocol.encode(reply, outputs).write(replies)
+        reply = protocol.encode(_describe(error))
+    reply.write(replies)
 
 
 def _reporter(replies: BinaryIO) -> Callable[[float, str], None]:

@@ -80,6 +80,10 @@ def fail(maps, options, progress):
     raise {"ValueError": ValueError, "MemoryError": MemoryError}[options["error"]]("bad\nluck")
 
 
+def unsendable(maps, options, progress):
+    return {}, {"answer": object()}
+
+
 def keras(maps, options, progress):
     from mantid_insdl.learning.backend import import_keras
 
@@ -103,7 +107,7 @@ if __name__ == "__main__":
         load_package(directory)
         from mantid_insdl.worker.tasks import TASKS
 
-        TASKS.update({f.__name__: f for f in (echo, describe, sleep, block, chatter, crash, leave, fail, keras, children)})
+        TASKS.update({f.__name__: f for f in (echo, describe, sleep, block, chatter, crash, leave, fail, unsendable, keras, children)})
 
     bootstrap._load_package = load_with_tasks
     bootstrap.main()

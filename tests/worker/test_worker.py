@@ -384,6 +384,13 @@ def test_other_errors_become_one_sentence_with_the_traceback_as_a_note(name, mes
     assert pid() == first
 
 
+def test_answer_that_cannot_be_sent_is_one_error():
+    first = pid()
+    with pytest.raises(errors.WorkerError, match="failed unexpectedly: TypeError: object"):
+        run_task("unsendable", {}, {})
+    assert pid() == first
+
+
 @pytest.mark.parametrize("name", ["SIGKILL", "SIGSEGV", "SIGABRT"])
 def test_crash_is_one_error_with_the_last_words_and_the_next_call_works(name):
     with pytest.raises(
