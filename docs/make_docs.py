@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 from mantid_insdl.learning.bundles import bundle_names, load_bundle
+from mantid_insdl.learning.outcome import SIMULATED
 from mantid_insdl.report import FIGURE_HEADER, Report, card_figure, figure_cells
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -28,9 +29,11 @@ def figures_table(headlines: bool) -> str:
         for test in card.test:
             if headlines and test.baseline is None:
                 continue
-            what, *numbers = figure_cells(card_figure(test))
-            about = f"{what}<br>*{test.conditions}*" if test.conditions else what
-            lines.append(f"| {model} | {about} | {' | '.join(numbers)} |")
+            what, value, interval, maps, baseline = figure_cells(card_figure(test))
+            baselines = [part.removeprefix("baseline: ") for part in test.conditions.split("; ") if part.startswith("baseline: ")]
+            others = [part for part in test.conditions.split("; ") if part != SIMULATED and not part.startswith("baseline: ")]
+            about = ", ".join([what, *others])
+            lines.append(f"| {model} | {about} | {value} | {interval} | {maps} | {' '.join([baseline, *(f'({b})' for b in baselines)])} |")
             model = ""
     return "\n".join(lines)
 

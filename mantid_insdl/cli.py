@@ -81,6 +81,8 @@ def _explain(error: BaseException) -> int:
     if isinstance(error, KeyboardInterrupt):
         print("insdl: interrupted, no result was written.", file=sys.stderr)
         return EXIT_INTERRUPTED
+    if isinstance(error, errors.TensorFlowMissingError):  # INSDL_PYTHON is for Mantid: here the networks run in this process
+        error = errors.TensorFlowMissingError(error.summary, error.reason, 'install it there with `pip install "mantid_insdl[cpu]"`')
     if isinstance(error, errors.InsdlError):
         print(f"insdl: error: {_one_line(error)}", file=sys.stderr)
         if isinstance(error, _OptionError):
@@ -433,7 +435,7 @@ def _list_models() -> None:
     for name in bundle_names():
         card = load_bundle(name).card
         console.print(Text.assemble((card.name, "bold"), f" {card.version} ({card.task}, {card.family})"))
-        console.print(Padding(Text(card.answers), (0, 0, 0, 2)))
+        console.print(Padding(Text(card.answers), (0, 0, 0, 2), expand=False))
 
 
 def _check_material(name: str) -> None:

@@ -268,7 +268,6 @@ def write_maps_and_pictures(folder: Path, analysis: Analysis, *, progress: Progr
 
 def print_report(report: Report, console: Console) -> None:
     """The report as text: verdict, exchange constants, warnings, and how far to trust them."""
-    from rich.padding import Padding
     from rich.table import Table
     from rich.text import Text
 
@@ -281,12 +280,14 @@ def print_report(report: Report, console: Console) -> None:
     console.print(
         Text(f"{m.material or 'Map'}: {' x '.join(map(str, m.shape))} {m.kind}{ei}, {m.masked_fraction:.0%} of the pixels masked")
     )
+    for line in m.provenance:
+        console.print(_indented(Text(f"- {line}", style="dim")))
     if report.simulated:
         console.print(Text("This is a SIMULATED measurement with noise and detector gaps, not data.", style="bold yellow"))
 
     if (c := report.classification) is not None:
         heading("Which magnetic model")
-        console.print(Padding(_verdict(c), (0, 0, 0, 2)))
+        console.print(_indented(_verdict(c)))
         table = _table("model", "probability", "uncertainty")
         for row in sorted(c.models, key=lambda row: -row.probability):
             table.add_row(row.model, f"{row.probability:.3f}", "" if row.uncertainty is None else f"{row.uncertainty:.3f}")
@@ -316,14 +317,16 @@ def print_report(report: Report, console: Console) -> None:
     if report.warnings:
         heading("Warnings")
         for warning in report.warnings:
-            console.print(Padding(Text(f"- {warning}", style="yellow"), (0, 0, 0, 2)))
+            console.print(_indented(Text(f"- {warning}", style="yellow")))
 
     heading("How far to trust this")
     for trust in report.trust:
-        console.print(Text(f"  {trust.bundle.name} {trust.bundle.version} ({trust.task}), on test maps:"))
-        _print_figures(console, trust.test, indent=4)
+        console.print(Text(f"  {trust.bundle.name} {trust.bundle.version} ({trust.task}), on simulated test maps:"))
+        console.print(_indented(_figures_table(figure for figure in trust.test if figure.baseline is not None), 4))
+    console.print(Text("  What the figures mean, and more of them: insdl models card NAME", style="dim"))
+    heading("Limitations of these models")
     for limitation in dict.fromkeys(limitation for trust in report.trust for limitation in trust.limitations):
-        console.print(Padding(Text(f"- {limitation}"), (0, 0, 0, 2)))
+        console.print(_indented(Text(f"- {limitation}")))
 
     if report.files:
         heading("Files")
@@ -335,7 +338,6 @@ def print_report(report: Report, console: Console) -> None:
 
 def print_card(card: Card, console: Console) -> None:
     """The card of a bundle as text."""
-    from rich.padding import Padding
     from rich.table import Table
     from rich.text import Text
 
@@ -362,10 +364,15 @@ def print_card(card: Card, console: Console) -> None:
     table.add_row("sha256", card.sha256)
     console.print(table)
     console.print(Text("Test figures", style="bold"))
-    _print_figures(console, (card_figure(t) for t in card.test), indent=2)
+    by_conditions: dict[str, list[CardFigure]] = {}
+    for test in card.test:
+        by_conditions.setdefault(test.conditions, []).append(card_figure(test))
+    for number, (conditions, figures) in enumerate(by_conditions.items()):
+        console.print(_indented(Text(conditions, style="italic dim")))
+        console.print(_indented(_figures_table(figures, header=number == 0)))
     console.print(Text("Limitations", style="bold"))
     for limitation in card.limitations:
-        console.print(Padding(Text(f"- {limitation}"), (0, 0, 0, 2)))
+        console.print(_indented(Text(f"- {limitation}")))
 
 
 def figure_cells(figure: CardFigure) -> tuple[str, str, str, str, str]:
@@ -381,25 +388,24 @@ def figure_cells(figure: CardFigure) -> tuple[str, str, str, str, str]:
 FIGURE_HEADER = ("figure", "value", "95 % interval", "maps", "simple method")
 
 
-def _print_figures(console: Console, figures: Iterable[CardFigure], indent: int) -> None:
-    """Test figures as tables, those of the same conditions together."""
+def _indented(content: Any, by: int = 2) -> Any:
     from rich.padding import Padding
+
+    return Padding(content, (0, 0, 0, by), expand=False)
+
+
+def _figures_table(figures: Iterable[CardFigure], *, header: bool = True) -> Any:
+    """Test figures as a table that fits a terminal of 80 columns."""
     from rich.table import Table
     from rich.text import Text
 
-    by_conditions: dict[str, list[CardFigure]] = {}
+    table = Table(box=None, padding=(0, 1, 0, 0), header_style="dim", show_header=header)
+    widths = (30, 6, 15, 5, 13)  # the same in every table, so that columns of tables below each other are in line
+    for column, width in zip(FIGURE_HEADER, widths, strict=True):
+        table.add_column(column, width=width, justify="left" if column == FIGURE_HEADER[0] else "right")
     for figure in figures:
-        by_conditions.setdefault(figure.conditions, []).append(figure)
-    for number, (conditions, group) in enumerate(by_conditions.items()):
-        if conditions:
-            console.print(Padding(Text(conditions, style="italic dim"), (0, 0, 0, indent)))
-        table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", show_header=number == 0)
-        widths = (30, 6, 15, 5, 13)  # the same in every table, so that their columns stand below each other
-        for column, width in zip(FIGURE_HEADER, widths, strict=True):
-            table.add_column(column, width=width, justify="left" if column == FIGURE_HEADER[0] else "right")
-        for figure in group:
-            table.add_row(*(Text(cell) for cell in figure_cells(figure)))
-        console.print(Padding(table, (0, 0, 0, indent)))
+        table.add_row(*(Text(cell) for cell in figure_cells(figure)))
+    return table
 
 
 def _verdict(c: ClassificationReport) -> Any:
