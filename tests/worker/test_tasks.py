@@ -1,0 +1,119 @@
+"""The tasks in the worker give what the functions give in this process."""
+
+from __future__ import annotations
+
+import shutil
+
+import numpy as np
+import pytest
+
+from mantid_insdl import examples
+from mantid_insdl.errors import BundleError, MaterialError, UnsuitableMapError
+from mantid_insdl.learning import bundles
+from mantid_insdl.simulate import simulate
+from mantid_insdl.worker import run_task, stop
+
+needs_tensorflow = pytest.mark.tensorflow
+
+
+@pytest.fixture(autouse=True, scope="module")
+def no_worker_left():
+    stop()
+    yield
+    stop()
+
+
+@pytest.fixture(scope="module")
+def measured():
+    return examples.load()
+
+
+def same(one, other):
+    one.require_same_axes(other)
+    np.testing.assert_array_equal(one.mask, other.mask)
+    np.testing.assert_array_equal(one.intensity, other.intensity)
+    assert dict(one.logs) == dict(other.logs)
+    assert one.provenance == other.provenance
+
+
+def test_simulate_like_a_map(measured):
+    options = {"material": "pcsmo-dimer", "parameters": None, "counts": 1e5, "seed": 3}
+    few = measured.select(slice(0, 3))
+    reports = []
+    outputs, result = run_task("simulate", {"like": few}, options, progress=lambda f, text: reports.append(f))
+    assert result == {}
+    same(outputs["output"], simulate(**options, like=few))
+    assert reports == sorted(reports)
+    assert 0 <= min(reports) <= max(reports) <= 1
+
+
+def test_simulate_on_axes_of_its_own():
+    axis = {"unit": "r.l.u.", "values": [-1.0, -0.25, 0.5], "is_edges": False}
+    options = {
+        "material": "rb2mnf4",
+        "parameters": {"J1": 0.6},
+        "slices": {"ei": [30.0, 30.0], "energy_min": [2.0, 4.0], "energy_max": [4.0, 6.0]},
+        "qh": {"name": "qh", **axis},
+        "qk": {"name": "qk", **axis},
+    }
+    m = run_task("simulate", {}, options)[0]["output"]
+    assert m.shape == (2, 3, 3)
+    np.testing.assert_array_equal(m.axes[0].values, axis["values"])
+    np.testing.assert_array_equal(m.slices.energy_max, [4, 6])
+
+
+def test_relative_path_of_a_material_file(tmp_path, monkeypatch, measured):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(MaterialError, match=r"größe\.yaml"):
+        run_task("simulate", {"like": measured.select(0)}, {"material": "größe.yaml"})
+
+
+@needs_tensorflow
+def test_analyses_give_what_they_give_here_and_always_the_same(measured):
+    from mantid_insdl import analysis
+
+    calls = {
+        "denoise": (lambda: analysis.denoise(measured), {}),
+        "classify": (lambda: analysis.classify(measured), {}),
+        "fit_exchange": (lambda: analysis.fit_exchange(measured), {"simulate_fit": True}),
+        "grad_cam": (lambda: analysis.grad_cam(measured), {"target": None, "layer": None}),
+    }
+    answers = {}
+    for name, (_, options) in calls.items():
+        answers[name] = run_task(name, {"input": measured}, {"model": None, **options})
+    stop()  # another worker, another order: the same numbers
+    for name, (_, options) in reversed(calls.items()):
+        again = run_task(name, {"input": measured}, {"model": None, **options})
+        assert again[1] == answers[name][1]
+        for output, one in again[0].items():
+            same(one, answers[name][0][output])
+    same(answers["denoise"][0]["output"], calls["denoise"][0]())
+    same(answers["grad_cam"][0]["output"], calls["grad_cam"][0]())
+    assert answers["classify"] == ({}, calls["classify"][0]().to_dict())
+    fit = calls["fit_exchange"][0]()
+    assert answers["fit_exchange"][1] == fit.to_dict()
+    same(answers["fit_exchange"][0]["fit"], analysis.simulate_fit(measured, fit))
+
+
+@needs_tensorflow
+def test_bundle_by_a_relative_path_and_a_damaged_one(tmp_path, monkeypatch, measured):
+    shutil.copytree(bundles.find_bundle(bundles.default_bundle("denoise", "pcsmo")), tmp_path / "meine Entrauschung λ")
+    monkeypatch.chdir(tmp_path)
+    m = run_task("denoise", {"input": measured}, {"model": "meine Entrauschung λ"})[0]["output"]
+    assert m.shape == measured.shape
+    (tmp_path / "meine Entrauschung λ" / "card.json").write_text("{}")
+    with pytest.raises(BundleError, match="has format None"):
+        run_task("denoise", {"input": measured}, {"model": "meine Entrauschung λ"})
+    assert run_task("denoise", {"input": measured}, {"model": ""})[0]["output"].shape == measured.shape
+
+
+@needs_tensorflow
+def test_unsuitable_map_is_the_same_error_as_here(measured):
+    blank = measured.replace(intensity=np.full(measured.shape, np.nan))
+    with pytest.raises(UnsuitableMapError) as there:
+        run_task("denoise", {"input": blank}, {})
+    from mantid_insdl.analysis import denoise
+
+    with pytest.raises(UnsuitableMapError) as here:
+        denoise(blank)
+    assert str(there.value) == str(here.value)
