@@ -30,7 +30,10 @@ class FitExchangeCNN(PythonAlgorithm):
         support.declare_model(self, "estimate the exchange constants")
         support.declare_table(self, "OutputTable", "One row a parameter: Name, Value, Error (one standard deviation), Unit.")
         support.declare_output(
-            self, "OutputFitWorkspace", "The map that the estimated parameters give, on the axes of InputWorkspace.", optional=True
+            self,
+            "OutputFitWorkspace",
+            "The map that the estimated parameters give, scaled to InputWorkspace and on its axes.",
+            optional=True,
         )
 
     def validateInputs(self):
@@ -38,16 +41,23 @@ class FitExchangeCNN(PythonAlgorithm):
         return problems
 
     def PyExec(self):
+        from mantid_insdl.errors import InstabilityError
         from mantid_insdl.workspaces import from_workspace, to_table, to_workspace
 
         workspace = self.getProperty("InputWorkspace").value
-        options = {"model": support.model_option(self), "simulate_fit": support.wanted(self, "OutputFitWorkspace")}
-        maps, answer = support.run(self, "fit_exchange", {"input": from_workspace(workspace)}, options)
+        inputs, options = {"input": from_workspace(workspace)}, {"model": support.model_option(self)}
+        try:
+            options["simulate_fit"] = support.wanted(self, "OutputFitWorkspace")
+            maps, answer = support.run(self, "fit_exchange", inputs, options)
+        except InstabilityError as error:  # the table is of use all the same
+            self.log().error(f"OutputFitWorkspace cannot be made. {error}")
+            maps, answer = support.run(self, "fit_exchange", inputs, options | {"simulate_fit": False})
         rows = list(zip(answer["names"], answer["values"], answer["errors"], answer["units"], strict=True))
         columns = (("Name", "str"), ("Value", "double"), ("Error", "double"), ("Unit", "str"))
         self.setProperty("OutputTable", to_table(columns, rows))
         if "fit" in maps:
             logs = {"insdl_in_range": (answer["in_range"], ""), **support.identity_logs(answer["bundle"])}
+            logs |= {name: (value, unit) for name, value, _, unit in rows}
             fit = maps["fit"].replace(logs={**maps["fit"].logs, **logs})
             self.setProperty("OutputFitWorkspace", to_workspace(fit, like=workspace, copy=support.copier(self)))
         values = ", ".join(f"{name} = {value:.4g} +- {error:.2g} {unit}" for name, value, error, unit in rows)

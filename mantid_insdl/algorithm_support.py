@@ -95,7 +95,9 @@ def check_input(algorithm: Any, task: str) -> tuple[dict[str, str], Bundle | Non
     except InsdlError as error:
         if model or m is not None:  # without a map the default model cannot be known
             found["Model"] = str(error)
-    if m is not None and bundle is not None:
+    if m is not None and 1 in m.shape[-2:]:
+        found["InputWorkspace"] = f"It has {m.shape[-2]} x {m.shape[-1]} pixels, which show no pattern; cut the data on a finer grid."
+    elif m is not None and bundle is not None:
         try:
             prepare(m, bundle.card)
         except InsdlError as error:

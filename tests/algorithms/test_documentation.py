@@ -49,7 +49,7 @@ def test_page_explains_the_properties(name):
     assert [p for p in inputs | set(algorithm.outputProperties()) - {"OutputWorkspace"} if f"*{p}*" not in text] == []
 
 
-@pytest.mark.parametrize(("text", "example"), examples())
+@pytest.mark.parametrize(("text", "example"), list(examples()))
 def test_example_prints_what_the_page_says(text, example, capsys):
     code = compile(blocks(text, "testcode")[example], example, "exec")
     capsys.readouterr()
