@@ -19,7 +19,7 @@ from mantid_insdl._version import __version__
 from mantid_insdl.errors import FileFormatError
 from mantid_insdl.files._hdf5 import attribute, check_size, groups, open_hdf5, read_array, read_text, text, where
 from mantid_insdl.files._writing import replacing
-from mantid_insdl.files.workspace_layout import AxisData, WorkspaceData, check_group, from_map, to_map
+from mantid_insdl.files.workspace_layout import AxisData, WorkspaceData, check_group, from_map, intensity_unit, to_map
 from mantid_insdl.maps import Map
 
 if TYPE_CHECKING:
@@ -263,7 +263,7 @@ def _write_entry(entry: h5py.Group, data: WorkspaceData, name: str) -> None:
     _put(entry, "title", data.title)
     _put(entry, "workspace_name", name)
     _write_data(_group(entry, "workspace", "NXdata"), data)
-    _write_sample(_group(entry, "sample", "NXsample", version=1, name=" ", shape_xml='<type name="userShape">  </type>'))
+    _write_sample(_group(entry, "sample", "NXsample", version=1, name=" ", name_empty=1, shape_xml='<type name="userShape">  </type>'))
     _write_instrument(_group(entry, "instrument", "NXinstrument", version=1))
     _write_logs(_group(entry, "logs", "NXgroup", version=1), data.logs)
     _write_history(_group(entry, "process", "NXprocess"))
@@ -274,7 +274,8 @@ def _write_data(group: h5py.Group, data: WorkspaceData) -> None:
     for name, given in (("values", data.intensity), ("errors", error)):
         array = np.ascontiguousarray(given, dtype=np.float64)
         group.create_dataset(name, data=array, chunks=(1, array.shape[1]), compression="gzip", compression_opts=6)
-    _attributes(group["values"], signal=1, axes="axis2,axis1", units="", unit_label=data.intensity_label)
+    unit = intensity_unit(data.intensity_label)  # not empty: some releases of Mantid fail on an empty attribute
+    _attributes(group["values"], signal=1, axes="axis2,axis1", units=unit, unit_label=data.intensity_label)
     for name, axis in (("axis1", data.x), ("axis2", data.vertical)):
         dataset = _put(group, name, np.asarray(axis.values, dtype=np.float64), units=axis.unit)
         if name == "axis1":
@@ -291,6 +292,7 @@ def _write_sample(sample: h5py.Group) -> None:
     material = _group(sample, "material", "NXdata", version=2, name=" ", formulaStyle="empty")
     for name in ("number_density", "pressure", "temperature"):
         _put(material, name, 0.0)
+    _put(material, "packing_fraction", 1.0)
 
 
 def _write_instrument(instrument: h5py.Group) -> None:

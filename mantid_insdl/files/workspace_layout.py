@@ -241,7 +241,7 @@ def to_map(data: WorkspaceData, *, ei: float | None = None) -> Map:
         (first, second),
         error=error,
         mask=mask,
-        intensity_unit=_intensity_unit(data.intensity_label),
+        intensity_unit=intensity_unit(data.intensity_label),
         material=str(own["insdl_material"]) if own.get("insdl_material") else None,
         frame=str(own.get("insdl_frame", "")),
         title=data.title.strip(),
@@ -266,11 +266,11 @@ def _known_error(intensity: np.ndarray, error: np.ndarray | None, mask: np.ndarr
     return error if np.any(error[good] != 0) or not np.any(good) else None
 
 
-def _intensity_unit(label: str) -> str:
+def intensity_unit(label: str) -> str:
     """``arb. units`` out of ``Intensity (arb. units)``."""
     inside = re.fullmatch(r"Intensity \((.*)\)", label.strip())
     if inside:
-        return inside.group(1)
+        return inside.group(1).strip() or "arb. units"
     return "arb. units" if label.strip() in ("", "Intensity") else label.strip()
 
 

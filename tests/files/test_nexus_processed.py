@@ -415,8 +415,19 @@ class TestWriter:
                 "geom_width",
                 "material",
             }
-            assert set(sample["material"]) == {"number_density", "pressure", "temperature"}
-            assert set(sample.attrs) == {"NX_class", "version", "name", "shape_xml"}
+            assert set(sample["material"]) == {"number_density", "packing_fraction", "pressure", "temperature"}
+            assert set(sample.attrs) == {"NX_class", "version", "name", "name_empty", "shape_xml"}
+
+    def test_no_attribute_is_empty(self, slices_map, tmp_path):
+        """Some releases of Mantid 6 throw at a text attribute without text."""
+        empty = []
+
+        def visit(name, node):
+            empty.extend(f"{name}@{key}" for key, value in node.attrs.items() if value == b"")
+
+        with h5py.File(save(slices_map.replace(frame="", title="", material=None, intensity_unit=""), tmp_path / "out.nxs")) as file:
+            file.visititems(visit)
+        assert empty == []
 
 
 class TestWritingIsSafe:
