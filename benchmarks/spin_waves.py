@@ -1,0 +1,233 @@
+"""How long a spin wave takes: this engine beside batched numpy, the LAPACK floor and pySpinW, on one core.
+
+    python benchmarks/spin_waves.py [--pyspinw PYTHON] [--plot FILE]
+
+PYTHON is an interpreter of an environment that has pySpinW (``pip install --pre pyspinw``). All times are processor time of one core, the best
+of several runs. Every method computes energies and S_perp of every mode at every momentum, without form factors; "floor" is Cholesky + eigh +
+solve of matrices of that size alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import os
+import subprocess
+import sys
+import tempfile
+import time
+import tracemalloc
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from mantid_insdl.maps import Axis, Slices
+from mantid_insdl.materials import load_material
+from mantid_insdl.simulate import SliceSimulator
+from mantid_insdl.spinwave import Bond, Lattice, OnSite, Site, SpinModel, spin_waves
+from mantid_insdl.spinwave.shared import SharedSolve
+from mantid_insdl.spinwave.square_lattice import square_lattice_modes
+
+ONE_CORE = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "RAYON_NUM_THREADS")}
+
+_PYSPINW = """
+import sys, time, numpy as np
+from pyspinw.rust import Coupling, spinwave_calculation
+d = np.load(sys.argv[1])
+kw = dict(dtype=complex, order="F")
+best = np.inf
+for _ in range(int(sys.argv[3])):
+    couplings = [Coupling(int(i), int(j), np.array(m, **kw), c) for i, j, m, c in zip(d["i"], d["j"], d["matrix"], d["cell"].astype(float))]
+    start = time.process_time()
+    energies, intensities, _, _ = spinwave_calculation(
+        rotations=[np.array(r, **kw) for r in d["rotations"]], magnitudes=d["spins"], q_vectors=d["q"], couplings=couplings,
+        positions=list(d["positions"]), rlu_to_cart=d["reciprocal"], field=None, rotating_frame=None,
+        save_sab=False, save_wavefunctions=False)
+    best = min(best, time.process_time() - start)
+np.savez(sys.argv[2], energies=np.array(energies), intensities=np.array(intensities), seconds=best)
+"""
+
+
+def best_of(run: Callable[[], object], repeats: int = 5) -> float:
+    """Shortest of several processor times in seconds."""
+    times = []
+    for _ in range(repeats):
+        start = time.process_time()
+        run()
+        times.append(time.process_time() - start)
+    return min(times)
+
+
+def peak_memory(run: Callable[[], object]) -> float:
+    """Peak of what `run` allocates, in MB."""
+    tracemalloc.start()
+    run()
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    return peak / 1e6
+
+
+def bare(model: SpinModel) -> SpinModel:
+    """The model without form factors, which pySpinW does not apply."""
+    return dataclasses.replace(model, sites=tuple(dataclasses.replace(s, ion="") for s in model.sites))
+
+
+def floor(size: int, number: int) -> float:
+    """Seconds for Cholesky, eigh and solve of `number` Hermitian matrices."""
+    rng = np.random.default_rng(0)
+    h = rng.normal(size=(number, size, size)) + 1j * rng.normal(size=(number, size, size))
+    h = h @ h.conj().swapaxes(1, 2) + size * np.eye(size)
+
+    def run() -> None:
+        factor = np.linalg.cholesky(h)
+        np.linalg.solve(factor, np.linalg.eigh(h)[1])
+
+    return best_of(run)
+
+
+def pyspinw(
+    python: str, model: SpinModel, values: dict[str, float], q: np.ndarray, repeats: int = 3
+) -> tuple[float, np.ndarray, np.ndarray]:
+    """Seconds, energies (m, N) and S_perp (m, N) of pySpinW's compiled core."""
+    entries = []
+    for bond in model.bonds:
+        matrix = values[bond.parameter] * bond.matrix
+        entries += [(bond.i, bond.j, matrix, bond.cell), (bond.j, bond.i, matrix.T, tuple(-x for x in bond.cell))]
+    entries += [(t.i, t.i, 2 * values[t.parameter] * t.matrix, (0, 0, 0)) for t in model.onsite]
+    i, j, matrix, cell = (np.array(x) for x in zip(*entries, strict=True))
+    with tempfile.TemporaryDirectory() as folder:
+        source, result = Path(folder) / "in.npz", Path(folder) / "out.npz"
+        positions = np.array([s.position for s in model.sites])
+        rotations = model.frames.swapaxes(1, 2)
+        np.savez(
+            source, i=i, j=j, matrix=matrix, cell=cell, q=q, spins=model.spins, positions=positions, rotations=rotations,
+            reciprocal=model.lattice.reciprocal,
+        )  # fmt: skip
+        subprocess.run([python, "-c", _PYSPINW, str(source), str(result), str(repeats)], check=True)
+        with np.load(result) as found:
+            n = len(model.sites)
+            energies, intensities = found["energies"], found["intensities"]
+            order = np.argsort(energies, axis=1)[:, n:]  # the upper half are the neutron's energy loss
+            return float(found["seconds"]), np.take_along_axis(energies, order, 1), np.take_along_axis(intensities, order, 1)
+
+
+def per_momentum(python: str | None) -> None:
+    """Table of microseconds a momentum."""
+    print(f"{'microseconds a momentum':42}{'rb2mnf4 (2 spins)':>20}{'goodenough (16)':>20}{'dimer (16)':>20}")
+    rows: dict[str, list[float]] = {}
+    agreement = []
+    for name, number in (("rb2mnf4", 20000), ("pcsmo-goodenough", 1000), ("pcsmo-dimer", 1000)):
+        material = load_material(name)
+        model, values = bare(material.model), material.defaults
+        n = len(model.sites)
+        q = np.random.default_rng(1).uniform(-1, 1, (number, 3))
+
+        def add(row: str, seconds: float, number: int = number) -> None:
+            rows.setdefault(row, []).append(seconds / number * 1e6)
+
+        add("floor, 2N x 2N", floor(2 * n, number))
+        add("floor, N x N", floor(n, number))
+        add("this engine, 2N x 2N", best_of(lambda model=model, q=q, values=values: spin_waves(model, q, values, fold=False), 3))
+        add("this engine, folded", best_of(lambda model=model, q=q, values=values: spin_waves(model, q, values)))
+        shared = SharedSolve(model, q[:, :2], reduce=False)
+        table = model.parameter_table(values)[0]
+        add("this engine, shared solve over l", best_of(lambda shared=shared, table=table: shared.solve(table)))
+        if name == "rb2mnf4":
+            h, k = q[:, 0], q[:, 1]
+            add("this engine, closed form", best_of(lambda h=h, k=k, v=values: square_lattice_modes(h, k, 2.5, v["J1"], v["J2"], v["D"])))
+        if python:
+            few = q[: 2000 if n == 2 else 300]
+            seconds, energies, s_perp = pyspinw(python, model, values, few)
+            add("pySpinW", seconds, len(few))
+            modes = spin_waves(model, few, values)
+            # degenerate modes share their intensity arbitrarily: compare sums over the modes
+            moments = [(x.sum(-1), (e * x).sum(-1)) for e, x in ((energies, s_perp), (modes.energies[0], modes.s_perp[0]))]
+            error = max(np.max(np.abs(a / b - 1)) for a, b in zip(*moments, strict=True))
+            agreement.append((name, np.abs(energies - modes.energies[0]).max(), error))
+    for row, times in rows.items():
+        print(f"{row:42}" + "".join(f"{t:>20.3g}" for t in times))
+    for name, energy, intensity in agreement:
+        print(
+            f"{name}: largest difference from pySpinW {energy:.1e} meV; relative in the sum and the first moment of S_perp {intensity:.1e}"
+        )
+
+
+def whole_maps() -> None:
+    """Table of maps a second and peak memory."""
+    q = np.linspace(-1, 1, 40)
+    axes = Axis("qh", "r.l.u.", q), Axis("qk", "r.l.u.", q)
+    six = [25.0, 35.0, 50.0, 70.0, 100.0, 140.0]
+    cases = [(n, Slices.from_bins(six, [np.linspace(0.1, 0.7, 11) * e for e in six]), 1) for n in ("pcsmo-goodenough", "pcsmo-dimer")]
+    cases.append(("rb2mnf4", Slices.from_bins([20.0], [np.linspace(0.5, 8.0, 11)]), 500))
+    print(f"\n{'map':28}{'pixels':>18}{'milliseconds':>16}{'maps a second':>16}{'peak MB':>10}")
+    for name, slices, sets in cases:
+        simulator = SliceSimulator(name, slices, *axes)
+        values = {n: np.full(sets, v) for n, v in simulator.material.defaults.items()}
+        seconds = best_of(lambda s=simulator, v=values: s.intensity(v)) / sets
+        memory = peak_memory(lambda s=simulator, v=values: s.intensity(v))
+        print(f"{name:28}{slices.size:>8} x 40 x 40{seconds * 1e3:>16.3g}{1 / seconds:>16.4g}{memory:>10.0f}")
+
+
+def square_supercell(cells: int, rows: int) -> SpinModel:
+    """The square-lattice antiferromagnet of rb2mnf4 in a cell of `cells` x `rows` spins."""
+    a = 4.21
+    sites = [Site("x", [x / cells, y / rows, 0], 2.5, [0, 0, (-1) ** (x + y)]) for x in range(cells) for y in range(rows)]
+    empty = SpinModel(Lattice(cells * a, rows * a, 13.77), tuple(sites))
+    bonds = [Bond(*pair, name) for name, distance in (("J1", a), ("J2", a * np.sqrt(2))) for pair in empty.neighbours(distance)]
+    return SpinModel(empty.lattice, empty.sites, tuple(bonds), tuple(OnSite(i, "D", np.diag([0, 0, 1.0])) for i in range(len(sites))))
+
+
+def scaling(plot: Path | None) -> None:
+    """Cost against the number of spins and of momenta; a plot if wanted."""
+    values = load_material("rb2mnf4").defaults
+    spins, folded, full = [], [], []
+    for cells, rows in ((2, 2), (4, 2), (4, 4), (8, 4), (8, 8)):
+        model = square_supercell(cells, rows)
+        number = max(10, 4000 // len(model.sites) ** 2 * 4)
+        q = np.random.default_rng(1).uniform(-1, 1, (number, 3))
+        spins.append(len(model.sites))
+        folded.append(best_of(lambda m=model, q=q: spin_waves(m, q, values), 3) / number * 1e6)
+        full.append(best_of(lambda m=model, q=q: spin_waves(m, q, values, fold=False), 2) / number * 1e6)
+    print(f"\n{'spins in the cell':28}" + "".join(f"{n:>10}" for n in spins))
+    print(f"{'folded, microseconds':28}" + "".join(f"{t:>10.3g}" for t in folded))
+    print(f"{'2N x 2N, microseconds':28}" + "".join(f"{t:>10.3g}" for t in full))
+    material = load_material("pcsmo-goodenough")
+    numbers = [1, 10, 100, 1000]
+    times = [
+        best_of(lambda n=n: spin_waves(material.model, np.random.default_rng(1).uniform(-1, 1, (n, 3)), material.defaults), 3)
+        for n in numbers
+    ]
+    print(f"\n{'momenta, 16 spins':28}" + "".join(f"{n:>10}" for n in numbers))
+    print(f"{'milliseconds in all':28}" + "".join(f"{t * 1e3:>10.3g}" for t in times))
+    if plot:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+
+        figure = Figure(figsize=(9, 4), layout="constrained")
+        FigureCanvasAgg(figure)
+        left, right = figure.subplots(1, 2)
+        left.loglog(spins, full, "o-", label="2N x 2N")
+        left.loglog(spins, folded, "o-", label="folded")
+        left.set(xlabel="spins in the cell", ylabel="microseconds a momentum")
+        left.legend()
+        right.loglog(numbers, np.array(times) * 1e3, "o-")
+        right.set(xlabel="momenta in one call (16 spins)", ylabel="milliseconds")
+        figure.savefig(plot, dpi=120)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--pyspinw", metavar="PYTHON", help="interpreter of an environment that has pySpinW")
+    parser.add_argument("--plot", type=Path, metavar="FILE", help="picture of the cost against the number of spins and of momenta")
+    arguments = parser.parse_args()
+    if any(os.environ.get(name) != value for name, value in ONE_CORE.items()):  # numpy's libraries read them when they are loaded
+        os.execve(sys.executable, [sys.executable, *sys.argv], {**os.environ, **ONE_CORE})
+    print(f"Python {sys.version.split()[0]}, numpy {np.__version__}, one core")
+    per_momentum(arguments.pyspinw)
+    whole_maps()
+    scaling(arguments.plot)
+
+
+if __name__ == "__main__":
+    main()
