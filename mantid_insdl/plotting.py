@@ -10,6 +10,7 @@ visible beside the strong low-energy ones. All colour maps are perceptually unif
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -36,7 +37,8 @@ DPI = 110
 # Inches.
 _PANEL = 1.3
 _GAP, _TITLE_GAP, _ROW_GAP = 0.08, 0.22, 0.12
-_LEFT, _RIGHT, _TOP, _BOTTOM = 1.0, 1.15, 0.85, 0.55
+_LEFT, _RIGHT, _BOTTOM = 1.0, 1.15, 0.55
+_SMALLEST_WIDTH, _KEY_HEIGHT = 6.0, 0.4
 
 
 @dataclass(frozen=True)
@@ -148,33 +150,8 @@ def plot_cut(m: Map, *, title: str = "") -> Figure:
     if m.path is not None:
         axes, centres = figure.axes[0], m.axes[0].centres
         shown = np.unique(np.linspace(0, centres.size - 1, 6).round().astype(int))
-        axes.set_xticks(centres[shown], [f"({' '.join(f'{x:.3g}' for x in m.path[i] + 0.0)})" for i in shown])
-        axes.set_xlabel("momentum (h k l) (r.l.u.)")
-    return figure
-
-
-def plot_dispersion(distance: np.ndarray, energy: np.ndarray, *, ticks: Mapping[float, str] | None = None, title: str = "") -> Figure:
-    """Spin-wave energies along a path.
-
-    Parameters
-    ----------
-    distance : (point,)
-        Position along the path.
-    energy : (point, mode)
-        Mode energies in meV; NaN leaves a gap.
-    ticks
-        Position -> label of the special points.
-    """
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(6.4, 4.4), dpi=DPI, layout="constrained")
-    axes = figure.add_subplot()
-    axes.plot(distance, energy, color="#31688e", linewidth=1.3)
-    axes.set(xlim=(distance[0], distance[-1]), ylim=(0, None), ylabel="energy transfer (meV)", title=title)
-    if ticks:
-        axes.set_xticks(list(ticks), list(ticks.values()))
-        for position in ticks:
-            axes.axvline(position, color="0.7", linewidth=0.8, zorder=0)
+        axes.set_xticks(centres[shown], ["\n".join(f"{x:.3g}" for x in m.path[i] + 0.0) for i in shown])
+        axes.set_xlabel("momentum h, k, l (r.l.u.)")
     return figure
 
 
@@ -198,13 +175,24 @@ def _plot_rows(maps: Mapping[str, Map], style: _Style, *, title: str = "", impor
     qh, qk = first.axes
     height = _PANEL * np.clip(_span(qk) / _span(qh), 0.4, 2.5)
     line_count = sum(len(lines) for lines in groups)
-    size = (
-        _LEFT + columns * (_PANEL + _GAP) + _RIGHT,
-        _TOP + line_count * (_TITLE_GAP + len(maps) * height + (len(maps) - 1) * _GAP) + (len(groups) - 1) * _ROW_GAP + _BOTTOM,
-    )
-    figure = Figure(figsize=size, dpi=DPI)
+    if not title:
+        title = ", ".join(filter(None, [first.material, f"{total} constant-energy slices"]))
+    if len(shown) < total:
+        title += f" ({len(shown)} of {total} slices, evenly spaced)"
+    notes = [f"r.l.u. of {first.frame}"] if first.frame else []
+    notes += ["number: mean importance of the slice"] if importance is not None else []
+    notes += [f"masked pixels are {style.masked_word}"]
 
-    top = size[1] - _TOP
+    width = max(_LEFT + columns * (_PANEL + _GAP) + _RIGHT, _SMALLEST_WIDTH)
+    heading = _Heading.fitted(title, "; ".join(notes), width - _LEFT - 0.1)
+    rows_height = line_count * (_TITLE_GAP + len(maps) * height + (len(maps) - 1) * _GAP) + (len(groups) - 1) * _ROW_GAP
+    size = (width, heading.height + rows_height + _BOTTOM + (_KEY_HEIGHT if importance is not None else 0.0))
+    figure = Figure(figsize=size, dpi=DPI)
+    heading.draw(figure, size)
+    if importance is not None:
+        _draw_importance_key(figure, size)
+
+    top = size[1] - heading.height
     grid: list[tuple[int, int, Axes]] = []
     row = 0
     for lines in groups:
@@ -249,20 +237,31 @@ def _plot_rows(maps: Mapping[str, Map], style: _Style, *, title: str = "", impor
         colour_bar.ax.tick_params(labelsize=7)
         top -= _ROW_GAP
     _label_axes(grid, qh, qk)
-
-    if not title:
-        title = ", ".join(filter(None, [first.material, f"{total} constant-energy slices"]))
-    if len(shown) < total:
-        title += f" ({len(shown)} of {total} slices, evenly spaced)"
-    figure.text(_LEFT / size[0], 1 - 0.3 / size[1], title, fontsize=12, weight="bold", va="center")
-    notes = [f"masked pixels are {style.masked_word}"]
-    if importance is not None:
-        notes.insert(0, "number: mean importance of the slice")
-        _draw_importance_key(figure, size)
-    if first.frame:
-        notes.insert(0, f"r.l.u. of {first.frame}")
-    figure.text(_LEFT / size[0], 1 - 0.56 / size[1], "; ".join(notes), fontsize=8, color="0.35", va="center")
     return figure
+
+
+@dataclass(frozen=True)
+class _Heading:
+    """Title and notes, broken into lines that fit the figure."""
+
+    title: list[str]
+    notes: list[str]
+
+    @classmethod
+    def fitted(cls, title: str, notes: str, width: float) -> _Heading:
+        """Lines no longer than `width` inches, by the mean widths of the letters."""
+        return cls(textwrap.wrap(title, int(width / 0.105)), textwrap.wrap(notes, int(width / 0.062)))
+
+    @property
+    def height(self) -> float:
+        """Inches, with the space below."""
+        return 0.3 + 0.22 * len(self.title) + 0.16 * len(self.notes) + 0.17
+
+    def draw(self, figure: Figure, size: tuple[float, float]) -> None:
+        left, top = _LEFT / size[0], 1 - 0.2 / size[1]
+        figure.text(left, top, "\n".join(self.title), fontsize=12, weight="bold", va="top")
+        below = top - (0.22 * len(self.title) + 0.06) / size[1]
+        figure.text(left, below, "\n".join(self.notes), fontsize=8, color="0.35", va="top")
 
 
 def _groups_by_ei(m: Map, shown: np.ndarray) -> list[list[np.ndarray]]:
@@ -323,8 +322,8 @@ def _importance_tint() -> Colormap:
 
 
 def _draw_importance_key(figure: Figure, size: tuple[float, float]) -> None:
-    """A small colour bar of the importance, at the upper right."""
-    key = figure.add_axes(((size[0] - _RIGHT - 2.0) / size[0], 1 - 0.42 / size[1], 2.0 / size[0], 0.14 / size[1]), label="importance key")
+    """A small colour bar of the importance, below the slices."""
+    key = figure.add_axes(((_LEFT + 0.8) / size[0], 0.28 / size[1], 2.0 / size[0], 0.14 / size[1]), label="importance key")
     key.set_facecolor("0.25")
     key.pcolormesh(np.linspace(0, 1, 65), [0, 1], np.linspace(0, 1, 64)[None], cmap=_importance_tint(), vmin=0, vmax=1, rasterized=True)
     for level, width in zip(IMPORTANCE_LEVELS, (0.8, 1.8), strict=True):
