@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import os
+import tempfile
+from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
 
 from mantid_insdl import load, save
 from mantid_insdl.errors import FileFormatError, MapError, OutputError, UnitError
 from mantid_insdl.files import nexus_processed
-from mantid_insdl.maps import MEV, PER_ANGSTROM, RLU, Map
+from mantid_insdl.maps import MEV, PER_ANGSTROM, RLU, Axis, Map, Slices
 
 QH = (np.linspace(-1, 1, 5), "Label", "Qh", "r.l.u.")
 QK = (np.linspace(0, 1, 3), "Label", "Qk", "r.l.u.")
@@ -348,6 +353,28 @@ class TestWriter:
         for name in ("qhqk_slices_group.nxs", "mari_sofqw3.nxs", "mari_ei50.nxspe", "hke_mdhisto.nxs"):
             m = load(shared(f"mantid_files/{name}"))
             assert_same(load(save(m, tmp_path / "out.nxs")), m)
+
+    @settings(max_examples=25, deadline=None)
+    @given(data=st.data())
+    def test_round_trip_of_any_slices(self, data):
+        n, rows, columns = (data.draw(st.integers(1, 4)) for _ in range(3))
+        number = st.floats(-1e9, 1e9)
+        shape = (n, rows, columns)
+        edges = [data.draw(st.booleans()) for _ in range(2)]
+        axes = [
+            Axis(name, RLU, np.cumsum(data.draw(hnp.arrays(float, bins + e, elements=st.floats(0.01, 5)))), is_edges=e)
+            for name, bins, e in zip(("qh", "qk"), (rows, columns), edges, strict=True)
+        ]
+        m = Map(
+            data.draw(hnp.arrays(float, shape, elements=number)),
+            axes,
+            error=data.draw(st.none() | hnp.arrays(float, shape, elements=st.floats(0.001, 1e9))),
+            mask=data.draw(hnp.arrays(bool, shape)) & (np.arange(n * rows * columns).reshape(shape) > 0),
+            slices=Slices(data.draw(hnp.arrays(float, n, elements=st.floats(1, 100) | st.just(np.nan))), np.arange(n), np.arange(n) + 0.5),
+            title=data.draw(st.text(st.characters(codec="utf-8", exclude_categories=("C", "Z")), max_size=20)),
+        )
+        with tempfile.TemporaryDirectory() as folder:
+            assert_same(load(save(m, Path(folder) / "out.nxs")), m)
 
     def test_no_errors_stay_no_errors(self, powder_map, tmp_path):
         path = save(powder_map.replace(error=None), tmp_path / "out.nxs")

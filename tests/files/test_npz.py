@@ -67,6 +67,13 @@ class TestSlices:
     def test_incident_energy_from_the_user(self, write):
         m = load(write(**slices(intensity=INTENSITY[0], ei=None, energy_edges=EDGES[0])), ei=35)
         np.testing.assert_array_equal(m.slices.ei, [35, 35])
+        assert "Ei = 35 meV given by the user" in m.provenance
+        assert load(write(intensity=np.ones((3, 4)), q=[1.0, 2.0, 3.0], energy=np.arange(5.0)), ei=20).ei == 20.0
+
+    def test_incident_energy_that_contradicts_the_file(self, write):
+        with pytest.raises(MapError, match="25 meV and you gave 50 meV"):
+            load(write(**slices()), ei=50)
+        assert load(write(**slices(intensity=INTENSITY[0], ei=25.0, energy_edges=EDGES[0])), ei=25.1).slices.ei[0] == 25.0
 
     @pytest.mark.parametrize("missing", ["ei", "energy_edges", "q", "intensity"])
     def test_names_the_missing_key(self, write, missing):
@@ -141,6 +148,10 @@ class TestOwnLayout:
         assert back.provenance == (*m.provenance, "read from 'out.npz'")
         assert (back.material, back.frame, back.title, back.ei) == (m.material, m.frame, m.title, m.ei)
         assert set(back.logs) == set(m.logs)
+
+    def test_missing_incident_energy_is_filled(self, slices_map, tmp_path):
+        m = slices_map.select([2])  # Ei unknown
+        np.testing.assert_array_equal(load(save(m, tmp_path / "out.npz"), ei=60).slices.ei, [60])
 
     def test_zeros_of_a_simulation_stay(self, powder_map, slices_map, tmp_path):
         m = slices_map.replace(intensity=np.zeros(slices_map.shape), error=None, mask=None)
