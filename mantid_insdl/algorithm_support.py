@@ -117,13 +117,9 @@ def check_template(workspace: Any, name: str, found: dict[str, str]) -> Map | No
 
 def _checked_map(workspace: Any, name: str, found: dict[str, str]) -> Map | None:
     from mantid_insdl.errors import InsdlError
-    from mantid_insdl.workspaces import from_workspace, problems
+    from mantid_insdl.workspaces import from_workspace
 
     if workspace is None:  # Mantid itself says that it is missing
-        return None
-    texts = problems(workspace)
-    if texts:
-        found[name] = " ".join(texts)
         return None
     try:
         return from_workspace(workspace)

@@ -25,7 +25,7 @@ from mantid_insdl.files.workspace_layout import (
     from_map,
     to_map,
 )
-from mantid_insdl.maps import RLU, Map
+from mantid_insdl.maps import MEV, RLU, Map
 
 #: Larger workspaces are refused: 60 slices of 1000 x 1000 pixels are far beyond what any spectrometer resolves, and copies add up.
 MAXIMUM_PIXELS = 60_000_000
@@ -59,29 +59,17 @@ def from_workspace(workspace: Any) -> Map:
     Raises
     ------
     MapError
-        With everything that `problems` finds.
+        With everything that is wrong, not only the first thing: axes, units, sample logs, of each member of a group.
     """
-    found, maps = _examine(workspace)
-    if found:
-        raise MapError("the workspace cannot be used: " + " ".join(found))
-    return check_group(maps)
-
-
-def problems(workspace: Any) -> list[str]:
-    """Everything that keeps a workspace from being a map, one sentence each; empty when it is one."""
-    return _examine(workspace)[0]
-
-
-def _examine(workspace: Any) -> tuple[list[str], list[Map]]:
     parts = members(workspace)
     if not parts:
-        return ["The group is empty; add its slices with GroupWorkspaces."], []
+        raise MapError("the group is empty", fix="add its slices with GroupWorkspaces")
     kinds = _wrong_kinds(parts)
     if kinds:
-        return kinds, []
+        raise MapError(" ".join(kinds))
     pixels = sum(int(part.getNumberHistograms()) * len(part.readX(0)) for part in parts)
     if pixels > MAXIMUM_PIXELS:
-        return [f"It has {pixels:,} pixels, more than the {MAXIMUM_PIXELS:,} that fit in memory; rebin it to larger pixels."], []
+        raise MapError(f"the map has {pixels:,} pixels", f"no more than {MAXIMUM_PIXELS:,} fit in memory", "rebin it to larger pixels")
     by_text: dict[str, list[str]] = {}
     maps = []
     for part, name in zip(parts, _names(parts), strict=True):
@@ -90,14 +78,10 @@ def _examine(workspace: Any) -> tuple[list[str], list[Map]]:
             by_text.setdefault(text, []).append(name)
         if m is not None:
             maps.append(m.replace(logs={}))  # the sample logs stay in the workspace
-    maps = _with_errors_where_masked(maps)
-    texts = [text if len(parts) == 1 else f"{_listed(names, len(parts))}: {text}" for text, names in by_text.items()]
-    if not texts:
-        try:
-            check_group(maps)
-        except InsdlError as error:
-            texts.append(str(error))
-    return texts, maps
+    if by_text:
+        texts = [text if len(parts) == 1 else f"{_listed(names, len(parts))}: {text}" for text, names in by_text.items()]
+        raise MapError(" ".join(texts))
+    return check_group(_with_errors_where_masked(maps))
 
 
 def _with_errors_where_masked(maps: list[Map]) -> list[Map]:
@@ -124,7 +108,7 @@ def _wrong_kinds(parts: Sequence[Any]) -> list[str]:
 
 
 def _names(parts: Sequence[Any]) -> list[str]:
-    return [part.name() or (f"member {i + 1}" if len(parts) > 1 else "the workspace") for i, part in enumerate(parts)]
+    return [f"'{part.name()}'" if part.name() else f"member {i + 1}" if len(parts) > 1 else "this" for i, part in enumerate(parts)]
 
 
 def _listed(names: Sequence[str], total: int) -> str:
@@ -136,53 +120,52 @@ def _listed(names: Sequence[str], total: int) -> str:
 def _examine_member(workspace: Any) -> tuple[list[str], Map | None]:
     if not workspace.isCommonBins():
         return ["Its spectra have different bins; use Rebin first."], None
-    try:
-        data = _read(workspace)
-    except InsdlError as error:
-        return [str(error)], None
-    found, m = [], None
-    # The energies are looked at on their own, so that a wrong axis does not hide a missing log.
+    data = _read(workspace)
     try:
         m = to_map(data)
-        axes = m
-    except InsdlError:
-        try:
-            axes = to_map(replace(data, logs={"energy_min": (0.0, ""), "energy_max": (1.0, "")}))
-        except InsdlError as axes_error:
-            error, axes = axes_error, None
-        if axes is None or axes.slices is None:
-            found.append(str(error))
-    if (axes is None and _is_label(data)) or (axes is not None and axes.slices is not None):
-        found += _missing_energies(data.logs)
-    return found, m
-
-
-def _is_label(data: WorkspaceData) -> bool:
-    return data.x.unit == data.vertical.unit == "Label"
-
-
-def _missing_energies(logs: Mapping[str, tuple[Any, str]]) -> list[str]:
-    """What the sample logs of a slice lack."""
-    points = (AxisData("Label", np.zeros(1), name, RLU) for name in ("Qh", "Qk"))
-    try:
-        probe = to_map(WorkspaceData(np.ones((1, 1)), *points, logs=logs))
     except InsdlError as error:
-        return [str(error), *_missing_ei(logs)]
-    return [] if np.isfinite(probe.slices.ei[0]) else _missing_ei(logs)
+        return _everything_wrong(data) or [str(error)], None
+    return [] if m.slices is None else _missing_ei(data.logs), m
+
+
+def _everything_wrong(data: WorkspaceData) -> list[str]:
+    """The axes, the energy window and the incident energy are looked at apart, so that one does not hide the other."""
+    found = _complaint(replace(data, logs=_ANY_WINDOW))
+    if data.x.unit == data.vertical.unit == "Label":
+        found += _complaint(replace(_POINT, logs=data.logs)) + _missing_ei(data.logs)
+    return found
+
+
+_ANY_WINDOW = {"energy_min": (0.0, MEV), "energy_max": (1.0, MEV)}
+_POINT = WorkspaceData(np.ones((1, 1)), *(AxisData("Label", np.zeros(1), name, RLU) for name in ("Qh", "Qk")))
+
+
+def _complaint(data: WorkspaceData) -> list[str]:
+    try:
+        to_map(data)
+    except InsdlError as error:
+        return [str(error)]
+    return []
 
 
 def _missing_ei(logs: Mapping[str, tuple[Any, str]]) -> list[str]:
-    if any(name in logs for name in (*EI_LOGS, *REQUESTED_EI_LOGS)):
+    try:
+        m = to_map(replace(_POINT, logs={**logs, **_ANY_WINDOW}))
+    except InsdlError:  # of a unit that is wrong: `_complaint` has it
         return []
+    if np.isfinite(m.slices.ei[0]):
+        return []
+    there = [name for name in (*EI_LOGS, *REQUESTED_EI_LOGS) if name in logs]
+    reason = f"the sample log {there[0]} is '{logs[there[0]][0]}' and no positive number" if there else "there is no sample log Ei"
     how = "AddSampleLog(Workspace=..., LogName='Ei', LogText='50', LogType='Number', LogUnit='meV')"
-    return [f"The incident energy is not known: there is no sample log Ei; add it in meV with {how}."]
+    return [f"The incident energy is not known: {reason}; add it in meV with {how}."]
 
 
 def _read(workspace: Any) -> WorkspaceData:
-    intensity = np.array(workspace.extractY(), dtype=float)
+    intensity = np.asarray(workspace.extractY(), dtype=float)
     return WorkspaceData(
         intensity=intensity,
-        error=np.array(workspace.extractE(), dtype=float),
+        error=np.asarray(workspace.extractE(), dtype=float),
         mask=_mask(workspace, intensity.shape),
         x=_axis(workspace.getAxis(0), np.array(workspace.readX(0), dtype=float)),
         vertical=_axis(workspace.getAxis(1)),
