@@ -99,6 +99,13 @@ class _Worker:
         command = [str(interpreter), str(_SCRIPT)]
         try:
             self.log = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `kill`
+        except OSError as error:
+            raise WorkerError(
+                "cannot start the worker process",
+                f"its log cannot be written as a temporary file ({error.strerror or error})",
+                "free some space, or set TMPDIR to a folder that you may write to",
+            ) from error
+        try:
             self.process = subprocess.Popen(
                 command,
                 stdin=subprocess.PIPE,

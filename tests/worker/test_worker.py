@@ -23,10 +23,10 @@ SCRIPT = Path(__file__).with_name("extra_tasks.py")
 
 
 @pytest.fixture(autouse=True)
-def worker_with_extra_tasks(monkeypatch):
+def worker_with_extra_tasks(monkeypatch, tmp_path):
     monkeypatch.delenv("INSDL_PYTHON", raising=False)
     monkeypatch.setenv("INSDL_CONFIG", "")
-    monkeypatch.setenv("XDG_CONFIG_HOME", "/nonexistent")
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
     monkeypatch.setattr(client, "_SCRIPT", SCRIPT)
 
 
@@ -522,6 +522,15 @@ def test_no_file_descriptor_is_inherited(tmp_path):
     with (tmp_path / "secret").open("w") as stream:
         descriptors = run_task("describe", {}, {})[1]["descriptors"]
         assert stream.name not in descriptors
+
+
+def test_no_place_for_temporary_files(monkeypatch, tmp_path):
+    stop()
+    with monkeypatch.context() as patch:
+        patch.setattr("tempfile.tempdir", str(tmp_path / "nowhere"))
+        with pytest.raises(errors.WorkerError, match="log cannot be written as a temporary file .* set TMPDIR"):
+            pid()
+    assert pid()
 
 
 def test_read_only_home(tmp_path, monkeypatch):
