@@ -528,7 +528,7 @@ def test_no_place_for_temporary_files(monkeypatch, tmp_path):
     stop()
     with monkeypatch.context() as patch:
         patch.setattr("tempfile.tempdir", str(tmp_path / "nowhere"))
-        with pytest.raises(errors.WorkerError, match="log cannot be written as a temporary file .* set TMPDIR"):
+        with pytest.raises(errors.WorkerError, match=r"log cannot be written as a temporary file .* set TMPDIR"):
             pid()
     assert pid()
 
