@@ -73,7 +73,7 @@ def made_by_hand(monkeypatch, hand_made_analysis):
     def analyse(m, *, progress):
         progress(0.5, "pretending")
         seen.append(m)
-        return hand_made_analysis(m)
+        return hand_made_analysis(m.select(slice(0, 2)))  # few pictures to draw
 
     monkeypatch.setattr("mantid_insdl.analysis.analyse", analyse)
     return seen

@@ -62,7 +62,7 @@ def test_analyse_writes_all_results(insdl, map_file, tmp_path, made_by_hand):
     assert report["inputs"][0]["path"] == str(tmp_path / "map.npz")
     assert report["classification"]["verdict"] in result.stdout
     assert not report["simulated"]
-    assert mantid_insdl.load(tmp_path / "out" / "fit.nxs").shape == (20, 20, 20)
+    assert mantid_insdl.load(tmp_path / "out" / "fit.nxs").shape == (2, 20, 20)
     for name in RESULT_FILES:
         if name.endswith(".png"):
             assert (tmp_path / "out" / name).read_bytes().startswith(b"\x89PNG")
