@@ -21,7 +21,7 @@ _DEFAULTS = {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_ENABLE_ONEDNN_OPTS": "0"}
 
 
 def import_keras() -> ModuleType:
-    """The `keras` module, on TensorFlow, with deterministic operations and without start-up messages.
+    """The `keras` module, on TensorFlow, with repeatable results and without start-up messages.
 
     The first call takes some seconds. On a GPU, memory is taken as it is needed and not all at once.
 
@@ -66,10 +66,12 @@ def _import() -> tuple[ModuleType, ModuleType]:
 
 @functools.cache
 def _configure(tensorflow: ModuleType) -> None:
-    for device in tensorflow.config.list_physical_devices("GPU"):
+    devices = tensorflow.config.list_physical_devices("GPU")
+    for device in devices:
         with contextlib.suppress(RuntimeError):  # the caller has used the GPU already: too late to change
             tensorflow.config.experimental.set_memory_growth(device, True)
-    tensorflow.config.experimental.enable_op_determinism()
+    if devices:  # a processor repeats its results as it is, and would train four times slower with this
+        tensorflow.config.experimental.enable_op_determinism()
     tensorflow.get_logger().setLevel("ERROR")
     importlib.import_module("absl.logging").set_verbosity("error")
 

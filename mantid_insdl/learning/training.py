@@ -7,6 +7,7 @@ open, the calibration part sets temperatures, error bars and thresholds, and the
 from __future__ import annotations
 
 import datetime
+import os
 import time
 from pathlib import Path
 
@@ -57,6 +58,8 @@ def train(
     recipe = quickened(recipe) if quick else recipe
     report = progress or (lambda fraction, text: None)
     start = time.monotonic()
+    # Faster kernels for the fit; they round differently on different processors, so using a bundle does without (learning/backend.py).
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     data = load_or_generate(recipe.dataset, Path(data_folder), progress=lambda f, t: report(0.3 * f, t))
     measurer = Measurer(data, recipe.dataset, recipe.measurement, keep_signal=recipe.task == "denoise")
     task = {"denoise": train_denoiser, "classify": train_classifier, "exchange": train_regressor}[recipe.task]
