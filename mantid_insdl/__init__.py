@@ -25,6 +25,8 @@ _PUBLIC = {
     "load_material": "materials",
     "material_names": "materials",
     "simulate": "simulate",
+    "simulate_cut": "spectra",
+    "simulate_powder": "spectra",
     "denoise": "analysis",
     "classify": "analysis",
     "fit_exchange": "analysis",

@@ -12,11 +12,8 @@ from mantid_insdl.errors import InsdlError, InstabilityError, MapError, Material
 from mantid_insdl.instrument.resolution import ChopperSpectrometer, blur, load_instrument
 from mantid_insdl.maps import RLU, Axis, Map, Slices
 from mantid_insdl.materials import Material, load_material
-from mantid_insdl.slice_engines import Progress, engine_for
+from mantid_insdl.slice_engines import UNIT, Progress, engine_for
 from mantid_insdl.spinwave.modes import UNSTABLE, spin_waves
-
-UNIT = "1/meV per magnetic ion"
-"""Unit of a simulated intensity: sum_ab (delta_ab - Qhat_a Qhat_b) S^ab(Q, E) F(Q)^2. In units of S^2, without kf/ki."""
 
 MAX_PIXELS = 50_000_000
 Q_SIGMA_PIXELS = 0.6

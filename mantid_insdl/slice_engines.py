@@ -29,6 +29,9 @@ from mantid_insdl.spinwave.square_lattice import square_lattice_modes
 
 Progress = Callable[[float, str], None]
 
+UNIT = "1/meV per magnetic ion"
+"""Unit of a simulated intensity: sum_ab (delta_ab - Qhat_a Qhat_b) S^ab(Q, E) F(Q)^2. In units of S^2, without kf/ki."""
+
 
 class Domain:
     """Geometry of one domain on an (h, k) grid of the map: momenta, reach, and groups of slices that share an incident energy."""
