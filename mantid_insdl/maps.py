@@ -453,7 +453,8 @@ class Map:
 def stack(maps: Iterable[Map]) -> Map:
     """One stack of all the slices of `maps`, which must share their image axes, intensity unit, material and frame.
 
-    Where some maps have errors and some have none the stack could not say which errors are known, so this raises.
+    Where some maps have errors and some have none the stack could not say which errors are known, so this raises; a map without a
+    single unmasked pixel goes with either.
     Sample logs that differ between the maps are kept as a text of their different values, or left out when they are arrays.
     """
     maps = list(maps)
@@ -472,7 +473,8 @@ def stack(maps: Iterable[Map]) -> Map:
             raise UnitError(
                 "cannot stack the maps", f"their intensities are in {first.intensity_unit} and {one.intensity_unit}", "convert one"
             )
-    if len({one.error is None for one in maps}) > 1:
+    known = {one.error is not None for one in maps if not one.mask.all()}
+    if len(known) > 1:
         raise MapError(
             "cannot stack the maps", "some have errors and some have none", "give errors for all, or drop them with replace(error=None)"
         )
@@ -486,7 +488,7 @@ def stack(maps: Iterable[Map]) -> Map:
     return first.replace(
         intensity=np.concatenate([m.intensity for m in maps]),
         mask=np.concatenate([m.mask for m in maps]),
-        error=None if first.error is None else np.concatenate([m.error for m in maps]),
+        error=np.concatenate([np.full(m.shape, np.nan) if m.error is None else m.error for m in maps]) if True in known else None,
         slices=Slices(ei, low, high),
         provenance=tuple(dict.fromkeys(line for m in maps for line in m.provenance)),
         logs=_joined_logs([m.logs for m in maps]),

@@ -281,6 +281,12 @@ class TestStack:
         assert both.provenance == ("made", "cut")
         assert both.logs["run_number"] == ("1, 2", "")
 
+    @pytest.mark.parametrize("error", [None, np.full((1, 3, 4), np.nan)])
+    def test_a_map_without_a_usable_pixel_goes_with_either(self, error):
+        nothing = slices_map(1, intensity=np.full((1, 3, 4), np.nan), error=error)
+        np.testing.assert_array_equal(stack([slices_map(1), nothing]).error[0], slices_map(1).error[0])
+        assert stack([nothing, slices_map(1, error=None)]).error is None
+
     def test_arrays_in_logs_stay_only_when_equal(self):
         series = {"t": (np.arange(3), "s")}
         assert "t" in stack([slices_map(logs=series), slices_map(logs=series)]).logs

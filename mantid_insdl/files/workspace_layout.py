@@ -34,6 +34,7 @@ REQUESTED_EI_LOGS = ("EnergyRequest", "EnergyRequested", "Ei_request", "ei_reque
 WINDOW_LOGS = (("energy_min", "energy_max"), ("Emin", "Emax"), ("E_min", "E_max"), ("DeltaE_min", "DeltaE_max"))
 _OWN_LOGS = ("insdl_material", "insdl_frame", "insdl_provenance", "insdl_path")
 
+_MAPS = (("qh", "qk"), ("q", "energy"), ("path", "energy"))
 _RLU = {"r.l.u.", "r.l.u", "rlu", "rlu."}
 _PER_ANGSTROM = {"1/angstrom", "angstrom^-1", "a^-1", "å^-1", "å⁻¹", "1/å", "1/a", "ang^-1", "inv.angstrom", "invangstrom"}
 _MEV = {"mev"}
@@ -87,16 +88,18 @@ def direction_of(caption: str) -> tuple[float, float, float] | None:
     parts = [p for p in re.split(r"[,\s]+", inside.group(1).strip()) if p]
     if len(parts) != 3:
         return None
-    vector = []
+    vector, letters = [], set()
     for part in parts:
-        match = re.fullmatch(r"([+-]?\d*\.?\d*)\*?([a-zA-Z]?)", part)
-        if not match:
-            return None
-        number, letter = match.groups()
-        if not letter and float(number or 0) != 0:
-            return None  # a constant offset, as in [0.5,K,0]: not a direction through the origin
-        vector.append(0.0 if not letter else float(number + "1") if number in ("", "+", "-") else float(number))
-    return (vector[0], vector[1], vector[2]) if any(vector) else None
+        match = re.fullmatch(r"([+-]?)(\d+\.?\d*|\.\d+)?\*?([a-zA-Z])", part)
+        if match:
+            sign, number, letter = match.groups()
+            vector.append(float(sign + (number or "1")))
+            letters.add(letter.upper())
+        elif re.fullmatch(r"[+-]?0+\.?0*", part):
+            vector.append(0.0)
+        else:
+            return None  # also a constant offset, as in [0.5,K,0]: not a direction through the origin
+    return (vector[0], vector[1], vector[2]) if len(letters) == 1 and any(vector) else None
 
 
 def unit_of(text: str) -> str:
@@ -209,16 +212,15 @@ def to_map(data: WorkspaceData, *, ei: float | None = None) -> Map:
     names = {vertical.name, x.name}
     if "energy" in names and names & {"qh", "qk"}:  # a cut along one direction of reciprocal space
         x, vertical = (Axis("path", a.unit, a.values, a.is_edges, _caption(a)) if a.name in ("qh", "qk") else a for a in (x, vertical))
-    if (x.name, vertical.name) in (("qh", "qk"), ("energy", "q"), ("energy", "path")):
-        first, second = (vertical, x) if x.name == "energy" else (x, vertical)
-    elif (vertical.name, x.name) in (("qh", "qk"), ("energy", "q"), ("energy", "path")):
-        first, second = (x, vertical) if vertical.name == "energy" else (vertical, x)
-    else:
+    by_name = {axis.name: axis for axis in (x, vertical)}
+    order = next((pair for pair in _MAPS if set(pair) == by_name.keys()), None)
+    if order is None:
         raise MapError(
             f"a map with the axes {x.title} and {vertical.title} is none this package knows",
             "known are Qh with Qk at constant energy, |Q| with DeltaE, and a cut in r.l.u. with DeltaE",
             "cut or reduce the data to one of these",
         )
+    first, second = (by_name[name] for name in order)
     if first is x:
         intensity, error, mask = (None if a is None else a.T for a in (intensity, error, mask))
     error = _known_error(intensity, error, mask)
@@ -263,7 +265,7 @@ def _known_error(intensity: np.ndarray, error: np.ndarray | None, mask: np.ndarr
     if error is None:
         return None
     good = ~np.isnan(intensity) & (True if mask is None else ~mask)
-    return error if np.any(error[good] != 0) or not np.any(good) else None
+    return error if np.any(error[good] != 0) else None
 
 
 def intensity_unit(label: str) -> str:
