@@ -27,8 +27,8 @@ from mantid_insdl.files.workspace_layout import (
 )
 from mantid_insdl.maps import MEV, RLU, Map
 
-#: Larger workspaces are refused: 60 slices of 1000 x 1000 pixels are far beyond what any spectrometer resolves, and copies add up.
-MAXIMUM_PIXELS = 60_000_000
+#: Larger workspaces are refused: no spectrometer resolves as many, and copies add up.
+MAXIMUM_PIXELS = 50_000_000
 
 OWN_LOG_PREFIX = "insdl_"
 _READ_LOGS = (

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.ndimage import map_coordinates
 
 from mantid_insdl.analysis.denoise import on_axes_of
 from mantid_insdl.analysis.ensemble import Progress, ignore_progress
@@ -96,6 +95,7 @@ def convolutions(network: Any) -> list[str]:
 def _activation_map(network: Any, stack: np.ndarray, index: int) -> np.ndarray:
     """(n, slice, qh, qk) from a network that gives feature maps (n, slice, row, column, filter) and logits."""
     import tensorflow as tf
+    from scipy.ndimage import map_coordinates
 
     with tf.GradientTape() as tape:
         features, logits = network(stack, training=False)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.ndimage import gaussian_filter
 
 from mantid_insdl.learning.measured import MeasuredMaps
 
@@ -52,6 +51,8 @@ def nearest_parameters(misfit: np.ndarray, parameters: np.ndarray, neighbours: i
 def smooth(stack: np.ndarray, sigma: float) -> np.ndarray:
     """Gaussian smoothing of each slice over its known pixels, in pixels: the simplest denoiser. (n, slice, qh, qk)."""
     widths = (0, 0, sigma, sigma)
+    from scipy.ndimage import gaussian_filter
+
     weight = gaussian_filter(stack[..., 1], widths, mode="nearest")
     return gaussian_filter(stack[..., 0] * stack[..., 1], widths, mode="nearest") / np.maximum(weight, 1e-3)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.optimize import nnls
 
 from mantid_insdl.learning import baselines, metrics, networks
 from mantid_insdl.learning.backend import import_keras
@@ -54,6 +53,8 @@ def train_denoiser(recipe: Recipe, data: SimulatedMaps, measurer: Measurer, repo
     weight = 1 / (0.1 + estimate[known])
     part = np.random.default_rng(0).choice(weight.size, min(weight.size, 500_000), replace=False)
     wanted = (estimate[known] - maps.signal[known]) ** 2
+    from scipy.optimize import nnls
+
     coefficients, _ = nnls(squares[part] * weight[part, None], wanted[part] * weight[part])
     names = ("error_constant", "error_relative", "error_noise")
     calibrated = dict(zip(names, np.sqrt(coefficients).tolist(), strict=True))

@@ -1,17 +1,19 @@
-"""Test figures with their intervals, and calibration."""
+"""Test figures with their intervals, and calibration.
+
+SciPy is imported where it is used: checking a map for a model, which happens inside Mantid, must be quick and needs none of it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 import numpy as np
-from scipy.optimize import minimize_scalar
-from scipy.special import log_softmax, softmax
-from scipy.stats import binomtest
 
 
 def proportion(successes: int, number: int) -> tuple[float, tuple[float, float]]:
     """A proportion with its 95 % Wilson interval."""
+    from scipy.stats import binomtest
+
     interval = binomtest(int(successes), int(number)).proportion_ci(method="wilson")
     return successes / number, (float(interval.low), float(interval.high))
 
@@ -26,12 +28,16 @@ def bootstrap(values: np.ndarray, statistic: Callable[[np.ndarray], float], seed
 
 def ensemble_probabilities(logits: np.ndarray, temperature: float) -> tuple[np.ndarray, np.ndarray]:
     """Mean probability over the members of an ensemble and its standard deviation between them, from logits (member, n, class)."""
+    from scipy.special import softmax
+
     each = softmax(logits / temperature, axis=-1)
     return each.mean(axis=0), each.std(axis=0)
 
 
 def fit_temperature(logits: np.ndarray, classes: np.ndarray) -> float:
     """The temperature that makes an ensemble's probabilities most likely on a calibration set (Guo et al. 2017)."""
+    from scipy.optimize import minimize_scalar
+    from scipy.special import log_softmax
 
     def loss(log_temperature: float) -> float:
         each = log_softmax(logits / np.exp(log_temperature), axis=-1)
