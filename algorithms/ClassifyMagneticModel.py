@@ -42,12 +42,11 @@ class ClassifyMagneticModel(PythonAlgorithm):
         return problems
 
     def PyExec(self):
-        from mantid_insdl.workspaces import from_workspace, to_table, to_workspace
+        from mantid_insdl.workspaces import copy_with_logs, from_workspace, to_table
 
         workspace = self.getProperty("InputWorkspace").value
-        measured = from_workspace(workspace)
         options = {"model": support.model_option(self), "denoise": self.getProperty("Denoise").value}
-        _, answer = support.run(self, "classify", {"input": measured}, options)
+        _, answer = support.run(self, "classify", {"input": from_workspace(workspace)}, options)
         rows = zip(answer["models"], answer["probabilities"], answer["uncertainties"], strict=True)
         columns = (("Model", "str"), ("Probability", "double"), ("Uncertainty", "double"))
         self.setProperty("OutputTable", to_table(columns, rows))
@@ -57,8 +56,7 @@ class ClassifyMagneticModel(PythonAlgorithm):
                 "insdl_in_range": (answer["in_range"], ""),
                 **support.identity_logs(answer["bundle"]),
             }
-            copy = measured.replace(logs={**measured.logs, **logs})
-            self.setProperty("OutputWorkspace", to_workspace(copy, like=workspace, copy=support.copier(self)))
+            self.setProperty("OutputWorkspace", copy_with_logs(workspace, logs, support.copier(self)))
         best = max(range(len(answer["models"])), key=answer["probabilities"].__getitem__)
         probability, uncertainty = answer["probabilities"][best], answer["uncertainties"][best]
         verdict = f"Verdict: {answer['verdict']}. Most probable is {answer['models'][best]} with {probability:.3f} +- {uncertainty:.3f}"

@@ -224,21 +224,35 @@ def to_workspace(m: Map, like: Any = None, copy: Callable[[Any], Any] | None = N
     MatrixWorkspace (always a Workspace2D) or WorkspaceGroup
         Masked pixels are NaN with error 0; unknown errors are 0.
     """
-    from mantid.api import WorkspaceGroup
-
     sheets = from_map(m)
     if like is None:
         results = [_new(sheet) for sheet in sheets]
-        as_group = len(results) > 1
-    else:
-        sources = members(like)
-        results = [_on_axes_of(source, sheet, m, i, copy) for i, (source, sheet) in enumerate(zip(sources, sheets, strict=True))]
-        as_group = isinstance(like, WorkspaceGroup)
-    if not as_group:
-        return results[0]
+        return _group(results) if len(results) > 1 else results[0]
+    sources = members(like)
+    results = [_on_axes_of(source, sheet, m, i, copy) for i, (source, sheet) in enumerate(zip(sources, sheets, strict=True))]
+    return _in_form_of(like, results)
+
+
+def copy_with_logs(workspace: Any, logs: Mapping[str, tuple[Any, str]], copy: Callable[[Any], Any]) -> Any:
+    """An exact copy of a MatrixWorkspace, or of a group of them, with more sample logs; `copy` as in `to_workspace`."""
+    copies = [copy(part) for part in members(workspace)]
+    for one in copies:
+        set_logs(one, logs)
+    return _in_form_of(workspace, copies)
+
+
+def _in_form_of(like: Any, results: Sequence[Any]) -> Any:
+    from mantid.api import WorkspaceGroup
+
+    return _group(results) if isinstance(like, WorkspaceGroup) else results[0]
+
+
+def _group(workspaces: Sequence[Any]) -> Any:
+    from mantid.api import WorkspaceGroup
+
     group = WorkspaceGroup()
-    for result in results:
-        group.addWorkspace(result)
+    for workspace in workspaces:
+        group.addWorkspace(workspace)
     return group
 
 
