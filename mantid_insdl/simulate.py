@@ -14,6 +14,7 @@ from mantid_insdl.maps import RLU, Axis, Map, Slices
 from mantid_insdl.materials import Material, load_material
 from mantid_insdl.slice_engines import UNIT, Progress, engine_for
 from mantid_insdl.spinwave.modes import UNSTABLE, spin_waves
+from mantid_insdl.spinwave.structure import ClassicalEnergy
 
 MAX_PIXELS = 50_000_000
 Q_SIGMA_PIXELS = 0.6
@@ -56,6 +57,7 @@ class SliceSimulator:
         instrument: ChopperSpectrometer | None = None,
     ):
         self.material = load_material(material)
+        self._energy = ClassicalEnergy(self.material.model)
         self.slices, self.qh, self.qk = slices, qh, qk
         self.instrument = load_instrument("MAPS") if instrument is None else instrument
         _check_axes(slices, qh, qk)
@@ -123,7 +125,9 @@ class SliceSimulator:
         unknown = sorted(set(parameters) - set(names))
         if unknown:
             raise MaterialError(f"{self.material.name} has no parameter '{unknown[0]}'", f"its parameters are {', '.join(names)}")
-        return self.material.model.parameter_table({**names, **parameters})
+        table = self.material.model.parameter_table({**names, **parameters})
+        self._energy.require_stationary(table)
+        return table
 
 
 def _check_axes(slices: Slices, qh: Axis, qk: Axis) -> None:

@@ -22,6 +22,7 @@ import numpy as np
 from mantid_insdl.spinwave.form_factors import form_factor
 from mantid_insdl.spinwave.hamiltonian import Hamiltonian
 from mantid_insdl.spinwave.model import SpinModel
+from mantid_insdl.spinwave.structure import ClassicalEnergy
 
 SHIFT = 1e-10
 """Shift of h at a soft momentum, relative to the scale of h."""
@@ -207,6 +208,13 @@ def spin_waves(
         Use the N x N folding; None: wherever it is exact (`Hamiltonian.folds`). True where it is not raises ValueError.
     memory
         Bytes of working memory at a time; the momenta are worked through in pieces of that size.
+
+    Raises
+    ------
+    MaterialError
+        For a missing, unknown or non-finite parameter.
+    InstabilityError
+        If the structure is not stationary for one of the parameter sets. (An unstable one is reported in `Modes.status`.)
     """
     q = np.atleast_2d(np.asarray(q, float))
     hamiltonian = Hamiltonian(model)
@@ -214,6 +222,7 @@ def spin_waves(
         raise ValueError("h of this model does not fold: its coefficients are not all real")
     fold = hamiltonian.folds if fold is None else fold
     table = model.parameter_table(parameters)
+    ClassicalEnergy(model).require_stationary(table)
     n, sets = hamiltonian.size, table.shape[0]
     piece = max(1, int(memory / (16 * n * n * (10 if fold else 40) * (sets + len(model.parameters)))))
     parts = [_spin_waves(hamiltonian, q[start : start + piece], table, fold) for start in range(0, max(len(q), 1), piece)]
