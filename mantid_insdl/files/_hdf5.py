@@ -41,13 +41,20 @@ def open_hdf5(path: Path) -> Iterator[h5py.File]:
     import h5py
 
     try:
-        with h5py.File(path, "r") as file:
+        # best-effort: many network file systems have no locks
+        with h5py.File(path, "r", locking="best-effort") as file:
             yield file
-    except PermissionError as error:
-        raise FileFormatError(f"cannot read '{path.name}'", "you have no permission to", "change its access rights") from error
-    except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:  # h5py raises any of these for damaged files
-        reason = "it is truncated" if "truncated" in str(error) else f"it is damaged ({_last_words(error)})"
-        raise FileFormatError(f"cannot read '{path.name}'", reason, _DAMAGED) from error
+    except (OSError, RuntimeError, LookupError, ValueError, TypeError) as error:  # h5py raises any of these for damaged files
+        raise _explained(path, error) from error
+
+
+def _explained(path: Path, error: Exception) -> FileFormatError:
+    message = str(error)
+    if "lock file" in message or "already open" in message:
+        return FileFormatError(f"cannot read '{path.name}'", "a program has it open for writing", "wait until it is closed")
+    if "truncated" in message:
+        return FileFormatError(f"cannot read '{path.name}'", "it is truncated", _DAMAGED)
+    return FileFormatError(f"cannot read '{path.name}'", f"it is damaged ({_last_words(error)})", _DAMAGED)
 
 
 def _last_words(error: Exception) -> str:
@@ -83,12 +90,18 @@ def groups(parent: h5py.Group) -> dict[str, h5py.Group]:
     return {name: node for name, node in found if isinstance(node, h5py.Group)}
 
 
-def read_text(parent: h5py.Group, name: str) -> str:
-    """A text dataset; empty where absent."""
+def dataset(parent: h5py.Group, name: str) -> h5py.Dataset | None:
+    """The dataset of that name, or None where there is none."""
     import h5py
 
     node = parent.get(name)
-    return text(node[()]) if isinstance(node, h5py.Dataset) else ""
+    return node if isinstance(node, h5py.Dataset) else None
+
+
+def read_text(parent: h5py.Group, name: str) -> str:
+    """A text dataset; empty where absent."""
+    node = dataset(parent, name)
+    return "" if node is None else text(node[()])
 
 
 def read_array(parent: h5py.Group, name: str, ndim: int | None = None) -> np.ndarray:
@@ -99,11 +112,9 @@ def read_array(parent: h5py.Group, name: str, ndim: int | None = None) -> np.nda
     FileFormatError
         When it is absent, not numeric, of another rank than `ndim`, or larger than `MAX_VALUES`.
     """
-    import h5py
-
-    path, node = where(parent), parent.get(name)
+    path, node = where(parent), dataset(parent, name)
     label = f"{parent.name.rstrip('/')}/{name}"
-    if not isinstance(node, h5py.Dataset):
+    if node is None:
         raise FileFormatError(f"'{path.name}' has no dataset '{label}'", "its kind of file needs one", _DAMAGED)
     if node.dtype.kind not in "fiub":
         raise FileFormatError(f"'{path.name}' cannot be used", f"dataset '{label}' holds no numbers", _DAMAGED)

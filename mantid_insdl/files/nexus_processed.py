@@ -17,7 +17,7 @@ import numpy as np
 
 from mantid_insdl._version import __version__
 from mantid_insdl.errors import FileFormatError
-from mantid_insdl.files._hdf5 import attribute, check_size, groups, open_hdf5, read_array, read_text, text, where
+from mantid_insdl.files._hdf5 import attribute, check_size, dataset, groups, open_hdf5, read_array, read_text, text, where
 from mantid_insdl.files._writing import replacing
 from mantid_insdl.files.workspace_layout import AxisData, WorkspaceData, check_group, from_map, intensity_unit, to_map
 from mantid_insdl.maps import Map
@@ -69,8 +69,8 @@ def read(path: str | Path, *, ei: float | None = None) -> Map:
 
 
 def _shape(entry: h5py.Group) -> tuple[int, ...]:
-    values = entry.get("workspace/values")
-    return values.shape if values is not None else ()
+    values = dataset(entry, "workspace/values")
+    return () if values is None else values.shape
 
 
 def _read_entry(entry: h5py.Group) -> WorkspaceData:
@@ -117,7 +117,7 @@ def _finalized(node: h5py.Group, values: np.ndarray, error: np.ndarray | None) -
 
 
 def _read_axis(node: h5py.Group, name: str) -> AxisData:
-    path, data = where(node), node.get(name)
+    path, data = where(node), dataset(node, name)
     if data is None:
         raise FileFormatError(f"'{path.name}' has no axis '{name}'", "the bins have no values", "save it in Mantid again")
     unit = attribute(data, "units")
@@ -138,41 +138,45 @@ def _masked_bins(node: h5py.Group, values: np.ndarray, error: np.ndarray | None)
     """True for the bins that MaskBins has masked.
 
     The first column of ``masked_spectra`` should be the index of the spectrum. Mantid's writer (3.13 to 6.x) stores there the
-    running number of the masked spectrum instead. MaskBins sets intensity and error of a masked bin to zero; so where those
-    indices point to bins that are not zero, the masked bins are those named ones that are zero with error zero.
+    running number of the masked spectrum instead. MaskBins sets intensity and error of a masked bin to zero; so where the column
+    just counts, a spectrum takes those lists of masked bins that are all zero in it.
     """
-    if "masked_spectra" not in node or "masked_bins" not in node:
+    if dataset(node, "masked_spectra") is None or dataset(node, "masked_bins") is None:
         return None
     table = read_array(node, "masked_spectra", ndim=2).astype(int)
     bins = read_array(node, "masked_bins", ndim=1).astype(int)
-    weights = read_array(node, "mask_weights", ndim=1) if "mask_weights" in node else np.ones(bins.size)
     path, mask = where(node), np.zeros(values.shape, bool)
-    ends = [*table[1:, 1], bins.size]
-    rows = np.repeat(table[:, 0], np.diff([*table[:, 1], bins.size]))
-    in_range = rows.size == bins.size == weights.size and not np.any(np.diff([*table[:, 1], bins.size]) < 0)
-    if not in_range or np.any(rows >= values.shape[0]) or np.any(bins >= values.shape[1]) or min(rows.min(), bins.min()) < 0:
-        raise FileFormatError(f"'{path.name}' has masked bins that do not exist", "its mask is larger than its data", "write it again")
-    mask[rows[weights > 0], bins[weights > 0]] = True
-    empty = ~(np.abs(values) > 0) & (True if error is None else ~(np.abs(error) > 0))
-    running = np.array_equal(table[:, 0], np.arange(len(ends)))
-    if not running or len(ends) == values.shape[0] or np.all(empty[mask]):
-        return mask
-    found = empty & np.isin(np.arange(values.shape[1]), bins[weights > 0])
-    if np.count_nonzero(found) < np.count_nonzero(mask):
-        raise FileFormatError(
-            f"'{path.name}' does not say which bins are masked",
-            "Mantid numbered the masked spectra from 0 and the masked bins are not zero",
-            "set the masked bins to NaN in Mantid before saving",
-        )
-    return found
+    spectra, starts = table[:, 0], table[:, 1]
+    counts = np.diff([*starts, bins.size])
+    if not _within(spectra, values.shape[0]) or not _within(bins, values.shape[1]) or np.any(counts < 0) or counts.sum() != bins.size:
+        raise FileFormatError(f"'{path.name}' has masked bins that do not exist", "its mask does not fit its data", "write it again")
+    counting = np.array_equal(spectra, np.arange(spectra.size)) and spectra.size < values.shape[0]
+    empty = (values == 0) | np.isnan(values)
+    if error is not None:
+        empty &= (error == 0) | np.isnan(error)
+    for spectrum, listed in zip(spectra, np.split(bins, starts[1:]), strict=True):
+        rows = np.flatnonzero(np.all(empty[:, listed], axis=1)) if counting else np.array([spectrum])
+        if rows.size == 0:
+            raise FileFormatError(
+                f"'{path.name}' does not say which bins are masked",
+                "Mantid numbered the masked spectra from 0 and the masked bins are not zero",
+                "set the masked bins to NaN in Mantid before saving",
+            )
+        mask[np.ix_(rows, listed)] = True
+    return mask
+
+
+def _within(indices: np.ndarray, size: int) -> bool:
+    return bool(np.all((indices >= 0) & (indices < size)))
 
 
 def read_logs(entry: h5py.Group) -> dict[str, tuple[Any, str]]:
     """Sample logs: name -> (value, unit). A time series becomes the mean of its numbers, or its last text."""
-    logs = {}
-    for name, node in (groups(entry["logs"]) if "logs" in groups(entry) else {}).items():
-        value = node.get("value")
-        if attribute(node, "NX_class") != "NXlog" or value is None or not hasattr(value, "dtype") or value.size == 0:
+    logs: dict[str, tuple[Any, str]] = {}
+    parent = groups(entry).get("logs")
+    for name, node in ({} if parent is None else groups(parent)).items():
+        value = dataset(node, "value")
+        if attribute(node, "NX_class") != "NXlog" or value is None or value.size == 0:
             continue
         check_size(value.shape, f"log '{name}'", where(entry))
         logs[name] = (_log_value(value[()], "time" in node), attribute(value, "units"))
@@ -251,9 +255,9 @@ def _group(parent: h5py.Group, name: str, nx_class: str, /, **attributes: str | 
 def _put(parent: h5py.Group, name: str, value: Any, /, **attributes: str | int) -> h5py.Dataset:
     """A dataset of shape (1,) for text and single numbers, else of the array's own shape."""
     data = _fixed(value or " ").reshape(1) if isinstance(value, str) else np.atleast_1d(np.asarray(value))
-    dataset = parent.create_dataset(name, data=data)
-    _attributes(dataset, **attributes)
-    return dataset
+    node = parent.create_dataset(name, data=data)
+    _attributes(node, **attributes)
+    return node
 
 
 def _write_entry(entry: h5py.Group, data: WorkspaceData, name: str) -> None:
@@ -277,11 +281,11 @@ def _write_data(group: h5py.Group, data: WorkspaceData) -> None:
     unit = intensity_unit(data.intensity_label)  # not empty: some releases of Mantid fail on an empty attribute
     _attributes(group["values"], signal=1, axes="axis2,axis1", units=unit, unit_label=data.intensity_label)
     for name, axis in (("axis1", data.x), ("axis2", data.vertical)):
-        dataset = _put(group, name, np.asarray(axis.values, dtype=np.float64), units=axis.unit)
+        node = _put(group, name, np.asarray(axis.values, dtype=np.float64), units=axis.unit)
         if name == "axis1":
-            dataset.attrs.create("distribution", np.array(b"0", dtype="S2"))  # as Mantid: with the zero at its end
+            node.attrs.create("distribution", np.array(b"0", dtype="S2"))  # as Mantid: with the zero at its end
         if axis.unit == "Label":
-            _attributes(dataset, caption=axis.caption, label=axis.label)
+            _attributes(node, caption=axis.caption, label=axis.label)
 
 
 def _write_sample(sample: h5py.Group) -> None:
@@ -313,9 +317,9 @@ def _write_logs(group: h5py.Group, logs: Mapping[str, tuple[Any, str]]) -> None:
     _put(goniometer, "num_axes", np.int32(0))
     for name, (value, unit) in logs.items():
         log = _group(group, name.replace("/", "_"), "NXlog")
-        dataset = _put(log, "value", _storable(value))
+        node = _put(log, "value", _storable(value))
         if unit:
-            _attributes(dataset, units=unit)
+            _attributes(node, units=unit)
 
 
 def _storable(value: Any) -> Any:

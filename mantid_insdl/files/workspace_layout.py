@@ -235,8 +235,9 @@ def to_map(data: WorkspaceData, *, ei: float | None = None) -> Map:
         intensity, error, mask = (None if a is None else a[np.newaxis] for a in (intensity, error, mask))
     else:
         changes["ei"] = ei
-    if first.name == "path" and "insdl_path" in own:
-        changes["path"] = np.asarray(own["insdl_path"], float).reshape(-1, 3)
+    if first.name == "path" and np.size(own.get("insdl_path")) == 3 * first.size:  # another size: rebinned since it was written
+        points = np.asarray(own["insdl_path"], float).reshape(-1, 3)
+        changes["path"] = points[:: -1 if (x_back if first is x else v_back) else 1]
     used = {"Ei", *window_logs, *_OWN_LOGS}
     return Map(
         intensity,
@@ -294,6 +295,15 @@ def _number(logs: Mapping[str, tuple[Any, str]], name: str) -> float | None:
 
 
 def incident_energy(logs: Mapping[str, tuple[Any, str]], given: float | None) -> tuple[float | None, str]:
+    """The incident energy in meV and a note on where it is from: a measured log, else `given`, else a requested energy.
+
+    Raises
+    ------
+    MapError
+        The log and `given` differ by more than 2 %.
+    UnitError
+        The log is not in meV.
+    """
     for name in EI_LOGS:
         value = _number(logs, name)
         if value is not None and value > 0:

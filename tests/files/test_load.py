@@ -92,6 +92,27 @@ def test_foreign_hdf5(tmp_path, groups, message):
         load(tmp_path / "a.nxs")
 
 
+def test_a_file_that_another_program_writes(powder_map, tmp_path):
+    path = save(powder_map, tmp_path / "a.nxs")
+    code = f"import h5py; file = h5py.File({str(path)!r}, 'r+'); print('open', flush=True); input()"
+    with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as writer:
+        assert writer.stdout.readline() == b"open\n"
+        with pytest.raises(FileFormatError, match="open for writing; wait"):
+            load(path)
+        writer.communicate(b"\n")
+    assert load(path).kind == "powder"
+
+
+def test_groups_where_datasets_should_be(processed):
+    path = processed(np.ones((2, 2)), ([0.0, 1, 2], "DeltaE"), ([1.0, 2.0], "MomentumTransfer"))
+    for name in ("axis1", "values"):
+        with h5py.File(path, "a") as file:
+            del file[f"mantid_workspace_1/workspace/{name}"]
+            file.create_group(f"mantid_workspace_1/workspace/{name}")
+        with pytest.raises(FileFormatError, match=name):
+            load(path)
+
+
 def test_huge_dataset_is_refused_before_it_is_read(processed):
     path = processed(np.ones((2, 2)), ([0.0, 1, 2], "DeltaE"), ([1.0, 2.0], "MomentumTransfer"))
     with h5py.File(path, "a") as file:

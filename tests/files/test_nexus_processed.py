@@ -192,7 +192,25 @@ class TestMasksAndErrors:
         with pytest.raises(FileFormatError, match=r"does not say which bins are masked.*NaN"):
             load(processed(VALUES + 1, ENERGY, Q, errors=VALUES + 1, extra=extra))
 
-    @pytest.mark.parametrize("extra", [{"masked_spectra": np.int32([[7, 0]]), "masked_bins": np.uint64([0])}])
+    def test_masked_bins_of_a_spectrum_beside_an_empty_one(self, processed):
+        """The lists of masked bins fit an empty spectrum as well: what is zero with error zero tells nothing there either."""
+        values = VALUES + 1
+        values[0] = 0
+        values[2, [0, 3]] = 0
+        extra = {"masked_spectra": np.int32([[0, 0]]), "masked_bins": np.uint64([0, 3]), "mask_weights": np.ones(2)}
+        m = load(processed(values, ENERGY, Q, errors=values, extra=extra))
+        expected = np.zeros((3, 4), bool)
+        expected[np.ix_([0, 2], [0, 3])] = True
+        np.testing.assert_array_equal(m.mask, expected)
+
+    @pytest.mark.parametrize(
+        "extra",
+        [
+            {"masked_spectra": np.int32([[7, 0]]), "masked_bins": np.uint64([0])},
+            {"masked_spectra": np.int32([[1, 0]]), "masked_bins": np.uint64([9])},
+            {"masked_spectra": np.int32([[1, 3]]), "masked_bins": np.uint64([0])},
+        ],
+    )
     def test_refuses_masked_bins_that_do_not_exist(self, processed, extra):
         with pytest.raises(FileFormatError, match="do not exist"):
             load(processed(VALUES, ENERGY, Q, extra=extra))
@@ -284,6 +302,15 @@ class TestLogs:
         m = load(path)
         assert m.ei == 50.0
         assert m.logs["state"] == ("open", "")
+
+
+class TestCutsFromMantid:
+    def test_path_is_turned_with_its_axis_and_dropped_after_rebinning(self, processed):
+        path = np.arange(9.0).reshape(3, 3)
+        along = (np.array([0.3, 0.2, 0.1]), "Label", "Path", "r.l.u.")
+        turned = load(processed(VALUES, ENERGY, along, logs={"insdl_path": (path.ravel(), "")}, name="a.nxs"))
+        np.testing.assert_array_equal(turned.path, path[::-1])
+        assert load(processed(VALUES, ENERGY, along, logs={"insdl_path": (path[:2].ravel(), "")}, name="b.nxs")).path is None
 
 
 class TestGroups:
