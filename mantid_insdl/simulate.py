@@ -57,7 +57,7 @@ class SliceSimulator:
         instrument: ChopperSpectrometer | None = None,
     ):
         self.material = load_material(material)
-        self._energy = ClassicalEnergy(self.material.model)
+        self._classical = ClassicalEnergy(self.material.model)
         self.slices, self.qh, self.qk = slices, qh, qk
         self.instrument = load_instrument("MAPS") if instrument is None else instrument
         _check_axes(slices, qh, qk)
@@ -125,8 +125,8 @@ class SliceSimulator:
         unknown = sorted(set(parameters) - set(names))
         if unknown:
             raise MaterialError(f"{self.material.name} has no parameter '{unknown[0]}'", f"its parameters are {', '.join(names)}")
-        table = self.material.model.parameter_table({**names, **parameters})
-        self._energy.require_stationary(table)
+        table = self.material.model.parameter_table(self.material.couplings({**names, **parameters}))
+        self._classical.require_stationary(table)
         return table
 
 
@@ -230,7 +230,7 @@ def simulate(
         raise _instability(simulator, values)
     intensity = images[0].astype(float) + background
     mask = None if like is None else like.mask
-    described = ", ".join(f"{name}={value:g}" for name, value in values.items())
+    described = known.describe(values)
     simulated = Map(
         intensity=intensity,
         axes=(qh, qk),
@@ -240,8 +240,8 @@ def simulate(
         material=known.name,
         frame=known.frame,
         title=known.title,
-        provenance=(f"simulated by mantid_insdl {__version__}: {known.name}, {described} meV",),
-        logs={name: (value, "meV") for name, value in values.items()},
+        provenance=(f"simulated by mantid_insdl {__version__}: {known.name}, {described}",),
+        logs={p.name: (values[p.name], p.unit) for p in known.parameters},
     )
     return simulated if counts is None else _counted(simulated, counts, seed)
 
@@ -268,8 +268,7 @@ def _counted(simulated: Map, counts: float, seed: int) -> Map:
 def _instability(simulator: SliceSimulator, values: Mapping[str, float]) -> InstabilityError:
     """Where and how the structure is unstable, in words."""
     domain = simulator._domains[0][0]
-    given = ", ".join(f"{name}={value:g}" for name, value in values.items())
-    modes = spin_waves(domain.material.model, domain.hkl, values)
+    modes = spin_waves(domain.material.model, domain.hkl, domain.material.couplings(values))
     unstable = modes.status[0] == UNSTABLE
     where = "at a momentum of this map its energy has no minimum"
     if unstable.any():
@@ -277,7 +276,7 @@ def _instability(simulator: SliceSimulator, values: Mapping[str, float]) -> Inst
         h, k = (np.linalg.inv(np.array(domain.material.map.cell)) @ domain.hkl[index])[:2]
         where = f"at (h, k) = ({h:.3f}, {k:.3f}) the energy of a spin deviation is {modes.lowest[0, index]:.3g} meV, below zero"
     return InstabilityError(
-        f"the magnetic structure of {domain.material.name} is unstable at {given} meV",
+        f"the magnetic structure of {domain.material.name} is unstable at {domain.material.describe(values)}",
         where,
-        "choose parameters nearer to the published ones: " + ", ".join(f"{n}={v:g}" for n, v in domain.material.defaults.items()),
+        "choose parameters nearer to the published ones: " + domain.material.describe(domain.material.defaults),
     )

@@ -176,7 +176,7 @@ class _Spectrum:
         piece = max(1, 20_000_000 // (self.energy.size * 8 * len(self.material.model.sites)))
         for start in range(0, len(hkl), piece):
             part = slice(start, start + piece)
-            out[part] = self._density(spin_waves(self.material.model, hkl[part], self.values))
+            out[part] = self._density(spin_waves(self.material.model, hkl[part], self.material.couplings(self.values)))
             if progress is not None:
                 done = min(start + piece, len(hkl))
                 progress(done / len(hkl), f"Spin waves of {self.material.name}: {done} of {len(hkl)} momenta")
@@ -189,7 +189,7 @@ class _Spectrum:
                 f"the magnetic structure of {self.material.name} is unstable at these parameters",
                 f"at (h, k, l) = {np.round(modes.q[index], 3).tolist()} of its magnetic cell a spin deviation costs "
                 f"{modes.lowest[0, index]:.3g} meV, below zero",
-                "choose parameters nearer to the published ones: " + ", ".join(f"{n}={v:g}" for n, v in self.material.defaults.items()),
+                "choose parameters nearer to the published ones: " + self.material.describe(self.material.defaults),
             )
         usable = np.isfinite(modes.s_perp[0]) & (modes.energies[0] > 0)  # a Goldstone mode at its own momentum is elastic
         energies, weights = (np.where(usable, x, 0.0) for x in (modes.energies[0], modes.s_perp[0]))
@@ -200,7 +200,7 @@ class _Spectrum:
         return np.sum(weights[..., None] * bin_fractions(energies, sigma, edges), axis=1) / np.diff(edges)
 
     def map(self, intensity: np.ndarray, axis: Axis, ei: float | None, **contents: np.ndarray | None) -> Map:
-        described = ", ".join(f"{name}={value:g}" for name, value in self.values.items())
+        described = self.material.describe(self.values)
         return Map(
             intensity=intensity,
             axes=(axis, self.energy),
@@ -209,7 +209,7 @@ class _Spectrum:
             material=self.material.name,
             frame=self.material.frame,
             title=self.material.title,
-            provenance=(f"simulated by mantid_insdl {__version__}: {self.material.name}, {described} meV",),
-            logs={name: (value, "meV") for name, value in self.values.items()},
+            provenance=(f"simulated by mantid_insdl {__version__}: {self.material.name}, {described}",),
+            logs={p.name: (self.values[p.name], p.unit) for p in self.material.parameters},
             **contents,
         )

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from mantid_insdl.errors import MaterialError
 from mantid_insdl.spinwave.lattice import Lattice
 from mantid_insdl.spinwave.model import Bond, OnSite, Site, SpinModel
+from mantid_insdl.spinwave.model import Field as SpinField
 
 Vector = tuple[float, float, float]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
@@ -30,7 +31,7 @@ class Parameter(_Strict):
 
     name: str
     value: Finite
-    unit: Literal["meV"] = "meV"
+    unit: Literal["meV", "T"] = "meV"
     low: Finite
     high: Finite
     description: str
@@ -61,21 +62,41 @@ class SiteSpec(_Strict):
     spin: float = Field(gt=0)
     direction: Vector
     ion: str = ""
+    pair: Vector = (0.0, 0.0, 0.0)
+    """For a moment shared by two ions, the fractional vector from one to the other."""
 
 
 class BondSpec(_Strict):
-    """Bonds of one parameter: by `distance` in angstrom (and the labels of its ends), or as `segments` between fractional positions."""
+    """Bonds of one parameter: by `distance` in angstrom (and the labels of its ends), or as `segments` between fractional positions.
+
+    The exchange is isotropic unless `matrix` gives it as 3 x 3 (rows; the first end of the segment comes first), or `dm` the vector D of an
+    antisymmetric exchange D . (S_i x S_j). Both are Cartesian and multiplied by the parameter.
+    """
 
     parameter: str
     distance: float | None = None
     between: tuple[str, str] | None = None
     segments: list[tuple[Vector, Vector]] = []
-    matrix: list[Vector] | None = None
+    matrix: tuple[Vector, Vector, Vector] | None = None
+    dm: Vector | None = None
+
+    @property
+    def exchange(self) -> np.ndarray:
+        """The 3 x 3 matrix."""
+        if self.dm is not None:
+            x, y, z = self.dm
+            return np.array([[0, z, -y], [-z, 0, x], [y, -x, 0]])
+        return np.eye(3) if self.matrix is None else np.array(self.matrix)
 
     @model_validator(mode="after")
     def _one_way(self) -> BondSpec:
         if (self.distance is None) == (not self.segments):
             raise ValueError(f"bonds of {self.parameter} need either a distance or segments")
+        directed = self.dm is not None or not np.allclose(self.exchange, self.exchange.T)
+        if directed and not self.segments:
+            raise ValueError(f"antisymmetric exchange {self.parameter} has a sense from one end to the other: give its bonds as segments")
+        if self.dm is not None and self.matrix is not None:
+            raise ValueError(f"bonds of {self.parameter} have both a matrix and a dm vector")
         return self
 
 
@@ -85,6 +106,13 @@ class AnisotropySpec(_Strict):
     parameter: str
     axis: Vector
     labels: list[str] | None = None
+
+
+class FieldSpec(_Strict):
+    """A uniform magnetic field along `direction` (Cartesian); its parameter is in tesla."""
+
+    parameter: str
+    direction: Vector
 
 
 class MapSpec(_Strict):
@@ -113,7 +141,10 @@ class Material(_Strict):
     sites: list[SiteSpec] = Field(min_length=1)
     bonds: list[BondSpec]
     anisotropy: list[AnisotropySpec] = []
+    fields: list[FieldSpec] = []
     map: MapSpec
+    renormalisation: float = Field(default=1.0, gt=0)
+    """Factor on all energies by which quantum fluctuations exceed linear spin-wave theory."""
     closed_form: Literal["square-lattice antiferromagnet"] | None = None
     """Formula that replaces the matrices; tested to agree with them."""
 
@@ -143,6 +174,16 @@ class Material(_Strict):
         """The published parameter values."""
         return {p.name: p.value for p in self.parameters}
 
+    def describe(self, values: Mapping[str, float]) -> str:
+        """Parameter values in words: ``J1=0.65, J2=0.012 meV``; a unit follows the last of those that share it."""
+        units = {p.name: p.unit for p in self.parameters}
+        names = list(values)
+        parts = [
+            f"{name}={values[name]:g}" + ("" if i + 1 < len(names) and units[names[i + 1]] == units[name] else f" {units[name]}")
+            for i, name in enumerate(names)
+        ]
+        return ", ".join(parts)
+
     def resolve(self, overrides: Mapping[str, float] | None = None) -> dict[str, float]:
         """All parameters: the published values with `overrides` in their place.
 
@@ -169,7 +210,7 @@ class Material(_Strict):
         """The spin model: lattice, sites, bonds."""
         lattice = Lattice(**self.cell.model_dump())
         sites = [
-            Site(s.label, np.add(position, layer), s.spin, np.array(s.direction), s.ion)
+            Site(s.label, np.add(position, layer), s.spin, np.array(s.direction), s.ion, pair=np.array(s.pair))
             for layer in self.layers
             for s in self.sites
             for position in s.positions
@@ -177,17 +218,21 @@ class Material(_Strict):
         bare = SpinModel(lattice, tuple(sites))
         bonds: list[Bond] = []
         for spec in self.bonds:
-            matrix = np.eye(3) if spec.matrix is None else np.array(spec.matrix)
             pairs = self._by_distance(bare, spec) if spec.distance is not None else self._by_segment(bare, spec)
             if not pairs:
                 raise ValueError(f"{spec.parameter} has no bond: no such pair of sites at {spec.distance:g} angstrom")
-            bonds += [Bond(i, j, cell, spec.parameter, matrix) for i, j, cell in pairs]
+            bonds += [Bond(i, j, cell, spec.parameter, spec.exchange) for i, j, cell in pairs]
         onsite = []
         for term in self.anisotropy:
             axis = np.array(term.axis) / np.linalg.norm(term.axis)
             chosen = [i for i, s in enumerate(sites) if term.labels is None or s.label in term.labels]
             onsite += [OnSite(i, term.parameter, np.outer(axis, axis)) for i in chosen]
-        return SpinModel(lattice, tuple(sites), tuple(bonds), tuple(onsite))
+        fields = [SpinField(f.parameter, np.array(f.direction)) for f in self.fields]
+        return SpinModel(lattice, tuple(sites), tuple(bonds), tuple(onsite), tuple(fields))
+
+    def couplings(self, values: Mapping[str, float | np.ndarray]) -> dict[str, float | np.ndarray]:
+        """Parameters as linear spin-wave theory needs them: times the renormalisation of the energies, which they all scale."""
+        return {name: np.asarray(value, float) * self.renormalisation for name, value in values.items()}
 
     @staticmethod
     def _by_distance(bare: SpinModel, spec: BondSpec) -> list[tuple[int, int, tuple[int, int, int]]]:

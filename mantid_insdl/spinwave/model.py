@@ -48,6 +48,8 @@ class Site:
         For the form factor, as ``Mn3+``; empty for none (F = 1).
     g
         g-tensor: a number, three diagonal elements or 3 x 3.
+    pair : (3,)
+        For a moment shared by two ions, the fractional vector from one to the other: form factor times cos(pi q.pair).
     """
 
     label: str
@@ -56,6 +58,7 @@ class Site:
     direction: np.ndarray
     ion: str = ""
     g: np.ndarray = field(default_factory=lambda: 2.0 * np.eye(3))
+    pair: np.ndarray = field(default_factory=lambda: np.zeros(3))
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "position", _vector(self.position, f"the position of {self.label}"))
@@ -65,6 +68,7 @@ class Site:
         if not np.linalg.norm(direction) > 0:
             raise MaterialError(f"site {self.label} has no spin direction", "the vector is zero", "give the direction of its moment")
         object.__setattr__(self, "direction", direction / np.linalg.norm(direction))
+        object.__setattr__(self, "pair", _vector(self.pair, f"the pair vector of {self.label}"))
         object.__setattr__(self, "g", _matrix(self.g, f"the g-tensor of {self.label}"))
 
     @cached_property
@@ -154,6 +158,11 @@ class SpinModel:
     def spins(self) -> np.ndarray:
         """Spin lengths, (site,)."""
         return np.array([site.spin for site in self.sites])
+
+    @cached_property
+    def pairs(self) -> np.ndarray:
+        """Fractional vectors between the two ions of each site, (site, 3); zero for a single ion."""
+        return np.array([site.pair for site in self.sites])
 
     @cached_property
     def frames(self) -> np.ndarray:

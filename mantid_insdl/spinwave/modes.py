@@ -240,6 +240,7 @@ def _spin_waves(hamiltonian: Hamiltonian, q: np.ndarray, table: np.ndarray, fold
     cartesian = model.lattice.to_cartesian(q)
     length = np.linalg.norm(cartesian, axis=-1)
     weight = np.stack([np.sqrt(0.5 * s.spin) * form_factor(s.ion, length) for s in model.sites], -1) / np.sqrt(len(model.sites))
+    weight = weight * np.cos(np.pi * (q @ model.pairs.T))
     e1, e2 = model.frames[:, 0], model.frames[:, 1]
     amplitudes = np.einsum("qi,sqik,ia->sqka", weight, raw.p, e1, optimize=True)
     amplitudes = amplitudes - 1j * np.einsum("qi,sqik,ia->sqka", weight, raw.m, e2, optimize=True)

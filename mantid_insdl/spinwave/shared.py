@@ -85,13 +85,16 @@ class SharedSolve:
         w1, w2 = (np.einsum("ia,ig->agi", e[:, moving], select) for e in (e1, e2))
         # a reciprocal-lattice vector G gives the amplitude of the site at r the phase exp(-2 pi i G.r), as l does
         in_plane = np.array([s.position[:2] for s in model.sites])
+        # a moment shared by two ions has the interference of the two as its form factor, which l does not enter when they are level
+        self._pair_factor = np.cos(np.pi * (hk @ model.pairs[:, :2].T))
+        self._paired = bool(np.any(model.pairs))
         phases = [np.exp(-2j * np.pi * (in_plane @ shift)) for *_, shift in self._classes]
         self._weights = [tuple((w * x).reshape(-1, n) for w in (w1, w2)) for x in phases]
 
     @staticmethod
     def allowed(model: SpinModel) -> bool:
-        """Whether the model folds and no bond leaves the cell along c."""
-        return Hamiltonian(model).folds and all(bond.cell[2] == 0 for bond in model.bonds)
+        """Whether the model folds, no bond leaves the cell along c, and the ions of a shared moment lie level."""
+        return Hamiltonian(model).folds and all(bond.cell[2] == 0 for bond in model.bonds) and not np.any(model.pairs[:, 2])
 
     def solve(self, table: np.ndarray) -> PlanarModes | None:
         """Modes for one parameter set, (parameter,) in the model's order; None if it is unstable at any of the momenta."""
@@ -105,6 +108,8 @@ class SharedSolve:
         for (pixels, source, sign, _), (w1, w2) in zip(self._classes, self._weights, strict=True):
             energies[pixels] = raw.energies[source]
             p, m = (x[source] if sign > 0 else x[source].conj() for x in (raw.p, raw.m))
+            if self._paired:
+                p, m = (x * self._pair_factor[pixels][:, :, None] for x in (p, m))
             amplitudes[pixels] = (w1 @ p - 1j * (w2 @ m)).swapaxes(-1, -2).reshape(len(source), -1, *parts)
         return PlanarModes(energies, amplitudes)
 

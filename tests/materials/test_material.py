@@ -1,14 +1,16 @@
 """Material files: the shipped ones, and the messages for wrong ones."""
 
+import dataclasses
 from collections import Counter
 from importlib import resources
 
 import numpy as np
 import pytest
 
-from mantid_insdl.errors import MaterialError
+from mantid_insdl.errors import InstabilityError, MaterialError
 from mantid_insdl.materials import load_material, material_names, parse_parameters
 from mantid_insdl.spinwave import spin_waves
+from mantid_insdl.spinwave.structure import ClassicalEnergy
 
 MATERIALS = resources.files("mantid_insdl.materials")
 
@@ -28,6 +30,11 @@ def test_shipped_materials_are_valid_and_stable():
         ("pcsmo-goodenough", {"JF1": 16, "JA": 16, "JF2": 8, "JF3": 8, "Jperp": 8}),
         ("pcsmo-dimer", {"JFS": 8, "JFW": 8, "JA1": 8, "JA2": 8, "Jperp": 8}),
         ("rb2mnf4", {"J1": 4, "J2": 4}),
+        ("la2nio4", {"J1": 4, "J2": 4}),
+        ("pcsmo-zener", {"JFU": 8, "JFD": 8, "JA": 8, "Jperp": 4}),
+        ("example-chain", {"J": 2}),
+        ("example-triangular", {"J": 9}),
+        ("example-kagome", {"J": 6, "Dz": 6}),
     ],
 )
 def test_number_of_bonds(name, bonds):
@@ -88,6 +95,42 @@ def test_parameter_text():
             parse_parameters(bad)
 
 
+def test_renormalisation_scales_all_energies():
+    # La2NiO4 at (1/4, 1/4): 4 S (J1 - J2) times the factor
+    material = load_material("la2nio4")
+    modes = spin_waves(material.model, [[0.5, 0.0, 0.0]], material.couplings(material.defaults))
+    assert modes.energies[0, 0] == pytest.approx([1.09 * 4 * (29.0 - 1.67)] * 2)
+
+
+def test_published_zener_polaron_is_no_ground_state():
+    # with the published directions the structure is not even stationary; the shipped one lies lower
+    material = load_material("pcsmo-zener")
+    published = {"up": [0, 1, 0], "lf": [-1, 0, 0], "dn": [0, -1, 0], "rg": [1, 0, 0]}
+    sites = [
+        dataclasses.replace(s, direction=np.array(published[s.label], float) * (1 if s.position[2] > 0 else -1))
+        for s in material.model.sites
+    ]
+    model = dataclasses.replace(material.model, sites=tuple(sites))
+    with pytest.raises(InstabilityError, match="not stationary"):
+        spin_waves(model, [[0.1, 0.2, 0]], material.defaults)
+    table = model.parameter_table(material.defaults)
+    energies = [ClassicalEnergy(m).energy(table, np.array([s.direction for s in m.sites]))[0] for m in (material.model, model)]
+    assert energies[0] < energies[1] - 1
+
+
+@pytest.mark.parametrize(
+    ("name", "q", "energies"),
+    [
+        ("example-triangular", [0.4, 0.1, 0], [3.213724, 4.572352, 4.771329]),
+        ("example-kagome", [0, 0, 0], [0, 5.653590, 6.346410]),
+        ("example-chain", [0.2, 0, 0], [1.490626, 1.490626]),
+    ],
+)
+def test_textbook_examples(name, q, energies):
+    material = load_material(name)
+    assert spin_waves(material.model, [q], material.defaults).energies[0, 0] == pytest.approx(energies, abs=1e-6)
+
+
 def test_unknown_material_lists_the_known_ones():
     with pytest.raises(MaterialError, match=r"no material 'iron'.*pcsmo-dimer.*rb2mnf4"):
         load_material("iron")
@@ -112,6 +155,10 @@ def test_own_material_file(tmp_path):
         ("value: 0.657", "value: .nan", "finite"),
         ("- {parameter: D, axis: [0, 0, 1]}", "- {parameter: K, axis: [0, 0, 1]}", "the bonds and anisotropy use"),
         ("direction: [0, 0, -1]", "direction: [0, 0, 0]", "no spin direction"),
+        ("distance: 4.21}", "distance: 4.21, dm: [0, 0, 1]}", "give its bonds as segments"),
+        ("distance: 4.21}", "distance: 4.21, between: [up, left]}", "name left; the sites are down, up"),
+        ("distance: 4.21}", "segments: [[[0, 0, 0], [0.5, 0.4, 0]]]}", "where there is no site"),
+        ("distance: 4.21}", "}", "either a distance or segments"),
     ],
 )
 def test_wrong_file_says_where(tmp_path, old, new, message):
