@@ -2,13 +2,14 @@
 
 Sources: Mantid's SaveMD2.cpp, LoadMD.cpp and MDHistoWorkspace.cpp. The arrays run slowest dimension first; errors are stored as
 variances; the mask is 1 where masked. What the file shows is what Mantid shows: with ``visual_normalization`` 2 (number of events)
-the signal is divided by ``num_events``, with 1 (volume) by the volume of a bin.
+the signal is divided by ``num_events``, with 1 (volume) by the volume of a bin; and files in the crystallographic convention of Q are
+turned to the inelastic one, Q = ki - kf, as LoadMD does.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -65,6 +66,7 @@ def read(path: str | Path, *, ei: float | None = None) -> Map:
         mask = read_array(data, "mask") != 0 if "mask" in data else np.zeros(signal.shape, bool)
         dimensions = [_dimension(data, name) for name in _dimension_names(data)]
         normalization = int(read_array(top, "visual_normalization").ravel()[0]) if "visual_normalization" in top else 0
+        reversed_q = attribute(top, "QConvention") == "Crystallography"
         logs = next((read_logs(group) for name, group in groups(top).items() if re.match(r"experiment\d+$", name)), {})
     shape = tuple(d.size for d in dimensions)
     if not signal.shape == variance.shape == events.shape == mask.shape == shape:
@@ -80,13 +82,18 @@ def read(path: str | Path, *, ei: float | None = None) -> Map:
     )
     ei, ei_note = incident_energy(logs, ei)
     notes = tuple(n for n in (note, ei_note) if n)
+    if reversed_q:
+        momenta = [d.name in ("qh", "qk", "ql") for d in dimensions]
+        dimensions = [replace(d, edges=-d.edges[::-1]) if turned else d for d, turned in zip(dimensions, momenta, strict=True)]
+        intensity, error, mask = (np.flip(array, np.flatnonzero(momenta)) for array in (intensity, error, mask))
+        notes = (*notes, "H, K and L reversed: the file has the crystallographic convention of Q, kf - ki")
     return _to_map(dimensions, intensity, error, mask, ei=ei, logs=logs, notes=notes)
 
 
 def _dimension_names(data: h5py.Group) -> list[str]:
     """The dimensions in array order, from the attribute ``axes`` of the signal."""
     axes = attribute(data["signal"], "axes")
-    names = [name for name in re.split(r"[:,]", axes) if name]
+    names = [name for name in axes.split(":") if name]  # not at commas: a dimension may be called [H,0,0]
     missing = [name for name in names if name not in data]
     if not names or missing:
         raise FileFormatError(

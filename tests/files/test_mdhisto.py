@@ -145,6 +145,23 @@ def test_normalisation_by_volume(write):
     np.testing.assert_allclose(m.error, 2 / (0.5 * (1 / 3) * 5))
 
 
+def test_dimensions_called_after_their_projection(write):
+    """BinMD names dimensions so; Mantid separates them by colons."""
+    m = load(write(("[H,0,0]", *H[1:]), ("[0,K,0]", *K[1:]), E))
+    assert m.shape == (2, 4, 3)
+
+
+def test_crystallographic_convention_is_reversed(write):
+    path = write(H, K, E)
+    plain = load(path)
+    with h5py.File(path, "a") as file:
+        file["MDHistoWorkspace"].attrs["QConvention"] = np.bytes_("Crystallography")
+    m = load(path)
+    np.testing.assert_array_equal(m.intensity, plain.intensity[:, ::-1, ::-1])
+    np.testing.assert_allclose(m.axes[1].values, [-1, -2 / 3, -1 / 3, 0], atol=1e-12)
+    assert any("reversed" in line for line in m.provenance)
+
+
 def test_no_variance_means_no_errors(write):
     assert load(write(H, K, E, errors_squared=np.zeros((2, 3, 4)))).error is None
 
