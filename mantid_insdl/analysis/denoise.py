@@ -57,10 +57,11 @@ def denoise(m: Map, model: str | Path | None = None, *, progress: Progress | Non
 
 def on_axes_of(m: Map, result: Map, prepared: Prepared, identity: BundleIdentity, note: str) -> Map:
     """A result on the training grid back on the pixels and slices of the user's map, with its mask and a record of the model."""
-    if not all(a.matches(b, 1e-3) for a, b in zip(result.axes, m.axes, strict=True)):
-        result = result.regrid(*m.axes)
+    # Slices first: a single slice with millions of pixels must not be made for all slices of the training grid.
     if not result.slices.matches(m.slices):
         result = result.regrid_slices(m.slices, ei_tolerance=0.05)
+    if not all(a.matches(b, 1e-3) for a, b in zip(result.axes, m.axes, strict=True)):
+        result = result.regrid(*m.axes)
     return m.replace(
         intensity=result.intensity,
         error=result.error,
