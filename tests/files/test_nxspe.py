@@ -67,6 +67,11 @@ class TestReading:
         np.testing.assert_allclose(m.intensity / done.intensity, np.broadcast_to(factor, m.shape) * np.where(m.mask, np.nan, 1))
         np.testing.assert_allclose(m.error / done.error, np.broadcast_to(factor, m.shape) * np.where(m.mask, np.nan, 1))
 
+    def test_unknown_scaling_leaves_the_intensity(self, write):
+        m = load(write(**{"NXSPE_info/ki_over_kf_scaling": None}))
+        np.testing.assert_array_equal(m.intensity, load(write()).intensity)
+        assert any("does not say whether ki/kf" in line for line in m.provenance)
+
     @pytest.mark.parametrize("flag", [np.nan, -1e30])
     def test_masked_spectra_and_bins_do_not_contribute(self, write, flag):
         data = np.full((4, 5), 2.0)
@@ -86,6 +91,17 @@ class TestReading:
         data[0] = error[0] = 0
         m = load(write(**{"data/data": data, "data/error": error}))
         np.testing.assert_allclose(m.intensity[~m.mask], 2.0)
+
+    def test_detectors_without_a_width_take_the_median(self, write):
+        m = load(write(**{"data/polar_width": [20.0, 0.0, np.nan, 20.0]}))
+        np.testing.assert_array_equal(m.intensity, load(write()).intensity)
+        assert any("2 detectors without an angular width" in line for line in m.provenance)
+        with pytest.raises(MapError, match="no angular width"):
+            load(write(**{"data/polar_width": [0.0] * 4}))
+
+    def test_sign_of_the_scattering_angle_does_not_matter(self, write):
+        m = load(write(**{"data/polar": [-20.0, 40.0, -60.0, 80.0]}))
+        np.testing.assert_array_equal(m.intensity, load(write()).intensity)
 
     def test_energy_points_are_taken_as_bin_centres(self, write):
         m = load(write(**{"data/energy": 0.5 * (EDGES[1:] + EDGES[:-1])}))
