@@ -105,11 +105,14 @@ class Hamiltonian:
         scale = max((np.abs(x).max() for x in numbers if x.size), default=0.0)
         return all(np.all(np.abs(x.imag) <= 1e-12 * scale) for x in numbers)
 
-    def matrix(self, q: np.ndarray, parameters: Mapping[str, float | np.ndarray]) -> np.ndarray:
-        """The full h(q), (set, m, 2N, 2N), for parameter arrays (set,)."""
-        table = self.model.parameter_table(parameters)
+    def basis(self, q: np.ndarray) -> np.ndarray:
+        """The full h(q) per unit of each parameter, (parameter, m, 2N, 2N): also its derivative with respect to that parameter."""
         a, b = self.blocks(q)
         a_minus, b_minus = self.blocks(-np.asarray(q, float))
         top = np.concatenate((a, b), axis=-1)
         bottom = np.concatenate((b_minus.conj(), a_minus.conj()), axis=-1)
-        return np.tensordot(table, np.concatenate((top, bottom), axis=-2), axes=1)
+        return np.concatenate((top, bottom), axis=-2)
+
+    def matrix(self, q: np.ndarray, parameters: Mapping[str, float | np.ndarray]) -> np.ndarray:
+        """The full h(q), (set, m, 2N, 2N), for parameter arrays (set,)."""
+        return np.tensordot(self.model.parameter_table(parameters), self.basis(q), axes=1)

@@ -157,6 +157,9 @@ class Modes:
         `STABLE`, `SOFT` or `UNSTABLE` (see the module's text).
     lowest : (set, m)
         Smallest eigenvalue of h in meV where not stable, else NaN.
+    derivatives : (set, m, N, parameter)
+        Of the energies with respect to the model's parameters, in its order, if asked for; NaN where the amplitude is. Of degenerate
+        modes only the sum over them is meaningful.
     """
 
     q: np.ndarray
@@ -165,6 +168,7 @@ class Modes:
     s_perp: np.ndarray
     status: np.ndarray
     lowest: np.ndarray
+    derivatives: np.ndarray | None = None
 
     @property
     def stable(self) -> np.ndarray:
@@ -192,6 +196,7 @@ def spin_waves(
     parameters: Mapping[str, float | np.ndarray],
     *,
     fold: bool | None = None,
+    derivatives: bool = False,
     memory: float = 256e6,
 ) -> Modes:
     """Energies and neutron amplitudes of a magnet for every parameter set at every momentum.
@@ -206,6 +211,8 @@ def spin_waves(
         Each a number or an array (set,), in meV (fields in T).
     fold
         Use the N x N folding; None: wherever it is exact (`Hamiltonian.folds`). True where it is not raises ValueError.
+    derivatives
+        Also the derivatives of the energies with respect to the parameters, by the theorem of Hellmann and Feynman.
     memory
         Bytes of working memory at a time; the momenta are worked through in pieces of that size.
 
@@ -225,18 +232,47 @@ def spin_waves(
     ClassicalEnergy(model).require_stationary(table)
     n, sets = hamiltonian.size, table.shape[0]
     piece = max(1, int(memory / (16 * n * n * (10 if fold else 40) * (sets + len(model.parameters)))))
-    parts = [_spin_waves(hamiltonian, q[start : start + piece], table, fold) for start in range(0, max(len(q), 1), piece)]
+    parts = [_spin_waves(hamiltonian, q[start : start + piece], table, fold, derivatives) for start in range(0, max(len(q), 1), piece)]
     return Modes(q, *(np.concatenate(x, axis=1) for x in zip(*parts, strict=True)))
 
 
-def _spin_waves(hamiltonian: Hamiltonian, q: np.ndarray, table: np.ndarray, fold: bool) -> tuple[np.ndarray, ...]:
+def complex_energies(model: SpinModel, q: np.ndarray, parameters: Mapping[str, float | np.ndarray]) -> np.ndarray:
+    """Energies also of an unstable structure: eigenvalues of g h, complex where the structure is unstable.
+
+    White, Sparks and Ortenburger, Phys. Rev. 139, A450 (1965). An imaginary part is the rate at which a deviation grows.
+
+    Parameters
+    ----------
+    model, q, parameters
+        As for `spin_waves`.
+
+    Returns
+    -------
+    (set, m, N) complex
+        In meV: one of each pair w, -conj(w), with Re w >= 0, ordered by Re w, then by Im w.
+    """
+    q = np.atleast_2d(np.asarray(q, float))
+    h = Hamiltonian(model).matrix(q, parameters)
+    n = h.shape[-1] // 2
+    metric = np.concatenate((np.ones(n), -np.ones(n)))
+    values = np.linalg.eigvals(metric[:, None] * h)
+    scale = np.abs(values).max(axis=-1, keepdims=True)
+    # of a purely imaginary pair keep the growing one; rounding must not decide which
+    real = np.where(np.abs(values.real) < 1e-7 * scale, 0.0, values.real)
+    imaginary = np.where(np.abs(values.imag) < 1e-7 * scale, 0.0, values.imag)
+    order = np.lexsort((imaginary, real), axis=-1)[..., n:]
+    return np.take_along_axis(real + 1j * imaginary, order, axis=-1)
+
+
+def _spin_waves(hamiltonian: Hamiltonian, q: np.ndarray, table: np.ndarray, fold: bool, derivatives: bool) -> tuple[np.ndarray, ...]:
     model = hamiltonian.model
     scale = hamiltonian.scale(table)[:, None]
     if fold:
-        a, b = (np.tensordot(table, x, axes=1) for x in hamiltonian.blocks(q))
-        raw = solve(a + b, a - b, scale=scale)
+        a, b = hamiltonian.blocks(q)
+        basis = (a + b, a - b)
     else:
-        raw = solve(hamiltonian.matrix(q, dict(zip(model.parameters, table.T, strict=True))), scale=scale)
+        basis = (hamiltonian.basis(q),)
+    raw = solve(*(np.tensordot(table, x, axes=1) for x in basis), scale=scale)
     cartesian = model.lattice.to_cartesian(q)
     length = np.linalg.norm(cartesian, axis=-1)
     weight = np.stack([np.sqrt(0.5 * s.spin) * form_factor(s.ion, length) for s in model.sites], -1) / np.sqrt(len(model.sites))
@@ -244,4 +280,16 @@ def _spin_waves(hamiltonian: Hamiltonian, q: np.ndarray, table: np.ndarray, fold
     e1, e2 = model.frames[:, 0], model.frames[:, 1]
     amplitudes = np.einsum("qi,sqik,ia->sqka", weight, raw.p, e1, optimize=True)
     amplitudes = amplitudes - 1j * np.einsum("qi,sqik,ia->sqka", weight, raw.m, e2, optimize=True)
-    return raw.energies, amplitudes, perpendicular(amplitudes, cartesian[None, :, None, :]), raw.status, raw.lowest
+    result = raw.energies, amplitudes, perpendicular(amplitudes, cartesian[None, :, None, :]), raw.status, raw.lowest
+    return (*result, _energy_derivatives(raw, basis)) if derivatives else result
+
+
+def _energy_derivatives(raw: RawModes, basis: tuple[np.ndarray, ...]) -> np.ndarray:
+    """dw/dparameter = x^+ (dh/dparameter) x for the modes x = (alpha, beta), (set, m, N, parameter)."""
+
+    def expectation(vectors: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+        return np.einsum("sqik,pqij,sqjk->sqkp", vectors.conj(), matrix, vectors, optimize=True).real
+
+    if len(basis) == 2:
+        return 0.5 * (expectation(raw.p, basis[0]) + expectation(raw.m, basis[1]))
+    return expectation(0.5 * np.concatenate((raw.p + raw.m, raw.p - raw.m), axis=-2), basis[0])

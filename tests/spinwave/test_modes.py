@@ -9,7 +9,7 @@ from mantid_insdl.errors import MaterialError
 from mantid_insdl.materials import load_material
 from mantid_insdl.spinwave import Bond, Hamiltonian, Lattice, OnSite, Site, SpinModel, spin_waves
 from mantid_insdl.spinwave.form_factors import form_factor
-from mantid_insdl.spinwave.modes import SOFT, STABLE, UNSTABLE
+from mantid_insdl.spinwave.modes import SOFT, STABLE, UNSTABLE, complex_energies
 from mantid_insdl.spinwave.shared import SharedSolve
 from mantid_insdl.spinwave.square_lattice import square_lattice_modes
 
@@ -115,6 +115,56 @@ def test_closed_form_at_goldstone_momenta_and_beyond_the_border_of_stability():
     assert energy[0, :2] == pytest.approx([0, 0], abs=1e-6)
     assert s_xx[0, 0] == 0 and np.isnan(s_xx[0, 1])
     assert np.isnan(energy[1]).any() and lowest[1].min() < 0
+
+
+@pytest.mark.parametrize("fold", [True, False])
+@pytest.mark.parametrize("name", ["pcsmo-dimer", "example-chain", "example-triangular"])
+def test_derivatives_of_energies(name, fold):
+    material = load_material(name)
+    values = material.resolve({"B": 2.0} if name == "example-chain" else None)
+    modes = spin_waves(material.model, Q[:5], values, fold=fold, derivatives=True)
+    assert modes.derivatives.shape == (1, 5, len(material.model.sites), len(material.model.parameters))
+    for index, parameter in enumerate(material.model.parameters):
+        step = 1e-5
+        up, down = (spin_waves(material.model, Q[:5], {**values, parameter: values[parameter] + s}).energies for s in (step, -step))
+        slope = (up - down) / (2 * step)
+        # of degenerate modes the sum: moments of the whole spectrum
+        assert modes.derivatives[..., index].sum(-1) == pytest.approx(slope.sum(-1), rel=1e-5, abs=1e-6)
+        weighted = (modes.derivatives[..., index] * modes.energies).sum(-1)
+        assert weighted == pytest.approx((slope * modes.energies).sum(-1), rel=1e-5, abs=1e-5)
+
+
+def test_derivatives_with_antisymmetric_exchange():
+    material = load_material("example-kagome")
+    modes = spin_waves(material.model, Q[:5], {"J": -1.0, "Dz": 0.2}, derivatives=True)
+    up, down = (spin_waves(material.model, Q[:5], {"J": -1.0, "Dz": 0.2 + s}).energies for s in (1e-5, -1e-5))
+    assert modes.derivatives[..., list(material.model.parameters).index("Dz")] == pytest.approx((up - down) / 2e-5, abs=1e-6)
+
+
+def test_energies_scale_with_all_parameters():
+    # Euler: sum over parameters of J dw/dJ = w
+    material = load_material("pcsmo-goodenough")
+    modes = spin_waves(material.model, Q, material.defaults, derivatives=True)
+    couplings = np.array([material.defaults[n] for n in material.model.parameters])
+    assert modes.derivatives @ couplings == pytest.approx(modes.energies, rel=1e-8)
+
+
+def test_white_agrees_where_stable_and_is_complex_where_not():
+    material = load_material("example-kagome")
+    q = [[0.1, 0.25, 0], [0.3, 0.4, 0]]
+    assert complex_energies(material.model, q, material.defaults) == pytest.approx(
+        spin_waves(material.model, q, material.defaults).energies
+    )
+    # an easy axis where the spin lies in the plane: w^2 = (2 |J| (1 - cos)) (... + 2 D S) is negative near the zone centre
+    model = SpinModel(
+        Lattice(3, 8, 8), [Site("a", [0, 0, 0], 1, [1, 0, 0])], [Bond(0, 0, (1, 0, 0), "J")], [OnSite(0, "D", np.diag([0, 0, 1.0]))]
+    )
+    h = np.array([0.02, 0.3])
+    e = 2 * (1 - np.cos(2 * np.pi * h))
+    expected = np.sqrt((e * (e + 2 * -0.4)).astype(complex))
+    found = complex_energies(model, np.column_stack((h, 0 * h, 0 * h)), {"J": -1.0, "D": -0.4})
+    assert expected[0].real == 0 and expected[1].imag == 0
+    assert found[0, :, 0] == pytest.approx(expected)
 
 
 def test_instability_is_reported_with_the_eigenvalue():
