@@ -260,14 +260,17 @@ class TestAgainstMantid:
         np.testing.assert_allclose(sigma[good], theirs.error[good], rtol=0.003)
 
     def test_reading_the_nxspe_agrees_with_sofqw3(self, shared):
-        """With the file's own angular widths, which include the tubes' diameter: nine pixels of ten within 3 % of the peak."""
+        """With the file's own angular widths, which include the tubes' diameter: 90 % of the pixels within 0.2 % of the peak (10),
+        99 % within 2.5 %, and 98.8 % of the mask the same.
+        """
         theirs = load(shared("mantid_files/mari_sofqw3.nxs"))
         ours = nxspe.read(shared("mantid_files/mari_ei50.nxspe"), q_edges=theirs.axes[0].values)
         both = ~ours.mask & ~theirs.mask
         assert np.mean(ours.mask == theirs.mask) > 0.98
         difference = np.abs(ours.intensity - theirs.intensity)[both]
         assert np.median(difference) < 1e-6
-        assert np.percentile(difference, 90) < 0.03 * 10
+        assert np.percentile(difference, 90) < 0.02
+        assert np.percentile(difference, 99) < 0.25
 
     def test_reading_the_nxspe_follows_the_formula(self, shared):
         m = load(shared("mantid_files/mari_ei50.nxspe"))
@@ -276,7 +279,7 @@ class TestAgainstMantid:
         q, energy = m.axes[0].centres, m.axes[1].centres
         formula = 10 * np.exp(-((energy - 8 * np.abs(np.sin(np.pi * q[:, None] / 3))) ** 2) / (2 * 1.5**2)) + 0.5
         assert np.median(np.abs(m.intensity - formula)[~m.mask]) < 0.01
-        assert np.percentile(np.abs(m.intensity - formula)[~m.mask], 90) < 0.5
+        assert np.percentile(np.abs(m.intensity - formula)[~m.mask], 90) < 0.02
 
 
 def _widths_of_mari(xml: ET.Element, polar: np.ndarray, azimuthal: np.ndarray) -> np.ndarray:
