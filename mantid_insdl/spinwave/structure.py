@@ -55,6 +55,11 @@ class ClassicalEnergy:
         linear = -np.tensordot(table, np.einsum("pia,ia->p", self._field, spins), axes=1)
         return 0.5 * (np.einsum("sia,ia->s", self.forces(table, directions), spins) + linear)
 
+    def at(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Coupling K, (3N, 3N), and field f, (N, 3), at one parameter set (parameter,)."""
+        size = 3 * len(self.model.sites)
+        return np.tensordot(values, self._coupling, axes=1).reshape(size, size), np.tensordot(values, self._field, axes=1)
+
     def require_stationary(self, table: np.ndarray) -> None:
         """Raise `InstabilityError` if the model's structure is not stationary for one of the parameter sets.
 
@@ -105,18 +110,22 @@ def relax(model: SpinModel, parameters: Mapping[str, float], *, starts: int = 20
     spins = model.spins[:, None]
     given = np.array([s.direction for s in model.sites])
 
+    coupling, field = energy.at(table[0])
+
     def cost(flat: np.ndarray) -> tuple[float, np.ndarray]:
         vectors = flat.reshape(-1, 3)
         length = np.linalg.norm(vectors, axis=1, keepdims=True)
         unit = vectors / length
-        force = energy.forces(table, unit)[0] * spins
+        moment = spins * unit
+        exchange = (coupling @ moment.ravel()).reshape(-1, 3)
+        force = (exchange - field) * spins
         sideways = force - np.sum(force * unit, axis=1, keepdims=True) * unit
-        return float(energy.energy(table, unit)[0]), (sideways / length).ravel()
+        return float(0.5 * np.sum(exchange * moment) - np.sum(field * moment)), (sideways / length).ravel()
 
     def descend(start: np.ndarray) -> tuple[float, np.ndarray]:
         # twice: lengths drift while directions settle, and a fresh start with unit vectors is better conditioned
         for _ in range(2):
-            found = minimize(cost, start.ravel(), jac=True, method="L-BFGS-B", options={"maxiter": 2000, "ftol": 1e-16, "gtol": 1e-11})
+            found = minimize(cost, start.ravel(), jac=True, method="L-BFGS-B", options={"maxiter": 1000, "ftol": 1e-15, "gtol": 1e-10})
             vectors = found.x.reshape(-1, 3)
             start = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
         return float(found.fun), start
