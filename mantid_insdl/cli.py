@@ -329,7 +329,7 @@ def models_card(
     from rich.console import Console
 
     from mantid_insdl.learning.bundles import load_bundle
-    from mantid_insdl.report import print_card
+    from mantid_insdl.report_text import print_card
 
     card = load_bundle(name).card
     if as_json:
@@ -406,6 +406,7 @@ def _run_analysis(inputs: list[Path], output: Path, quiet: bool, *, load: Any, t
     from mantid_insdl import report
     from mantid_insdl.console import progress_reporter, share_of
     from mantid_insdl.output import staged_folder
+    from mantid_insdl.report_text import print_report
 
     started = time.monotonic()
     _refuse_overwriting(inputs, [output / name for name in report.RESULT_FILES])
@@ -420,7 +421,7 @@ def _run_analysis(inputs: list[Path], output: Path, quiet: bool, *, load: Any, t
             names = report.write_maps_and_pictures(folder, result, progress=share_of(progress, 0.8, 1.0))
         finished = report.build_report(result, inputs=inputs, seconds=time.monotonic() - started, truth=truth, files=names)
         (folder / report.REPORT_FILE).write_text(finished.model_dump_json(indent=2) + "\n", encoding="utf-8")
-    report.print_report(finished, Console(highlight=False))
+    print_report(finished, Console(highlight=False))
     print(f"\nResults are in {output}")
 
 

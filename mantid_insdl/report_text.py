@@ -1,0 +1,176 @@
+"""Reports and model cards as text on a screen."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from mantid_insdl.report import REPORT_FILE, CardFigure, ClassificationReport, Report, ResultFile, card_figure
+
+if TYPE_CHECKING:
+    from mantid_insdl.learning.cards import Card
+
+FIGURE_HEADER = ("figure", "value", "95 % interval", "maps", "simple method")
+
+
+def print_report(report: Report, console: Console) -> None:
+    """The report as text: verdict, exchange constants, warnings, and how far to trust them."""
+
+    def heading(words: str) -> None:
+        console.print()
+        console.print(Text(words, style="bold"))
+
+    m = report.map
+    ei = f", Ei {', '.join(f'{e:g}' for e in m.incident_energies)} meV" if m.incident_energies else ""
+    console.print(
+        Text(f"{m.material or 'Map'}: {' x '.join(map(str, m.shape))} {m.kind}{ei}, {m.masked_fraction:.0%} of the pixels masked")
+    )
+    for line in m.provenance:
+        console.print(_indented(Text(f"- {line}", style="dim")))
+    if report.simulated:
+        console.print(Text("This is a SIMULATED measurement with noise and detector gaps, not data.", style="bold yellow"))
+
+    if (c := report.classification) is not None:
+        heading("Which magnetic model")
+        console.print(_indented(_verdict(c)))
+        table = _table("model", "probability", "uncertainty")
+        for row in sorted(c.models, key=lambda row: -row.probability):
+            table.add_row(row.model, f"{row.probability:.3f}", "" if row.uncertainty is None else f"{row.uncertainty:.3f}")
+        console.print(table)
+    else:
+        heading("Which magnetic model")
+        console.print(Text("  not asked: there is only one model for this material, or no classifier for it"))
+
+    if (e := report.exchange) is not None:
+        heading(f"Exchange constants of {e.material}")
+        true = report.truth.parameters if report.truth is not None and report.truth.material == e.material else {}
+        table = _table("name", "value", "error", "unit", *(["true value"] if true else []))
+        for row in e.parameters:
+            cells = [row.name, _number(row.value), _number(row.error), row.unit]
+            table.add_row(*cells, *([_number(true.get(row.name))] if true else []))
+        console.print(table)
+        if not e.in_range:
+            console.print(Text("  The map is outside the range of the training maps: do not use these values.", style="bold red"))
+
+    if report.truth is not None:
+        heading("The truth of this simulated measurement")
+        answer = {True: "the verdict is right", False: "the verdict is WRONG", None: "there is no verdict to compare"}
+        right = report.truth.verdict_is_right
+        style = {True: "green", False: "bold red", None: "yellow"}[right]
+        console.print(Text(f"  It was made with {report.truth.material}: {answer[right]}.", style=style))
+
+    if report.warnings:
+        heading("Warnings")
+        for warning in report.warnings:
+            console.print(_indented(Text(f"- {warning}", style="yellow")))
+
+    heading("How far to trust this")
+    for trust in report.trust:
+        console.print(Text(f"  {trust.bundle.name} {trust.bundle.version} ({trust.task}), on simulated test maps:"))
+        console.print(_indented(_figures_table(figure for figure in trust.test if figure.baseline is not None), 4))
+    console.print(Text("  What the figures mean, and more of them: insdl models card NAME", style="dim"))
+    heading("Limitations of these models")
+    for limitation in dict.fromkeys(limitation for trust in report.trust for limitation in trust.limitations):
+        console.print(_indented(Text(f"- {limitation}")))
+
+    if report.files:
+        heading("Files")
+        table = Table(box=None, show_header=False, padding=(0, 2, 0, 2))
+        for file in (*report.files, ResultFile(name=REPORT_FILE, content="all of this as JSON")):
+            table.add_row(file.name, file.content)
+        console.print(table)
+
+
+def print_card(card: Card, console: Console) -> None:
+    """The card of a bundle as text."""
+    console.print(Text(f"{card.name} {card.version} ({card.task}, {card.family})", style="bold"))
+    console.print(Text(card.answers))
+    grid = " x ".join(f"{len(axis.centres)} {axis.name} ({axis.unit})" for axis in card.input.axes)
+    slices = card.input.slices
+    shown = f"{grid}; {len(slices.ei)} slices, Ei {', '.join(f'{e:g}' for e in dict.fromkeys(slices.ei))} meV" if slices else grid
+    training = card.training
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+    table.add_column(style="dim", no_wrap=True)
+    table.add_row("input", shown)
+    table.add_row("intensity", f"{card.input.intensity}; {card.input.preprocessing}")
+    table.add_row("materials", ", ".join(card.materials))
+    table.add_row("outputs", ", ".join(f"{out.name} ({out.unit})" if out.unit else out.name for out in card.outputs))
+    table.add_row(
+        "training",
+        f"recipe {_recipe_name(training.recipe)}, seed {training.seed}, mantid_insdl {training.package_version}, {training.date}, "
+        f"{training.samples.train} maps, {training.seconds / 60:.0f} min",
+    )
+    for material, ranges in training.ranges.items():
+        table.add_row(f"ranges of {material}", ", ".join(f"{name} {low:g} to {high:g}" for name, (low, high) in ranges.items()))
+    table.add_row("licence", card.licence)
+    table.add_row("sha256", card.sha256)
+    console.print(table)
+    console.print(Text("Test figures", style="bold"))
+    by_conditions: dict[str, list[CardFigure]] = {}
+    for test in card.test:
+        by_conditions.setdefault(test.conditions, []).append(card_figure(test))
+    for number, (conditions, figures) in enumerate(by_conditions.items()):
+        console.print(_indented(Text(conditions, style="italic dim")))
+        console.print(_indented(_figures_table(figures, header=number == 0)))
+    console.print(Text("Limitations", style="bold"))
+    for limitation in card.limitations:
+        console.print(_indented(Text(f"- {limitation}")))
+
+
+def figure_cells(figure: CardFigure) -> tuple[str, str, str, str, str]:
+    """A test figure in words: what, value, interval, number of maps, the figure of a simple method.
+
+    >>> figure_cells(CardFigure(metric="accuracy", value=0.9512, interval=(0.93, 0.97), n=500, baseline=0.5, conditions=""))
+    ('accuracy', '0.951', '0.93 to 0.97', '500', '0.5')
+    """
+    interval = "" if figure.interval is None else f"{figure.interval[0]:.3g} to {figure.interval[1]:.3g}"
+    return figure.metric, f"{figure.value:.3g}", interval, str(figure.n), _number(figure.baseline, 3)
+
+
+def _indented(content: Text | Table, by: int = 2) -> Padding:
+    return Padding(content, (0, 0, 0, by), expand=False)
+
+
+def _figures_table(figures: Iterable[CardFigure], *, header: bool = True) -> Table:
+    """Test figures as a table that fits a terminal of 80 columns."""
+    table = Table(box=None, padding=(0, 1, 0, 0), header_style="dim", show_header=header)
+    widths = (30, 6, 15, 5, 13)  # the same in every table, so that columns of tables below each other are in line
+    for column, width in zip(FIGURE_HEADER, widths, strict=True):
+        table.add_column(column, width=width, justify="left" if column == FIGURE_HEADER[0] else "right")
+    for figure in figures:
+        table.add_row(*(Text(cell) for cell in figure_cells(figure)))
+    return table
+
+
+def _verdict(c: ClassificationReport) -> Text:
+    if not c.in_range:
+        return Text("No verdict: the map is outside the range of the training maps. Do not use these probabilities.", style="bold red")
+    if c.verdict == "undecided":
+        return Text("Verdict: undecided. This map does not tell the models apart.", style="bold yellow")
+    probability = next((row.probability for row in c.models if row.model == c.verdict), None)
+    return Text(f"Verdict: {c.verdict}" + (f" (probability {probability:.3f})" if probability is not None else ""), style="bold green")
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 2), header_style="dim")
+    for column in columns:
+        table.add_column(column, justify="right" if column in {"probability", "uncertainty", "value", "error", "true value"} else "left")
+    return table
+
+
+def _number(value: float | None, digits: int = 4) -> str:
+    return "" if value is None else f"{value:.{digits}g}"
+
+
+def _recipe_name(recipe: str) -> str:
+    """The name in the recipe that a card holds whole, as JSON."""
+    try:
+        return str(json.loads(recipe)["name"])
+    except (ValueError, TypeError, KeyError):
+        return recipe
