@@ -18,7 +18,7 @@ import numpy as np
 from mantid_insdl.errors import FileFormatError, MapError, UnitError
 from mantid_insdl.files._hdf5 import attribute, groups, open_hdf5, read_array, where
 from mantid_insdl.files.nexus_processed import read_logs
-from mantid_insdl.files.workspace_layout import direction_of, incident_energy, name_of, unit_of
+from mantid_insdl.files.workspace_layout import direction_of, energy_window, incident_energy, name_of, unit_of
 from mantid_insdl.maps import MEV, PER_ANGSTROM, RLU, Axis, Map, Slices
 
 if TYPE_CHECKING:
@@ -159,8 +159,10 @@ def _to_map(
     momenta = [name for name in wide if name in ("qh", "qk", "ql")]
     if {"q", "energy"} <= set(by_name) and not momenta:
         order = ["q", "energy"]
-    elif set(wide) | {"energy"} == {"qh", "qk", "energy"} and "energy" in by_name:
+    elif set(momenta) == {"qh", "qk"} and "energy" in by_name:
         order = ["energy", "qh", "qk"]
+    elif set(wide) == {"qh", "qk"}:
+        order = ["qh", "qk"]
     elif len(momenta) == 1 and set(wide) == {momenta[0], "energy"}:
         order = [momenta[0], "energy"]
     else:
@@ -187,10 +189,14 @@ def _to_map(
         "provenance": notes,
         "logs": {name: value for name, value in logs.items() if name != "Ei"},
     }
-    if order[0] == "energy":
-        edges = by_name["energy"].edges
+    if order[-1] == "qk":
+        edges = by_name["energy"].edges if "energy" in by_name else np.array(energy_window(logs)[:2])
+        slices = Slices.from_bins([np.nan if ei is None else ei], [edges])
         axes = (_axis(by_name["qh"]), _axis(by_name["qk"]))
-        return Map(intensity, axes, slices=Slices.from_bins([np.nan if ei is None else ei], [edges]), **common)
+        common |= {
+            name: common[name].reshape(slices.size, *(a.size for a in axes)) for name in ("error", "mask") if common[name] is not None
+        }
+        return Map(intensity.reshape(common["mask"].shape), axes, slices=slices, **common)
     if order[0] == "q":
         return Map(intensity, (_axis(by_name["q"]), _axis(by_name["energy"])), ei=ei, **common)
     along = by_name[order[0]]

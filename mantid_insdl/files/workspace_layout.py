@@ -230,7 +230,7 @@ def to_map(data: WorkspaceData, *, ei: float | None = None) -> Map:
     provenance = _lines(own.get("insdl_provenance", "")) + [note for note in (x_note, v_note, ei_note) if note]
     changes: dict[str, Any] = {}
     if first.name == "qh":
-        low, high, window_logs = _energy_window(data.logs)
+        low, high, window_logs = energy_window(data.logs)
         changes["slices"] = Slices(np.array([np.nan if ei is None else ei]), np.array([low]), np.array([high]))
         intensity, error, mask = (None if a is None else a[np.newaxis] for a in (intensity, error, mask))
     else:
@@ -321,7 +321,8 @@ def incident_energy(logs: Mapping[str, tuple[Any, str]], given: float | None) ->
     return None, ""
 
 
-def _energy_window(logs: Mapping[str, tuple[Any, str]]) -> tuple[float, float, tuple[str, str]]:
+def energy_window(logs: Mapping[str, tuple[Any, str]]) -> tuple[float, float, tuple[str, str]]:
+    """Lower and upper energy transfer of a slice in meV, and the names of the logs they are from; `MapError` without such logs."""
     for names in WINDOW_LOGS:
         low, high = (_number(logs, name) for name in names)
         if low is not None and high is not None:

@@ -101,6 +101,13 @@ def test_single_slice(write):
     assert (m.slices.energy_min[0], m.slices.energy_max[0]) == (5.0, 8.0)
 
 
+def test_slice_whose_energy_window_is_in_the_logs(write):
+    m = load(write(H, K, logs={"energy_min": (5.0, "meV"), "energy_max": (8.0, "meV"), "Ei": (50.0, "meV")}))
+    assert m.shape == (1, 4, 3)
+    assert m.slices.describe(0) == "Ei 50 meV, 5-8 meV"
+    np.testing.assert_array_equal(m.intensity[0], np.arange(1.0, 13).reshape(3, 4).T)
+
+
 def test_cut_has_the_momenta_of_its_points(write):
     m = load(write(H, ("K", np.array([0.4, 0.6]), *K[2:]), L, E))
     assert m.kind == "cut"
@@ -169,7 +176,9 @@ def test_no_variance_means_no_errors(write):
 @pytest.mark.parametrize(
     ("dimensions", "error", "message"),
     [
-        ((H, K), MapError, "make no map"),
+        ((H, K), MapError, "energy_min and energy_max are missing"),
+        ((H, L, K), MapError, "energy_min and energy_max are missing"),
+        ((H, ("L", np.linspace(0, 1, 3), *L[2:])), MapError, "make no map"),
         ((H, K, ("L", np.linspace(0, 1, 3), *L[2:]), E), MapError, r"make no map.*\[0,0,L\] \(2 bins\)"),
         ((H, ("H2", *H[1:]), E), MapError, "two dimensions are the same"),
         ((("x", H[1], "r.l.u.", "HKL", "[H,H,0]"), K, E), MapError, r"\[H,H,0\].*none this package knows"),
