@@ -159,10 +159,8 @@ def _to_map(
     momenta = [name for name in wide if name in ("qh", "qk", "ql")]
     if {"q", "energy"} <= set(by_name) and not momenta:
         order = ["q", "energy"]
-    elif set(momenta) == {"qh", "qk"} and "energy" in by_name:
-        order = ["energy", "qh", "qk"]
-    elif set(wide) == {"qh", "qk"}:
-        order = ["qh", "qk"]
+    elif set(wide) - {"energy"} == {"qh", "qk"}:
+        order = ["energy", "qh", "qk"] if "energy" in by_name else ["qh", "qk"]
     elif len(momenta) == 1 and set(wide) == {momenta[0], "energy"}:
         order = [momenta[0], "energy"]
     else:
@@ -182,6 +180,8 @@ def _to_map(
         return array.transpose(*places, *rest).reshape([array.shape[i] for i in places])
 
     intensity, error, mask = arranged(intensity), arranged(error), arranged(mask)
+    if order == ["qh", "qk"]:
+        intensity, error, mask = intensity[np.newaxis], error[np.newaxis], mask[np.newaxis]
     good = ~mask & np.isfinite(intensity)
     common = {
         "error": error if np.any(error[good] != 0) else None,
@@ -193,10 +193,7 @@ def _to_map(
         edges = by_name["energy"].edges if "energy" in by_name else np.array(energy_window(logs)[:2])
         slices = Slices.from_bins([np.nan if ei is None else ei], [edges])
         axes = (_axis(by_name["qh"]), _axis(by_name["qk"]))
-        common |= {
-            name: common[name].reshape(slices.size, *(a.size for a in axes)) for name in ("error", "mask") if common[name] is not None
-        }
-        return Map(intensity.reshape(common["mask"].shape), axes, slices=slices, **common)
+        return Map(intensity, axes, slices=slices, **common)
     if order[0] == "q":
         return Map(intensity, (_axis(by_name["q"]), _axis(by_name["energy"])), ei=ei, **common)
     along = by_name[order[0]]
