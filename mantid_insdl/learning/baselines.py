@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from copy import copy
+
 import numpy as np
 
 from mantid_insdl.learning.measured import MeasuredMaps
@@ -61,15 +63,21 @@ class PrincipalComponents:
     """Noise-free maps as a mean and a few principal components, fitted to the known pixels of a measurement by ridge regression."""
 
     def __init__(self, templates: np.ndarray, components: int, ridge: float = 1.0):
-        flat = np.nan_to_num(templates.astype(np.float32)).reshape(templates.shape[0], -1)
-        self.mean = flat.mean(0)
-        centred = flat - self.mean
+        centred = np.nan_to_num(templates.astype(np.float32)).reshape(templates.shape[0], -1)
+        self.mean = centred.mean(0)
+        centred -= self.mean
         # The Gram matrix is maps x maps: far smaller than pixels x pixels.
         values, vectors = np.linalg.eigh(centred @ centred.T)
         order = np.argsort(values)[::-1][:components]
         self.basis = (vectors[:, order].T @ centred) / np.sqrt(np.maximum(values[order], 1e-12))[:, None]
-        self.variance = values[order] / flat.shape[0]
+        self.variance = values[order] / centred.shape[0]
         self.ridge = ridge
+
+    def truncated(self, components: int) -> PrincipalComponents:
+        """The same with its first components only."""
+        result = copy(self)
+        result.basis, result.variance = self.basis[:components], self.variance[:components]
+        return result
 
     def denoise(self, stack: np.ndarray) -> np.ndarray:
         """(n, slice, qh, qk) from (n, slice, qh, qk, 2)."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 
 from mantid_insdl.learning import baselines, metrics, networks
@@ -30,7 +32,7 @@ from mantid_insdl.simulate import SliceSimulator
 DECIDED = 0.9  # a verdict is given from this calibrated probability on
 
 
-def train_classifier(recipe: Recipe, data: SimulatedMaps, measurer: Measurer, report: Progress) -> Outcome:
+def train_classifier(recipe: Recipe, data: SimulatedMaps, measurer: Measurer, kept: Path, report: Progress) -> Outcome:
     keras = import_keras()
     _, slices, *shape = data.intensity.shape
     train, validation, calibration, test = (data.indices(s) for s in ("train", "validation", "calibration", "test"))
@@ -44,8 +46,10 @@ def train_classifier(recipe: Recipe, data: SimulatedMaps, measurer: Measurer, re
         def step(fraction: float, text: str, member: int = member) -> None:
             report((member + fraction) / recipe.fit.members, f"network {member + 1}: {text}")
 
-        fit(model, loss, measurer, lambda _, i: data.material[i], train, validation, recipe.fit, seed=seed, progress=step)
+        keep = kept / f"member-{member + 1}.weights.h5"
+        fit(model, loss, measurer, lambda _, i: data.material[i], train, validation, recipe.fit, seed=seed, keep=keep, progress=step)
         members.append(model)
+    measurer.forget()
 
     both = [networks.with_embedding(model) for model in members]
 

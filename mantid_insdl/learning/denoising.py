@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 
 from mantid_insdl.learning import baselines, metrics, networks
@@ -12,6 +16,10 @@ from mantid_insdl.learning.measured import MeasuredMaps, Measurer
 from mantid_insdl.learning.outcome import CALIBRATION, CHOICE, SIMULATED, TEST, Outcome, sizes, some, template_maps, test_figure
 from mantid_insdl.learning.preprocessing import incident_energy_groups
 from mantid_insdl.learning.recipes import Recipe
+
+CALIBRATION_MAPS = 150
+SMOOTHING = (0.5, 0.7, 1.0, 1.4, 2.0)  # pixels
+COMPONENTS = (10, 20, 40, 80)
 
 
 def _known_error(maps: MeasuredMaps, estimate: np.ndarray) -> np.ndarray:
@@ -29,7 +37,8 @@ def slice_noise(stack: np.ndarray, estimate: np.ndarray) -> np.ndarray:
     return np.sqrt((residual**2).sum((2, 3)) / np.maximum(known.sum((2, 3)), 1))
 
 
-def train_denoiser(recipe: Recipe, data: SimulatedMaps, measurer: Measurer, report: Progress) -> Outcome:
+def train_denoiser(recipe: Recipe, data: SimulatedMaps, measurer: Measurer, kept: Path, report: Progress) -> Outcome:
+    """Fit, calibrate and test; `kept` is the folder for fitted weights."""
     keras = import_keras()
     keras.utils.set_random_seed(recipe.fit.seed)
     _, slices, *shape = data.intensity.shape
@@ -42,58 +51,49 @@ def train_denoiser(recipe: Recipe, data: SimulatedMaps, measurer: Measurer, repo
         weight = np.where(maps.stack[..., 1] > 0, 1.0, 0.1) * measured
         return np.stack([np.where(measured, maps.signal, 0), weight], axis=-1).astype(np.float32)
 
-    fit(model, weighted_intensity_loss(keras), measurer, target, train, validation, recipe.fit, seed=recipe.fit.seed, progress=report)
+    loss = weighted_intensity_loss(keras)
+    keep = kept / "model.weights.h5"
+    fit(model, loss, measurer, target, train, validation, recipe.fit, seed=recipe.fit.seed, keep=keep, progress=report)
+    measurer.forget()
 
-    maps = measurer.measure(calibration, CALIBRATION)
-    (estimate,) = predict(model, maps)
-    known = (maps.stack[..., 1] > 0) & np.isfinite(maps.signal)
-    noise = np.broadcast_to(slice_noise(maps.stack, estimate)[:, :, None, None], known.shape)
-    squares = np.stack([np.ones(known.sum()), estimate[known] ** 2, noise[known] ** 2], axis=1)
-    # Weighted by 1 / estimate so that bright pixels, whose errors are large, do not decide the faint ones'.
-    weight = 1 / (0.1 + estimate[known])
-    part = np.random.default_rng(0).choice(weight.size, min(weight.size, 500_000), replace=False)
-    wanted = (estimate[known] - maps.signal[known]) ** 2
-    from scipy.optimize import nnls
-
-    coefficients, _ = nnls(squares[part] * weight[part, None], wanted[part] * weight[part])
-    names = ("error_constant", "error_relative", "error_noise")
-    calibrated = dict(zip(names, np.sqrt(coefficients).tolist(), strict=True))
-
-    maps = measurer.measure(test, TEST)
-    (estimate,) = predict(model, maps)
-    groups = incident_energy_groups(data.slices(0))
-    choice = measurer.measure(validation[:100], CHOICE)
-    widths = {w: np.median(_known_error(choice, baselines.smooth(choice.stack, w))) for w in (0.5, 0.7, 1.0, 1.4, 2.0)}
-    width = min(widths, key=widths.__getitem__)
-    noise_free = template_maps(data, some(train, 2000), groups)
-    numbers = {
-        k: np.median(_known_error(choice, baselines.PrincipalComponents(noise_free, k).denoise(choice.stack))) for k in (10, 20, 40, 80)
+    calibrated = _calibrate_error(model, measurer.measure(some(calibration, CALIBRATION_MAPS), CALIBRATION))
+    choice = measurer.measure(some(validation, 100), CHOICE)
+    noise_free = template_maps(data, some(train, 2000), incident_energy_groups(data.slices(0)))
+    full = baselines.PrincipalComponents(noise_free, max(COMPONENTS))
+    del noise_free
+    width = min(SMOOTHING, key=lambda w: np.median(_known_error(choice, baselines.smooth(choice.stack, w))))
+    components = min(COMPONENTS, key=lambda k: np.median(_known_error(choice, full.truncated(k).denoise(choice.stack))))
+    methods: dict[str, Callable[[MeasuredMaps], np.ndarray]] = {
+        "network": lambda maps: predict(model, maps)[0],
+        f"Gaussian smoothing, {width} pixels": lambda maps: baselines.smooth(maps.stack, width),
+        f"{components} principal components": lambda maps: full.truncated(components).denoise(maps.stack),
+        "no denoising": lambda maps: maps.stack[..., 0],
     }
-    components = min(numbers, key=numbers.__getitem__)
-    errors = {
-        "network": _known_error(maps, estimate),
-        f"Gaussian smoothing, {width} pixels": _known_error(maps, baselines.smooth(maps.stack, width)),
-        f"{components} principal components": _known_error(maps, baselines.PrincipalComponents(noise_free, components).denoise(maps.stack)),
-        "no denoising": _known_error(maps, maps.stack[..., 0]),
-    }
-    intervals = {name: metrics.bootstrap(values, lambda v: float(np.median(v))) for name, values in errors.items()}
+    errors: dict[str, list[np.ndarray]] = {name: [] for name in methods}
+    inside: list[float] = []
+    for part in np.array_split(test, max(1, test.size // 50)):  # whole test sets of float arrays would fill the memory
+        maps = measurer.measure(part, TEST)
+        measurer.forget()
+        estimates = {name: method(maps) for name, method in methods.items()}
+        for name, estimate in estimates.items():
+            errors[name].append(_known_error(maps, estimate))
+        inside += _inside_error(maps, estimates["network"], calibrated)
+    joined = {name: np.concatenate(parts) for name, parts in errors.items()}
+    intervals = {name: metrics.bootstrap(values, lambda v: float(np.median(v))) for name, values in joined.items()}
     tests = [
         test_figure(
             recipe,
             "median relative rms error of the known pixels",
-            float(np.median(errors["network"])),
+            float(np.median(joined["network"])),
             test.size,
             f"{SIMULATED}; baseline: {name}",
             interval=intervals["network"],
             baseline=float(np.median(values)),
             baseline_interval=intervals[name],
         )
-        for name, values in errors.items()
+        for name, values in joined.items()
         if name != "network"
     ]
-    known = (maps.stack[..., 1] > 0) & np.isfinite(maps.signal)
-    sigma = denoised_error(estimate, slice_noise(maps.stack, estimate), calibrated)
-    inside = [float(np.mean(np.abs(estimate - maps.signal)[i][known[i]] < sigma[i][known[i]])) for i in range(test.size) if known[i].any()]
     tests.append(
         test_figure(
             recipe,
@@ -107,6 +107,30 @@ def train_denoiser(recipe: Recipe, data: SimulatedMaps, measurer: Measurer, repo
     outputs = [{"name": "intensity", "unit": "as the input"}]
     used = sizes(train=train, validation=validation, calibration=calibration, test=test)
     return Outcome({"model.keras": model}, {}, calibrated, tests, outputs, used)
+
+
+def _calibrate_error(model: Any, maps: MeasuredMaps) -> dict[str, float]:
+    """Coefficients of `denoised_error`, by least squares on the squared errors."""
+    (estimate,) = predict(model, maps)
+    known = (maps.stack[..., 1] > 0) & np.isfinite(maps.signal)
+    noise = np.broadcast_to(slice_noise(maps.stack, estimate)[:, :, None, None], known.shape)
+    chosen = np.flatnonzero(known)
+    chosen = np.random.default_rng(0).choice(chosen, min(chosen.size, 500_000), replace=False)
+    intensity, truth, noise = (x.ravel()[chosen] for x in (estimate, maps.signal, noise))
+    squares = np.stack([np.ones(chosen.size), intensity**2, noise**2], axis=1)
+    # Weighted by 1 / intensity so that bright pixels, whose errors are large, do not decide the faint ones'.
+    weight = 1 / (0.1 + intensity)
+    from scipy.optimize import nnls
+
+    coefficients, _ = nnls(squares * weight[:, None], (intensity - truth) ** 2 * weight)
+    return dict(zip(("error_constant", "error_relative", "error_noise"), np.sqrt(coefficients).tolist(), strict=True))
+
+
+def _inside_error(maps: MeasuredMaps, estimate: np.ndarray, calibrated: dict[str, float]) -> list[float]:
+    """Fraction of each map's known pixels whose truth lies within the error bar."""
+    known = (maps.stack[..., 1] > 0) & np.isfinite(maps.signal)
+    inside = np.abs(estimate - maps.signal) < denoised_error(estimate, slice_noise(maps.stack, estimate), calibrated)
+    return [float(np.mean(i[k])) for i, k in zip(inside, known, strict=True) if k.any()]
 
 
 def denoised_error(estimate: np.ndarray, noise: np.ndarray, calibration: dict[str, float]) -> np.ndarray:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -58,9 +60,10 @@ def fit(
     settings: Fit,
     *,
     seed: int,
+    keep: Path,
     progress: Progress | None = None,
-) -> Any:
-    """Fit `model`, keeping the weights of the epoch with the lowest validation loss.
+) -> None:
+    """Fit `model`, ending with the weights of the epoch with the lowest validation loss.
 
     Parameters
     ----------
@@ -68,13 +71,14 @@ def fit(
         From measurements and their indices in the data set to what the network should say.
     train, validation
         Indices into the data set. Training maps are measured `DRAWS` times, validation maps once.
-
-    Returns
-    -------
-    history : dict of lists
-        Losses by epoch.
+    keep
+        File for the fitted weights (``.weights.h5``). Where it exists the fit is not repeated, so that a training that was
+        interrupted goes on where it stopped.
     """
     keras = import_keras()
+    if keep.is_file():
+        model.load_weights(keep)
+        return
 
     class Batches(keras.utils.PyDataset):
         def __init__(self, indices: np.ndarray, fresh: bool):
@@ -111,10 +115,11 @@ def fit(
     )
     model.compile(keras.optimizers.AdamW(schedule, weight_decay=1e-4, clipnorm=1.0), loss)
     stop = keras.callbacks.EarlyStopping(patience=settings.patience, restore_best_weights=True)
-    history = model.fit(
-        batches, validation_data=Batches(validation, fresh=False), epochs=settings.epochs, verbose=0, callbacks=[Report(), stop]
-    )
-    return history.history
+    model.fit(batches, validation_data=Batches(validation, fresh=False), epochs=settings.epochs, verbose=0, callbacks=[Report(), stop])
+    keep.parent.mkdir(parents=True, exist_ok=True)
+    part = keep.with_name(f"part-{os.getpid()}-{keep.name}")
+    model.save_weights(part)
+    part.replace(keep)
 
 
 def predict(model: Any, maps: MeasuredMaps, batch: int = 16, progress: Progress | None = None) -> list[np.ndarray]:

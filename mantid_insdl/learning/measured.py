@@ -74,6 +74,10 @@ class Measurer:
             windows[row, :n], used[row, :n] = window_features(slices), 1
         return MeasuredMaps(stack, scale, signal, windows, used)
 
+    def forget(self) -> None:
+        """Free the memory of the measurements kept so far."""
+        self._kept.clear()
+
     def _measure_one(self, index: int, slices: Slices, rng: np.random.Generator) -> tuple[np.ndarray, ...]:
         expected = mix_twins(self.data.intensity[index, : slices.size].astype(np.float32), rng.uniform(*self.settings.twin_fraction))
         measured, signal = measure(expected, slices, self.qh, self.qk, self.reciprocal, self.settings, rng)

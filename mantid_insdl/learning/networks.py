@@ -27,20 +27,22 @@ def _slice_convolutions(keras: Any, x: Any, filters: tuple[int, int, int]) -> An
 def stack_classifier(slices: int, shape: tuple[int, int], classes: int, filters: tuple[int, int, int] = (12, 24, 32)) -> Any:
     """Logits of the magnetic models from a stack on a fixed grid of slices.
 
-    Every slice goes through the same convolutions; a dense head weighs what it finds by slice. The feature maps of
+    Every slice goes through the same convolutions and is summarised in a few numbers; a dense head weighs them by slice.
+    The feature maps of
     `LAST_CONVOLUTION` keep the slice dimension: (slice, qh / 4, qk / 4, filter).
     """
     keras = import_keras()
     layers = keras.layers
     inputs = layers.Input((slices, *shape, 2), name="stack")
     features = _slice_convolutions(keras, inputs, filters)
-    # Mean and maximum: how much of a feature a slice shows, and whether it shows it at all.
-    mean = layers.TimeDistributed(layers.GlobalAveragePooling2D(), name="mean")(features)
-    peak = layers.TimeDistributed(layers.GlobalMaxPooling2D(), name="peak")(features)
-    x = layers.Flatten()(layers.Concatenate()([mean, peak]))
-    x = layers.Dropout(0.3)(x)
+    # What each slice shows and where, in a few numbers, by the same weights for all slices.
+    x = layers.TimeDistributed(layers.AveragePooling2D(2), name="coarse")(features)
+    x = layers.TimeDistributed(layers.Flatten(), name="flat")(x)
+    x = layers.Dense(24, activation="relu", name="slice_summary")(x)
+    x = layers.Flatten()(x)
+    x = layers.Dropout(0.1)(x)
     x = layers.Dense(64, activation="relu", name="embedding")(x)
-    x = layers.Dropout(0.3)(x)
+    x = layers.Dropout(0.1)(x)
     return keras.Model(inputs, layers.Dense(classes, name="logits")(x), name="stack_classifier")
 
 

@@ -46,6 +46,8 @@ def sizes(**parts: np.ndarray) -> dict[str, int]:
 
 
 def template_maps(data: SimulatedMaps, indices: np.ndarray, groups: list[np.ndarray]) -> np.ndarray:
-    """Noise-free normalised maps with equal twins."""
-    maps = np.stack([mix_twins(data.intensity[i].astype(np.float32), 0.5) for i in indices])
-    return normalise(maps, groups)[0][..., 0]
+    """Noise-free normalised maps with equal twins, (n, slice, qh, qk) float32."""
+    result = np.empty((indices.size, *data.intensity.shape[1:]), np.float32)
+    for row, index in enumerate(indices):
+        result[row] = normalise(mix_twins(data.intensity[index : index + 1].astype(np.float32), 0.5), groups)[0][0, ..., 0]
+    return result

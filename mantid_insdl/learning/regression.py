@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 
 from mantid_insdl.learning import baselines, metrics, networks
@@ -31,7 +33,7 @@ from mantid_insdl.simulate import SliceSimulator
 WINDOW_TEMPLATES, WINDOW_MAPS = 1000, 100  # simulated for every map anew: a thousand a second
 
 
-def train_regressor(recipe: Recipe, data: SimulatedMaps, measurer: Measurer, report: Progress) -> Outcome:
+def train_regressor(recipe: Recipe, data: SimulatedMaps, measurer: Measurer, kept: Path, report: Progress) -> Outcome:
     keras = import_keras()
     (material,) = recipe.materials
     parameters = load_material(material).parameters
@@ -55,8 +57,10 @@ def train_regressor(recipe: Recipe, data: SimulatedMaps, measurer: Measurer, rep
         def target(_: MeasuredMaps, indices: np.ndarray) -> np.ndarray:
             return ((values[indices] - mean) / spread).astype(np.float32)
 
-        fit(model, gaussian_loss(keras), measurer, target, train, validation, recipe.fit, seed=seed, progress=step)
+        keep = kept / f"member-{member + 1}.weights.h5"
+        fit(model, gaussian_loss(keras), measurer, target, train, validation, recipe.fit, seed=seed, keep=keep, progress=step)
         members.append(model)
+    measurer.forget()
 
     both = [networks.with_embedding(model) for model in members]
 

@@ -7,6 +7,7 @@ open, the calibration part sets temperatures, error bars and thresholds, and the
 from __future__ import annotations
 
 import datetime
+import hashlib
 import os
 import time
 from pathlib import Path
@@ -47,7 +48,8 @@ def train(
     quick
         A hundred times less data and one epoch: to see that everything runs.
     data_folder
-        Where simulated data sets are kept, so that recipes on the same data simulate them once.
+        Where simulated data sets and fitted weights are kept: recipes on the same data simulate them once, and a training that was
+        interrupted goes on with the network that it was fitting.
 
     Returns
     -------
@@ -63,7 +65,8 @@ def train(
     data = load_or_generate(recipe.dataset, Path(data_folder), progress=lambda f, t: report(0.3 * f, t))
     measurer = Measurer(data, recipe.dataset, recipe.measurement, keep_signal=recipe.task == "denoise")
     task = {"denoise": train_denoiser, "classify": train_classifier, "exchange": train_regressor}[recipe.task]
-    result = task(recipe, data, measurer, lambda f, t: report(0.3 + 0.7 * f, t))
+    key = hashlib.sha256((recipe.model_dump_json() + data.digest + __version__).encode()).hexdigest()[:12]
+    result = task(recipe, data, measurer, Path(data_folder) / f"{recipe.name}-{key}", lambda f, t: report(0.3 + 0.7 * f, t))
     card = _card(recipe, data, result, time.monotonic() - start)
     folder = Path(output) if output is not None else Path(recipe.name)
     return save_bundle(folder, card, result.models, result.arrays)
