@@ -3,6 +3,7 @@ from mantid.api import AlgorithmFactory, FileAction, FileProperty, PropertyMode,
 from mantid.kernel import Direction, FloatArrayProperty, FloatBoundedValidator, IntBoundedValidator, StringListValidator
 
 from mantid_insdl import algorithm_support as support
+from mantid_insdl import simulation_properties
 
 
 class SimulateSpinWaveMap(PythonAlgorithm):
@@ -27,7 +28,8 @@ class SimulateSpinWaveMap(PythonAlgorithm):
         return False  # a group is one stack of slices
 
     def PyInit(self):
-        materials = support.shipped_materials()
+        default = ", ".join(f"{v:g}" for v in simulation_properties.DEFAULT_RANGE)
+        materials = simulation_properties.shipped_materials()
         self.declareProperty("Material", "", StringListValidator(["", *materials]), f"The magnet: {', '.join(materials)}.")
         material_file = FileProperty("MaterialFile", "", FileAction.OptionalLoad, [".yaml", ".yml"])
         self.declareProperty(material_file, doc="A material of your own, as a YAML file, instead of Material.")
@@ -41,12 +43,8 @@ class SimulateSpinWaveMap(PythonAlgorithm):
             FloatArrayProperty("EnergyBins"),
             doc="Energy windows of the slices in meV, as in Rebin: min, step, max; or min, max for one slice. Fractions for several Ei.",
         )
-        self.declareProperty(
-            FloatArrayProperty("QhRange"), doc=f"Range of Qh in r.l.u.: min, step, max. Blank is {support.DEFAULT_RANGE_TEXT}."
-        )
-        self.declareProperty(
-            FloatArrayProperty("QkRange"), doc=f"Range of Qk in r.l.u.: min, step, max. Blank is {support.DEFAULT_RANGE_TEXT}."
-        )
+        self.declareProperty(FloatArrayProperty("QhRange"), doc=f"Range of Qh in r.l.u.: min, step, max. Blank is {default}.")
+        self.declareProperty(FloatArrayProperty("QkRange"), doc=f"Range of Qk in r.l.u.: min, step, max. Blank is {default}.")
         self.declareProperty("Twins", True, doc="Average over the twins that the material's crystals have.")
         self.declareProperty(
             "Resolution", True, doc="Broaden by the resolution of the spectrometer. Otherwise only the energy bins broaden."
@@ -60,15 +58,13 @@ class SimulateSpinWaveMap(PythonAlgorithm):
         support.declare_output(self, "OutputWorkspace", "The map: a group where it has more than one slice, or the form of Template.")
 
     def validateInputs(self):
-        problems, _ = support.simulation(self)
+        problems, _ = simulation_properties.read(self)
         return problems
 
     def PyExec(self):
         from mantid_insdl.workspaces import to_workspace
 
-        problems, (maps, options) = support.simulation(self)
-        if problems:
-            raise RuntimeError(" ".join(problems.values()))
+        _, (maps, options) = simulation_properties.read(self)
         outputs, _ = support.run(self, "simulate", maps, options)
         template = self.getProperty("Template").value
         self.setProperty("OutputWorkspace", to_workspace(outputs["output"], like=template))

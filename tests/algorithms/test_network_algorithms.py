@@ -284,7 +284,7 @@ def nested(group):
 
 def other_material(group):
     for i in range(group.getNumberOfEntries()):
-        add_logs(group.getItem(i), insdl_material="la2nio4")
+        add_logs(group.getItem(i), insdl_material="unobtainium")
     return group
 
 
@@ -343,7 +343,7 @@ def test_wrong_class_and_layer_are_refused(stack):
 
 def test_map_of_an_unknown_material(stack):
     found = problems("FitExchangeCNN", InputWorkspace=other_material(stack), OutputTable="table")
-    assert "la2nio4" in found["Model"]
+    assert "unobtainium" in found["Model"]
 
 
 def test_map_that_says_no_material_needs_a_model_where_there_are_several(measured):

@@ -149,6 +149,8 @@ REFUSED = {
         {**GRID, "EnergyBins": "2, 0.1, 20", "QhRange": "-1, 0.005, 1", "QkRange": "-1, 0.005, 1"},
         {"EnergyBins": "pixels"},
     ),
+    "background is no number": ({**GRID, "Background": float("nan")}, {"Background": "finite"}),
+    "infinite counts": ({**GRID, "Counts": float("inf")}, {"Counts": "finite"}),
     "several at once": ({"Material": "", "Ei": -1.0, "QhRange": "2, 1"}, {"Material": "", "Ei": "", "EnergyBins": "", "QhRange": ""}),
     "template is a table": ({"Template": table}, {"Template": "is a table"}),
     "template without energies": ({"Template": lambda: new_workspace(QH_EDGES, QK, pattern()[0])}, {"Template": "AddSampleLog"}),
