@@ -298,6 +298,36 @@ def simulate(
         print(path)
 
 
+@app.command("material")
+def material_summary(
+    name: Annotated[str, typer.Argument(metavar="MATERIAL", help="Name of a material, or a material file (.yaml).")],
+    parameters: Annotated[
+        list[str] | None, typer.Option("--set", "-s", metavar="NAME=VALUE", help="A parameter; others keep the material's value.")
+    ] = None,
+    plot: Annotated[Path | None, typer.Option(metavar="FILE.png", help="Draw the magnetic structure (.png, .pdf or .svg).")] = None,
+) -> None:
+    """Print what is understood of a material: spins, bonds, energy, stability.
+
+    [bold]Examples:[/bold]
+
+      insdl material pcsmo-goodenough --plot structure.png
+
+      insdl material my-magnet.yaml --set J1=0.7
+    """
+    from mantid_insdl.materials import load_material, parse_parameters
+    from mantid_insdl.materials.summary import plot_structure, summarise
+
+    if plot is not None:
+        _require_suffix(plot, (".png", ".pdf", ".svg"), "--plot")
+    described = load_material(name)
+    values = parse_parameters(", ".join(parameters or []))
+    print(summarise(described, values))
+    if plot is not None:
+        with _optional_stage(plot) as plot_path:
+            plot_structure(described, values).savefig(plot_path)
+        print(plot)
+
+
 @models_app.callback(invoke_without_command=True)
 def _models(ctx: typer.Context) -> None:
     """The trained models: list them, read their cards, verify them.
