@@ -81,9 +81,9 @@ def run_task(
 
 def stop() -> None:
     """End the worker process, if there is one; the next task starts another."""
-    if _state.worker is not None:
-        _state.worker.kill()
-        _state.worker = None
+    worker, _state.worker = _state.worker, None  # at once: threads may race here
+    if worker is not None:
+        worker.kill()
 
 
 class _NotStartedError(Exception):
