@@ -26,7 +26,7 @@ def template_misfit(maps: MeasuredMaps, templates: np.ndarray, groups: list[np.n
     """
     total = np.zeros((maps.stack.shape[0], templates.shape[0]))
     for group in groups:
-        y, w = (maps.stack[:, group, ..., k].reshape(total.shape[0], -1) for k in (0, 1))
+        y, w = (maps.stack[..., k][:, group].reshape(total.shape[0], -1) for k in (0, 1))
         y = y * w
         number = w.sum(1)[:, None]
         sum_y, sum_yy = y.sum(1)[:, None], (y * y).sum(1)[:, None]

@@ -30,6 +30,13 @@ def test_template_fit_finds_the_right_template_whatever_the_scale_and_background
     assert np.array_equal(misfit.argmin(axis=1), np.arange(30))
 
 
+def test_template_fit_with_several_slices_of_one_incident_energy():
+    rng = np.random.default_rng(4)
+    templates = patterns(rng, 30)
+    misfit = baselines.template_misfit(measured(3 * templates, 0.005, rng), templates, [np.array([0, 1])])
+    assert np.array_equal(misfit.argmin(axis=1), np.arange(30))
+
+
 def test_principal_components_beat_no_denoising():
     rng = np.random.default_rng(1)
     denoiser = baselines.PrincipalComponents(patterns(rng, 200), components=6, ridge=0.01)
