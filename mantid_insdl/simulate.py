@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -118,6 +119,36 @@ class SliceSimulator:
         out *= np.float32(1 / len(self._domains))
         out[~stable] = np.nan
         return out, stable
+
+    def gradient(
+        self, parameters: Mapping[str, float], *, names: Sequence[str] | None = None, step: float = 1e-3, **resolution: Any
+    ) -> np.ndarray:
+        """Derivative of the slices with respect to parameters, by central differences in one batch.
+
+        Parameters
+        ----------
+        parameters
+            Numbers; those not named keep the material's own value.
+        names
+            Parameters to differentiate by; all by default.
+        step
+            Relative to the width of the parameter's range.
+        resolution
+            As for `intensity`.
+
+        Returns
+        -------
+        (parameter, slice, qh, qk) float64
+            Per meV; NaN throughout for a parameter one step of which makes the structure unstable.
+        """
+        values = self.material.resolve(parameters)
+        chosen = [p for p in self.material.parameters if names is None or p.name in names]
+        steps = np.array([step * (p.high - p.low) or step for p in chosen])
+        sets = {name: np.full(2 * len(chosen), value) for name, value in values.items()}
+        for index, parameter in enumerate(chosen):
+            sets[parameter.name][2 * index : 2 * index + 2] += steps[index] * np.array([1, -1])
+        images = self.intensity(sets, **resolution)[0].astype(float)
+        return (images[::2] - images[1::2]) / (2 * steps[:, None, None, None])
 
     def _table(self, parameters: Mapping[str, np.ndarray | float]) -> np.ndarray:
         """Parameters as (set, parameter) in the order of the model."""

@@ -135,6 +135,22 @@ def test_batch_is_the_single_maps_and_marks_unstable_sets():
     assert images[1] == pytest.approx(simulator.intensity({"JF1": -9.0, "JA": 1.2})[0][0], rel=1e-5)
 
 
+def test_gradient_of_a_map():
+    qh, qk = axes(6)
+    slices = Slices.from_bins([20.0], [np.linspace(1, 7, 4)])
+    simulator = SliceSimulator("rb2mnf4", slices, qh, qk)
+    coarse, fine = (simulator.gradient({"J1": 0.6}, step=s) for s in (4e-3, 2e-3))
+    names = [p.name for p in simulator.material.parameters]
+    assert coarse.shape == (3, 3, 6, 6)
+    assert fine == pytest.approx(coarse, rel=0.01, abs=0.01 * float(np.abs(fine).max()))
+    # S(Q, E) scales as f(E / J) / J when all couplings do: sum of J dS/dJ = -S - E dS/dE, integrated over all energies = 0
+    whole = SliceSimulator("rb2mnf4", Slices([np.nan], [0.01], [12.0]), qh, qk)
+    scaled = np.tensordot([whole.material.defaults[n] for n in names], whole.gradient({}, step=2e-3), axes=1)
+    assert np.abs(scaled).max() < 1e-3 * float(whole.intensity({})[0].max())
+    only = simulator.gradient({"J1": 0.6}, names=["J2"], step=2e-3)
+    assert only[0] == pytest.approx(fine[names.index("J2")])
+
+
 def test_energy_width_conserves_the_integral_over_energy():
     qh, qk = axes(7)
     edges = np.linspace(-5, 20, 26)

@@ -11,6 +11,22 @@ matrices over momenta serves all parameter sets, and it is also the derivative o
 from mantid_insdl.spinwave.hamiltonian import Hamiltonian
 from mantid_insdl.spinwave.lattice import Lattice
 from mantid_insdl.spinwave.model import Bond, Field, OnSite, Site, SpinModel
-from mantid_insdl.spinwave.modes import Modes, spin_waves
+from mantid_insdl.spinwave.modes import Modes, complex_energies, spin_waves
+from mantid_insdl.spinwave.spiral import spiral_waves
+from mantid_insdl.spinwave.structure import ordering_vector, relax
 
-__all__ = ["Bond", "Field", "Hamiltonian", "Lattice", "Modes", "OnSite", "Site", "SpinModel", "spin_waves"]
+__all__ = [
+    "Bond",
+    "Field",
+    "Hamiltonian",
+    "Lattice",
+    "Modes",
+    "OnSite",
+    "Site",
+    "SpinModel",
+    "complex_energies",
+    "ordering_vector",
+    "relax",
+    "spin_waves",
+    "spiral_waves",
+]

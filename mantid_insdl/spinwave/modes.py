@@ -264,6 +264,19 @@ def complex_energies(model: SpinModel, q: np.ndarray, parameters: Mapping[str, f
     return np.take_along_axis(real + 1j * imaginary, order, axis=-1)
 
 
+def site_weights(model: SpinModel, q: np.ndarray) -> np.ndarray:
+    """Factor of each site's spin deviation in what a neutron sees at momenta (m, 3): form factor x sqrt(S / 2) / sqrt(N), (m, site)."""
+    length = np.linalg.norm(model.lattice.to_cartesian(q), axis=-1)
+    weight = np.stack([np.sqrt(0.5 * s.spin) * form_factor(s.ion, length) for s in model.sites], -1) / np.sqrt(len(model.sites))
+    return weight * np.cos(np.pi * (q @ model.pairs.T))
+
+
+def mode_amplitudes(raw: RawModes, model: SpinModel, weight: np.ndarray) -> np.ndarray:
+    """Cartesian amplitude of each mode, (set, m, N, 3), from `site_weights`."""
+    along_e1 = np.einsum("qi,sqik,ia->sqka", weight, raw.p, model.frames[:, 0], optimize=True)
+    return along_e1 - 1j * np.einsum("qi,sqik,ia->sqka", weight, raw.m, model.frames[:, 1], optimize=True)
+
+
 def _spin_waves(hamiltonian: Hamiltonian, q: np.ndarray, table: np.ndarray, fold: bool, derivatives: bool) -> tuple[np.ndarray, ...]:
     model = hamiltonian.model
     scale = hamiltonian.scale(table)[:, None]
@@ -274,12 +287,7 @@ def _spin_waves(hamiltonian: Hamiltonian, q: np.ndarray, table: np.ndarray, fold
         basis = (hamiltonian.basis(q),)
     raw = solve(*(np.tensordot(table, x, axes=1) for x in basis), scale=scale)
     cartesian = model.lattice.to_cartesian(q)
-    length = np.linalg.norm(cartesian, axis=-1)
-    weight = np.stack([np.sqrt(0.5 * s.spin) * form_factor(s.ion, length) for s in model.sites], -1) / np.sqrt(len(model.sites))
-    weight = weight * np.cos(np.pi * (q @ model.pairs.T))
-    e1, e2 = model.frames[:, 0], model.frames[:, 1]
-    amplitudes = np.einsum("qi,sqik,ia->sqka", weight, raw.p, e1, optimize=True)
-    amplitudes = amplitudes - 1j * np.einsum("qi,sqik,ia->sqka", weight, raw.m, e2, optimize=True)
+    amplitudes = mode_amplitudes(raw, model, site_weights(model, q))
     result = raw.energies, amplitudes, perpendicular(amplitudes, cartesian[None, :, None, :]), raw.status, raw.lowest
     return (*result, _energy_derivatives(raw, basis)) if derivatives else result
 
