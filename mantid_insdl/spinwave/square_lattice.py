@@ -41,6 +41,9 @@ def square_lattice_modes(
     plus, minus = a + b, a - b
     lowest = np.minimum(plus, minus)
     zero = 1e-12 * (4 * np.abs(j1) + 8 * np.abs(j2) + 2 * np.abs(d))
+    if np.all(lowest > zero):  # the usual case, without the care that Goldstone momenta need
+        energy = np.sqrt(plus * minus)
+        return energy, 0.5 * spin * minus / energy, lowest
     soft, unstable = np.abs(lowest) <= zero, lowest < -zero
     energy = np.sqrt(np.where(soft, 0.0, np.where(unstable, np.nan, plus * minus)))
     with np.errstate(divide="ignore", invalid="ignore"):

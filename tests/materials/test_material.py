@@ -1,14 +1,16 @@
 """Material files: the shipped ones, and the messages for wrong ones."""
 
 import dataclasses
+import json
 from collections import Counter
 from importlib import resources
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from mantid_insdl.errors import InstabilityError, MaterialError
-from mantid_insdl.materials import load_material, material_names, parse_parameters
+from mantid_insdl.materials import Material, load_material, material_names, parse_parameters
 from mantid_insdl.spinwave import spin_waves
 from mantid_insdl.spinwave.structure import ClassicalEnergy
 
@@ -178,3 +180,8 @@ def test_file_that_is_no_mapping_or_no_text(tmp_path):
     path.write_bytes(b"\xff\xfe\x00")
     with pytest.raises(MaterialError, match=r"not text|no valid YAML"):
         load_material(path)
+
+
+def test_documented_schema_is_the_current_one():
+    documented = Path(__file__).parents[2] / "docs/material.schema.json"
+    assert json.loads(documented.read_text(encoding="utf-8")) == Material.model_json_schema()
