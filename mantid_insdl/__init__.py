@@ -35,7 +35,7 @@ _PUBLIC = {
     "register": "plugin",
 }
 
-__all__ = ["__version__", *_PUBLIC]
+__all__ = ["__version__", *_PUBLIC]  # noqa: PLE0604 (its names are strings)
 
 
 def __getattr__(name: str) -> Any:

@@ -15,7 +15,6 @@ from mantid_insdl.instrument.kinematics import wavenumber
 from mantid_insdl.maps import Axis, Slices
 
 
-
 @dataclass(frozen=True)
 class DetectorLayout:
     """Detector banks about the beam, all lengths as sines of scattering angles.
