@@ -257,8 +257,8 @@ def test_correlation_with_the_measured_maps(name, expected):
 
 @needs_data
 def test_dimer_against_the_published_simulation():
-    # It used another l: with l = 0 in place of the kinematics the correlation rises from 0.43-0.72 to 0.69-0.86, while that
-    # with the measured maps falls from 0.53, 0.73, 0.80 to 0.31, 0.58, 0.59. So the measured maps decide, and this bounds the rest.
+    # It used another l: with l = 0 in place of the kinematics the correlation rises (0.71-0.86 outside the gaps), while that
+    # with the measured maps falls from 0.53, 0.73, 0.80 to 0.32, 0.60, 0.60. So the measured maps decide, and this bounds the rest.
     with np.load(DATA / "published_simulation_dimer.npz") as published:
         intensity, ei = published["intensity"], published["ei"]
         slices = Slices.from_bins(ei, published["energy_edges"])

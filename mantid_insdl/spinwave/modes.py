@@ -19,6 +19,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mantid_insdl.errors import MaterialError
 from mantid_insdl.spinwave.form_factors import form_factor
 from mantid_insdl.spinwave.hamiltonian import Hamiltonian
 from mantid_insdl.spinwave.model import SpinModel
@@ -198,6 +199,7 @@ def spin_waves(
     fold: bool | None = None,
     derivatives: bool = False,
     memory: float = 256e6,
+    longest: float = 3600.0,
 ) -> Modes:
     """Energies and neutron amplitudes of a magnet for every parameter set at every momentum.
 
@@ -215,11 +217,13 @@ def spin_waves(
         Also the derivatives of the energies with respect to the parameters, by the theorem of Hellmann and Feynman.
     memory
         Bytes of working memory at a time; the momenta are worked through in pieces of that size.
+    longest
+        Seconds that the calculation may take by the rough estimate of `estimated_seconds`.
 
     Raises
     ------
     MaterialError
-        For a missing, unknown or non-finite parameter.
+        For a missing, unknown or non-finite parameter, and for a calculation that would take longer than `longest`.
     InstabilityError
         If the structure is not stationary for one of the parameter sets. (An unstable one is reported in `Modes.status`.)
     """
@@ -229,11 +233,26 @@ def spin_waves(
         raise ValueError("h of this model does not fold: its coefficients are not all real")
     fold = hamiltonian.folds if fold is None else fold
     table = model.parameter_table(parameters)
+    _require_affordable(model, estimated_seconds(len(model.sites), len(q) * len(table), fold), longest)
     ClassicalEnergy(model).require_stationary(table)
     n, sets = hamiltonian.size, table.shape[0]
     piece = max(1, int(memory / (16 * n * n * (10 if fold else 40) * (sets + len(model.parameters)))))
     parts = [_spin_waves(hamiltonian, q[start : start + piece], table, fold, derivatives) for start in range(0, max(len(q), 1), piece)]
     return Modes(q, *(np.concatenate(x, axis=1) for x in zip(*parts, strict=True)))
+
+
+def estimated_seconds(spins: int, solves: int, fold: bool) -> float:
+    """Rough time of `solves` momenta x parameter sets on one core: a solve goes as the third power of the number of spins in the cell."""
+    return solves * (1e-8 if fold else 3e-8) * spins**3
+
+
+def _require_affordable(model: SpinModel, seconds: float, longest: float) -> None:
+    if seconds > longest:
+        raise MaterialError(
+            f"this calculation with {len(model.sites)} spins in the cell is long",
+            f"it would take about {seconds / 3600:.2g} hours on one core, more than the {longest / 3600:.2g} allowed",
+            "use a smaller magnetic cell or fewer momenta, or allow it with longest=SECONDS",
+        )
 
 
 def complex_energies(model: SpinModel, q: np.ndarray, parameters: Mapping[str, float | np.ndarray]) -> np.ndarray:

@@ -189,6 +189,13 @@ def test_divergent_goldstone_mode_is_nan_and_its_partner_is_not():
     assert modes.s_perp[0, 0, 2:].sum() == pytest.approx(near.s_perp[0, 0, 2:].sum(), rel=1e-4)
 
 
+def test_thousand_spins_say_first_what_they_cost():
+    sites = [Site("a", [i / 1000, 0, 0], 1, [0, 0, 1]) for i in range(1000)]
+    model = SpinModel(Lattice(3000, 8, 8), sites, [Bond(i, (i + 1) % 1000, (int(i == 999), 0, 0), "J") for i in range(1000)])
+    with pytest.raises(MaterialError, match=r"1000 spins .* hours .* longest"):
+        spin_waves(model, np.zeros((1000, 3)), {"J": -1})
+
+
 def test_pieces_of_memory_change_nothing():
     material = load_material("rb2mnf4")
     whole, pieces = (spin_waves(material.model, Q, material.defaults, memory=m) for m in (1e9, 1e3))
@@ -253,6 +260,20 @@ def test_moment_shared_by_two_ions_interferes():
     a, b = (spin_waves(model, Q, {"J": -1}).s_perp[0, :, 0] for model in (one, two))
     assert b == pytest.approx(a * np.cos(np.pi * Q @ [0.3, 0.1, 0.2]) ** 2, abs=1e-12)
     assert SharedSolve.allowed(one) and not SharedSolve.allowed(two)
+
+
+@settings(max_examples=15, deadline=None)
+@given(h=st.floats(0.05, 0.45), k=st.floats(0.05, 0.45), l=st.floats(-3, 3), name=st.sampled_from(["rb2mnf4", "pcsmo-goodenough"]))
+def test_structure_factor_has_the_symmetry_of_the_crystal(h, k, l, name):
+    # rb2mnf4: the point group 4/mmm; Goodenough: mmm, of which the mirror across a takes each zig-zag chain to itself
+    material = load_material(name)
+    images = [(h, k, l), (-h, k, l), (h, -k, l), (h, k, -l)] + ([(k, h, l)] if name == "rb2mnf4" else [])
+    q = np.array(images) @ np.array(material.map.cell).T
+    modes = spin_waves(material.model, q, material.defaults)
+    for energy in modes.energies[0]:
+        assert energy == pytest.approx(modes.energies[0, 0], abs=1e-8)
+    for moment in (modes.s_perp, modes.s_perp * modes.energies):
+        assert moment[0].sum(-1) == pytest.approx(np.full(len(q), moment[0, 0].sum()), rel=1e-6)
 
 
 def test_sum_rule_of_a_ferromagnet():
