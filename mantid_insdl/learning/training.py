@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 from mantid_insdl._version import __version__
+from mantid_insdl.errors import OutputError
 from mantid_insdl.learning.bundles import save_bundle
 from mantid_insdl.learning.cards import Card
 from mantid_insdl.learning.classification import train_classifier
@@ -55,9 +56,19 @@ def train(
     -------
     Path
         The bundle's folder.
+
+    Raises
+    ------
+    RecipeError
+        If there is no such recipe, or it is wrong.
+    OutputError
+        If the folder exists already.
     """
     recipe = recipe if isinstance(recipe, Recipe) else load_recipe(recipe)
     recipe = quickened(recipe) if quick else recipe
+    folder = Path(output) if output is not None else Path(recipe.name)
+    if folder.exists():  # said now and not after an hour
+        raise OutputError(f"cannot write the bundle '{folder}'", "it exists already", "give another folder, or remove it first")
     report = progress or (lambda fraction, text: None)
     start = time.monotonic()
     # Faster kernels for the fit; they round differently on different processors, so using a bundle does without (learning/backend.py).
@@ -68,7 +79,6 @@ def train(
     key = hashlib.sha256((recipe.model_dump_json() + data.digest + __version__).encode()).hexdigest()[:12]
     result = task(recipe, data, measurer, Path(data_folder) / f"{recipe.name}-{key}", lambda f, t: report(0.3 + 0.7 * f, t))
     card = _card(recipe, data, result, time.monotonic() - start)
-    folder = Path(output) if output is not None else Path(recipe.name)
     return save_bundle(folder, card, result.models, result.arrays)
 
 

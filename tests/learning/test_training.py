@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from mantid_insdl.errors import OutputError
 from mantid_insdl.learning.bundles import load_bundle, verify_bundle
 from mantid_insdl.learning.recipes import load_recipe, quickened
 
@@ -21,6 +22,8 @@ def test_a_quick_training_makes_a_sound_bundle(tmp_path):
     assert sum(dict(card.training.samples).values()) == 24
     assert {o.name for o in card.outputs} == {"J1", "J2", "D"}
     assert all(t.n >= 1 and t.command == "insdl train rb2mnf4-exchange" for t in card.test)
+    with pytest.raises(OutputError, match="exists already"):  # before any work
+        train(recipe, tmp_path / "bundle", data_folder="/nonexistent")
     assert seen[0][0] >= 0 and seen[-1][0] == pytest.approx(1.0)
 
 
