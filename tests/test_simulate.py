@@ -45,14 +45,14 @@ def direct_map(name, slices, qh, qk, twins, scale=1.0):
                     if not reachable(ei, 0.5 * (low + high), across):
                         out[index, a, b] = np.nan
                         continue
-                    for n, energy in enumerate(spin_waves(model, [flat], material.defaults).energies[0, 0]):
-                        if energy == 0 or energy > ei:
-                            continue
-                        l = along_beam(ei, energy, across) / model.lattice.reciprocal[2, 2]
-                        weight = spin_waves(model, [[*flat[:2], l]], material.defaults).s_perp[0, 0, n]
-                        sigma = scale * instrument.sigma(ei, energy)
-                        share = bin_fractions(np.array(energy), np.array(sigma), np.array([low, high]))[0]
-                        out[index, a, b] += weight * share / (high - low) / (2 if twins else 1)
+                    energies = spin_waves(model, [flat], material.defaults).energies[0, 0]
+                    energies = np.where((energies > 0) & (energies < ei), energies, np.nan)
+                    l = along_beam(ei, energies, across) / model.lattice.reciprocal[2, 2]
+                    # the energies do not depend on l: mode n at its own l
+                    momenta = np.column_stack((np.tile(flat[:2], (len(l), 1)), np.nan_to_num(l)))
+                    weight = np.diagonal(spin_waves(model, momenta, material.defaults).s_perp[0])
+                    share = bin_fractions(energies, scale * instrument.sigma(ei, energies), np.array([low, high]))[:, 0]
+                    out[index, a, b] += np.nansum(weight * share) / (high - low) / (2 if twins else 1)
     return out
 
 
