@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from mantid_insdl.analysis.denoise import denoise as denoise_map
-from mantid_insdl.analysis.ensemble import OUT_OF_RANGE, Progress, ask, ignore_progress
+from mantid_insdl.analysis.ensemble import Progress, ask, ignore_progress
 from mantid_insdl.analysis.preparation import choose_bundle, prepare
 from mantid_insdl.analysis.results import UNDECIDED, Classification
 from mantid_insdl.learning.metrics import ensemble_probabilities
@@ -40,11 +40,10 @@ def classify(m: Map, model: str | Path | None = None, *, denoise: bool = False, 
         warnings.append("The map was denoised first; the probabilities are calibrated for maps as measured.")
     prepared = prepare(m, bundle.card)
     report(0.5, "classifying")
-    outputs, distance = ask(bundle, prepared.inputs, lambda f, t: report(0.5 + 0.5 * f, t))
+    outputs, reasons = ask(bundle, prepared.inputs, lambda f, t: report(0.5 + 0.5 * f, t))
     probabilities, spread = ensemble_probabilities(outputs[:, None], bundle.card.calibration["temperature"])
-    in_range = distance <= 1
-    if not in_range:
-        warnings.append(OUT_OF_RANGE.format(distance))
+    in_range = not reasons
+    warnings += reasons
     best = int(probabilities[0].argmax())
     limit = bundle.card.calibration["decided"]
     decided = in_range and probabilities[0, best] >= limit

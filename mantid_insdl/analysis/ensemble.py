@@ -11,12 +11,13 @@ from mantid_insdl.learning.fitting import predict
 from mantid_insdl.learning.measured import MeasuredMaps
 from mantid_insdl.learning.metrics import Familiarity
 from mantid_insdl.learning.networks import with_embedding
+from mantid_insdl.learning.preprocessing import structure
 
 Progress = Callable[[float, str], None]
 
 
-def ask(bundle: Bundle, inputs: MeasuredMaps, progress: Progress) -> tuple[np.ndarray, float]:
-    """Outputs of all networks, (member, output), and how far the map lies from the training maps, over the limit of the calibration set."""
+def ask(bundle: Bundle, inputs: MeasuredMaps, progress: Progress) -> tuple[np.ndarray, list[str]]:
+    """Outputs of all networks, (member, output), and why the map is out of their range, in sentences; empty where it is within."""
     outputs, distances = [], []
     for number, model in enumerate(bundle.models):
         output, features = predict(with_embedding(model), inputs)
@@ -24,14 +25,23 @@ def ask(bundle: Bundle, inputs: MeasuredMaps, progress: Progress) -> tuple[np.nd
         outputs.append(output[0])
         distances.append(familiar.distance(features)[0])
         progress((number + 1) / len(bundle.models), f"network {number + 1} of {len(bundle.models)}")
-    return np.stack(outputs), float(np.mean(distances) / bundle.card.calibration["distance_limit"])
+    reasons = []
+    ratio = float(np.mean(distances) / bundle.card.calibration["distance_limit"])
+    if ratio > 1:
+        reasons.append(UNLIKE.format(ratio))
+    if structure(inputs.stack)[0] < bundle.card.calibration["structure_limit"]:
+        reasons.append(STRUCTURELESS)
+    return np.stack(outputs), reasons
 
 
 def ignore_progress(fraction: float, text: str) -> None:
     """Where nobody wants to know."""
 
 
-OUT_OF_RANGE = (
+UNLIKE = (
     "The map is unlike the maps the model was trained on (distance {:.1f} times the limit that 1 % of its own test maps exceed): "
     "do not rely on the answer."
+)
+STRUCTURELESS = (
+    "The map shows no more than noise (neighbouring pixels agree less than in 99 % of the model's test maps): do not rely on the answer."
 )

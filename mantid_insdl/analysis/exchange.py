@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from mantid_insdl.analysis.classify import classify
-from mantid_insdl.analysis.ensemble import OUT_OF_RANGE, Progress, ask, ignore_progress
+from mantid_insdl.analysis.ensemble import Progress, ask, ignore_progress
 from mantid_insdl.analysis.preparation import choose_bundle, other_bundles, prepare
 from mantid_insdl.analysis.results import UNDECIDED, ExchangeFit
 from mantid_insdl.learning.bundles import Bundle, find_bundle, load_bundle, read_card
@@ -41,14 +41,13 @@ def fit_exchange(m: Map, model: str | Path | None = None, *, progress: Progress 
     bundle, warnings = _bundle_for(m, model, lambda f, t: report(0.5 * f, t))
     prepared = prepare(m, bundle.card)
     report(0.5, "exchange constants")
-    outputs, distance = ask(bundle, prepared.inputs, lambda f, t: report(0.5 + 0.5 * f, t))
+    outputs, reasons = ask(bundle, prepared.inputs, lambda f, t: report(0.5 + 0.5 * f, t))
     centre, sigma = combine_gaussians(outputs[:, None])
     spread = bundle.arrays["spread"]
     values = bundle.arrays["mean"] + spread * centre[0]
     errors = spread * sigma[0] * bundle.arrays["sigma_factor"]
-    in_range = distance <= 1
-    if not in_range:
-        warnings.append(OUT_OF_RANGE.format(distance))
+    in_range = not reasons
+    warnings += reasons
     for output, value, error, prior in zip(bundle.card.outputs, values, errors, spread, strict=True):
         if not output.low <= value <= output.high:
             in_range = False

@@ -24,7 +24,7 @@ from mantid_insdl.learning.outcome import (
     template_maps,
     test_figure,
 )
-from mantid_insdl.learning.preprocessing import incident_energy_groups
+from mantid_insdl.learning.preprocessing import incident_energy_groups, structure
 from mantid_insdl.learning.recipes import Recipe
 from mantid_insdl.materials import load_material
 from mantid_insdl.simulate import SliceSimulator
@@ -64,9 +64,14 @@ def train_classifier(recipe: Recipe, data: SimulatedMaps, measurer: Measurer, ke
     def distance(features: list[np.ndarray]) -> np.ndarray:
         return np.mean([one.distance(f) for one, f in zip(familiar, features, strict=True)], axis=0)
 
-    logits, features = answer(measurer.measure(calibration, CALIBRATION))
+    def foreign(maps: MeasuredMaps, features: list[np.ndarray]) -> np.ndarray:
+        return (distance(features) > limit) | (structure(maps.stack) < least)
+
+    maps = measurer.measure(calibration, CALIBRATION)
+    logits, features = answer(maps)
     temperature = metrics.fit_temperature(logits, data.material[calibration])
     limit = float(np.quantile(distance(features), IN_RANGE_QUANTILE))
+    least = float(np.quantile(structure(maps.stack), 1 - IN_RANGE_QUANTILE))
 
     maps, truth = measurer.measure(test, TEST), data.material[test]
     logits, features = answer(maps)
@@ -109,19 +114,19 @@ def train_classifier(recipe: Recipe, data: SimulatedMaps, measurer: Measurer, ke
             interval=metrics.bootstrap(pairs, lambda p: metrics.expected_calibration_error(p[:, :-1], p[:, -1].astype(int))),
         )
     )
-    value, interval = metrics.proportion((distance(features) > limit).sum(), test.size)
+    value, interval = metrics.proportion(foreign(maps, features).sum(), test.size)
     tests.append(test_figure(recipe, "fraction called out of range", value, test.size, simulated, interval=interval))
-    for name, foreign in _foreign_maps(recipe, data, measurer, min(200, test.size)):
-        _, features = answer(foreign)
-        value, interval = metrics.proportion((distance(features) > limit).sum(), foreign.stack.shape[0])
-        tests.append(test_figure(recipe, "fraction called out of range", value, foreign.stack.shape[0], name, interval=interval))
+    for name, others in _foreign_maps(recipe, data, measurer, min(200, test.size)):
+        _, features = answer(others)
+        value, interval = metrics.proportion(foreign(others, features).sum(), others.stack.shape[0])
+        tests.append(test_figure(recipe, "fraction called out of range", value, others.stack.shape[0], name, interval=interval))
     return Outcome(
         models={f"member-{i + 1}.keras": model for i, model in enumerate(members)},
         arrays={
             **{f"familiar_means_{i}": f.means for i, f in enumerate(familiar)},
             **{f"familiar_precision_{i}": f.precision for i, f in enumerate(familiar)},
         },
-        calibration={"temperature": temperature, "distance_limit": limit, "decided": DECIDED},
+        calibration={"temperature": temperature, "distance_limit": limit, "structure_limit": least, "decided": DECIDED},
         tests=tests,
         outputs=[{"name": name, "unit": "probability", "low": 0.0, "high": 1.0} for name in recipe.materials],
         used=sizes(train=train, validation=validation, calibration=calibration, test=test),

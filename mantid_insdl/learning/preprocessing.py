@@ -49,6 +49,23 @@ def normalise(intensity: np.ndarray, groups: list[np.ndarray]) -> tuple[np.ndarr
     return stack, scale
 
 
+def structure(stack: np.ndarray) -> np.ndarray:
+    """Correlation of neighbouring known pixels of a slice about the slice's mean, (n,): 0 for noise alone, whatever its level.
+
+    Parameters
+    ----------
+    stack : (n, slice, qh, qk, 2)
+        From `normalise`.
+    """
+    known = stack[..., 1]
+    mean = (stack[..., 0] * known).sum((2, 3)) / np.maximum(known.sum((2, 3)), 1)
+    rest = (stack[..., 0] - mean[:, :, None, None]) * known
+    together = (rest[:, :, 1:] * rest[:, :, :-1]).sum((1, 2, 3)) + (rest[..., 1:] * rest[..., :-1]).sum((1, 2, 3))
+    pairs = (known[:, :, 1:] * known[:, :, :-1]).sum((1, 2, 3)) + (known[..., 1:] * known[..., :-1]).sum((1, 2, 3))
+    variance = (rest**2).sum((1, 2, 3)) / np.maximum(known.sum((1, 2, 3)), 1)
+    return together / np.maximum(pairs * variance, 1e-12)
+
+
 def window_features(slices: Slices) -> np.ndarray:
     """(slice, 3): lower and upper edge of the energy window over 10 meV, and log10 of the incident energy in meV (0 if unknown)."""
     ei = np.where(np.isfinite(slices.ei), slices.ei, 1.0)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mantid_insdl.learning.preprocessing import LIMITS, incident_energy_groups, normalise, window_features
+from mantid_insdl.learning.preprocessing import LIMITS, incident_energy_groups, normalise, structure, window_features
 from mantid_insdl.maps import Slices
 
 SLICES = Slices([25, 25, 50, 50], [3, 5, 5, 8], [5, 7, 8, 11])
@@ -52,6 +52,21 @@ def test_empty_groups_do_not_divide_by_zero():
     intensity = np.full((1, 4, 8, 8), np.nan)
     stack, scale = normalise(intensity, incident_energy_groups(SLICES))
     assert np.all(stack == 0) and np.all(scale == 1)
+
+
+def test_structure_is_zero_for_noise_and_high_for_a_pattern():
+    rng = np.random.default_rng(6)
+    x = np.linspace(-1, 1, 40)
+    pattern = np.exp(-(x[:, None] ** 2 + x**2) / 0.1)
+    noise = rng.poisson(3.0, (1, 4, 40, 40)).astype(float)
+    noise[:, :, 10:14] = np.nan
+    signal = rng.poisson(0.5 + 3 * pattern, (1, 4, 40, 40)).astype(float)
+    groups = incident_energy_groups(SLICES)
+    quiet, loud = (structure(normalise(maps, groups)[0])[0] for maps in (noise, signal))
+    assert abs(quiet) < 0.05 and loud > 0.2
+    # A slice's own level is no structure.
+    levels = noise * np.array([1, 2, 5, 10])[:, None, None]
+    assert abs(structure(normalise(levels, groups)[0])[0]) < 0.05
 
 
 def test_window_features_tell_the_window():
