@@ -2,9 +2,9 @@
 
     python benchmarks/spin_waves.py [--pyspinw PYTHON] [--plot FILE]
 
-PYTHON is an interpreter of an environment that has pySpinW (``pip install --pre pyspinw``). All times are processor time of one core, the best
-of several runs. Every method computes energies and S_perp of every mode at every momentum, without form factors; "floor" is Cholesky + eigh +
-solve of matrices of that size alone.
+PYTHON is an interpreter of an environment that has pySpinW (``pip install --pre pyspinw``). All times are processor time of one core, the
+best of several runs. Every method computes energies and S_perp of every mode at every momentum, without form factors; "floor" is
+Cholesky + eigh + solve of matrices of that size alone.
 """
 
 from __future__ import annotations

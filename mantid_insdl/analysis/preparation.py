@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from mantid_insdl.errors import BundleError, MaterialError, UnsuitableMapError
-from mantid_insdl.learning.bundles import Bundle, bundle_names, bundles_for, default_bundle, find_bundle, load_bundle, read_card
+from mantid_insdl.learning.bundles import TASKS, Bundle, bundle_names, bundles_for, default_bundle, find_bundle, load_bundle, read_card
 from mantid_insdl.learning.cards import Card
 from mantid_insdl.learning.measured import MeasuredMaps
 from mantid_insdl.learning.preprocessing import incident_energy_groups, normalise, window_features
@@ -44,7 +44,7 @@ def choose_bundle(task: str, m: Map, model: str | Path | None) -> Bundle:
         if bundle.card.task != task:
             fitting = [name for name in bundle_names() if read_card(find_bundle(name)).task == task]
             raise BundleError(
-                f"model '{bundle.card.name}' does not {_VERBS[task]}",
+                f"model '{bundle.card.name}' does not {TASKS[task]}",
                 f"it answers: {bundle.card.answers.rstrip('.')}",
                 f"use {_or(fitting)}",
             )
@@ -54,11 +54,8 @@ def choose_bundle(task: str, m: Map, model: str | Path | None) -> Bundle:
         return load_bundle(default_bundle(task, family))
     fitting = [name for name in bundle_names() if read_card(find_bundle(name)).task == task]
     if len(fitting) != 1:
-        raise BundleError(f"no model was named to {_VERBS[task]}", "the map does not say of which material it is", f"name {_or(fitting)}")
+        raise BundleError(f"no model was named to {TASKS[task]}", "the map does not say of which material it is", f"name {_or(fitting)}")
     return load_bundle(fitting[0])
-
-
-_VERBS = {"denoise": "denoise a map", "classify": "tell magnetic models apart", "exchange": "give exchange constants"}
 
 
 def _or(names: list[str]) -> str:

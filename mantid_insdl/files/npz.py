@@ -313,7 +313,7 @@ def _without_gaps(m: Map) -> Map:
     return m.with_mask(
         gaps,
         note=f"masked {np.mean(gaps):.1%} of the pixels as detector gaps: long runs and blocks of exact zeros; the file has no mask and "
-        "no errors. Scattered zeros are kept as clipped negative counts. A measured mask is better: load(..., mask=FILE)",
+        "no errors. Scattered zeros are kept as clipped negative counts. A measured mask is better: load(..., mask=FILE) or --mask FILE",
     )
 
 

@@ -204,6 +204,9 @@ def bundles_for(task: str, family: str) -> list[str]:
     return [name for _, name in newest_first]
 
 
+TASKS = {"denoise": "denoise maps", "classify": "tell the magnetic models", "exchange": "give the exchange constants"}
+
+
 def default_bundle(task: str, family: str) -> str:
     """Name of the bundle that answers `task` for `family` where the user named none: the newest, of several the first by name.
 
@@ -215,7 +218,7 @@ def default_bundle(task: str, family: str) -> str:
     names = bundles_for(task, family)
     if not names:
         raise BundleError(
-            f"no trained model can {task} maps of '{family}'",
+            f"no trained model can {TASKS[task]} of '{family}'",
             f"the available bundles are {', '.join(bundle_names()) or 'none'}",
             "give the path of a bundle of your own, or train one with `insdl train RECIPE`",
         )
