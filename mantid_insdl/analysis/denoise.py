@@ -9,7 +9,8 @@ import numpy as np
 from mantid_insdl.analysis.ensemble import Progress, ignore_progress
 from mantid_insdl.analysis.preparation import Prepared, choose_bundle, prepare
 from mantid_insdl.learning.bundles import BundleIdentity
-from mantid_insdl.learning.denoising import denoised_error, slice_noise
+from mantid_insdl.learning.components import PrincipalComponents
+from mantid_insdl.learning.denoising import combine, denoised_error, slice_noise
 from mantid_insdl.learning.fitting import predict
 from mantid_insdl.maps import Map
 
@@ -43,8 +44,10 @@ def denoise(m: Map, model: str | Path | None = None, *, progress: Progress | Non
     prepared = prepare(m, bundle.card)
     (network,) = bundle.models
     report(0.4, "denoising")
-    (estimate,) = predict(network, prepared.inputs)
     calibration = bundle.card.calibration
+    components = PrincipalComponents(*(bundle.arrays[f"components_{part}"] for part in ("mean", "basis", "variance")))
+    (estimate,) = predict(network, prepared.inputs)
+    estimate = combine(estimate, components.denoise(prepared.inputs.stack), calibration["network_weight"])
     sigma = denoised_error(estimate, slice_noise(prepared.inputs.stack, estimate), calibration)
     scale = prepared.inputs.scale[..., None, None]
     # Known and unknown pixels alike have an estimate, but slices without data do not: nothing is invented.

@@ -104,15 +104,6 @@ def check_map(m: Map, card: Card) -> None:
         raise UnsuitableMapError(
             f"model '{card.name}' knows nothing of {m.material}", f"it was trained on {card.family}", "use a model for your material"
         )
-    if m.mask.all():
-        raise UnsuitableMapError("the map is empty", "every pixel is masked or NaN", "check the mask and the range of the cuts")
-    known = m.intensity[~m.mask]
-    if known.max() == known.min():
-        raise UnsuitableMapError("the map is constant", f"every unmasked pixel is {known[0]:g}", "check that the right data were loaded")
-    if known.max() <= 0:
-        raise UnsuitableMapError(
-            "the map has no positive intensity", "there is nothing that could be a spin wave", "check the background subtraction"
-        )
     for axis, wanted in zip(m.axes, card.input.axes, strict=True):
         if axis.unit != wanted.unit:
             raise UnsuitableMapError(f"axis '{axis.name}' is in {axis.unit}", f"the model was trained in {wanted.unit}", "convert the axis")
@@ -124,6 +115,15 @@ def check_map(m: Map, card: Card) -> None:
                 f"{inside} of its {axis.size} pixels lie in the {span:g} {axis.unit} of the model's range; a pattern needs {SMALLEST_SIDE}",
                 "cut the data on a finer grid",
             )
+    if m.mask.all():
+        raise UnsuitableMapError("the map is empty", "every pixel is masked or NaN", "check the mask and the range of the cuts")
+    known = m.intensity[~m.mask]
+    if known.max() == known.min():
+        raise UnsuitableMapError("the map is constant", f"every unmasked pixel is {known[0]:g}", "check that the right data were loaded")
+    if known.max() <= 0:
+        raise UnsuitableMapError(
+            "the map has no positive intensity", "there is nothing that could be a spin wave", "check the background subtraction"
+        )
 
 
 def prepare(m: Map, card: Card) -> Prepared:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from copy import copy
-
 import numpy as np
 
 from mantid_insdl.learning.measured import MeasuredMaps
@@ -57,34 +55,3 @@ def smooth(stack: np.ndarray, sigma: float) -> np.ndarray:
 
     weight = gaussian_filter(stack[..., 1], widths, mode="nearest")
     return gaussian_filter(stack[..., 0] * stack[..., 1], widths, mode="nearest") / np.maximum(weight, 1e-3)
-
-
-class PrincipalComponents:
-    """Noise-free maps as a mean and a few principal components, fitted to the known pixels of a measurement by ridge regression."""
-
-    def __init__(self, templates: np.ndarray, components: int, ridge: float = 1.0):
-        centred = np.nan_to_num(templates.astype(np.float32)).reshape(templates.shape[0], -1)
-        self.mean = centred.mean(0)
-        centred -= self.mean
-        # The Gram matrix is maps x maps: far smaller than pixels x pixels.
-        values, vectors = np.linalg.eigh(centred @ centred.T)
-        order = np.argsort(values)[::-1][:components]
-        self.basis = (vectors[:, order].T @ centred) / np.sqrt(np.maximum(values[order], 1e-12))[:, None]
-        self.variance = values[order] / centred.shape[0]
-        self.ridge = ridge
-
-    def truncated(self, components: int) -> PrincipalComponents:
-        """The same with its first components only."""
-        result = copy(self)
-        result.basis, result.variance = self.basis[:components], self.variance[:components]
-        return result
-
-    def denoise(self, stack: np.ndarray) -> np.ndarray:
-        """(n, slice, qh, qk) from (n, slice, qh, qk, 2)."""
-        shape = stack.shape[:-1]
-        result = np.empty((shape[0], self.mean.size), np.float32)
-        for row, (y, w) in enumerate(zip(stack[..., 0].reshape(shape[0], -1), stack[..., 1].reshape(shape[0], -1) > 0, strict=True)):
-            basis = self.basis[:, w]
-            normal = basis @ basis.T + np.diag(self.ridge / self.variance)
-            result[row] = self.mean + np.linalg.solve(normal, basis @ (y[w] - self.mean[w])) @ self.basis
-        return result.reshape(shape)

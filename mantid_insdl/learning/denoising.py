@@ -1,15 +1,15 @@
-"""Train and test a denoiser."""
+"""Train and test a denoiser: a network and principal components, weighed against each other."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from mantid_insdl.learning import baselines, metrics, networks
 from mantid_insdl.learning.backend import import_keras
+from mantid_insdl.learning.components import PrincipalComponents
 from mantid_insdl.learning.datasets import SimulatedMaps
 from mantid_insdl.learning.fitting import Progress, fit, predict, weighted_intensity_loss
 from mantid_insdl.learning.measured import MeasuredMaps, Measurer
@@ -19,7 +19,8 @@ from mantid_insdl.learning.recipes import Recipe
 
 CALIBRATION_MAPS = 150
 SMOOTHING = (0.5, 0.7, 1.0, 1.4, 2.0)  # pixels
-COMPONENTS = (10, 20, 40, 80)
+COMPONENTS = 64  # as many as keep the bundle below 20 MB
+WEIGHTS = tuple(np.round(np.arange(0, 1.01, 0.1), 1).tolist())  # of the network, against the components
 
 
 def _known_error(maps: MeasuredMaps, estimate: np.ndarray) -> np.ndarray:
@@ -56,17 +57,26 @@ def train_denoiser(recipe: Recipe, data: SimulatedMaps, measurer: Measurer, kept
     fit(model, loss, measurer, target, train, validation, recipe.fit, seed=recipe.fit.seed, keep=keep, progress=report)
     measurer.forget()
 
-    calibrated = _calibrate_error(model, measurer.measure(some(calibration, CALIBRATION_MAPS), CALIBRATION))
-    choice = measurer.measure(some(validation, 100), CHOICE)
     noise_free = template_maps(data, some(train, 2000), incident_energy_groups(data.slices(0)))
-    full = baselines.PrincipalComponents(noise_free, max(COMPONENTS))
+    components = PrincipalComponents.of(noise_free, COMPONENTS)
     del noise_free
+    arrays = {f"components_{n}": getattr(components, n).astype(np.float16) for n in ("mean", "basis")}
+    arrays["components_variance"] = components.variance
+    choice = measurer.measure(some(validation, 100), CHOICE)
+    halves = predict(model, choice)[0], components.denoise(choice.stack)
+    weight = min(WEIGHTS, key=lambda w: np.median(_known_error(choice, combine(*halves, w))))
     width = min(SMOOTHING, key=lambda w: np.median(_known_error(choice, baselines.smooth(choice.stack, w))))
-    components = min(COMPONENTS, key=lambda k: np.median(_known_error(choice, full.truncated(k).denoise(choice.stack))))
+
+    def denoised(maps: MeasuredMaps) -> np.ndarray:
+        return combine(predict(model, maps)[0], components.denoise(maps.stack), weight)
+
+    maps = measurer.measure(some(calibration, CALIBRATION_MAPS), CALIBRATION)
+    calibrated = {"network_weight": weight, **_calibrate_error(maps, denoised(maps))}
     methods: dict[str, Callable[[MeasuredMaps], np.ndarray]] = {
-        "network": lambda maps: predict(model, maps)[0],
+        "network": denoised,
+        "network alone": lambda maps: predict(model, maps)[0],
+        f"{COMPONENTS} principal components": lambda maps: components.denoise(maps.stack),
         f"Gaussian smoothing, {width} pixels": lambda maps: baselines.smooth(maps.stack, width),
-        f"{components} principal components": lambda maps: full.truncated(components).denoise(maps.stack),
         "no denoising": lambda maps: maps.stack[..., 0],
     }
     errors: dict[str, list[np.ndarray]] = {name: [] for name in methods}
@@ -106,12 +116,19 @@ def train_denoiser(recipe: Recipe, data: SimulatedMaps, measurer: Measurer, kept
     )
     outputs = [{"name": "intensity", "unit": "as the input"}]
     used = sizes(train=train, validation=validation, calibration=calibration, test=test)
-    return Outcome({"model.keras": model}, {}, calibrated, tests, outputs, used)
+    return Outcome({"model.keras": model}, arrays, calibrated, tests, outputs, used)
 
 
-def _calibrate_error(model: Any, maps: MeasuredMaps) -> dict[str, float]:
-    """Coefficients of `denoised_error`, by least squares on the squared errors."""
-    (estimate,) = predict(model, maps)
+def combine(network: np.ndarray, linear: np.ndarray, weight: float) -> np.ndarray:
+    """The denoised intensity: a weighted mean of what the network and the principal components say.
+
+    Their errors differ (the network smooths fine detail, the components carry noise into faint slices), so the mean beats both.
+    """
+    return weight * network + (1 - weight) * linear
+
+
+def _calibrate_error(maps: MeasuredMaps, estimate: np.ndarray) -> dict[str, float]:
+    """Coefficients of `denoised_error`: least squares on the squared errors, then one factor for their coverage."""
     known = (maps.stack[..., 1] > 0) & np.isfinite(maps.signal)
     noise = np.broadcast_to(slice_noise(maps.stack, estimate)[:, :, None, None], known.shape)
     chosen = np.flatnonzero(known)
@@ -123,7 +140,10 @@ def _calibrate_error(model: Any, maps: MeasuredMaps) -> dict[str, float]:
     from scipy.optimize import nnls
 
     coefficients, _ = nnls(squares * weight[:, None], (intensity - truth) ** 2 * weight)
-    return dict(zip(("error_constant", "error_relative", "error_noise"), np.sqrt(coefficients).tolist(), strict=True))
+    # Errors are not quite Gaussian: one factor makes 68.27 % of the pixels lie within their error bar.
+    sigma = np.sqrt(squares @ coefficients)
+    factor = np.quantile(np.abs(intensity - truth) / np.maximum(sigma, 1e-9), 0.6827)
+    return dict(zip(("error_constant", "error_relative", "error_noise"), (factor * np.sqrt(coefficients)).tolist(), strict=True))
 
 
 def _inside_error(maps: MeasuredMaps, estimate: np.ndarray, calibrated: dict[str, float]) -> list[float]:

@@ -57,7 +57,7 @@ def test_another_material(measured):
 
 
 def test_material_without_models(measured):
-    with pytest.raises(BundleError, match="no trained model"):
+    with pytest.raises(BundleError, match="No trained model"):
         insdl.classify(measured.replace(material="la2cuo4"))
 
 

@@ -3,6 +3,7 @@
 import numpy as np
 
 from mantid_insdl.learning import baselines
+from mantid_insdl.learning.components import PrincipalComponents
 from mantid_insdl.learning.measured import MeasuredMaps
 
 
@@ -39,7 +40,7 @@ def test_template_fit_with_several_slices_of_one_incident_energy():
 
 def test_principal_components_beat_no_denoising():
     rng = np.random.default_rng(1)
-    denoiser = baselines.PrincipalComponents(patterns(rng, 200), components=6, ridge=0.01)
+    denoiser = PrincipalComponents.of(patterns(rng, 200), components=6)
     truth = patterns(rng, 10)
     result = denoiser.denoise(measured(truth, 0.5, rng).stack)
     assert np.sqrt(np.mean((result - truth) ** 2)) < 0.15
