@@ -82,27 +82,25 @@ def train_classifier(recipe: Recipe, data: SimulatedMaps, measurer: Measurer, ke
     matched = data.material[train][misfit.argmin(axis=1)] == truth
     accuracy, interval = metrics.proportion(correct.sum(), correct.size)
     baseline, baseline_interval = metrics.proportion(matched.sum(), matched.size)
-    simulated = SIMULATED
     tests = [
         test_figure(
             recipe,
             "accuracy",
             accuracy,
             test.size,
-            f"{simulated}; baseline: best of {train.size} templates by least squares",
+            f"{SIMULATED}; baseline: best of {train.size} templates by least squares",
             interval=interval,
             baseline=baseline,
             baseline_interval=baseline_interval,
         )
     ]
     decided = probabilities.max(axis=1) >= DECIDED
-    for name, chosen in (("decided", decided),):
-        if chosen.any():
-            value, interval = metrics.proportion(correct[chosen].sum(), chosen.sum())
-            conditions = f"{simulated}; only maps with a probability of {DECIDED} or more"
-            tests.append(test_figure(recipe, f"accuracy where {name}", value, int(chosen.sum()), conditions, interval=interval))
+    if decided.any():
+        value, interval = metrics.proportion(correct[decided].sum(), decided.sum())
+        conditions = f"{SIMULATED}; only maps with a probability of {DECIDED} or more"
+        tests.append(test_figure(recipe, "accuracy where decided", value, int(decided.sum()), conditions, interval=interval))
     value, interval = metrics.proportion(decided.sum(), decided.size)
-    tests.append(test_figure(recipe, "fraction decided", value, test.size, simulated, interval=interval))
+    tests.append(test_figure(recipe, "fraction decided", value, test.size, SIMULATED, interval=interval))
     pairs = np.column_stack([probabilities, truth])
     tests.append(
         test_figure(
@@ -110,12 +108,12 @@ def train_classifier(recipe: Recipe, data: SimulatedMaps, measurer: Measurer, ke
             "expected calibration error",
             metrics.expected_calibration_error(probabilities, truth),
             test.size,
-            simulated,
+            SIMULATED,
             interval=metrics.bootstrap(pairs, lambda p: metrics.expected_calibration_error(p[:, :-1], p[:, -1].astype(int))),
         )
     )
     value, interval = metrics.proportion(foreign(maps, features).sum(), test.size)
-    tests.append(test_figure(recipe, "fraction called out of range", value, test.size, simulated, interval=interval))
+    tests.append(test_figure(recipe, "fraction called out of range", value, test.size, SIMULATED, interval=interval))
     for name, others in _foreign_maps(recipe, data, measurer, min(200, test.size)):
         _, features = answer(others)
         value, interval = metrics.proportion(foreign(others, features).sum(), others.stack.shape[0])
