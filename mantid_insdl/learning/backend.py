@@ -48,7 +48,7 @@ _lock = threading.Lock()
 def _import() -> tuple[ModuleType, ModuleType]:
     for name, value in _DEFAULTS.items():
         os.environ.setdefault(name, value)
-    with _environment(KERAS_BACKEND="tensorflow") if "keras" not in sys.modules else contextlib.nullcontext():
+    with environment(KERAS_BACKEND="tensorflow") if "keras" not in sys.modules else contextlib.nullcontext():
         try:
             return importlib.import_module("tensorflow"), importlib.import_module("keras")
         except ModuleNotFoundError as error:
@@ -77,7 +77,8 @@ def _configure(tensorflow: ModuleType) -> None:
 
 
 @contextlib.contextmanager
-def _environment(**values: str) -> Iterator[None]:
+def environment(**values: str) -> Iterator[None]:
+    """Set environment variables for a while."""
     before = {name: os.environ.get(name) for name in values}
     os.environ.update(values)
     try:

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from mantid_insdl._version import __version__
+from mantid_insdl.learning.backend import environment
 from mantid_insdl.learning.recipes import Dataset, FixedSlices, Grid, RandomWindows
 from mantid_insdl.learning.sampling import PRIORS
 from mantid_insdl.maps import RLU, Axis, Slices
@@ -144,8 +145,8 @@ def generate(spec: Dataset, *, processes: int | None = None, progress: Progress 
     tasks = list(_tasks(spec))
     results: dict[int, tuple[np.ndarray, np.ndarray, np.ndarray, int]] = {}
     # Threads of the linear algebra would compete with the processes; set before they start, since they read it at import.
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
-    with ProcessPoolExecutor(processes or os.cpu_count(), mp_context=get_context("spawn")) as pool:
+    threads = environment(OMP_NUM_THREADS="1")
+    with threads, ProcessPoolExecutor(processes or os.cpu_count(), mp_context=get_context("spawn")) as pool:
         futures = {pool.submit(_simulate_chunk, spec, *task): number for number, task in enumerate(tasks)}
         try:
             for done, future in enumerate(as_completed(futures), 1):

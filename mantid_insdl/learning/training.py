@@ -14,6 +14,7 @@ from pathlib import Path
 
 from mantid_insdl._version import __version__
 from mantid_insdl.errors import OutputError
+from mantid_insdl.learning.backend import environment, import_keras
 from mantid_insdl.learning.bundles import save_bundle
 from mantid_insdl.learning.cards import Card
 from mantid_insdl.learning.classification import train_classifier
@@ -71,8 +72,10 @@ def train(
         raise OutputError(f"cannot write the bundle '{folder}'", "it exists already", "give another folder, or remove it first")
     report = progress or (lambda fraction, text: None)
     start = time.monotonic()
-    # Faster kernels for the fit; they round differently on different processors, so using a bundle does without (learning/backend.py).
-    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+    # Faster kernels for the fit, where TensorFlow is not loaded yet; they round differently on different processors, so using a bundle
+    # does without (learning/backend.py), and so does every process started later.
+    with environment(TF_ENABLE_ONEDNN_OPTS=os.environ.get("TF_ENABLE_ONEDNN_OPTS", "1")):
+        import_keras()
     data = load_or_generate(recipe.dataset, Path(data_folder), progress=lambda f, t: report(0.3 * f, t))
     measurer = Measurer(data, recipe.dataset, recipe.measurement, keep_signal=recipe.task == "denoise")
     task = {"denoise": train_denoiser, "classify": train_classifier, "exchange": train_regressor}[recipe.task]

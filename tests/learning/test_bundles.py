@@ -162,7 +162,7 @@ def test_default_bundle_is_the_newest_of_task_and_family(monkeypatch, bundle):
         reseal(other, name=name, version=version)
     assert bundles.bundles_for("classify", "pcsmo") == ["tiny-new", "tiny-old", "tiny"]
     assert bundles.default_bundle("classify", "pcsmo") == "tiny-new"
-    with pytest.raises(BundleError, match="o trained model can exchange maps of 'pcsmo'"):
+    with pytest.raises(BundleError, match="o trained model can give the exchange constants of 'pcsmo'"):
         bundles.default_bundle("exchange", "pcsmo")
 
 

@@ -62,8 +62,13 @@ def empty_environment(folder, with_dependencies):
     python = folder / "bin" / "python"
     if with_dependencies:
         site = Path(run(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))", cwd=folder).strip())
-        # A .pth file of a folder that is itself named in a .pth file is not read: an editable install of this package stays unseen.
-        site.joinpath("dependencies.pth").write_text(sysconfig.get_path("purelib") + "\n" + sysconfig.get_path("platlib") + "\n")
+        # Links to all but this package itself, which may be installed beside them, so that only the new install can be found.
+        links = folder / "dependencies"
+        links.mkdir()
+        for entry in {e.name: e for name in ("purelib", "platlib") for e in Path(sysconfig.get_path(name)).iterdir()}.values():
+            if not entry.name.startswith(("mantid_insdl", "__editable__")):
+                links.joinpath(entry.name).symlink_to(entry)
+        site.joinpath("dependencies.pth").write_text(f"{links}\n")
     return python
 
 
