@@ -10,7 +10,7 @@ from mantid_insdl.analysis.preparation import choose_bundle, prepare
 from mantid_insdl.maps import RLU, Axis, Slices
 from mantid_insdl.simulate import simulate
 
-pytest.importorskip("tensorflow", reason="TensorFlow is not installed; the networks cannot run")
+pytestmark = pytest.mark.tensorflow
 
 
 def test_both_models_are_recognised(measured, measured_dimer):

@@ -7,7 +7,7 @@ import mantid_insdl as insdl
 from mantid_insdl.errors import BundleError, InsdlError, UnsuitableMapError
 from mantid_insdl.maps import MEV, PER_ANGSTROM, RLU, Axis, Map, Slices
 
-pytest.importorskip("tensorflow", reason="TensorFlow is not installed; the networks cannot run")
+pytestmark = pytest.mark.tensorflow
 
 ANALYSES = (insdl.denoise, insdl.classify, insdl.grad_cam, insdl.fit_exchange)
 

@@ -7,7 +7,7 @@ from mantid_insdl.errors import OutputError
 from mantid_insdl.learning.bundles import load_bundle, verify_bundle
 from mantid_insdl.learning.recipes import load_recipe, quickened
 
-pytest.importorskip("tensorflow", reason="TensorFlow is not installed; the networks cannot run")
+pytestmark = pytest.mark.tensorflow
 
 
 def test_a_quick_training_makes_a_sound_bundle(tmp_path, monkeypatch):
