@@ -1,7 +1,17 @@
 """Fixtures that several rooms share."""
 
+from importlib.util import find_spec
+
 import numpy as np
 import pytest
+
+
+def pytest_collection_modifyitems(items):
+    """Skip what needs TensorFlow where it is not installed. It is not imported for that: its settings are made at its first import."""
+    if find_spec("tensorflow") is None:
+        for item in items:
+            if item.get_closest_marker("tensorflow"):
+                item.add_marker(pytest.mark.skip(reason="TensorFlow is not installed; the networks cannot run"))
 
 
 @pytest.fixture

@@ -14,7 +14,6 @@ from mantid_insdl.errors import BundleError, OutputError, TensorFlowMissingError
 from mantid_insdl.learning import backend, bundles
 from mantid_insdl.learning.cards import Card, content_hash
 
-pytest.importorskip("tensorflow")
 pytestmark = pytest.mark.tensorflow
 
 CARD = {
