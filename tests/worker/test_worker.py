@@ -338,7 +338,9 @@ def test_worker_ends_when_its_caller_is_killed(busy):
 
 
 def test_interrupt_from_the_keyboard_ends_the_task():
-    with caller("print('go', flush=True)", "run_task('sleep', {}, {'seconds': 30})") as process:
+    # A shell starts its background jobs with SIGINT ignored, and children inherit that; a terminal's foreground does not.
+    heed = "signal.signal(signal.SIGINT, signal.default_int_handler)"
+    with caller(heed, "print('go', flush=True)", "run_task('sleep', {}, {'seconds': 30})") as process:
         worker = int(process.stdout.readline())
         process.stdout.readline()
         time.sleep(0.3)
