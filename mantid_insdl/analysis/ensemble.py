@@ -9,27 +9,25 @@ import numpy as np
 from mantid_insdl.learning.bundles import Bundle
 from mantid_insdl.learning.fitting import predict
 from mantid_insdl.learning.measured import MeasuredMaps
-from mantid_insdl.learning.metrics import Familiarity
 from mantid_insdl.learning.networks import with_embedding
-from mantid_insdl.learning.preprocessing import structure
+from mantid_insdl.learning.trained_range import TrainedRange
 
 Progress = Callable[[float, str], None]
 
 
 def ask(bundle: Bundle, inputs: MeasuredMaps, progress: Progress) -> tuple[np.ndarray, list[str]]:
     """Outputs of all networks, (member, output), and why the map is out of their range, in sentences; empty where it is within."""
-    outputs, distances = [], []
+    outputs, features = [], []
     for number, model in enumerate(bundle.models):
-        output, features = predict(with_embedding(model), inputs)
-        familiar = Familiarity(bundle.arrays[f"familiar_means_{number}"], bundle.arrays[f"familiar_precision_{number}"])
+        output, embedding = predict(with_embedding(model), inputs)
         outputs.append(output[0])
-        distances.append(familiar.distance(features)[0])
+        features.append(embedding)
         progress((number + 1) / len(bundle.models), f"network {number + 1} of {len(bundle.models)}")
+    trained = TrainedRange.of_bundle(bundle.arrays, bundle.card.calibration, len(outputs))
     reasons = []
-    ratio = float(np.mean(distances) / bundle.card.calibration["distance_limit"])
-    if ratio > 1:
-        reasons.append(UNLIKE.format(ratio))
-    if structure(inputs.stack)[0] < bundle.card.calibration["structure_limit"]:
+    if trained.too_far(features)[0]:
+        reasons.append(UNLIKE.format(float(trained.distance(features)[0] / trained.distance_limit)))
+    if trained.structureless(inputs.stack)[0]:
         reasons.append(STRUCTURELESS)
     return np.stack(outputs), reasons
 

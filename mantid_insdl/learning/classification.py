@@ -15,7 +15,6 @@ from mantid_insdl.learning.outcome import (
     CALIBRATION,
     FEATURE_MAPS,
     FEATURES,
-    IN_RANGE_QUANTILE,
     SIMULATED,
     TEST,
     Outcome,
@@ -24,8 +23,9 @@ from mantid_insdl.learning.outcome import (
     template_maps,
     test_figure,
 )
-from mantid_insdl.learning.preprocessing import incident_energy_groups, structure
+from mantid_insdl.learning.preprocessing import incident_energy_groups
 from mantid_insdl.learning.recipes import Recipe
+from mantid_insdl.learning.trained_range import TrainedRange
 from mantid_insdl.materials import load_material
 from mantid_insdl.simulate import SliceSimulator
 
@@ -59,19 +59,12 @@ def train_classifier(recipe: Recipe, data: SimulatedMaps, measurer: Measurer, ke
 
     seen = some(train, FEATURE_MAPS)
     _, features = answer(measurer.measure(seen, FEATURES))
-    familiar = [metrics.Familiarity.of(f, data.material[seen]) for f in features]
-
-    def distance(features: list[np.ndarray]) -> np.ndarray:
-        return np.mean([one.distance(f) for one, f in zip(familiar, features, strict=True)], axis=0)
-
-    def foreign(maps: MeasuredMaps, features: list[np.ndarray]) -> np.ndarray:
-        return (distance(features) > limit) | (structure(maps.stack) < least)
+    trained = TrainedRange([metrics.Familiarity.of(f, data.material[seen]) for f in features])
 
     maps = measurer.measure(calibration, CALIBRATION)
     logits, features = answer(maps)
     temperature = metrics.fit_temperature(logits, data.material[calibration])
-    limit = float(np.quantile(distance(features), IN_RANGE_QUANTILE))
-    least = float(np.quantile(structure(maps.stack), 1 - IN_RANGE_QUANTILE))
+    trained.calibrate(maps.stack, features)
 
     maps, truth = measurer.measure(test, TEST), data.material[test]
     logits, features = answer(maps)
@@ -112,19 +105,16 @@ def train_classifier(recipe: Recipe, data: SimulatedMaps, measurer: Measurer, ke
             interval=metrics.bootstrap(pairs, lambda p: metrics.expected_calibration_error(p[:, :-1], p[:, -1].astype(int))),
         )
     )
-    value, interval = metrics.proportion(foreign(maps, features).sum(), test.size)
+    value, interval = metrics.proportion(trained.outside(maps.stack, features).sum(), test.size)
     tests.append(test_figure(recipe, "fraction called out of range", value, test.size, SIMULATED, interval=interval))
     for name, others in _foreign_maps(recipe, data, measurer, min(200, test.size)):
         _, features = answer(others)
-        value, interval = metrics.proportion(foreign(others, features).sum(), others.stack.shape[0])
+        value, interval = metrics.proportion(trained.outside(others.stack, features).sum(), others.stack.shape[0])
         tests.append(test_figure(recipe, "fraction called out of range", value, others.stack.shape[0], name, interval=interval))
     return Outcome(
         models={f"member-{i + 1}.keras": model for i, model in enumerate(members)},
-        arrays={
-            **{f"familiar_means_{i}": f.means for i, f in enumerate(familiar)},
-            **{f"familiar_precision_{i}": f.precision for i, f in enumerate(familiar)},
-        },
-        calibration={"temperature": temperature, "distance_limit": limit, "structure_limit": least, "decided": DECIDED},
+        arrays=trained.arrays,
+        calibration={"temperature": temperature, **trained.calibration, "decided": DECIDED},
         tests=tests,
         outputs=[{"name": name, "unit": "probability", "low": 0.0, "high": 1.0} for name in recipe.materials],
         used=sizes(train=train, validation=validation, calibration=calibration, test=test),

@@ -15,7 +15,6 @@ from mantid_insdl.learning.recipes import Recipe
 
 # Measurement seeds of the parts that never change; the fit uses 0, 1, ... for the training maps.
 VALIDATION, CALIBRATION, TEST, CHOICE, FEATURES = (1000,), (1001,), (1002,), (1003,), (0,)
-IN_RANGE_QUANTILE = 0.99
 FEATURE_MAPS = 1500  # training maps that say what is familiar
 SIMULATED = "simulated measurements of parameter sets that were used for nothing else"
 

@@ -15,7 +15,6 @@ from mantid_insdl.learning.outcome import (
     CALIBRATION,
     FEATURE_MAPS,
     FEATURES,
-    IN_RANGE_QUANTILE,
     SIMULATED,
     TEST,
     Outcome,
@@ -24,8 +23,9 @@ from mantid_insdl.learning.outcome import (
     template_maps,
     test_figure,
 )
-from mantid_insdl.learning.preprocessing import incident_energy_groups, structure
+from mantid_insdl.learning.preprocessing import incident_energy_groups
 from mantid_insdl.learning.recipes import FixedSlices, Recipe
+from mantid_insdl.learning.trained_range import TrainedRange
 from mantid_insdl.maps import Slices
 from mantid_insdl.materials import load_material
 from mantid_insdl.simulate import SliceSimulator
@@ -70,17 +70,13 @@ def train_regressor(recipe: Recipe, data: SimulatedMaps, measurer: Measurer, kep
         return mean + spread * centre, spread * sigma, [r[1] for r in results]
 
     *_, features = answer(measurer.measure(some(train, FEATURE_MAPS), FEATURES))
-    familiar = [metrics.Familiarity.of(f, np.zeros(len(f), int)) for f in features]
-
-    def distance(features: list[np.ndarray]) -> np.ndarray:
-        return np.mean([one.distance(f) for one, f in zip(familiar, features, strict=True)], axis=0)
+    trained = TrainedRange([metrics.Familiarity.of(f, np.zeros(len(f), int)) for f in features])
 
     maps = measurer.measure(calibration, CALIBRATION)
     centre, sigma, features = answer(maps)
     # One factor a parameter makes 68.27 % of the calibration values lie within one error bar.
     factor = np.quantile(np.abs(centre - values[calibration]) / sigma, 0.6827, axis=0)
-    limit = float(np.quantile(distance(features), IN_RANGE_QUANTILE))
-    least = float(np.quantile(structure(maps.stack), 1 - IN_RANGE_QUANTILE))
+    trained.calibrate(maps.stack, features)
 
     maps, truth = measurer.measure(test, TEST), values[test]
     centre, sigma, features = answer(maps)
@@ -106,7 +102,7 @@ def train_regressor(recipe: Recipe, data: SimulatedMaps, measurer: Measurer, kep
             value, interval = metrics.proportion((error < width * sigma[:, i]).sum(), test.size)
             metric = f"{parameter.name}: fraction within {width} error bar{'s' * (width > 1)} ({wanted} expected)"
             tests.append(test_figure(recipe, metric, value, test.size, SIMULATED, interval=interval))
-    value, interval = metrics.proportion(((distance(features) > limit) | (structure(maps.stack) < least)).sum(), test.size)
+    value, interval = metrics.proportion(trained.outside(maps.stack, features).sum(), test.size)
     tests.append(test_figure(recipe, "fraction called out of range", value, test.size, SIMULATED, interval=interval))
     return Outcome(
         models={f"member-{i + 1}.keras": model for i, model in enumerate(members)},
@@ -114,10 +110,9 @@ def train_regressor(recipe: Recipe, data: SimulatedMaps, measurer: Measurer, kep
             "mean": mean,
             "spread": spread,
             "sigma_factor": factor,
-            **{f"familiar_means_{i}": f.means for i, f in enumerate(familiar)},
-            **{f"familiar_precision_{i}": f.precision for i, f in enumerate(familiar)},
+            **trained.arrays,
         },
-        calibration={"distance_limit": limit, "structure_limit": least, **_window_ranges(recipe)},
+        calibration={**trained.calibration, **_window_ranges(recipe)},
         tests=tests,
         outputs=[
             {"name": p.name, "unit": p.unit, "low": float(values[train, i].min()), "high": float(values[train, i].max())}
