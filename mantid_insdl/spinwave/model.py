@@ -86,13 +86,17 @@ class Site:
 
 @dataclass(frozen=True, eq=False)
 class Bond:
-    """One bond, counted once: parameter x S_i^T matrix S_j, with site j in the cell `cell` (relative to that of i)."""
+    """One bond, counted once: parameter x S_i^T matrix S_j, with site j in the cell `cell` (relative to that of i).
+
+    A `biquadratic` bond is parameter x (S_i^T matrix S_j)^2, with classical spins: no factor from the quantum operators' products.
+    """
 
     i: int
     j: int
     cell: tuple[int, int, int]
     parameter: str
     matrix: np.ndarray = field(default_factory=lambda: np.eye(3))
+    biquadratic: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "matrix", _matrix(self.matrix, f"the exchange matrix of {self.parameter}"))
