@@ -1,4 +1,4 @@
-"""Kinematics, energy width and blur."""
+"""Energy width and blur."""
 
 from pathlib import Path
 
@@ -6,30 +6,9 @@ import numpy as np
 import pytest
 
 from mantid_insdl.errors import InsdlError
-from mantid_insdl.instrument.kinematics import along_beam, reachable, wavenumber
 from mantid_insdl.instrument.resolution import FWHM_TO_SIGMA, bin_fractions, blur, load_instrument
 
 TABLE = Path(__file__).parents[2] / "../shared/data/pcsmo/resolution.npz"
-
-
-def test_neutron_wavenumber():
-    # 25.3 meV: the thermal neutron of 1.798 angstrom
-    assert wavenumber(25.3) == pytest.approx(2 * np.pi / 1.798, rel=1e-3)
-
-
-def test_momentum_along_the_beam():
-    assert along_beam(50.0, np.array(0.0), np.array(0.0)) == pytest.approx(0.0)
-    ki, kf = wavenumber(50.0), wavenumber(30.0)
-    assert along_beam(50.0, np.array(20.0), np.array(0.0)) == pytest.approx(ki - kf)
-    # the triangle of ki, kf and Q closes
-    across = np.array([0.5, 2.0, 5.0])
-    along = along_beam(50.0, np.array(20.0), across)
-    assert (ki - along) ** 2 + across == pytest.approx(kf**2)
-
-
-def test_reach_ends_where_the_neutron_leaves_at_right_angles():
-    limit = wavenumber(30.0) ** 2
-    assert reachable(50.0, 20.0, np.array([0.999, 1.001]) * limit).tolist() == [True, False]
 
 
 @pytest.mark.skipif(not TABLE.exists(), reason="the published resolution table is not at ../shared/data/pcsmo")
