@@ -5,16 +5,62 @@ Fourier transform taken at the sites' own positions (the bond-vector gauge)::
 
     H = E0 + 1/2 sum_q x^+ h(q) x,   x = (a_q, a^+_{-q}),   h = [[A(q), B(q)], [conj(B(-q)), conj(A(-q))]]
 
-(Toth and Lake, J. Phys.: Condens. Matter 27, 166002 (2015), in that gauge.)
+(Toth and Lake, J. Phys.: Condens. Matter 27, 166002 (2015), in that gauge.) In this gauge h depends on q only through the bond vectors d::
+
+    h(q) = sum over parameters p and waves k of p C_pk w_k(q),   w = (1, cos 2 pi q.d_1, cos 2 pi q.d_2, ..., sin 2 pi q.d_1, ...)
+
+with constant matrices C. Few bond vectors differ by more than a sign, so that all of h(q) for a parameter set is one small matrix product.
+
+Two exact reductions, each found in the constant matrices themselves:
+
+*folding*
+    Where every coefficient of a bond or site is real, h = [[A, B], [B, A]] with Hermitian B, and N x N matrices A + B, A - B replace h.
+*inversion*
+    Where an inversion maps the sites onto sites and a folded h(q) onto h(-q) = conj(h(q)), sums and differences of a site and its image
+    make A + B and A - B real.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
-from mantid_insdl.spinwave.model import MU_B, SpinModel
+from mantid_insdl.spinwave.model import MU_B, Bond, SpinModel
+
+_REAL = 1e-12
+"""Largest imaginary part, relative to the largest coefficient, of a coefficient that counts as real."""
+
+
+@dataclass(frozen=True, eq=False)
+class Form:
+    """Constant matrices of a form of h(q) to be solved.
+
+    Parameters
+    ----------
+    matrices : tuple of (parameter, wave, n, n)
+        One stack for the full 2N x 2N h; two, of A + B and of A - B, for the folded one.
+    sites : (N, n) or None
+        Amplitude on each site of each row of the matrices; None where rows are sites.
+    """
+
+    matrices: tuple[np.ndarray, ...]
+    sites: np.ndarray | None = None
+
+    def at(self, waves: np.ndarray, table: np.ndarray) -> tuple[np.ndarray, ...]:
+        """Matrices (set, m, n, n) for `waves` (m, wave) and parameter sets (set, parameter)."""
+        found = []
+        for constant in self.matrices:
+            _, number, *square = constant.shape
+            h = waves @ np.tensordot(table, constant, axes=1).reshape(len(table), number, -1)
+            found.append(h.reshape(*h.shape[:2], *square))
+        return tuple(found)
+
+    def derivatives(self, waves: np.ndarray) -> tuple[np.ndarray, ...]:
+        """dh/dparameter, (parameter, m, n, n)."""
+        return self.at(waves, np.eye(len(self.matrices[0])))
 
 
 class Hamiltonian:
@@ -29,90 +75,152 @@ class Hamiltonian:
     def __init__(self, model: SpinModel):
         self.model = model
         n, spins = len(model.sites), model.spins
-        u = model.frames[:, 0] + 1j * model.frames[:, 1]
-        v = model.frames[:, 2]
-        index = {name: p for p, name in enumerate(model.parameters)}
-        self._diagonal_a = np.zeros((len(index), n), complex)
-        self._diagonal_b = np.zeros((len(index), n), complex)
-        rows, columns, which, vectors, a, b = [], [], [], [], [], []
+        self._u = model.frames[:, 0] + 1j * model.frames[:, 1]
+        self._v = model.frames[:, 2]
+        self._index = {name: p for p, name in enumerate(model.parameters)}
+        self._diagonal_a = np.zeros((len(self._index), n), complex)
+        self._diagonal_b = np.zeros((len(self._index), n), complex)
+        self._bonds: list[tuple[Bond, complex, complex]] = []
         for bond in model.bonds:
-            i, j, p, m = bond.i, bond.j, index[bond.parameter], bond.matrix
-            scale = 0.5 * np.sqrt(spins[i] * spins[j])
-            rows.append(i)
-            columns.append(j)
-            which.append(p)
-            vectors.append(model.sites[j].position + np.array(bond.cell) - model.sites[i].position)
-            a.append(scale * (u[i] @ m @ u[j].conj()))
-            b.append(scale * (u[i] @ m @ u[j]))
-            along = v[i] @ m @ v[j]
-            self._diagonal_a[p, i] -= spins[j] * along
-            self._diagonal_a[p, j] -= spins[i] * along
+            self._add_bond(bond)
         for term in model.onsite:
-            i, p, m = term.i, index[term.parameter], term.matrix
-            self._diagonal_a[p, i] += spins[i] * (u[i].conj() @ m @ u[i] - 2 * (v[i] @ m @ v[i]))
-            self._diagonal_b[p, i] += spins[i] * (u[i] @ m @ u[i])
+            i, p, m = term.i, self._index[term.parameter], term.matrix
+            u, v = self._u[i], self._v[i]
+            self._diagonal_a[p, i] += spins[i] * (u.conj() @ m @ u - 2 * (v @ m @ v))
+            self._diagonal_b[p, i] += spins[i] * (u @ m @ u)
         for field in model.fields:
             for i, site in enumerate(model.sites):
-                self._diagonal_a[index[field.parameter], i] += MU_B * (field.direction @ site.g @ v[i])
-        self._i, self._j, self._p = (np.array(x, int) for x in (rows, columns, which))
-        self._vectors = np.array(vectors).reshape(-1, 3)
-        self._a, self._b = np.array(a, complex), np.array(b, complex)
+                self._diagonal_a[self._index[field.parameter], i] += MU_B * (field.direction @ site.g @ self._v[i])
+
+    def _add_bond(self, bond: Bond) -> None:
+        """Coefficients of a_i^+ a_j and of a_i^+ a_j^+ of one bond; the terms on its two sites."""
+        i, j, p, m = bond.i, bond.j, self._index[bond.parameter], bond.matrix
+        si, sj = self.model.spins[[i, j]]
+        u, v = self._u, self._v
+        along = v[i] @ m @ v[j]
+        # (S_i m S_j)^2 about its classical value c = S_i S_j along: 2 c (second order) + (first order)^2
+        factor = 2 * si * sj * along if bond.biquadratic else 1.0
+        scale = 0.5 * np.sqrt(si * sj) * factor
+        a, b = scale * (u[i] @ m @ u[j].conj()), scale * (u[i] @ m @ u[j])
+        self._diagonal_a[p, i] -= sj * along * factor
+        self._diagonal_a[p, j] -= si * along * factor
+        if bond.biquadratic:
+            first_i, first_j = np.sqrt(0.5 * si) * sj * (u[i] @ m @ v[j]), np.sqrt(0.5 * sj) * si * (v[i] @ m @ u[j])
+            a += 2 * first_i * first_j.conj()
+            b += 2 * first_i * first_j
+            for site, first in ((i, first_i), (j, first_j)):
+                self._diagonal_a[p, site] += 2 * abs(first) ** 2
+                self._diagonal_b[p, site] += 2 * first**2
+        self._bonds.append((bond, a, b))
 
     @property
     def size(self) -> int:
         """Number of sites N; h is 2N x 2N."""
         return len(self.model.sites)
 
-    def blocks(self, q: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """A(q) and B(q) per unit of each parameter.
+    @cached_property
+    def _vectors(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Bond vectors in lattice units that differ by more than a sign, (wave, 3); for each bond which one, and the sign."""
+        positions = np.array([s.position for s in self.model.sites])
+        found = np.array([positions[b.j] + np.array(b.cell) - positions[b.i] for b, _, _ in self._bonds]).reshape(-1, 3)
+        keys = np.round(found, 9) + 0.0
+        first = np.array([next((x for x in key if x), 0.0) for key in keys])
+        sign = np.where(first < 0, -1, 1)
+        _, kept, which = np.unique(keys * sign[:, None] + 0.0, axis=0, return_index=True, return_inverse=True)
+        return (found * sign[:, None])[kept], which.ravel(), sign
 
-        Parameters
-        ----------
-        q : (m, 3)
-            Momenta in r.l.u.
+    def waves(self, q: np.ndarray) -> np.ndarray:
+        """1, the cosines and the sines of the bond vectors' phases at momenta (m, 3) in r.l.u., (m, wave)."""
+        phase = 2 * np.pi * (np.asarray(q, float).reshape(-1, 3) @ self._vectors[0].T)
+        return np.concatenate((np.ones((len(phase), 1)), np.cos(phase), np.sin(phase)), axis=1)
 
-        Returns
-        -------
-        a, b : (parameter, m, N, N) complex
-        """
-        q = np.asarray(q, float).reshape(-1, 3)
-        n, number = self.size, len(self.model.parameters)
-        phase = np.exp(2j * np.pi * (q @ self._vectors.T)).T  # (bond, momentum)
-        # one slot per matrix element: bonds with the same ends and parameter add up
-        a, b = (np.zeros((number, n, n, q.shape[0]), complex) for _ in range(2))
-        for bond, (p, i, j) in enumerate(zip(self._p, self._i, self._j, strict=True)):
-            forward, backward = phase[bond], phase[bond].conj()
-            a[p, i, j] += self._a[bond] * forward
-            a[p, j, i] += self._a[bond].conj() * backward
-            b[p, i, j] += self._b[bond] * forward
-            b[p, j, i] += self._b[bond] * backward
-        sites = np.arange(n)
-        a[:, sites, sites] += self._diagonal_a[:, :, None]
-        b[:, sites, sites] += self._diagonal_b[:, :, None]
-        return np.moveaxis(a, -1, 1), np.moveaxis(b, -1, 1)
+    @cached_property
+    def _blocks(self) -> tuple[np.ndarray, np.ndarray]:
+        """Constant matrices of A and of B, (parameter, wave, N, N) complex."""
+        vectors, which, signs = self._vectors
+        n, size = len(vectors), self.size
+        a, b = np.zeros((2, len(self._index), 1 + 2 * n, size, size), complex)
+        sites = np.arange(size)
+        a[:, 0, sites, sites] = self._diagonal_a
+        b[:, 0, sites, sites] = self._diagonal_b
+        for (bond, bond_a, bond_b), wave, sign in zip(self._bonds, which, signs, strict=True):
+            p, i, j = self._index[bond.parameter], bond.i, bond.j
+            cosine, sine = 1 + wave, 1 + n + wave
+            # phase exp(2 pi i q.d) of (i, j) and its conjugate of (j, i)
+            for block, forward, backward in ((a, bond_a, np.conj(bond_a)), (b, bond_b, bond_b)):
+                block[p, cosine, i, j] += forward
+                block[p, cosine, j, i] += backward
+                block[p, sine, i, j] += 1j * sign * forward
+                block[p, sine, j, i] -= 1j * sign * backward
+        return a, b
 
     def scale(self, table: np.ndarray) -> np.ndarray:
         """Size of h in meV for each parameter set, (set,): the largest sum of the moduli of a site's diagonal terms."""
         return (np.abs(table) @ (np.abs(self._diagonal_a) + np.abs(self._diagonal_b))).max(axis=-1)
 
-    @property
+    @cached_property
     def folds(self) -> bool:
         """Whether h = [[A, B], [B, A]] with Hermitian B at all momenta, so that an N x N problem replaces the 2N x 2N one.
 
         True when every coefficient is real: then conj(A(-q)) = A(q), conj(B(-q)) = B(q), and B is Hermitian.
         """
-        numbers = (self._a, self._b, self._diagonal_a, self._diagonal_b)
-        scale = max((np.abs(x).max() for x in numbers if x.size), default=0.0)
-        return all(np.all(np.abs(x.imag) <= 1e-12 * scale) for x in numbers)
+        numbers = [np.ravel(x) for x in (self._diagonal_a, self._diagonal_b)]
+        numbers = np.concatenate([*numbers, np.array([x for _, *pair in self._bonds for x in pair], complex)])
+        return bool(np.all(np.abs(numbers.imag) <= _REAL * np.abs(numbers).max(initial=0.0)))
 
-    def basis(self, q: np.ndarray) -> np.ndarray:
-        """The full h(q) per unit of each parameter, (parameter, m, 2N, 2N): also its derivative with respect to that parameter."""
-        a, b = self.blocks(q)
-        a_minus, b_minus = self.blocks(-np.asarray(q, float))
-        top = np.concatenate((a, b), axis=-1)
-        bottom = np.concatenate((b_minus.conj(), a_minus.conj()), axis=-1)
-        return np.concatenate((top, bottom), axis=-2)
+    @cached_property
+    def full(self) -> Form:
+        """The 2N x 2N form."""
+        a, b = self._blocks
+        sines = len(self._vectors[0]) + 1
+        # conj(A(-q)) and conj(B(-q)): q -> -q turns the sign of the sines
+        below_a, below_b = a.conj(), b.conj()
+        for block in (below_a, below_b):
+            block[:, sines:] *= -1
+        return Form((np.concatenate((np.concatenate((a, b), axis=-1), np.concatenate((below_b, below_a), axis=-1)), axis=-2),))
+
+    @cached_property
+    def folded(self) -> Form:
+        """The N x N form, real where an inversion allows it.
+
+        Raises
+        ------
+        ValueError
+            If h does not fold.
+        """
+        if not self.folds:
+            raise ValueError("h of this model does not fold: its coefficients are not all real")
+        a, b = self._blocks
+        plus, minus = a + b, a - b
+        image = self._inversion(plus, minus)
+        if image is None:
+            return Form((plus, minus))
+        # rows: a site that is its own image; (site + image) / sqrt 2; i (site - image) / sqrt 2
+        combine = np.zeros((self.size, self.size), complex)
+        for site, other in enumerate(image):
+            if site == other:
+                combine[site, site] = 1
+            elif site < other:
+                combine[site, [site, other]] = np.sqrt(0.5)
+                combine[other, [site, other]] = 1j * np.sqrt(0.5), -1j * np.sqrt(0.5)
+        real = [np.ascontiguousarray((combine @ x @ combine.conj().T).real) for x in (plus, minus)]
+        sites = None if np.array_equal(combine, np.eye(self.size)) else combine.conj().T
+        return Form(tuple(real), sites)
+
+    def _inversion(self, *stacks: np.ndarray) -> np.ndarray | None:
+        """Image of each site under an inversion that takes every h(q) of the stacks to its conjugate; None if there is none."""
+        positions = np.array([s.position for s in self.model.sites])
+        largest = max(np.abs(x).max(initial=0.0) for x in stacks)
+        for other in range(self.size):
+            apart = (positions[0] + positions[other])[None, None] - positions[:, None] - positions[None]
+            hit = np.abs(apart - np.round(apart)).max(axis=-1) < 1e-6
+            if not np.all(hit.sum(axis=1) == 1):
+                continue
+            image = hit.argmax(axis=1)
+            if all(np.abs(x[:, :, image][..., image] - x.conj()).max(initial=0.0) <= _REAL * largest for x in stacks):
+                return image
+        return None
 
     def matrix(self, q: np.ndarray, parameters: Mapping[str, float | np.ndarray]) -> np.ndarray:
         """The full h(q), (set, m, 2N, 2N), for parameter arrays (set,)."""
-        return np.tensordot(self.model.parameter_table(parameters), self.basis(q), axes=1)
+        return self.full.at(self.waves(q), self.model.parameter_table(parameters))[0]

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mantid_insdl.errors import MaterialError
+from mantid_insdl.parallel import cores, in_threads
 from mantid_insdl.spinwave.form_factors import form_factor
 from mantid_insdl.spinwave.hamiltonian import Hamiltonian
 from mantid_insdl.spinwave.model import SpinModel
@@ -30,6 +31,8 @@ SHIFT = 1e-10
 _SOFT_ENERGY = 2 * np.sqrt(SHIFT)
 _ZERO_MODE = 10 * np.sqrt(SHIFT)
 _DIVERGENT = 1e3
+_PIECE = 4e6
+"""Bytes of working memory of one piece of momenta: about what stays in a core's cache."""
 
 STABLE, SOFT, UNSTABLE = 0, 1, 2
 
@@ -42,8 +45,8 @@ class RawModes:
     ----------
     energies : (..., N)
         meV, rising.
-    p, m : (..., N site, N mode)
-        Amplitudes along e1 and e2.
+    p, m : (..., N row, N mode)
+        Amplitudes along e1 and e2; rows are sites, or combinations of them (`hamiltonian.Form.sites`).
     status : (...) int8
         STABLE, SOFT or UNSTABLE.
     lowest : (...)
@@ -75,11 +78,32 @@ def _factor(h: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return factor, good
 
 
+def _eigh(matrices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """`numpy.linalg.eigh` of (k, n, n), in closed form where n is 1 or 2: the cells of one and two spins."""
+    n = matrices.shape[-1]
+    if n == 1:
+        return matrices[:, 0].real.copy(), np.ones_like(matrices)
+    if n > 2:
+        return np.linalg.eigh(matrices)
+    first, second, off = matrices[:, 0, 0].real, matrices[:, 1, 1].real, matrices[:, 1, 0]
+    size = np.abs(off)
+    half = 0.5 * (second - first)
+    radius = np.hypot(half, size)
+    values = 0.5 * (first + second)[:, None] + radius[:, None] * np.array([-1.0, 1.0])
+    # the lower vector is (cos, -sin e^(i phase)), with tan of twice the angle = size / half
+    angle = 0.5 * np.arctan2(size, half)
+    turned = np.sin(angle) * np.where(size > 0, off / np.where(size > 0, size, 1), 1)
+    vectors = np.empty_like(matrices)
+    vectors[:, 0, 0] = vectors[:, 1, 1] = np.cos(angle)
+    vectors[:, 1, 0], vectors[:, 0, 1] = -turned, turned.conj()
+    return values, vectors
+
+
 def _folded(plus: np.ndarray, minus: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """w^2, p, m and which matrices are positive definite, from A + B and A - B, (k, N, N)."""
     factor, good = _factor(plus)
     adjoint = factor.conj().swapaxes(-1, -2)
-    squares, vectors = np.linalg.eigh(adjoint @ minus @ factor)
+    squares, vectors = _eigh(adjoint @ minus @ factor)
     good &= squares[:, 0] > 0
     root = np.sqrt(np.abs(squares))
     m = (factor @ vectors) / np.sqrt(np.where(root > 0, root, 1))[:, None, :]
@@ -88,17 +112,18 @@ def _folded(plus: np.ndarray, minus: np.ndarray) -> tuple[np.ndarray, np.ndarray
 
 
 def _colpa(h: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """The same from the full h, (k, 2N, 2N): Colpa, Physica A 93, 327 (1978)."""
+    """The same from the full h = K K^+, (k, 2N, 2N): Colpa, Physica A 93, 327 (1978).
+
+    K^+ g K U = U L gives the modes K^+-1 U sqrt(L) = g K U / sqrt(L).
+    """
     n = h.shape[-1] // 2
-    metric = np.concatenate((np.ones(n), -np.ones(n)))
     factor, good = _factor(h)
-    adjoint = factor.conj().swapaxes(-1, -2)
-    values, vectors = np.linalg.eigh(adjoint @ (metric[:, None] * factor))
+    upper, lower = factor[:, :n], factor[:, n:]
+    values, vectors = _eigh(upper.conj().swapaxes(-1, -2) @ upper - lower.conj().swapaxes(-1, -2) @ lower)
     values, vectors = values[:, n:], vectors[:, :, n:]
     good &= values[:, 0] > 0
-    root = np.sqrt(np.abs(values))
-    columns = np.linalg.solve(adjoint, vectors * root[:, None, :])
-    alpha, beta = columns[:, :n], columns[:, n:]
+    columns = factor @ (vectors / np.sqrt(np.where(values > 0, values, 1))[:, None, :])
+    alpha, beta = columns[:, :n], -columns[:, n:]
     return values * np.abs(values), alpha + beta, alpha - beta, good
 
 
@@ -199,6 +224,7 @@ def spin_waves(
     fold: bool | None = None,
     derivatives: bool = False,
     memory: float = 256e6,
+    workers: int | None = None,
     longest: float = 3600.0,
 ) -> Modes:
     """Energies and neutron amplitudes of a magnet for every parameter set at every momentum.
@@ -216,7 +242,9 @@ def spin_waves(
     derivatives
         Also the derivatives of the energies with respect to the parameters, by the theorem of Hellmann and Feynman.
     memory
-        Bytes of working memory at a time; the momenta are worked through in pieces of that size.
+        Bytes of working memory of all threads together, at most.
+    workers
+        Number of threads; all cores by default.
     longest
         Seconds that the calculation may take by the rough estimate of `estimated_seconds`.
 
@@ -235,9 +263,11 @@ def spin_waves(
     table = model.parameter_table(parameters)
     _require_affordable(model, estimated_seconds(len(model.sites), len(q) * len(table), fold), longest)
     ClassicalEnergy(model).require_stationary(table)
-    n, sets = hamiltonian.size, table.shape[0]
-    piece = max(1, int(memory / (16 * n * n * (10 if fold else 40) * (sets + len(model.parameters)))))
-    parts = [_spin_waves(hamiltonian, q[start : start + piece], table, fold, derivatives) for start in range(0, max(len(q), 1), piece)]
+    workers = workers or cores()
+    size = 16 * hamiltonian.size**2 * (10 if fold else 40) * (len(table) + derivatives * len(model.parameters))
+    piece = max(1, int(min(memory / workers, _PIECE) / size))
+    pieces = [q[start : start + piece] for start in range(0, max(len(q), 1), piece)]
+    parts = in_threads(lambda part: _spin_waves(hamiltonian, part, table, fold, derivatives), pieces, workers)
     return Modes(q, *(np.concatenate(x, axis=1) for x in zip(*parts, strict=True)))
 
 
@@ -286,37 +316,40 @@ def complex_energies(model: SpinModel, q: np.ndarray, parameters: Mapping[str, f
 def site_weights(model: SpinModel, q: np.ndarray) -> np.ndarray:
     """Factor of each site's spin deviation in what a neutron sees at momenta (m, 3): form factor x sqrt(S / 2) / sqrt(N), (m, site)."""
     length = np.linalg.norm(model.lattice.to_cartesian(q), axis=-1)
-    weight = np.stack([np.sqrt(0.5 * s.spin) * form_factor(s.ion, length) for s in model.sites], -1) / np.sqrt(len(model.sites))
-    return weight * np.cos(np.pi * (q @ model.pairs.T))
+    of_ion = {ion: form_factor(ion, length) for ion in dict.fromkeys(s.ion for s in model.sites)}
+    weight = np.stack([of_ion[s.ion] for s in model.sites], -1) * np.sqrt(0.5 * model.spins / len(model.sites))
+    return weight * np.cos(np.pi * (q @ model.pairs.T)) if np.any(model.pairs) else weight
 
 
-def mode_amplitudes(raw: RawModes, model: SpinModel, weight: np.ndarray) -> np.ndarray:
-    """Cartesian amplitude of each mode, (set, m, N, 3), from `site_weights`."""
-    along_e1 = np.einsum("qi,sqik,ia->sqka", weight, raw.p, model.frames[:, 0], optimize=True)
-    return along_e1 - 1j * np.einsum("qi,sqik,ia->sqka", weight, raw.m, model.frames[:, 1], optimize=True)
+def mode_amplitudes(raw: RawModes, model: SpinModel, weight: np.ndarray, sites: np.ndarray | None = None) -> np.ndarray:
+    """Cartesian amplitude of each mode, (set, m, N, 3), from `site_weights` and the `sites` of the form that was solved."""
+    amplitudes = np.zeros((*raw.energies.shape, 3), complex)
+    for axis, vectors, factor in ((model.frames[:, 0], raw.p, 1), (model.frames[:, 1], raw.m, -1j)):
+        moving = np.flatnonzero(np.any(axis != 0, axis=0))
+        rows = weight[:, None, :] * axis.T[moving]
+        rows = rows if sites is None else rows @ sites
+        amplitudes[..., moving] += factor * (rows @ vectors).swapaxes(-1, -2)
+    return amplitudes
 
 
 def _spin_waves(hamiltonian: Hamiltonian, q: np.ndarray, table: np.ndarray, fold: bool, derivatives: bool) -> tuple[np.ndarray, ...]:
     model = hamiltonian.model
-    scale = hamiltonian.scale(table)[:, None]
-    if fold:
-        a, b = hamiltonian.blocks(q)
-        basis = (a + b, a - b)
-    else:
-        basis = (hamiltonian.basis(q),)
-    raw = solve(*(np.tensordot(table, x, axes=1) for x in basis), scale=scale)
-    cartesian = model.lattice.to_cartesian(q)
-    amplitudes = mode_amplitudes(raw, model, site_weights(model, q))
-    result = raw.energies, amplitudes, perpendicular(amplitudes, cartesian[None, :, None, :]), raw.status, raw.lowest
-    return (*result, _energy_derivatives(raw, basis)) if derivatives else result
+    form = hamiltonian.folded if fold else hamiltonian.full
+    waves = hamiltonian.waves(q)
+    raw = solve(*form.at(waves, table), scale=hamiltonian.scale(table)[:, None])
+    amplitudes = mode_amplitudes(raw, model, site_weights(model, q), form.sites)
+    seen = perpendicular(amplitudes, model.lattice.to_cartesian(q)[:, None, :])
+    result = raw.energies, amplitudes, seen, raw.status, raw.lowest
+    return (*result, _energy_derivatives(raw, form.derivatives(waves))) if derivatives else result
 
 
-def _energy_derivatives(raw: RawModes, basis: tuple[np.ndarray, ...]) -> np.ndarray:
+def _energy_derivatives(raw: RawModes, slopes: tuple[np.ndarray, ...]) -> np.ndarray:
     """dw/dparameter = x^+ (dh/dparameter) x for the modes x = (alpha, beta), (set, m, N, parameter)."""
 
-    def expectation(vectors: np.ndarray, matrix: np.ndarray) -> np.ndarray:
-        return np.einsum("sqik,pqij,sqjk->sqkp", vectors.conj(), matrix, vectors, optimize=True).real
+    def expectation(vectors: np.ndarray, matrices: np.ndarray) -> np.ndarray:
+        vectors = vectors[:, None]
+        return np.moveaxis(np.sum(vectors.conj() * (matrices @ vectors), axis=-2).real, 1, -1)
 
-    if len(basis) == 2:
-        return 0.5 * (expectation(raw.p, basis[0]) + expectation(raw.m, basis[1]))
-    return expectation(0.5 * np.concatenate((raw.p + raw.m, raw.p - raw.m), axis=-2), basis[0])
+    if len(slopes) == 2:
+        return 0.5 * (expectation(raw.p, slopes[0]) + expectation(raw.m, slopes[1]))
+    return expectation(0.5 * np.concatenate((raw.p + raw.m, raw.p - raw.m), axis=-2), slopes[0])

@@ -68,11 +68,9 @@ class SharedSolve:
         hk = np.asarray(hk, float)
         solved, self._classes = _reduce(hk) if reduce else (hk, [(slice(None), np.arange(len(hk)), 1, np.zeros(2))])
         self.number_of_momenta, self.number_of_solves = len(hk), len(solved)
-        q = np.column_stack((solved, np.zeros(len(solved))))
-        a, b = self._hamiltonian.blocks(q)
+        self._waves = self._hamiltonian.waves(np.column_stack((solved, np.zeros(len(solved)))))
+        self._form = self._hamiltonian.folded
         n = self._hamiltonian.size
-        self._basis = np.stack((a + b, a - b), axis=1).reshape(len(a), -1)  # (parameter, sum/difference x momentum x N x N)
-        self._shape = (2, len(solved), n, n)
 
         keys = [(s.ion, round(float(s.position[2]), 9)) for s in model.sites]
         self.groups = list(dict.fromkeys(keys))
@@ -86,10 +84,12 @@ class SharedSolve:
         # a reciprocal-lattice vector G gives the amplitude of the site at r the phase exp(-2 pi i G.r), as l does
         in_plane = np.array([s.position[:2] for s in model.sites])
         # a moment shared by two ions has the interference of the two as its form factor, which l does not enter when they are level
-        self._pair_factor = np.cos(np.pi * (hk @ model.pairs[:, :2].T))
-        self._paired = bool(np.any(model.pairs))
-        phases = [np.exp(-2j * np.pi * (in_plane @ shift)) for *_, shift in self._classes]
-        self._weights = [tuple((w * x).reshape(-1, n) for w in (w1, w2)) for x in phases]
+        paired = np.cos(np.pi * (hk @ model.pairs[:, :2].T))[:, None, :] if np.any(model.pairs) else None
+        sites = np.eye(n) if self._form.sites is None else self._form.sites
+        self._weights = []
+        for pixels, _, sign, shift in self._classes:
+            factor = np.exp(-2j * np.pi * (in_plane @ shift)) * (1 if paired is None else paired[pixels])
+            self._weights.append([(w.reshape(-1, n) * factor) @ (sites if sign > 0 else sites.conj()) for w in (w1, w2)])
 
     @staticmethod
     def allowed(model: SpinModel) -> bool:
@@ -98,8 +98,8 @@ class SharedSolve:
 
     def solve(self, table: np.ndarray) -> PlanarModes | None:
         """Modes for one parameter set, (parameter,) in the model's order; None if it is unstable at any of the momenta."""
-        plus, minus = (table @ self._basis).reshape(self._shape)
-        raw = solve(plus, minus, scale=self._hamiltonian.scale(table[None])[0])
+        plus, minus = self._form.at(self._waves, table[None])
+        raw = solve(plus[0], minus[0], scale=self._hamiltonian.scale(table[None])[0])
         if np.any(raw.status == UNSTABLE):
             return None
         parts = (len(self.components), len(self.groups))
@@ -108,8 +108,6 @@ class SharedSolve:
         for (pixels, source, sign, _), (w1, w2) in zip(self._classes, self._weights, strict=True):
             energies[pixels] = raw.energies[source]
             p, m = (x[source] if sign > 0 else x[source].conj() for x in (raw.p, raw.m))
-            if self._paired:
-                p, m = (x * self._pair_factor[pixels][:, :, None] for x in (p, m))
             amplitudes[pixels] = (w1 @ p - 1j * (w2 @ m)).swapaxes(-1, -2).reshape(len(source), -1, *parts)
         return PlanarModes(energies, amplitudes)
 

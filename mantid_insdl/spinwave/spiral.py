@@ -123,8 +123,7 @@ def spiral_waves(
     part = 0.5 * (np.eye(3) - along - 1j * _cross(axis))
     found = []
     for shift, projector in ((0 * k, along), (-k, part), (k, part.conj())):
-        h = np.tensordot(table, hamiltonian.basis(q + shift), axes=1)
-        raw = solve(h, scale=scale)
+        raw = solve(*hamiltonian.full.at(hamiltonian.waves(q + shift), table), scale=scale)
         found.append((raw.energies, mode_amplitudes(raw, turning, weight) @ projector.T, raw.status, raw.lowest))
     energies, amplitudes = (np.concatenate([one[x] for one in found], axis=2) for x in (0, 1))
     order = np.argsort(energies, axis=-1)
@@ -133,4 +132,4 @@ def spiral_waves(
     status = np.max([one[2] for one in found], axis=0)
     lowest = np.fmin.reduce([one[3] for one in found])
     cartesian = model.lattice.to_cartesian(q)
-    return Modes(q, energies, amplitudes, perpendicular(amplitudes, cartesian[None, :, None, :]), status, lowest)
+    return Modes(q, energies, amplitudes, perpendicular(amplitudes, cartesian[:, None, :]), status, lowest)
