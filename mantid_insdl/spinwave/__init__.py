@@ -12,7 +12,7 @@ from mantid_insdl.spinwave.hamiltonian import Hamiltonian
 from mantid_insdl.spinwave.lattice import Lattice
 from mantid_insdl.spinwave.model import Bond, Field, OnSite, Site, SpinModel
 from mantid_insdl.spinwave.modes import Modes, complex_energies, spin_waves
-from mantid_insdl.spinwave.spiral import spiral_waves
+from mantid_insdl.spinwave.spiral import relax_spiral, spiral_waves
 from mantid_insdl.spinwave.structure import ordering_vector, relax
 
 __all__ = [
@@ -27,6 +27,7 @@ __all__ = [
     "complex_energies",
     "ordering_vector",
     "relax",
+    "relax_spiral",
     "spin_waves",
     "spiral_waves",
 ]

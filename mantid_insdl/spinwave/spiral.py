@@ -23,6 +23,13 @@ from mantid_insdl.spinwave.modes import Modes, mode_amplitudes, perpendicular, s
 from mantid_insdl.spinwave.structure import ClassicalEnergy
 
 
+def _unit(axis: Sequence[float]) -> np.ndarray:
+    given = np.asarray(axis, float)
+    if given.shape != (3,) or not np.all(np.isfinite(given)) or not np.linalg.norm(given) > 0:
+        raise MaterialError("the axis of a spiral is a direction (x, y, z)", f"it is {given.tolist()}", "give a vector that is not zero")
+    return given / np.linalg.norm(given)
+
+
 def _cross(n: np.ndarray) -> np.ndarray:
     return np.array([[0, -n[2], n[1]], [n[2], 0, -n[0]], [-n[1], n[0], 0]])
 
@@ -33,21 +40,8 @@ def rotation(axis: np.ndarray, angle: float) -> np.ndarray:
     return along + np.cos(angle) * (np.eye(3) - along) + np.sin(angle) * _cross(axis)
 
 
-def turning_model(model: SpinModel, k: np.ndarray, axis: np.ndarray) -> SpinModel:
-    """The model as seen in the frame that turns with the spiral: uniform, with bond matrices that turn.
-
-    Raises
-    ------
-    MaterialError
-        If a coupling changes under rotations about the axis, or 2 k is a reciprocal-lattice vector.
-    """
-    doubled = 2 * k
-    if np.allclose(doubled, np.round(doubled), atol=1e-9) and not np.allclose(k, np.round(k), atol=1e-9):
-        raise MaterialError(
-            f"k = {k.tolist()} is half a reciprocal-lattice vector",
-            "there k and -k are one, and the three parts of the rotating frame interfere",
-            "describe the order in a doubled cell",
-        )
+def require_uniform(model: SpinModel, axis: np.ndarray) -> None:
+    """Raise `MaterialError` unless every term of the model keeps its form under rotations about the unit vector `axis`."""
     generator = _cross(axis)
 
     def check(matrix: np.ndarray, name: str) -> None:
@@ -65,6 +59,24 @@ def turning_model(model: SpinModel, k: np.ndarray, axis: np.ndarray) -> SpinMode
             raise MaterialError(f"the field {field.parameter} is not along the spiral's axis", "it would break the uniform rotation")
         for site in model.sites:
             check(site.g, f"the g-tensor of {site.label}")
+
+
+def turning_model(model: SpinModel, k: np.ndarray, axis: np.ndarray) -> SpinModel:
+    """The model as seen in the frame that turns with the spiral: uniform, with bond matrices that turn.
+
+    Raises
+    ------
+    MaterialError
+        If a coupling changes under rotations about the axis, or 2 k is a reciprocal-lattice vector.
+    """
+    doubled = 2 * k
+    if np.allclose(doubled, np.round(doubled), atol=1e-9) and not np.allclose(k, np.round(k), atol=1e-9):
+        raise MaterialError(
+            f"k = {k.tolist()} is half a reciprocal-lattice vector",
+            "there k and -k are one, and the three parts of the rotating frame interfere",
+            "describe the order in a doubled cell",
+        )
+    require_uniform(model, axis)
     positions = np.array([s.position for s in model.sites])
     # turn each site by its own position, so that the frames' phases are those of the bond-vector gauge
     sites = tuple(
@@ -76,6 +88,91 @@ def turning_model(model: SpinModel, k: np.ndarray, axis: np.ndarray) -> SpinMode
         apart = positions[bond.j] + np.array(bond.cell) - positions[bond.i]
         bonds.append(dataclasses.replace(bond, matrix=bond.matrix @ rotation(axis, 2 * np.pi * (k @ apart))))
     return dataclasses.replace(model, sites=sites, bonds=tuple(bonds))
+
+
+def relax_spiral(
+    model: SpinModel, parameters: Mapping[str, float], axis: Sequence[float], *, starts: int = 20, seed: int = 0
+) -> tuple[SpinModel, np.ndarray, float]:
+    """The single-k spiral of lowest classical energy about a given axis: its directions and its wave vector.
+
+    Minimises over both at once, from the given directions at k = 0 and from random directions and wave vectors. Where the couplings are
+    isotropic the axis does not matter, as long as the spins may lie at right angles to it.
+
+    Parameters
+    ----------
+    model
+        The magnet in its chemical cell.
+    parameters
+        Numbers, in meV (fields in T).
+    axis : (3,)
+        Axis of rotation, Cartesian.
+    starts
+        Random starts.
+    seed
+        Of the random starts.
+
+    Returns
+    -------
+    model, k, energy
+        With the new directions (of the cell at the origin); k in r.l.u., components in (-1/2, 1/2], 0 along axes without bonds between
+        cells; the energy per cell in meV.
+
+    Raises
+    ------
+    MaterialError
+        See `turning_model`.
+    """
+    from scipy.optimize import minimize
+
+    axis = _unit(axis)
+    require_uniform(model, axis)
+    values = dict(zip(model.parameters, model.parameter_table(parameters)[0], strict=True))
+    bonds = model.bonds
+    i, j = (np.array([getattr(b, end) for b in bonds], int) for end in "ij")
+    cells = np.array([b.cell for b in bonds], float).reshape(-1, 3)
+    matrices = np.array([b.matrix for b in bonds]).reshape(-1, 3, 3)
+    strength, quartic = np.array([values[b.parameter] for b in bonds]), np.array([b.biquadratic for b in bonds], bool)
+    rest = ClassicalEnergy(dataclasses.replace(model, bonds=()))
+    rest_table = np.array([[values[name] for name in rest.model.parameters]])
+    used = np.any(cells != 0, axis=0)
+    along, cross = np.outer(axis, axis), _cross(axis)
+
+    def cost(flat: np.ndarray) -> tuple[float, np.ndarray]:
+        k, vectors = flat[:3], flat[3:].reshape(-1, 3)
+        length = np.linalg.norm(vectors, axis=1, keepdims=True)
+        unit = vectors / length
+        moments = model.spins[:, None] * unit
+        phase = (2 * np.pi * (cells @ k))[:, None]
+        far, across = moments[j] @ along, moments[j] - moments[j] @ along
+        turned = far + np.cos(phase) * across + np.sin(phase) * (across @ cross.T)
+        field_at_i = np.einsum("bxy,by->bx", matrices, turned)
+        product = np.sum(moments[i] * field_at_i, axis=1)
+        slope = strength * np.where(quartic, 2 * product, 1.0)
+        energy = np.sum(strength * np.where(quartic, product**2, product)) + rest.energy(rest_table, unit)[0]
+        force = rest.forces(rest_table, unit)[0]
+        np.add.at(force, i, slope[:, None] * field_at_i)
+        back = np.einsum("bx,bxy->by", moments[i], matrices)
+        back_across = back - back @ along
+        turned_back = back @ along + np.cos(phase) * back_across - np.sin(phase) * (back_across @ cross.T)
+        np.add.at(force, j, slope[:, None] * turned_back)
+        by_phase = slope * np.sum(back * (turned @ cross.T), axis=1)
+        force = force * model.spins[:, None]
+        sideways = (force - np.sum(force * unit, axis=1, keepdims=True) * unit) / length
+        return float(energy), np.concatenate((np.where(used, 2 * np.pi * (by_phase @ cells), 0.0), sideways.ravel()))
+
+    def descend(start: np.ndarray) -> tuple[float, np.ndarray]:
+        for _ in range(2):  # twice: see `structure.relax`
+            found = minimize(cost, start, jac=True, method="L-BFGS-B", options={"maxiter": 2000, "ftol": 1e-15, "gtol": 1e-10})
+            vectors = found.x[3:].reshape(-1, 3)
+            start = np.concatenate((found.x[:3], (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).ravel()))
+        return float(found.fun), start
+
+    rng = np.random.default_rng(seed)
+    given = np.concatenate((np.zeros(3), np.ravel([s.direction for s in model.sites])))
+    random = [np.concatenate((used * rng.uniform(-0.5, 0.5, 3), rng.normal(size=given.size - 3))) for _ in range(starts)]
+    energy, best = min((descend(start) for start in (given, *random)), key=lambda one: one[0])
+    sites = tuple(dataclasses.replace(site, direction=n) for site, n in zip(model.sites, best[3:].reshape(-1, 3), strict=True))
+    return dataclasses.replace(model, sites=sites), 0.5 - np.mod(0.5 - best[:3], 1.0), energy
 
 
 def spiral_waves(
@@ -108,10 +205,9 @@ def spiral_waves(
     InstabilityError
         If the spiral is not stationary.
     """
-    k, axis = np.asarray(k, float), np.asarray(axis, float)
-    if k.shape != (3,) or axis.shape != (3,) or not np.linalg.norm(axis) > 0 or not np.all(np.isfinite(k)):
-        raise MaterialError("a spiral needs a wave vector (h, k, l) and an axis (x, y, z)", f"they are {k.tolist()} and {axis.tolist()}")
-    axis = axis / np.linalg.norm(axis)
+    k, axis = np.asarray(k, float), _unit(axis)
+    if k.shape != (3,) or not np.all(np.isfinite(k)):
+        raise MaterialError("a spiral needs a wave vector (h, k, l)", f"it is {k.tolist()}", "give three numbers in r.l.u.")
     q = np.atleast_2d(np.asarray(q, float))
     turning = turning_model(model, k, axis)
     table = turning.parameter_table(parameters)

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from mantid_insdl.errors import InstabilityError
+from mantid_insdl.errors import InstabilityError, MaterialError
 from mantid_insdl.spinwave.model import MU_B, SpinModel
 
 STATIONARY = 1e-6
@@ -19,7 +19,9 @@ STATIONARY = 1e-6
 
 
 class ClassicalEnergy:
-    """E(n) per cell = sum_ij S_i S_j n_i K_ij n_j / 2 - sum_i S_i f_i n_i, linear in the parameters, for the model's own cell.
+    """E(n) per cell, linear in the parameters, for the model's own cell; M_i = S_i n_i::
+
+        E = 1/2 sum_ij M_i K_ij M_j - sum_i f_i M_i + sum over biquadratic bonds of J (M_i m M_j)^2
 
     Parameters
     ----------
@@ -33,32 +35,38 @@ class ClassicalEnergy:
         index = {name: p for p, name in enumerate(model.parameters)}
         self._coupling = np.zeros((number, n, 3, n, 3))
         self._field = np.zeros((number, n, 3))
+        self._quartic = [(index[bond.parameter], bond) for bond in model.bonds if bond.biquadratic]
         for bond in model.bonds:
             p = index[bond.parameter]
-            self._coupling[p, bond.i, :, bond.j] += bond.matrix
-            self._coupling[p, bond.j, :, bond.i] += bond.matrix.T
+            if not bond.biquadratic:
+                self._coupling[p, bond.i, :, bond.j] += bond.matrix
+                self._coupling[p, bond.j, :, bond.i] += bond.matrix.T
         for term in model.onsite:
             self._coupling[index[term.parameter], term.i, :, term.i] += 2 * term.matrix
         for field in model.fields:
             for i, site in enumerate(model.sites):
                 self._field[index[field.parameter], i] += MU_B * (field.direction @ site.g)
 
+    def _per_parameter(self, directions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Energy (parameter,) and its gradient by each spin vector (parameter, site, 3), per unit of each parameter."""
+        moments = self.model.spins[:, None] * directions
+        exchange = np.einsum("piajb,jb->pia", self._coupling, moments, optimize=True)
+        energy = np.einsum("pia,ia->p", 0.5 * exchange - self._field, moments)
+        gradient = exchange - self._field
+        for p, bond in self._quartic:
+            product = moments[bond.i] @ bond.matrix @ moments[bond.j]
+            energy[p] += product**2
+            gradient[p, bond.i] += 2 * product * (bond.matrix @ moments[bond.j])
+            gradient[p, bond.j] += 2 * product * (moments[bond.i] @ bond.matrix)
+        return energy, gradient
+
     def forces(self, table: np.ndarray, directions: np.ndarray) -> np.ndarray:
         """Gradient of the energy by each spin vector, (set, site, 3) in meV, for parameters (set, parameter) and unit vectors (site, 3)."""
-        spins = self.model.spins[:, None] * directions
-        per_parameter = np.einsum("piajb,jb->pia", self._coupling, spins, optimize=True) - self._field
-        return np.tensordot(table, per_parameter, axes=1)
+        return np.tensordot(table, self._per_parameter(directions)[1], axes=1)
 
     def energy(self, table: np.ndarray, directions: np.ndarray) -> np.ndarray:
         """Energy per cell in meV, (set,)."""
-        spins = self.model.spins[:, None] * directions
-        linear = -np.tensordot(table, np.einsum("pia,ia->p", self._field, spins), axes=1)
-        return 0.5 * (np.einsum("sia,ia->s", self.forces(table, directions), spins) + linear)
-
-    def at(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Coupling K, (3N, 3N), and field f, (N, 3), at one parameter set (parameter,)."""
-        size = 3 * len(self.model.sites)
-        return np.tensordot(values, self._coupling, axes=1).reshape(size, size), np.tensordot(values, self._field, axes=1)
+        return table @ self._per_parameter(directions)[0]
 
     def require_stationary(self, table: np.ndarray) -> None:
         """Raise `InstabilityError` if the model's structure is not stationary for one of the parameter sets.
@@ -106,21 +114,17 @@ def relax(model: SpinModel, parameters: Mapping[str, float], *, starts: int = 20
     from scipy.optimize import minimize
 
     table = model.parameter_table(parameters)[:1]
-    energy = ClassicalEnergy(model)
+    classical = ClassicalEnergy(model)
     spins = model.spins[:, None]
     given = np.array([s.direction for s in model.sites])
-
-    coupling, field = energy.at(table[0])
 
     def cost(flat: np.ndarray) -> tuple[float, np.ndarray]:
         vectors = flat.reshape(-1, 3)
         length = np.linalg.norm(vectors, axis=1, keepdims=True)
         unit = vectors / length
-        moment = spins * unit
-        exchange = (coupling @ moment.ravel()).reshape(-1, 3)
-        force = (exchange - field) * spins
+        force = classical.forces(table, unit)[0] * spins
         sideways = force - np.sum(force * unit, axis=1, keepdims=True) * unit
-        return float(0.5 * np.sum(exchange * moment) - np.sum(field * moment)), (sideways / length).ravel()
+        return float(classical.energy(table, unit)[0]), (sideways / length).ravel()
 
     def descend(start: np.ndarray) -> tuple[float, np.ndarray]:
         # twice: lengths drift while directions settle, and a fresh start with unit vectors is better conditioned
@@ -138,8 +142,8 @@ def relax(model: SpinModel, parameters: Mapping[str, float], *, starts: int = 20
         if one[0] < best[0] - tolerance:
             best = one
     # the given directions, if they are as good: no spin is turned without need
-    if energy.energy(table, given)[0] <= best[0] + tolerance:
-        best = float(energy.energy(table, given)[0]), given
+    if classical.energy(table, given)[0] <= best[0] + tolerance:
+        best = float(classical.energy(table, given)[0]), given
     sites = tuple(dataclasses.replace(site, direction=n) for site, n in zip(model.sites, best[1], strict=True))
     return dataclasses.replace(model, sites=sites), best[0]
 
@@ -159,6 +163,10 @@ def ordering_vector(model: SpinModel, parameters: Mapping[str, float], *, grid: 
     """
     from scipy.optimize import minimize
 
+    if any(bond.biquadratic for bond in model.bonds):
+        raise MaterialError(
+            "biquadratic bonds have no wave vector of Luttinger and Tisza", "their energy is no quadratic form", "use relax_spiral"
+        )
     values = {name: float(np.ravel(parameters[name])[0]) for name in model.parameters}
     n = len(model.sites)
     spins = model.spins

@@ -8,7 +8,8 @@ import pytest
 from mantid_insdl.errors import InstabilityError, MaterialError
 from mantid_insdl.materials import load_material
 from mantid_insdl.spinwave import Bond, Field, Lattice, OnSite, Site, SpinModel, spin_waves
-from mantid_insdl.spinwave.spiral import spiral_waves
+from mantid_insdl.spinwave.model import MU_B
+from mantid_insdl.spinwave.spiral import relax_spiral, spiral_waves
 from mantid_insdl.spinwave.structure import ordering_vector
 
 TRIANGULAR = SpinModel(
@@ -85,3 +86,44 @@ def test_wrong_wave_vector_is_unstable_and_wrong_directions_are_not_stationary()
     )
     with pytest.raises(InstabilityError, match="not stationary"):
         spiral_waves(tilted, [1 / 3, 1 / 3, 0], Z, [[0.1, 0, 0]], {"J": 1, "D": 0.2})
+
+
+def test_relaxed_spiral_of_the_frustrated_chain():
+    # cos 2 pi k = -J1 / 4 J2, E = S^2 (J1 cos 2 pi k + J2 cos 4 pi k)
+    chain = SpinModel(
+        Lattice(3, 8, 8), (Site("c", [0, 0, 0], 1.5, [0.3, 1, 0.2]),), (Bond(0, 0, (1, 0, 0), "J1"), Bond(0, 0, (2, 0, 0), "J2"))
+    )
+    relaxed, k, energy = relax_spiral(chain, {"J1": 1.0, "J2": 0.7}, Z, starts=5)
+    assert np.cos(2 * np.pi * k[0]) == pytest.approx(-1 / 2.8, abs=1e-7) and k[1:].tolist() == [0, 0]
+    assert energy == pytest.approx(1.5**2 * (np.cos(2 * np.pi * k[0]) + 0.7 * np.cos(4 * np.pi * k[0])))
+    assert abs(relaxed.sites[0].direction[2]) < 1e-4
+    assert spiral_waves(relaxed, k, Z, [[0.07, 0, 0]], {"J1": 1.0, "J2": 0.7}).stable.all()
+
+
+def test_relaxed_spiral_of_two_sites_with_antisymmetric_exchange_and_a_field():
+    # a ferromagnetic zig-zag chain with D along z turns by atan(D / J) a bond; a field along z makes it a cone
+    turn = np.array([[0, 1.0, 0], [-1, 0, 0], [0, 0, 0]])
+    ends = ((0, 1, (0, 0, 0)), (1, 0, (1, 0, 0)))
+    model = SpinModel(
+        Lattice(6, 8, 8),
+        (Site("a", [0, 0, 0], 1, [1, 0, 0]), Site("b", [0.5, 0.1, 0], 1, [1, 0.1, 0])),
+        tuple(Bond(*e, "J") for e in ends) + tuple(Bond(*e, "Dz", turn) for e in ends),
+        (),
+        (Field("B", Z),),
+    )
+    values = {"J": -1.0, "Dz": 0.4, "B": 0.5}
+    relaxed, k, energy = relax_spiral(model, values, Z, starts=10)
+    assert abs(k[0]) == pytest.approx(2 * np.arctan(0.4) / (2 * np.pi), abs=1e-6)
+    cone = 2 * MU_B * 0.5 / (2 * (np.sqrt(1.16) - 1))  # E = -2 sqrt(J^2 + D^2) sin^2 - 2 |J| cos^2 - 2 g muB B cos
+    assert [s.direction[2] for s in relaxed.sites] == pytest.approx([cone, cone], abs=1e-4)
+    assert energy == pytest.approx(-2 * np.sqrt(1.16) * (1 - cone**2) - 2 * cone**2 - 4 * MU_B * 0.5 * cone)
+    modes = spiral_waves(relaxed, k, Z, np.random.default_rng(0).uniform(-1, 1, (20, 3)), values)
+    assert modes.stable.all()
+
+
+def test_relaxed_spiral_needs_an_axis_and_couplings_that_allow_it():
+    with pytest.raises(MaterialError, match="axis of a spiral"):
+        relax_spiral(TRIANGULAR, {"J": 1}, [0, 0, 0])
+    axis = dataclasses.replace(TRIANGULAR, onsite=(OnSite(0, "D", np.diag([1.0, 0, 0])),))
+    with pytest.raises(MaterialError, match="D changes under rotations"):
+        relax_spiral(axis, {"J": 1, "D": 0.2}, Z)
