@@ -195,6 +195,8 @@ class Map:
         For maps with an energy axis: the incident energy in meV, if known.
     path : (n, 3)
         For a cut: the momentum of each path point in r.l.u.
+    corners
+        For a cut: index of the path point, rising, and label (may be empty) of each corner of its path.
     intensity_unit, material, frame, title
         ``frame`` says in words which cell r.l.u. refer to.
     provenance
@@ -210,6 +212,7 @@ class Map:
     slices: Slices | None = None
     ei: float | None = None
     path: np.ndarray | None = None
+    corners: tuple[tuple[int, str], ...] = ()
     intensity_unit: str = "arb. units"
     material: str | None = None
     frame: str = ""
@@ -259,6 +262,11 @@ class Map:
             put("path", _frozen(self.path))
             if self.path.shape != (shape[0], 3) or self.kind != "cut":
                 raise MapError(f"the path has shape {self.path.shape}", "a cut needs one (h, k, l) for each of its points")
+        put("corners", tuple((int(index), str(label)) for index, label in self.corners))
+        if self.corners:
+            places = [index for index, _ in self.corners]
+            if self.kind != "cut" or places != sorted(set(places)) or not 0 <= places[0] <= places[-1] < shape[0]:
+                raise MapError(f"the corners are at the points {places}", "they are rising indices of the points of a cut's path")
         put("provenance", tuple(self.provenance))
         put("logs", MappingProxyType(dict(self.logs)))
 
@@ -427,6 +435,7 @@ class Map:
         head = {
             "axes": [{"name": a.name, "unit": a.unit, "is_edges": a.is_edges, "label": a.label} for a in self.axes],
             "ei": self.ei,
+            "corners": [list(corner) for corner in self.corners],
             "provenance": list(self.provenance),
             "logs": {k: [_plain(v), unit] for k, (v, unit) in self.logs.items()},
         }
@@ -444,6 +453,7 @@ class Map:
             axes=tuple(Axis(values=arrays[f"axis_{a['name']}"], **a) for a in head["axes"]),
             slices=Slices(arrays["ei"], arrays["energy_min"], arrays["energy_max"]) if "energy_min" in arrays else None,
             ei=head["ei"],
+            corners=tuple((index, label) for index, label in head.get("corners", ())),
             provenance=tuple(head["provenance"]),
             logs={k: (v[0], v[1]) for k, v in head["logs"].items()},
             **{name: head[name] for name in ("intensity_unit", "material", "frame", "title")},

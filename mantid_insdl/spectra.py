@@ -1,56 +1,90 @@
-"""Simulated maps with an energy axis: a cut along a path in momentum, and the |Q|-E map of a powder."""
+"""Simulated spin waves against energy: a cut along a path in momentum, the dispersion along it, and the map of a powder."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from mantid_insdl._version import __version__
-from mantid_insdl.errors import InstabilityError, MapError
+from mantid_insdl.errors import MapError
+from mantid_insdl.instrument.kinematics import kf_over_ki as flux_factor
 from mantid_insdl.instrument.kinematics import wavenumber
 from mantid_insdl.instrument.resolution import FWHM_TO_SIGMA, ChopperSpectrometer, bin_fractions, load_instrument
+from mantid_insdl.instrument.temperature import bose
+from mantid_insdl.lines import Lines, check_component, lines_of, modes_of
 from mantid_insdl.maps import MEV, PER_ANGSTROM, Axis, Map
 from mantid_insdl.materials import Material, load_material
+from mantid_insdl.paths import path_through
 from mantid_insdl.slice_engines import UNIT, Progress
-from mantid_insdl.spinwave.modes import UNSTABLE, Modes, spin_waves
 
-BOLTZMANN = 0.08617333262
-"""meV/K."""
+__all__ = ["Dispersion", "dispersion", "modes_of", "simulate_cut", "simulate_powder"]
+
 MAX_MOMENTA = 5_000_000
+COMPONENT_LOG = "component"
+"""Sample log of a map that shows a polarised component: its name."""
+
+Width = float | Callable[[np.ndarray], np.ndarray]
+"""FWHM in meV: a number, or a function of energy transfer in meV."""
 
 
-def path_through(corners: Sequence[Sequence[float]], points: int, lattice_of: str | Path | Material) -> tuple[np.ndarray, Axis]:
-    """Momenta along straight lines between `corners`, evenly spaced in 1/angstrom.
+@dataclass(frozen=True, eq=False)
+class Dispersion:
+    """Energies of the spin waves along a path in momentum, with what a neutron sees of each.
 
     Parameters
     ----------
-    corners : (n, 3)
-        Corner points in r.l.u. of the material's map frame, at least two.
-    points
-        Number of momenta in all.
-    lattice_of
-        The material whose lattice measures the lengths.
-
-    Returns
-    -------
-    path : (points, 3)
-        r.l.u. of the map frame.
     axis
         Distance along the path in 1/angstrom.
+    hkl : (point, 3)
+        r.l.u. of the material's map frame, which `frame` names.
+    energies : (point, mode)
+        meV. Of each domain rising; the modes of one domain after those of another.
+    s_perp : (point, mode)
+        S_perp, or the polarised component that `component` names, per magnetic ion in units of S^2 with the squared form factor, times
+        the weight of the domain. NaN where a Goldstone mode's diverges, or the component is not defined.
+    corners
+        Index of the point and label (may be empty) of each corner of the path.
+    component, material, frame, title
+        What was calculated.
     """
-    corners = np.asarray(corners, float)
-    if corners.ndim != 2 or corners.shape[1:] != (3,) or len(corners) < 2 or not np.all(np.isfinite(corners)) or points < 2:
-        raise MapError("a path needs two corners or more, each (h, k, l), and two points or more", fix="give [[0, 0, 0], [0.5, 0.5, 0]]")
-    material = load_material(lattice_of)
-    lengths = np.linalg.norm(material.model.lattice.to_cartesian(np.diff(corners, axis=0) @ np.array(material.map.cell).T), axis=1)
-    if np.any(lengths == 0):
-        raise MapError("two corners of the path that follow each other are equal", fix="leave one out")
-    along = np.concatenate(([0.0], np.cumsum(lengths)))
-    distance = np.linspace(0, along[-1], points)
-    path = np.stack([np.interp(distance, along, corner) for corner in corners.T], axis=-1)
-    return path, Axis("path", PER_ANGSTROM, distance, label="distance along the path")
+
+    axis: Axis
+    hkl: np.ndarray
+    energies: np.ndarray
+    s_perp: np.ndarray
+    corners: tuple[tuple[int, str], ...]
+    component: str = "perp"
+    material: str = ""
+    frame: str = ""
+    title: str = ""
+
+
+def dispersion(
+    material: str | Path | Material,
+    parameters: Mapping[str, float] | None = None,
+    *,
+    corners: Sequence[Sequence[float]],
+    points: int = 200,
+    labels: Sequence[str] | None = None,
+    twins: bool = True,
+    component: str = "perp",
+    vertical: Sequence[float] = (0, 0, 1),
+) -> Dispersion:
+    """Energies and intensities of the spin waves along a path; draw them with `mantid_insdl.plotting.plot_dispersion`.
+
+    Parameters
+    ----------
+    material, parameters, corners, points, labels, twins, component, vertical
+        As for `simulate_cut`.
+    """
+    known = load_material(material)
+    path = path_through(corners, points, known, labels)
+    lines = lines_of(known, known.resolve(parameters), path.hkl, twins=twins, component=component, vertical=vertical)
+    return Dispersion(path.axis, path.hkl, lines.energies, lines.intensities, path.corners, component, known.name, known.frame, known.title)
 
 
 def simulate_cut(
@@ -60,12 +94,18 @@ def simulate_cut(
     corners: Sequence[Sequence[float]],
     energy: Axis,
     points: int = 200,
+    labels: Sequence[str] | None = None,
     ei: float | None = None,
-    fwhm: float | None = None,
+    fwhm: Width | None = None,
+    instrument: str | ChopperSpectrometer | None = None,
     temperature: float = 0.0,
+    kf_over_ki: bool = False,
+    twins: bool = True,
+    component: str = "perp",
+    vertical: Sequence[float] = (0, 0, 1),
     progress: Progress | None = None,
 ) -> Map:
-    """Intensity along a path in momentum against energy.
+    r"""Intensity along a path in momentum against energy.
 
     Parameters
     ----------
@@ -74,29 +114,56 @@ def simulate_cut(
     corners : (n, 3)
         The path goes straight from corner to corner, in r.l.u. of the material's map frame.
     energy
-        Energy-transfer axis in meV.
+        Energy-transfer axis in meV. Below zero the neutron gains energy, which it does at temperatures above zero only.
     points
-        Momenta along the path.
+        Momenta along the path, the corners among them.
+    labels
+        Names of the corners, such as ``["G", "M", "X", "G"]``; G and Gamma are drawn as the Greek letter.
     ei
-        Incident energy in meV: the energy width of MAPS. Without it the width is `fwhm`.
+        Incident energy in meV: the energy width is that of the instrument, and points (\|Q\|, E) that no neutron of this energy reaches
+        in any orientation of the crystal are masked. Not given, all points are reached and the width is `fwhm`.
     fwhm
-        Energy width in meV, constant; replaces the instrument's.
+        Energy width in meV in place of the instrument's: a number, or a function of energy transfer.
+    instrument
+        Whose energy width it is: a name or a spectrometer; MAPS where none is given. Needs `ei`.
     temperature
-        In kelvin: intensity times n(E) + 1. The order itself is that of zero temperature.
+        In kelvin: times n(E) + 1, and lines of weight n(E) on the side of energy gain (detailed balance). The order itself is that of
+        zero temperature.
+    kf_over_ki
+        Times kf / ki, as a detector counts. Needs `ei`.
+    twins
+        Average over the domains of the crystal; else the first one alone.
+    component
+        ``perp`` (what unpolarised neutrons see), ``xx``, ``yy``, ``zz`` or ``chiral``: see `mantid_insdl.spinwave.polarisation`.
+        Momenta at which the component is not defined are masked.
+    vertical : (3,)
+        For polarised components: vertical of the spectrometer as a direction (h, k, l) of momentum in the map frame. With the default
+        the scattering plane is that of h and k.
     progress
         Called with fraction and text; may raise to stop.
 
     Returns
     -------
     Map
-        Of kind ``cut``, in 1/meV per magnetic ion.
+        Of kind ``cut``, in 1/meV per magnetic ion, with `Map.path` and `Map.corners`.
+
+    Raises
+    ------
+    MapError
+        For a path, axis, width, temperature or component that makes no sense.
+    MaterialError
+        For an unknown material or parameter.
+    InstabilityError
+        If the magnetic structure is unstable on the path.
     """
     known = load_material(material)
-    path, axis = path_through(corners, points, known)
-    values = known.resolve(parameters)
-    spectrum = _Spectrum(known, values, energy, ei, fwhm, temperature)
-    intensity = spectrum.at(path @ np.array(known.map.cell).T, progress)
-    return spectrum.map(intensity, axis, ei, path=path)
+    path = path_through(corners, points, known, labels)
+    spectrum = _Spectrum(
+        known, known.resolve(parameters), energy, ei, fwhm, instrument, temperature, kf_over_ki, twins, component, tuple(vertical)
+    )
+    intensity = spectrum.at(path.hkl, progress)
+    lengths = np.linalg.norm(known.model.lattice.to_cartesian(path.hkl @ np.array(known.map.cell).T), axis=1)
+    return spectrum.map(intensity, path.axis, lengths, component, path=path.hkl, corners=path.corners)
 
 
 def simulate_powder(
@@ -107,40 +174,53 @@ def simulate_powder(
     energy: Axis,
     directions: int = 400,
     ei: float | None = None,
-    fwhm: float | None = None,
+    fwhm: Width | None = None,
+    instrument: str | ChopperSpectrometer | None = None,
     temperature: float = 0.0,
+    kf_over_ki: bool = False,
+    component: str = "perp",
     progress: Progress | None = None,
 ) -> Map:
     r"""The \|Q\|-E map of a powder: the mean over all directions of momentum.
 
     Parameters
     ----------
-    material, parameters, energy, ei, fwhm, temperature, progress
-        As for `simulate_cut`. With `ei`, bins that no neutron of that energy reaches are masked.
+    material, parameters, energy, ei, fwhm, instrument, temperature, kf_over_ki, progress
+        As for `simulate_cut`.
     q
         Axis of momentum transfer in 1/angstrom.
     directions
         Number of directions for each \|Q\|, spread evenly over the sphere.
+    component
+        As for `simulate_cut`. The grains of a powder lie in all ways about Q, so that ``yy`` and ``zz`` are half of ``perp``.
+
+    Returns
+    -------
+    Map
+        Of kind ``powder``, in 1/meV per magnetic ion.
+
+    Raises
+    ------
+    MapError, MaterialError, InstabilityError
+        As for `simulate_cut`.
     """
     known = load_material(material)
     if (q.name, q.unit) != ("q", PER_ANGSTROM) or q.centres[0] <= 0:
         raise MapError("a powder map needs an axis q in 1/angstrom above zero", f"the axis is '{q.name}' in {q.unit}", "give such an axis")
     if directions < 1 or directions * q.size > MAX_MOMENTA:
         raise MapError(f"{directions} directions for each of {q.size} momenta", f"from 1 to {MAX_MOMENTA:,} in all are possible")
+    check_component(component, (0, 0, 1))
+    share, calculated = (0.5, "perp") if component in ("yy", "zz") else (1.0, component)
     values = known.resolve(parameters)
-    spectrum = _Spectrum(known, values, energy, ei, fwhm, temperature)
-    to_rlu = np.linalg.inv(known.model.lattice.reciprocal)
+    spectrum = _Spectrum(known, values, energy, ei, fwhm, instrument, temperature, kf_over_ki, twins=False, component=calculated)
+    to_rlu = np.linalg.inv(np.array(known.map.cell).T @ known.model.lattice.reciprocal)
     sphere = _directions(directions)
     intensity = np.empty((q.size, energy.size))
     for index, length in enumerate(q.centres):
-        intensity[index] = spectrum.at(length * sphere @ to_rlu, None).mean(axis=0)
+        intensity[index] = share * spectrum.at(length * sphere @ to_rlu, None).mean(axis=0)
         if progress is not None:
             progress((index + 1) / q.size, f"Powder average of {known.name}: |Q| {index + 1} of {q.size}")
-    mask = None
-    if ei is not None:
-        ki, kf = wavenumber(ei), wavenumber(np.maximum(ei - energy.centres, 0.0))
-        mask = (q.centres[:, None] < np.abs(ki - kf)) | (q.centres[:, None] > ki + kf)
-    return spectrum.map(intensity, q, ei, mask=mask)
+    return spectrum.map(intensity, q, q.centres, component)
 
 
 def _directions(number: int) -> np.ndarray:
@@ -152,64 +232,110 @@ def _directions(number: int) -> np.ndarray:
     return np.stack((across * np.cos(angle), across * np.sin(angle), z), axis=-1)
 
 
+@dataclass(frozen=True, eq=False)
 class _Spectrum:
-    """Density over the bins of an energy axis, for the modes at any momenta of a magnet."""
+    """Density over the bins of an energy axis, for the spin waves of a magnet at any momenta. The fields are those of `simulate_cut`."""
 
-    def __init__(
-        self, material: Material, values: dict[str, float], energy: Axis, ei: float | None, fwhm: float | None, temperature: float
-    ):
+    material: Material
+    values: Mapping[str, float]
+    energy: Axis
+    ei: float | None
+    fwhm: Width | None
+    instrument: str | ChopperSpectrometer | None
+    temperature: float
+    kf_over_ki: bool
+    twins: bool
+    component: str
+    vertical: tuple[float, ...] = (0, 0, 1)
+    spectrometer: ChopperSpectrometer = field(init=False)
+
+    def __post_init__(self) -> None:
+        energy, ei, fwhm = self.energy, self.ei, self.fwhm
         if (energy.name, energy.unit) != ("energy", MEV):
             raise MapError("the energy axis has to be 'energy' in meV", f"it is '{energy.name}' in {energy.unit}")
-        if (ei is None) == (fwhm is None):
-            raise MapError("the energy width is not given, or twice", fix="give either the incident energy (ei) or the width (fwhm) in meV")
-        if not all(np.isfinite(x) and x >= 0 for x in (ei or 0.0, fwhm or 0.0, temperature)) or ei == 0:
-            raise MapError("incident energy, width and temperature are positive numbers", f"they are {ei}, {fwhm} and {temperature}")
+        if ei is None and fwhm is None:
+            raise MapError("the energy width is not given", fix="give the incident energy (ei) or the width (fwhm) in meV")
+        if fwhm is not None and self.instrument is not None:
+            raise MapError("the energy width is given twice", "both as a width (fwhm) and by an instrument", "leave one of them out")
+        if ei is None and self.kf_over_ki:
+            raise MapError("kf / ki needs the incident energy", fix="give ei in meV")
+        numbers = (ei or 0.0, 0.0 if callable(fwhm) or fwhm is None else fwhm, self.temperature)
+        if not all(np.isfinite(x) and x >= 0 for x in numbers) or ei == 0:
+            raise MapError("incident energy, width and temperature are positive numbers", f"they are {ei}, {fwhm} and {self.temperature}")
         if ei is not None and energy.edges[-1] > ei:
             raise MapError("the energy axis goes above the incident energy", f"to {energy.edges[-1]:g} of {ei:g} meV", "shorten the axis")
-        self.material, self.values, self.energy = material, values, energy
-        self.ei, self.fwhm, self.temperature = ei, fwhm, temperature
-        self.instrument: ChopperSpectrometer = load_instrument("MAPS")
+        check_component(self.component, self.vertical)
+        named = self.instrument is None or isinstance(self.instrument, str)
+        object.__setattr__(self, "spectrometer", load_instrument(self.instrument or "MAPS") if named else self.instrument)
 
     def at(self, hkl: np.ndarray, progress: Progress | None) -> np.ndarray:
-        """Density at momenta in r.l.u. of the model's cell, (m, energy)."""
+        """Density at momenta in r.l.u. of the map frame, (m, energy); NaN where the component is not defined."""
         out = np.empty((len(hkl), self.energy.size))
         piece = max(1, 20_000_000 // (self.energy.size * 8 * len(self.material.model.sites)))
         for start in range(0, len(hkl), piece):
             part = slice(start, start + piece)
-            out[part] = self._density(spin_waves(self.material.model, hkl[part], self.material.couplings(self.values)))
+            out[part] = self._density(hkl[part])
             if progress is not None:
                 done = min(start + piece, len(hkl))
                 progress(done / len(hkl), f"Spin waves of {self.material.name}: {done} of {len(hkl)} momenta")
         return out
 
-    def _density(self, modes: Modes) -> np.ndarray:
-        if not modes.stable[0]:
-            index = int(np.nanargmin(np.where(modes.status[0] == UNSTABLE, modes.lowest[0], np.inf)))
-            raise InstabilityError(
-                f"the magnetic structure of {self.material.name} is unstable at these parameters",
-                f"at (h, k, l) = {np.round(modes.q[index], 3).tolist()} of its magnetic cell a spin deviation costs "
-                f"{modes.lowest[0, index]:.3g} meV, below zero",
-                "choose parameters nearer to the published ones: " + self.material.describe(self.material.defaults),
-            )
-        usable = np.isfinite(modes.s_perp[0]) & (modes.energies[0] > 0)  # a Goldstone mode at its own momentum is elastic
-        energies, weights = (np.where(usable, x, 0.0) for x in (modes.energies[0], modes.s_perp[0]))
-        if self.temperature > 0:
-            weights = np.where(usable, weights / -np.expm1(-np.where(usable, energies, 1.0) / (BOLTZMANN * self.temperature)), 0.0)
-        sigma = np.full(energies.shape, self.fwhm * FWHM_TO_SIGMA) if self.ei is None else self.instrument.sigma(self.ei, energies)
-        edges = self.energy.edges
-        return np.sum(weights[..., None] * bin_fractions(energies, sigma, edges), axis=1) / np.diff(edges)
+    def _density(self, hkl: np.ndarray) -> np.ndarray:
+        loss = self._lines(hkl)
+        total = self._broadened(loss, 1)
+        if self.temperature > 0 and self.energy.edges[0] < 0:
+            # the neutron takes the energy of a spin wave of momentum -Q
+            total += self._broadened(self._lines(-hkl), -1)
+        total[~loss.defined] = np.nan
+        return total
 
-    def map(self, intensity: np.ndarray, axis: Axis, ei: float | None, **contents: np.ndarray | None) -> Map:
+    def _lines(self, hkl: np.ndarray) -> Lines:
+        return lines_of(self.material, self.values, hkl, twins=self.twins, component=self.component, vertical=self.vertical)
+
+    def _broadened(self, lines: Lines, sign: int) -> np.ndarray:
+        """Density of lines at `sign` times their energies."""
+        usable = np.isfinite(lines.intensities) & (lines.energies > 0)  # a Goldstone mode at its own momentum is elastic
+        energies = sign * np.where(usable, lines.energies, 1.0)
+        weights = np.where(usable, lines.intensities, 0.0) * sign * bose(energies, self.temperature)
+        if self.kf_over_ki:
+            weights *= flux_factor(self.ei, energies)
+        edges = self.energy.edges
+        return np.sum(weights[..., None] * bin_fractions(energies, self._sigma(energies), edges), axis=1) / np.diff(edges)
+
+    def _sigma(self, energies: np.ndarray) -> np.ndarray:
+        if self.fwhm is None:
+            return self.spectrometer.sigma(self.ei, energies)
+        width = np.broadcast_to(np.asarray(self.fwhm(energies) if callable(self.fwhm) else self.fwhm, float), energies.shape)
+        if not (np.all(np.isfinite(width)) and np.all(width >= 0)):
+            raise MapError("the energy width is not a positive number at all energies", fix="give another function of energy (fwhm)")
+        return FWHM_TO_SIGMA * width
+
+    def map(self, intensity: np.ndarray, axis: Axis, lengths: np.ndarray, component: str, **contents: Any) -> Map:
+        """The map, masked where no neutron goes; `lengths` are |Q| in 1/angstrom along its first axis."""
         described = self.material.describe(self.values)
+        notes = [f"simulated by mantid_insdl {__version__}: {self.material.name}, {described}", self._in_words(component)]
+        mask = None
+        if self.ei is not None:
+            ki, kf = wavenumber(self.ei), wavenumber(self.ei - self.energy.centres)
+            mask = (lengths[:, None] < np.abs(ki - kf)) | (lengths[:, None] > ki + kf)
+        logs: dict[str, tuple[Any, str]] = {p.name: (self.values[p.name], p.unit) for p in self.material.parameters}
         return Map(
             intensity=intensity,
             axes=(axis, self.energy),
-            ei=ei,
+            mask=mask,
+            ei=self.ei,
             intensity_unit=UNIT,
             material=self.material.name,
             frame=self.material.frame,
             title=self.material.title,
-            provenance=(f"simulated by mantid_insdl {__version__}: {self.material.name}, {described}",),
-            logs={p.name: (self.values[p.name], p.unit) for p in self.material.parameters},
+            provenance=tuple(notes),
+            logs=logs if component == "perp" else logs | {COMPONENT_LOG: (component, "")},
             **contents,
         )
+
+    def _in_words(self, component: str) -> str:
+        width = "a function of energy" if callable(self.fwhm) else f"{self.fwhm:g} meV" if self.fwhm is not None else self.spectrometer.name
+        words = [f"energy width: {width}", f"{self.temperature:g} K", "with kf/ki" if self.kf_over_ki else "without kf/ki"]
+        if component != "perp":
+            words.append(f"polarised component {component}, vertical along {self.vertical} r.l.u.")
+        return ", ".join(words)

@@ -7,7 +7,8 @@ with one value (or bin) a spectrum, and an X axis common to all of them. Convent
 * constant-energy slice: both axes of unit ``Label`` with captions Qh and Qk (or H and K, or [H,0,0] and [0,K,0]) and the unit
   r.l.u., either one along X; the sample logs ``energy_min`` and ``energy_max`` (meV) give the energy window and ``Ei`` the
   incident energy. Written with Qh along X. A stack of slices is a workspace group.
-* cut: energy along one axis, a ``Label`` axis of r.l.u. or 1/angstrom along the other.
+* cut: energy along one axis, a ``Label`` axis of r.l.u. or 1/angstrom along the other. The log ``insdl_path`` keeps (h, k, l) of its
+  points, and ``insdl_corners`` a line for each corner: index of its point, and label.
 
 Masked pixels are NaN. Errors that are zero in every unmasked pixel mean that none are known.
 """
@@ -32,7 +33,7 @@ EI_LOGS = ("Ei", "EI", "ei", "incident_energy", "Efix", "Efixed", "fixed_energy"
 #: Requested, not measured, incident energies: used only when nothing else is known, and said in the provenance.
 REQUESTED_EI_LOGS = ("EnergyRequest", "EnergyRequested", "Ei_request", "ei_request")
 WINDOW_LOGS = (("energy_min", "energy_max"), ("Emin", "Emax"), ("E_min", "E_max"), ("DeltaE_min", "DeltaE_max"))
-_OWN_LOGS = ("insdl_material", "insdl_frame", "insdl_provenance", "insdl_path")
+_OWN_LOGS = ("insdl_material", "insdl_frame", "insdl_provenance", "insdl_path", "insdl_corners")
 
 _MAPS = (("qh", "qk"), ("q", "energy"), ("path", "energy"))
 _RLU = {"r.l.u.", "r.l.u", "rlu", "rlu."}
@@ -237,7 +238,10 @@ def to_map(data: WorkspaceData, *, ei: float | None = None) -> Map:
         changes["ei"] = ei
     if first.name == "path" and np.size(own.get("insdl_path")) == 3 * first.size:  # another size: rebinned since it was written
         points = np.asarray(own["insdl_path"], float).reshape(-1, 3)
-        changes["path"] = points[:: -1 if (x_back if first is x else v_back) else 1]
+        backwards = x_back if first is x else v_back
+        changes["path"] = points[:: -1 if backwards else 1]
+        corners = [(int(place), label) for place, label in re.findall(r"^(\d+) ?(.*)$", str(own.get("insdl_corners", "")), re.MULTILINE)]
+        changes["corners"] = sorted((len(points) - 1 - place if backwards else place, label) for place, label in corners)
     used = {"Ei", *window_logs, *_OWN_LOGS}
     return Map(
         intensity,
@@ -386,4 +390,6 @@ def _logs(m: Map, index: int | None = None) -> dict[str, tuple[Any, str]]:
         logs["insdl_provenance"] = ("\n".join(line.replace("\n", " ") for line in m.provenance), "")
     if m.path is not None:
         logs["insdl_path"] = (m.path.ravel(), RLU)
+        if m.corners:
+            logs["insdl_corners"] = ("\n".join(f"{place} {label}" for place, label in m.corners), "")
     return logs

@@ -1,0 +1,143 @@
+"""Energies and intensities of a material's spin waves at any momenta: of all its crystal domains, and of any polarised component."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from mantid_insdl.errors import InstabilityError, MapError
+from mantid_insdl.materials import Material
+from mantid_insdl.spinwave.modes import UNSTABLE, Modes, spin_waves
+from mantid_insdl.spinwave.polarisation import COMPONENTS, polarised
+from mantid_insdl.spinwave.spiral import spiral_waves
+
+
+@dataclass(frozen=True, eq=False)
+class Lines:
+    """Spin waves of all domains at momenta.
+
+    Parameters
+    ----------
+    energies : (m, line)
+        meV; the modes of one domain after those of another.
+    intensities : (m, line)
+        Of the component, per magnetic ion in units of S^2, times the weight of the domain. NaN where a Goldstone mode's diverges or
+        the component is not defined.
+    defined : (m,) bool
+        Where the component is defined: see `mantid_insdl.spinwave.polarisation.polarised`.
+    """
+
+    energies: np.ndarray
+    intensities: np.ndarray
+    defined: np.ndarray
+
+
+def modes_of(material: Material, hkl: np.ndarray, values: Mapping[str, float]) -> Modes:
+    """Spin waves of one domain of a material: in the rotating frame where its order is a spiral, else in its magnetic cell.
+
+    Parameters
+    ----------
+    material
+        The magnet.
+    hkl : (m, 3)
+        Momenta in r.l.u. of the model's cell.
+    values
+        All its parameters, as `Material.resolve` gives them.
+    """
+    couplings = material.couplings(values)
+    spiral = getattr(material, "spiral", None)
+    if spiral is not None:
+        return spiral_waves(material.model, spiral.k, spiral.axis, hkl, couplings)
+    return spin_waves(material.model, hkl, couplings)
+
+
+def lines_of(
+    material: Material,
+    values: Mapping[str, float],
+    hkl: np.ndarray,
+    *,
+    twins: bool = True,
+    component: str = "perp",
+    vertical: Sequence[float] = (0, 0, 1),
+) -> Lines:
+    """Energies and intensities at momenta, of all domains.
+
+    Parameters
+    ----------
+    material, values
+        The magnet and all its parameters.
+    hkl : (m, 3)
+        Momenta in r.l.u. of the material's map frame.
+    twins
+        Over all domains by their weights; else of the first one alone.
+    component
+        One of `mantid_insdl.spinwave.polarisation.COMPONENTS`.
+    vertical : (3,)
+        Direction of the spectrometer's vertical as a momentum in r.l.u. of the map frame.
+
+    Raises
+    ------
+    MapError
+        For an unknown component, or a vertical that is no direction.
+    InstabilityError
+        If the structure is unstable at one of the momenta.
+    """
+    check_component(component, vertical)
+    cell = np.array(material.map.cell).T
+    parts = []
+    for weight, momenta, up, handedness in _domains(material, np.asarray(hkl, float), np.asarray(vertical, float), twins):
+        modes = modes_of(material, momenta @ cell, values)
+        require_stable(material, modes)
+        intensities = modes.s_perp[0]
+        if component != "perp":
+            q = material.model.lattice.to_cartesian(modes.q)
+            intensities = polarised(modes.amplitudes[0], q[:, None, :], up).component(component)
+            intensities = handedness * intensities if component == "chiral" else intensities
+        defined = ~np.any(np.isnan(intensities) & np.isfinite(modes.s_perp[0]), axis=1)
+        parts.append((modes.energies[0], weight * intensities, defined))
+    energies, intensities, defined = zip(*parts, strict=True)
+    return Lines(np.concatenate(energies, axis=1), np.concatenate(intensities, axis=1), np.all(defined, axis=0))
+
+
+def check_component(component: str, vertical: Sequence[float]) -> None:
+    """Raise `MapError` unless the component is known and the vertical a direction."""
+    if component not in COMPONENTS:
+        raise MapError(f"there is no component '{component}'", f"known are {', '.join(COMPONENTS)}", "use one of these")
+    up = np.asarray(vertical, float)
+    if up.shape != (3,) or not np.all(np.isfinite(up)) or not np.any(up):
+        raise MapError(f"the vertical {vertical} is no direction", "it is (h, k, l), not all zero", "give for example (0, 0, 1)")
+
+
+def require_stable(material: Material, modes: Modes) -> None:
+    """Raise `InstabilityError`, with the worst momentum, where the structure is unstable at one of them."""
+    if modes.stable[0]:
+        return
+    index = int(np.nanargmin(np.where(modes.status[0] == UNSTABLE, modes.lowest[0], np.inf)))
+    raise InstabilityError(
+        f"the magnetic structure of {material.name} is unstable at these parameters",
+        f"at (h, k, l) = {np.round(modes.q[index], 3).tolist()} of its magnetic cell a spin deviation costs "
+        f"{modes.lowest[0, index]:.3g} meV, below zero",
+        "choose parameters nearer to the published ones: " + material.describe(material.defaults),
+    )
+
+
+def _domains(
+    material: Material, hkl: np.ndarray, vertical: np.ndarray, twins: bool
+) -> Iterator[tuple[float, np.ndarray, np.ndarray, float]]:
+    """Of each domain: weight, momenta in its own map frame (r.l.u.), vertical in its own Cartesian frame, handedness (+1 or -1).
+
+    A domain is the crystal turned by a matrix R, so that it sees the momentum R^-1 Q. A mirror among the matrices turns the sign of what
+    is chiral. Twins by exchange of a and b exchange h and k in r.l.u., which for a nearly equal to b is nearly a mirror.
+    """
+    to_cartesian = np.array(material.map.cell).T @ material.model.lattice.reciprocal
+    to_rlu = np.linalg.inv(to_cartesian)
+    domains = tuple(getattr(material, "domains", ())) if twins else ()
+    swapped = twins and material.map.twins == "swap"
+    for weight, matrix in domains or ((1.0, np.eye(3)),):
+        turn = to_cartesian @ np.asarray(matrix) @ to_rlu
+        momenta, up, handedness = hkl @ turn, vertical @ turn, float(np.sign(np.linalg.det(matrix)))
+        yield weight * (0.5 if swapped else 1.0), momenta, up @ to_cartesian, handedness
+        if swapped:
+            yield 0.5 * weight, momenta[:, [1, 0, 2]], up[[1, 0, 2]] @ to_cartesian, -handedness
