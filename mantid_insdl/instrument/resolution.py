@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -9,37 +10,121 @@ from importlib import resources
 import numpy as np
 
 from mantid_insdl.errors import InsdlError
-
-FWHM_TO_SIGMA = 1 / np.sqrt(8 * np.log(2))
+from mantid_insdl.instrument.chopper_width import FWHM_TO_SIGMA, chopper_sigma
+from mantid_insdl.instrument.specification import FittedWidth, Spectrometer, read_spectrometer
 
 
 @dataclass(frozen=True)
 class ChopperSpectrometer:
-    """Energy resolution of a direct-geometry spectrometer: Gaussian, FWHM = Ei (`floor` + `slope` (1 - E / Ei)^1.5).
+    """Energy resolution of a direct-geometry spectrometer at one setting: a Gaussian line.
 
-    The two terms of a chopper spectrometer, chopper opening and moderator pulse, added linearly (C. G. Windsor, Pulsed Neutron Scattering).
+    Made by `load_instrument`.
 
     Parameters
     ----------
-    name, description, source
-        Which instrument and setting, and where the numbers come from.
-    floor, slope
-        Of the width, relative to Ei.
-    ei_range
-        Incident energies in meV that the instrument can use.
+    specification
+        What the instrument file says.
+    chopper
+        Name of the setting, one of ``specification.choppers``.
+    frequency
+        Of the chopper in Hz; None for the one that suits the incident energy.
     """
 
-    name: str
-    description: str
-    source: str
-    floor: float
-    slope: float
-    ei_range: tuple[float, float]
+    specification: Spectrometer
+    chopper: str
+    frequency: float | None = None
 
-    def sigma(self, ei: np.ndarray | float, energy: np.ndarray) -> np.ndarray:
-        """Standard deviation in meV at energy transfer `energy` (meV)."""
-        left = np.maximum(1 - energy / np.asarray(ei, float), 0.0)
-        return FWHM_TO_SIGMA * ei * (self.floor + self.slope * left**1.5)
+    @property
+    def name(self) -> str:
+        return self.specification.name
+
+    @property
+    def ei_range(self) -> tuple[float, float]:
+        """Incident energies in meV that the instrument, with this chopper, can use."""
+        low, high = self.specification.ei_range
+        own = None if self._fitted or not self.specification.fermi else self.specification.fermi.package(self.chopper).ei_range
+        return (low, high) if own is None else (max(low, own[0]), min(high, own[1]))
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """Where the numbers come from."""
+        return (self._fitted.source,) if self._fitted else self.specification.sources
+
+    @property
+    def _fitted(self) -> FittedWidth | None:
+        return next((f for f in self.specification.fitted if f.name == self.chopper), None)
+
+    def describe(self) -> str:
+        """One line for people.
+
+        >>> load_instrument("MARI", chopper="S", frequency=200).describe()
+        'MARI, chopper S at 200 Hz, Ei 7 to 1000 meV'
+        """
+        if self._fitted:
+            setting = f"setting {self.chopper} (fitted widths)"
+        elif self.frequency is None and self.specification.fermi:
+            setting = f"chopper {self.chopper} at the frequency that suits Ei"
+        else:
+            setting = f"chopper {self.chopper} at {self.frequency:g} Hz"
+        return f"{self.name}, {setting}, Ei {self.ei_range[0]:g} to {self.ei_range[1]:g} meV"
+
+    def sigma(self, ei: np.ndarray | float, energy: np.ndarray | float) -> np.ndarray:
+        """Standard deviation in meV, for inner loops.
+
+        Parameters
+        ----------
+        ei
+            Incident energy in meV, a number or an array.
+        energy : broadcast against ei
+            Energy transfer in meV. Beyond Ei, where no neutron comes from, the width is that at Ei. `fwhm` refuses it.
+
+        Returns
+        -------
+        broadcast shape
+
+        Raises
+        ------
+        InsdlError
+            If Ei is outside `ei_range` or the chopper stops such neutrons. A fitted width is given at any Ei: see `check`.
+        """
+        if self._fitted:
+            left = np.maximum(1 - energy / np.asarray(ei, float), 0.0)
+            return FWHM_TO_SIGMA * ei * (self._fitted.floor + self._fitted.slope * left**1.5)
+        if np.ndim(ei) == 0:
+            self.check(float(ei))
+            return chopper_sigma(self.specification, self.chopper, self.frequency, float(ei), energy)
+        ei, energy = np.broadcast_arrays(np.asarray(ei, float), np.asarray(energy, float))
+        out = np.empty(ei.shape)
+        for one in np.unique(ei):
+            chosen = ei == one
+            out[chosen] = self.sigma(one, energy[chosen])
+        return out
+
+    def fwhm(self, ei: np.ndarray | float, energy: np.ndarray | float = 0.0) -> np.ndarray:
+        """Full width at half maximum in meV, for people: as `sigma`, but anything out of range is an `InsdlError`."""
+        self.check(ei, energy)
+        return np.asarray(self.sigma(ei, energy)) / FWHM_TO_SIGMA
+
+    def check(self, ei: np.ndarray | float, energy: np.ndarray | float = 0.0) -> None:
+        """Refuse what this spectrometer cannot measure.
+
+        Raises
+        ------
+        InsdlError
+            If an Ei (meV) is outside `ei_range`, or an energy transfer (meV) above its Ei.
+        """
+        low, high = self.ei_range
+        wrong = np.atleast_1d(ei)[~((np.atleast_1d(ei) >= low) & (np.atleast_1d(ei) <= high) & (np.atleast_1d(ei) > 0))]
+        if wrong.size:
+            raise InsdlError(
+                f"{self.name} cannot be used at Ei = {wrong[0]:g} meV",
+                f"with chopper {self.chopper} it takes {low:g} to {high:g} meV",
+                "choose another incident energy, chopper or instrument",
+            )
+        if np.any(np.asarray(energy) > np.asarray(ei)):
+            raise InsdlError(
+                f"an energy transfer of {np.max(energy):g} meV is above the incident energy", "a neutron cannot lose more than it has"
+            )
 
 
 def instrument_names() -> list[str]:
@@ -48,21 +133,59 @@ def instrument_names() -> list[str]:
 
 
 @cache
-def load_instrument(name: str = "MAPS") -> ChopperSpectrometer:
-    """The instrument called `name`.
+def load_instrument(name: str = "MAPS", *, chopper: str | None = None, frequency: float | None = None) -> ChopperSpectrometer:
+    """The instrument called `name`, at a setting.
+
+    Parameters
+    ----------
+    name
+        One of `instrument_names`.
+    chopper
+        Slit package of the Fermi chopper (``"S"``), slot of the disks (``"high-flux"``), or a fitted setting; by default that of the file.
+    frequency
+        Of the Fermi chopper, or of the last disks of LET, in Hz. By default, for a Fermi chopper, at each Ei the highest one at which the
+        package transmits well (`chopper_width.best_frequency`); for disks that of the file.
 
     Raises
     ------
     InsdlError
-        If there is none of that name.
+        If there is no instrument or chopper of that name, or the chopper cannot run at that frequency. The message lists what there is.
     """
-    import yaml
-
     if name.upper() not in instrument_names():
         raise InsdlError(f"there is no instrument '{name}'", f"known are {', '.join(instrument_names())}", "use one of these")
-    text = resources.files(__package__).joinpath(f"{name.lower()}.yaml").read_text(encoding="utf-8")
-    data = yaml.safe_load(text)
-    return ChopperSpectrometer(**{**data, "ei_range": tuple(data["ei_range"])})
+    specification = _specification(name.upper())
+    if chopper is None:
+        chosen = specification.default_chopper
+    else:
+        spelling = {c.upper(): c for c in specification.choppers}
+        chosen = spelling.get(re.sub(r"[\s_]+", "-", chopper.strip()).upper())
+        if chosen is None:
+            raise InsdlError(
+                f"{specification.name} has no chopper '{chopper}'", f"there are {', '.join(specification.choppers)}", "use one of these"
+            )
+    machine = [c for c in specification.choppers if c not in {f.name for f in specification.fitted}]
+    if chosen not in machine:
+        if frequency is not None:
+            raise InsdlError(
+                f"setting {chosen} of {specification.name} has no frequency",
+                "its widths are fitted to published ones",
+                f"give a chopper with the frequency: {', '.join(machine)}",
+            )
+    elif frequency is None:
+        frequency = specification.disks.default_frequency if specification.disks else None
+    elif not np.any(np.isclose(specification.frequencies.allowed, frequency, rtol=1e-6)):
+        raise InsdlError(
+            f"chopper {chosen} of {specification.name} does not run at {frequency:g} Hz",
+            f"it runs at {specification.frequencies.describe()}",
+            "choose one of these frequencies",
+        )
+    return ChopperSpectrometer(specification, chosen, None if frequency is None else float(frequency))
+
+
+@cache
+def _specification(name: str) -> Spectrometer:
+    with resources.as_file(resources.files(__package__).joinpath(f"{name.lower()}.yaml")) as path:
+        return read_spectrometer(path)
 
 
 def bin_fractions(energy: np.ndarray, sigma: np.ndarray, edges: np.ndarray) -> np.ndarray:

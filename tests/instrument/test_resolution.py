@@ -1,34 +1,9 @@
-"""Energy width and blur."""
-
-from pathlib import Path
+"""Line shape and blur."""
 
 import numpy as np
 import pytest
 
-from mantid_insdl.errors import InsdlError
-from mantid_insdl.instrument.resolution import FWHM_TO_SIGMA, bin_fractions, blur, load_instrument
-
-TABLE = Path(__file__).parents[2] / "../shared/data/pcsmo/resolution.npz"
-
-
-@pytest.mark.skipif(not TABLE.exists(), reason="the published resolution table is not at ../shared/data/pcsmo")
-def test_width_of_maps_against_the_published_table():
-    with np.load(TABLE) as table:
-        for ei in (25, 35, 50, 70, 100, 140):
-            energy = table[f"energy_ei{ei}"]
-            sigma = np.sqrt(np.nanmedian(table[f"covariance_ei{ei}"][..., 5], axis=(1, 2)))
-            used = (energy > 0) & (energy < 0.8 * ei) & np.isfinite(sigma)
-            ratio = load_instrument("MAPS").sigma(ei, energy[used]) / sigma[used]
-            assert ratio.min() > 0.80 and ratio.max() < 1.24
-
-
-def test_width_at_zero_transfer():
-    assert load_instrument("maps").sigma(100.0, np.array(0.0)) / FWHM_TO_SIGMA == pytest.approx(4.84)
-
-
-def test_unknown_instrument_lists_the_known():
-    with pytest.raises(InsdlError, match="MAPS"):
-        load_instrument("nimrod")
+from mantid_insdl.instrument.resolution import bin_fractions, blur
 
 
 def test_line_integrates_to_one_over_all_bins():
