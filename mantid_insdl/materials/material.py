@@ -1,133 +1,38 @@
-"""Reading and checking material files."""
+"""A magnet: what its material file says, and the spin model made of it."""
 
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping
 from functools import cached_property
-from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from mantid_insdl.errors import MaterialError
-from mantid_insdl.spinwave.lattice import Lattice
-from mantid_insdl.spinwave.model import Bond, OnSite, Site, SpinModel
-from mantid_insdl.spinwave.model import Field as SpinField
+from mantid_insdl.materials import structure
+from mantid_insdl.materials.schema import (
+    AnisotropySpec,
+    At,
+    BondSpec,
+    CellSpec,
+    FieldSpec,
+    MapSpec,
+    Parameter,
+    SiteSpec,
+    SpecError,
+    Strict,
+    TurnSpec,
+    Vector,
+)
+from mantid_insdl.spinwave.model import SpinModel
 
-Vector = tuple[float, float, float]
-Finite = Annotated[float, Field(allow_inf_nan=False)]
-
-
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class Parameter(_Strict):
-    """A coupling of the model: its published value and the range from which training data are drawn."""
-
-    name: str
-    value: Finite
-    unit: Literal["meV", "T"] = "meV"
-    low: Finite
-    high: Finite
-    description: str
-
-    @model_validator(mode="after")
-    def _ordered(self) -> Parameter:
-        if not self.low <= self.value <= self.high:
-            raise ValueError(f"value {self.value:g} of {self.name} is outside its range {self.low:g} to {self.high:g}")
-        return self
+IntVector = tuple[int, int, int]
 
 
-class CellSpec(_Strict):
-    """Unit cell: lengths in angstrom, angles in degrees."""
-
-    a: float
-    b: float
-    c: float
-    alpha: float = 90.0
-    beta: float = 90.0
-    gamma: float = 90.0
-
-
-class SiteSpec(_Strict):
-    """Sites with a common label: fractional positions, spin length, Cartesian direction, ion of the form factor."""
-
-    label: str
-    positions: list[Vector]
-    spin: float = Field(gt=0)
-    direction: Vector
-    ion: str = ""
-    pair: Vector = (0.0, 0.0, 0.0)
-    """For a moment shared by two ions, the fractional vector from one to the other."""
-
-
-class BondSpec(_Strict):
-    """Bonds of one parameter: by `distance` in angstrom (and the labels of its ends), or as `segments` between fractional positions.
-
-    The exchange is isotropic unless `matrix` gives it as 3 x 3 (rows; the first end of the segment comes first), or `dm` the vector D of an
-    antisymmetric exchange D . (S_i x S_j). Both are Cartesian and multiplied by the parameter.
-    """
-
-    parameter: str
-    distance: float | None = None
-    between: tuple[str, str] | None = None
-    segments: list[tuple[Vector, Vector]] = []
-    matrix: tuple[Vector, Vector, Vector] | None = None
-    dm: Vector | None = None
-
-    @property
-    def exchange(self) -> np.ndarray:
-        """The 3 x 3 matrix."""
-        if self.dm is not None:
-            x, y, z = self.dm
-            return np.array([[0, z, -y], [-z, 0, x], [y, -x, 0]])
-        return np.eye(3) if self.matrix is None else np.array(self.matrix)
-
-    @model_validator(mode="after")
-    def _one_way(self) -> BondSpec:
-        if (self.distance is None) == (not self.segments):
-            raise ValueError(f"bonds of {self.parameter} need either a distance or segments")
-        directed = self.dm is not None or not np.allclose(self.exchange, self.exchange.T)
-        if directed and not self.segments:
-            raise ValueError(f"antisymmetric exchange {self.parameter} has a sense from one end to the other: give its bonds as segments")
-        if self.dm is not None and self.matrix is not None:
-            raise ValueError(f"bonds of {self.parameter} have both a matrix and a dm vector")
-        return self
-
-
-class AnisotropySpec(_Strict):
-    """Single-ion anisotropy D (S . axis)^2 on all sites, or on those with the given labels."""
-
-    parameter: str
-    axis: Vector
-    labels: list[str] | None = None
-
-
-class FieldSpec(_Strict):
-    """A uniform magnetic field along `direction` (Cartesian); its parameter is in tesla."""
-
-    parameter: str
-    direction: Vector
-
-
-class MapSpec(_Strict):
-    """The momentum frame of measured maps.
-
-    `cell` multiplies (h, k, l) of the map to give (h, k, l) of the model's cell; `frame` says in words what the map's r.l.u. are;
-    `twins` is ``swap`` where the crystal is twinned by exchange of a and b in equal parts.
-    """
-
-    cell: tuple[Vector, Vector, Vector]
-    frame: str
-    twins: Literal["none", "swap"] = "none"
-
-
-class Material(_Strict):
+class Material(Strict):
     """A magnet: cell, spins, bonds, parameters, and the frame of its maps. Read from YAML by `load_material`."""
 
     name: str
@@ -135,28 +40,96 @@ class Material(_Strict):
     family: str
     sources: list[str] = Field(min_length=1)
     parameters: tuple[Parameter, ...]
-    cell: CellSpec
-    layers: list[Vector] = [(0.0, 0.0, 0.0)]
+    cell: CellSpec | None = None
+    cif: str | None = None
+    """CIF file (magnetic or not) with the cell, the symmetry and the atoms; its path is relative to the material file."""
+    space_group: int | str | None = None
+    """Hermann-Mauguin name or number; ``find`` for that of the listed sites. Without it, sites and bonds are those listed."""
+    layers: list[Vector] = Field(default=[(0.0, 0.0, 0.0)])
     """Translations (fractional) by which `sites` and `segments` are repeated."""
-    sites: list[SiteSpec] = Field(min_length=1)
+    sites: list[SiteSpec]
+    supercell: IntVector | tuple[IntVector, IntVector, IntVector] = (1, 1, 1)
+    """The magnetic cell in terms of the cell: numbers of cells along a, b and c, or its three cell vectors as rows."""
+    order: TurnSpec | None = None
+    """Commensurate order in the supercell."""
+    spiral: TurnSpec | None = None
+    """Single-k order, calculated in the rotating frame (`mantid_insdl.spinwave.spiral_waves`); needs no supercell."""
     bonds: list[BondSpec]
-    anisotropy: list[AnisotropySpec] = []
-    fields: list[FieldSpec] = []
-    map: MapSpec
+    anisotropy: list[AnisotropySpec] = Field(default=[])
+    fields: list[FieldSpec] = Field(default=[])
+    map: MapSpec = MapSpec()
     renormalisation: float = Field(default=1.0, gt=0)
     """Factor on all energies by which quantum fluctuations exceed linear spin-wave theory."""
     closed_form: Literal["square-lattice antiferromagnet"] | None = None
     """Formula that replaces the matrices; tested to agree with them."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _map_of_supercell(cls, data: Any) -> Any:
+        """Maps are in r.l.u. of the cell of the file, unless `map` says otherwise."""
+        if isinstance(data, dict) and isinstance(data.get("map", {}), dict) and "cell" not in data.get("map", {}):
+            matrix = _square(data.get("supercell"))
+            if matrix is not None:
+                data = {**data, "map": {**data.get("map", {}), "cell": matrix}}
+        return data
+
+    @field_validator("cif")
+    @classmethod
+    def _beside_the_file(cls, cif: str | None, info: ValidationInfo) -> str | None:
+        folder = (info.context or {}).get("folder")
+        return cif if cif is None or folder is None else str(Path(folder) / cif)
+
+    @field_validator("supercell", mode="before")
+    @classmethod
+    def _shape(cls, supercell: Any) -> Any:
+        if _square(supercell) is None:
+            raise SpecError(f"{supercell!r} is no supercell", "give three whole numbers, as [2, 2, 1], or three rows of three")
+        return supercell
+
+    @field_validator("sites")
+    @classmethod
+    def _some(cls, sites: list[SiteSpec]) -> list[SiteSpec]:
+        if not sites:
+            raise SpecError("the cell has no spins", "give at least one site with a spin")
+        return sites
+
     @model_validator(mode="after")
     def _consistent(self) -> Material:
+        if (self.cell is None) == (self.cif is None):
+            raise SpecError("the material needs either a cell or a CIF file", "give cell: {a, b, c} or cif: FILE", ("cif",))
+        if self.cif is not None and self.space_group is not None:
+            raise SpecError("the CIF file gives the space group", "leave out space_group", ("space_group",))
+        if self.order is not None and self.spiral is not None:
+            raise SpecError("the material has both order and spiral", "give one of them", ("spiral",))
+        if self.spiral is not None:
+            self._require_rotating_frame(self.spiral)
         names = [p.name for p in self.parameters]
-        used = set(self.model.parameters)
         if len(set(names)) != len(names):
-            raise ValueError("a parameter is given twice")
+            raise SpecError("a parameter is given twice", "give each once", ("parameters",))
+        used = set(self.model.parameters)
         if used != set(names):
-            raise ValueError(f"parameters are {', '.join(names)}, the bonds and anisotropy use {', '.join(sorted(used))}")
+            raise SpecError(
+                f"parameters are {', '.join(names)}, the bonds and anisotropy use {', '.join(sorted(used))}", location=("parameters",)
+            )
         return self
+
+    def _require_rotating_frame(self, spiral: TurnSpec) -> None:
+        k = np.array(spiral.k)
+        if not np.array_equal(self.supercell_matrix, np.eye(3)):
+            raise SpecError("a spiral in a supercell", "leave out the supercell: the rotating frame needs none", ("supercell",))
+        halves = np.abs(2 * k - np.rint(2 * k)) < 1e-9
+        if halves.all() and np.abs(k - np.rint(k)).max() > 1e-9:
+            cells = [1 if abs(x - round(x)) < 1e-9 else 2 for x in k.tolist()]
+            raise SpecError(
+                f"k = {k.tolist()} is half a reciprocal-lattice vector: there k and -k are one, and the rotating frame is wrong",
+                f"replace spiral by order, with the same k and axis, and supercell: {cells}",
+                ("spiral", "k"),
+            )
+
+    @property
+    def supercell_matrix(self) -> np.ndarray:
+        """The magnetic cell vectors in terms of those of the cell, (3, 3) int, as rows."""
+        return np.array(_square(self.supercell))
 
     @property
     def frame(self) -> str:
@@ -168,6 +141,18 @@ class Material(_Strict):
         """Length in 1/angstrom of one r.l.u. of a map along Qh and along Qk."""
         vectors = np.array(self.map.cell).T @ self.model.lattice.reciprocal
         return float(np.linalg.norm(vectors[0])), float(np.linalg.norm(vectors[1]))
+
+    @property
+    def domains(self) -> tuple[tuple[float, np.ndarray], ...]:
+        """Domains of the crystal: the fraction of each, and the orthogonal matrix, (3, 3), that takes directions of the crystal to its own.
+
+        Cartesian, in the frame of the model's lattice. A domain with matrix R scatters at Q as the crystal does at R^T Q. Without a list of
+        domains it is the crystal alone; also for ``swap``, which exchanges h and k of the map and is no rotation unless a = b.
+        """
+        if isinstance(self.map.twins, str):
+            return ((1.0, np.eye(3)),)
+        turn = structure.Supercell(self.crystal.lattice, self.supercell_matrix).turn
+        return tuple((domain.weight, turn @ domain.rotation @ turn.T) for domain in self.map.twins)
 
     @property
     def defaults(self) -> dict[str, float]:
@@ -206,163 +191,33 @@ class Material(_Strict):
         return values
 
     @cached_property
+    def crystal(self) -> structure.Crystal:
+        """The cell of the file with its space group and all its magnetic sites."""
+        with At():
+            return structure.crystal_of(self)
+
+    @cached_property
+    def exchange(self) -> list[structure.Coupling]:
+        """All bonds of the cell of the file."""
+        return structure.couplings_of(self, self.crystal)
+
+    @cached_property
     def model(self) -> SpinModel:
-        """The spin model: lattice, sites, bonds."""
-        lattice = Lattice(**self.cell.model_dump())
-        sites = [
-            Site(s.label, np.add(position, layer), s.spin, np.array(s.direction), s.ion, pair=np.array(s.pair))
-            for layer in self.layers
-            for s in self.sites
-            for position in s.positions
-        ]
-        bare = SpinModel(lattice, tuple(sites))
-        bonds: list[Bond] = []
-        for spec in self.bonds:
-            pairs = self._by_distance(bare, spec) if spec.distance is not None else self._by_segment(bare, spec)
-            if not pairs:
-                raise ValueError(f"{spec.parameter} has no bond: no such pair of sites at {spec.distance:g} angstrom")
-            bonds += [Bond(i, j, cell, spec.parameter, spec.exchange) for i, j, cell in pairs]
-        onsite = []
-        for term in self.anisotropy:
-            axis = np.array(term.axis) / np.linalg.norm(term.axis)
-            chosen = [i for i, s in enumerate(sites) if term.labels is None or s.label in term.labels]
-            onsite += [OnSite(i, term.parameter, np.outer(axis, axis)) for i in chosen]
-        fields = [SpinField(f.parameter, np.array(f.direction)) for f in self.fields]
-        return SpinModel(lattice, tuple(sites), tuple(bonds), tuple(onsite), tuple(fields))
+        """The spin model of the magnetic cell: lattice, sites, bonds."""
+        with At():
+            return structure.magnetic_model(self, self.crystal, self.exchange)
 
     def couplings(self, values: Mapping[str, float | np.ndarray]) -> dict[str, float | np.ndarray]:
         """Parameters as linear spin-wave theory needs them: times the renormalisation of the energies, which they all scale."""
         return {name: np.asarray(value, float) * self.renormalisation for name, value in values.items()}
 
-    @staticmethod
-    def _by_distance(bare: SpinModel, spec: BondSpec) -> list[tuple[int, int, tuple[int, int, int]]]:
-        labels = [s.label for s in bare.sites]
-        unknown = set(spec.between or ()) - set(labels)
-        if unknown:
-            raise ValueError(f"bonds of {spec.parameter} name {', '.join(sorted(unknown))}; the sites are {', '.join(sorted(set(labels)))}")
-        pairs = bare.neighbours(spec.distance)
-        return [x for x in pairs if spec.between is None or sorted((labels[x[0]], labels[x[1]])) == sorted(spec.between)]
 
-    def _by_segment(self, bare: SpinModel, spec: BondSpec) -> list[tuple[int, int, tuple[int, int, int]]]:
-        positions = np.array([s.position for s in bare.sites])
-
-        def locate(point: np.ndarray) -> tuple[int, np.ndarray]:
-            shift = point - positions
-            index = int(np.argmin(np.abs(shift - np.round(shift)).sum(axis=1)))
-            if np.abs(shift[index] - np.round(shift[index])).max() > 1e-3:
-                raise ValueError(f"a bond of {spec.parameter} ends at {tuple(point.tolist())}, where there is no site")
-            return index, np.round(shift[index]).astype(int)
-
-        found = []
-        for layer in self.layers:
-            for start, end in spec.segments:
-                (i, cell_i), (j, cell_j) = locate(np.add(start, layer)), locate(np.add(end, layer))
-                found.append((i, j, tuple(int(x) for x in cell_j - cell_i)))
-        return found
-
-
-def material_names() -> list[str]:
-    """Names of the materials that come with the package."""
-    return sorted(f.name.removesuffix(".yaml") for f in resources.files(__package__).iterdir() if f.name.endswith(".yaml"))
-
-
-_shipped: dict[str, Material] = {}
-
-
-def load_material(name_or_path: str | Path | Material) -> Material:
-    """A material by its name (see `material_names`) or from a YAML file.
-
-    Raises
-    ------
-    MaterialError
-        If there is no such material, or its file is wrong (the message says where).
-    """
-    if isinstance(name_or_path, Material):
-        return name_or_path
-    name, path = str(name_or_path), Path(name_or_path)
-    if name in _shipped:
-        return _shipped[name]
-    if name in material_names():
-        _shipped[name] = _parse(resources.files(__package__).joinpath(f"{name}.yaml").read_text(encoding="utf-8"), name)
-        return _shipped[name]
-    if path.suffix.lower() not in (".yaml", ".yml"):
-        known = ", ".join(material_names())
-        raise MaterialError(f"there is no material '{name}'", f"known are {known}", "use one of these, or the path of a .yaml file")
+def _square(supercell: Any) -> list[list[int]] | None:
+    """A supercell as rows; None for what is none."""
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise MaterialError(f"cannot read the material file '{path}'", getattr(error, "strerror", None) or "it is not text") from None
-    return _parse(text, str(path))
-
-
-def _parse(text: str, origin: str) -> Material:
-    import yaml
-
-    try:
-        data = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f" at line {mark.line + 1}" if mark else ""
-        raise MaterialError(
-            f"the material file '{origin}' is no valid YAML{where}", getattr(error, "problem", "") or "", "correct it"
-        ) from None
-    if not isinstance(data, dict):
-        raise MaterialError(f"the material file '{origin}' holds no material", "it is not a mapping of keys to values")
-    try:
-        return Material.model_validate(data)
-    except ValidationError as error:
-        # a misspelt key is both unknown and missing: speak of the unknown one, which is in the file
-        first = min(error.errors(), key=lambda one: one["type"] != "extra_forbidden")
-        where = ".".join(str(x) for x in first["loc"])
-        line = _line_of(text, first["loc"])
-        raise MaterialError(
-            f"the material file '{origin}' is wrong" + (f" at '{where}'" if where else "") + (f" (line {line})" if line else ""),
-            first["msg"].removeprefix("Value error, "),
-            "correct it there",
-        ) from None
-
-
-def _line_of(text: str, location: tuple[Any, ...]) -> int | None:
-    """Line (from 1) of a key path in a YAML text; of its last part that exists."""
-    import yaml
-
-    node = yaml.compose(text)
-    line = None
-    for key in location:
-        if isinstance(node, yaml.MappingNode):
-            found = [(k, v) for k, v in node.value if k.value == key]
-            if not found:
-                break
-            line, node = found[0][0].start_mark.line + 1, found[0][1]
-        elif isinstance(node, yaml.SequenceNode) and isinstance(key, int) and key < len(node.value):
-            node = node.value[key]
-            line = node.start_mark.line + 1
-        else:
-            break
-    return line
-
-
-_ASSIGNMENT = re.compile(r"\s*([A-Za-z_]\w*)\s*=\s*([^\s,;=]+)\s*")
-
-
-def parse_parameters(text: str) -> dict[str, float]:
-    """Parameter values out of text such as ``"J1=0.65, J2=0.012"``; empty text gives none.
-
-    Raises
-    ------
-    MaterialError
-        If a part is not of the form name=number, or a name comes twice.
-    """
-    values: dict[str, float] = {}
-    for part in filter(str.strip, re.split(r"[,;]", text)):
-        match = _ASSIGNMENT.fullmatch(part)
-        try:
-            number = float(match[2]) if match else math.nan
-        except ValueError:
-            number = math.nan
-        if match is None or not math.isfinite(number):
-            raise MaterialError(f"cannot read '{part.strip()}' as a parameter", "it is not name=number", "write J1=0.65, J2=0.012")
-        if match[1] in values:
-            raise MaterialError(f"{match[1]} is given twice", fix="give each parameter once")
-        values[match[1]] = number
-    return values
+        array = np.array(supercell)
+    except ValueError:
+        return None
+    if array.dtype.kind != "i" or array.shape not in ((3,), (3, 3)):
+        return None
+    return (array if array.shape == (3, 3) else np.diag(array)).tolist()

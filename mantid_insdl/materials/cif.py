@@ -1,0 +1,181 @@
+"""Crystal and magnetic structures from CIF files: cell, operations, atoms, moments.
+
+Magnetic CIF files list the operations of the magnetic group in its own (magnetic) cell, each with time reversal or not, and the moments in
+components along the unit vectors of that cell (International Union of Crystallography, magnetic CIF dictionary).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mantid_insdl.errors import MaterialError
+from mantid_insdl.spinwave.lattice import Lattice
+from mantid_insdl.spinwave.symmetry import Symmetry, read_operations, require_gemmi, space_group
+
+if TYPE_CHECKING:
+    import gemmi
+
+
+@dataclass(frozen=True, eq=False)
+class Atom:
+    """An atom of the asymmetric unit.
+
+    Parameters
+    ----------
+    position : (3,)
+        Fractional.
+    element
+        Its symbol, empty where the file does not tell.
+    moment : (3,) or None
+        Cartesian, in Bohr magnetons.
+    """
+
+    position: np.ndarray
+    element: str
+    moment: np.ndarray | None
+
+
+@dataclass(frozen=True, eq=False)
+class CifCrystal:
+    """What a CIF file tells: the cell, the operations, and the atoms by their labels."""
+
+    lattice: Lattice
+    symmetry: Symmetry
+    atoms: dict[str, Atom]
+
+
+_OPERATIONS = ("_space_group_symop_operation_xyz", "_symmetry_equiv_pos_as_xyz")
+_NAMES = ("_space_group_name_h-m_alt", "_symmetry_space_group_name_h-m", "_space_group_it_number", "_symmetry_int_tables_number")
+_CELL = [f"_cell_{x}" for x in ("length_a", "length_b", "length_c", "angle_alpha", "angle_beta", "angle_gamma")]
+
+
+def read_cif(path: str | Path) -> CifCrystal:
+    """Read a CIF file, magnetic or not; of several data blocks the first with a cell.
+
+    Raises
+    ------
+    MaterialError
+        If it cannot be read, lacks cell, operations or positions, or describes a modulated structure.
+    """
+    gemmi = require_gemmi()
+    try:
+        document = gemmi.cif.read(str(path))
+    except (OSError, ValueError, RuntimeError) as error:
+        raise MaterialError(f"cannot read the CIF file '{path}'", str(error).splitlines()[0] if str(error) else "", "correct it") from None
+    tables = [_Tables(block) for block in document]
+    found = next((one for one in tables if one.number("_cell_length_a") is not None), None)
+    if found is None:
+        raise MaterialError(f"the CIF file '{path}' holds no crystal structure", "it gives no _cell_length_a")
+    if found.column("_cell_wave_vector_seq_id", "_cell_wave_vector_x", "_atom_site_moment_fourier_atom_site_label"):
+        raise MaterialError(
+            f"the CIF file '{path}' describes a modulated structure",
+            "its order does not fit its cell",
+            "give the order by spiral: {k, axis}",
+        )
+    numbers = [found.number(tag) for tag in _CELL]
+    if None in numbers:
+        raise MaterialError(f"the CIF file '{path}' has no {_CELL[numbers.index(None)]}")
+    lattice = Lattice(*numbers)
+    return CifCrystal(lattice, _symmetry(found, lattice, path), _atoms(found, lattice, path))
+
+
+class _Tables:
+    """The columns of a data block by their tags; dots of the newer dictionaries count as underscores."""
+
+    def __init__(self, block: gemmi.cif.Block):
+        gemmi = require_gemmi()
+        self._columns: dict[str, list[str]] = {}
+        for item in block:
+            if item.pair is not None:
+                tag, value = item.pair
+                self._columns[tag.lower().replace(".", "_")] = [gemmi.cif.as_string(value)]
+            elif item.loop is not None:
+                for index, tag in enumerate(item.loop.tags):
+                    values = [gemmi.cif.as_string(item.loop[row, index]) for row in range(item.loop.length())]
+                    self._columns[tag.lower().replace(".", "_")] = values
+
+    def column(self, *tags: str) -> list[str]:
+        """Values of the first tag that is there, or none."""
+        return next((self._columns[tag] for tag in tags if tag in self._columns), [])
+
+    def numbers(self, *tags: str) -> list[float]:
+        """The same as numbers, without their standard uncertainties; NaN where unknown."""
+        gemmi = require_gemmi()
+        return [gemmi.cif.as_number(text) for text in self.column(*tags)]
+
+    def number(self, tag: str) -> float | None:
+        """A single number, None where it is not given."""
+        found = self.numbers(tag)
+        return found[0] if found and math.isfinite(found[0]) else None
+
+
+def _symmetry(tables: _Tables, lattice: Lattice, path: str | Path) -> Symmetry:
+    magnetic = tables.column("_space_group_symop_magn_operation_xyz", "_space_group_symop_magn_operation")
+    if magnetic:
+        name = (*tables.column("_space_group_magn_name_bns", "_space_group_magn_number_bns"), "the magnetic group")[0]
+        centrings = tables.column("_space_group_symop_magn_centering_xyz", "_space_group_symop_magn_ssg_centering_xyz") or ["x,y,z,+1"]
+        rotations, translations, reversals = _magnetic(magnetic, name)
+        turned, moved, flipped = _magnetic(centrings, f"the centring of {name}")
+        # every operation followed by every centring; repetitions are dropped
+        return Symmetry.of(
+            name,
+            np.einsum("cij,ojk->coik", turned, rotations).reshape(-1, 3, 3),
+            (np.einsum("cij,oj->coi", turned, translations) + moved[:, None]).reshape(-1, 3),
+            np.multiply.outer(flipped, reversals).ravel(),
+        )
+    if tables.column("_atom_site_moment_label"):
+        raise MaterialError(f"the CIF file '{path}' has moments and no magnetic symmetry operations", fix="list them in the file")
+    name = next((text[0] for text in (tables.column(tag) for tag in _NAMES) if text and text[0] not in ("", "?", ".")), "")
+    operations = tables.column(*_OPERATIONS)
+    if operations:
+        name = name or f"the file '{path}'"
+        return Symmetry.of(name, *read_operations(operations, name))
+    if not name:
+        raise MaterialError(f"the CIF file '{path}' gives no symmetry", "it has neither operations nor a space group", "add one of them")
+    return space_group(name, lattice)
+
+
+def _magnetic(texts: list[str], name: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Rotations, translations and reversals of operations such as ``x,y+1/2,-z,-1``; the last number is time reversal."""
+    parts = [text.replace(" ", "").rsplit(",", 1) for text in texts]
+    if any(len(part) != 2 or part[1] not in ("1", "+1", "-1") for part in parts):
+        raise MaterialError(f"cannot read a magnetic symmetry operation of {name}", "it does not end on +1 or -1", "write it as x,y,-z,-1")
+    return (*read_operations([part[0] for part in parts], name), np.array([float(part[1]) for part in parts]))
+
+
+def _atoms(tables: _Tables, lattice: Lattice, path: str | Path) -> dict[str, Atom]:
+    labels = tables.column("_atom_site_label")
+    positions = np.array([tables.numbers(f"_atom_site_fract_{x}") for x in "xyz"]).T
+    if not labels or positions.shape != (len(labels), 3):
+        raise MaterialError(
+            f"the CIF file '{path}' gives no positions of atoms", "there is no _atom_site_label with _atom_site_fract_x, y, z"
+        )
+    symbols = tables.column("_atom_site_type_symbol") or labels
+    units = lattice.vectors / np.linalg.norm(lattice.vectors, axis=1)[:, None]
+    components = np.array([tables.numbers(f"_atom_site_moment_crystalaxis_{x}", f"_atom_site_moment_crystalaxis_m{x}") for x in "xyz"]).T
+    moments = tables.column("_atom_site_moment_label")
+    if moments and components.shape != (len(moments), 3):
+        raise MaterialError(
+            f"the CIF file '{path}' does not give its moments along the axes of the crystal",
+            fix="add _atom_site_moment.crystalaxis_x, y, z",
+        )
+    moment = {label: one @ units for label, one in zip(moments, components, strict=True)} if moments else {}
+    if set(moment) - set(labels):
+        raise MaterialError(
+            f"the CIF file '{path}' gives a moment to {', '.join(sorted(set(moment) - set(labels)))}", "there is no such atom"
+        )
+    return {
+        label: Atom(position, _element(symbol), moment.get(label))
+        for label, position, symbol in zip(labels, positions, symbols, strict=True)
+    }
+
+
+def _element(symbol: str) -> str:
+    """The chemical symbol at the start of ``Mn3+`` or ``Mn1``; empty where it is none."""
+    letters = symbol[:2] if symbol[1:2].islower() else symbol[:1]
+    return letters if letters.isalpha() and letters[0].isupper() else ""

@@ -1,0 +1,136 @@
+"""Reading material files, and parameter values out of text."""
+
+from __future__ import annotations
+
+import math
+import re
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
+
+from mantid_insdl.errors import MaterialError
+from mantid_insdl.materials.material import Material
+from mantid_insdl.materials.schema import SpecError
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
+
+def material_names() -> list[str]:
+    """Names of the materials that come with the package."""
+    return sorted(f.name.removesuffix(".yaml") for f in resources.files(__package__).iterdir() if f.name.endswith(".yaml"))
+
+
+_shipped: dict[str, Material] = {}
+
+
+def load_material(name_or_path: str | Path | Material) -> Material:
+    """A material by its name (see `material_names`) or from a YAML file.
+
+    Raises
+    ------
+    MaterialError
+        If there is no such material, or its file is wrong (the message says where).
+    """
+    if isinstance(name_or_path, Material):
+        return name_or_path
+    name, path = str(name_or_path), Path(name_or_path)
+    if name in _shipped:
+        return _shipped[name]
+    if name in material_names():
+        _shipped[name] = _parse(resources.files(__package__).joinpath(f"{name}.yaml").read_text(encoding="utf-8"), name)
+        return _shipped[name]
+    if path.suffix.lower() not in (".yaml", ".yml"):
+        known = ", ".join(material_names())
+        raise MaterialError(f"there is no material '{name}'", f"known are {known}", "use one of these, or the path of a .yaml file")
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise MaterialError(f"cannot read the material file '{path}'", getattr(error, "strerror", None) or "it is not text") from None
+    return _parse(text, str(path), path.absolute().parent)
+
+
+def _parse(text: str, origin: str, folder: Path | None = None) -> Material:
+    import yaml
+
+    try:
+        data = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f" at line {mark.line + 1}" if mark else ""
+        raise MaterialError(
+            f"the material file '{origin}' is no valid YAML{where}", getattr(error, "problem", "") or "", "correct it"
+        ) from None
+    if not isinstance(data, dict):
+        raise MaterialError(f"the material file '{origin}' holds no material", "it is not a mapping of keys to values")
+    try:
+        return Material.model_validate(data, context={"folder": folder})
+    except ValidationError as error:
+        raise _material_error(error.errors(), text, origin) from None
+
+
+def _material_error(errors: list[ErrorDetails], text: str, origin: str) -> MaterialError:
+    """The first of the errors in words, with its line."""
+    # a misspelt key is both unknown and missing: speak of the unknown one, which is in the file
+    first = min(errors, key=lambda one: one["type"] != "extra_forbidden")
+    cause = first.get("ctx", {}).get("error")
+    location, fix = first["loc"], "correct it there"
+    if isinstance(cause, SpecError):
+        location, fix = (*location, *cause.location), cause.fix or fix
+    where = ".".join(str(x) for x in location)
+    line = _line_of(text, location)
+    return MaterialError(
+        f"the material file '{origin}' is wrong" + (f" at '{where}'" if where else "") + (f" (line {line})" if line else ""),
+        first["msg"].removeprefix("Value error, "),
+        fix,
+    )
+
+
+def _line_of(text: str, location: tuple[Any, ...]) -> int | None:
+    """Line (from 1) of a key path in a YAML text; of its last part that exists."""
+    import yaml
+
+    node = yaml.compose(text)
+    line = None
+    for key in location:
+        if isinstance(node, yaml.MappingNode):
+            found = [(k, v) for k, v in node.value if k.value == key]
+            if not found:
+                break
+            line, node = found[0][0].start_mark.line + 1, found[0][1]
+        elif isinstance(node, yaml.SequenceNode) and isinstance(key, str):
+            continue  # the name of one of several forms, as pydantic gives it
+        elif isinstance(node, yaml.SequenceNode) and key < len(node.value):
+            node = node.value[key]
+            line = node.start_mark.line + 1
+        else:
+            break
+    return line
+
+
+_ASSIGNMENT = re.compile(r"\s*([A-Za-z_]\w*)\s*=\s*([^\s,;=]+)\s*")
+
+
+def parse_parameters(text: str) -> dict[str, float]:
+    """Parameter values out of text such as ``"J1=0.65, J2=0.012"``; empty text gives none.
+
+    Raises
+    ------
+    MaterialError
+        If a part is not of the form name=number, or a name comes twice.
+    """
+    values: dict[str, float] = {}
+    for part in filter(str.strip, re.split(r"[,;]", text)):
+        match = _ASSIGNMENT.fullmatch(part)
+        try:
+            number = float(match[2]) if match else math.nan
+        except ValueError:
+            number = math.nan
+        if match is None or not math.isfinite(number):
+            raise MaterialError(f"cannot read '{part.strip()}' as a parameter", "it is not name=number", "write J1=0.65, J2=0.012")
+        if match[1] in values:
+            raise MaterialError(f"{match[1]} is given twice", fix="give each parameter once")
+        values[match[1]] = number
+    return values

@@ -1,0 +1,319 @@
+"""The parts of a material file, each validated by itself. How they become spins and bonds is in `structure`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, field_validator, model_validator
+
+from mantid_insdl.errors import InsdlError
+from mantid_insdl.spinwave.spiral import rotation
+from mantid_insdl.spinwave.symmetry import dm_matrix
+
+Vector = tuple[float, float, float]
+Matrix = tuple[Vector, Vector, Vector]
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+
+
+class SpecError(ValueError):
+    """What is wrong in a part of a material file, where, and how to fix it.
+
+    Parameters
+    ----------
+    message
+        What is wrong and why.
+    fix
+        What the user can do.
+    location
+        Keys and indices from the top of the file to the part.
+    """
+
+    def __init__(self, message: str, fix: str = "", location: tuple[str | int, ...] = ()):
+        super().__init__(message)
+        self.fix, self.location = fix, location
+
+
+class At:
+    """Context that adds to an error where in the file its cause is."""
+
+    def __init__(self, *location: str | int):
+        self.location = location
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, InsdlError):
+            message = error.summary + (f": {error.reason}" if error.reason else "")
+            raise SpecError(message, error.fix, self.location) from error
+        if isinstance(error, SpecError):
+            error.location = (*self.location, *error.location)
+
+
+class Strict(BaseModel):
+    """A part that knows its keys: others are refused, and it does not change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+def _not_zero(vector: Vector | None) -> Vector | None:
+    if vector is not None and not np.linalg.norm(vector) > 0:
+        raise SpecError("the vector is zero and has no direction", "give three numbers that are not all zero")
+    return vector
+
+
+class Parameter(Strict):
+    """A coupling of the model: its published value and the range from which training data are drawn."""
+
+    name: str
+    value: Finite
+    unit: Literal["meV", "T"] = "meV"
+    low: Finite
+    high: Finite
+    description: str
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Parameter:
+        if not self.low <= self.value <= self.high:
+            raise ValueError(f"value {self.value:g} of {self.name} is outside its range {self.low:g} to {self.high:g}")
+        return self
+
+
+class CellSpec(Strict):
+    """Unit cell: lengths in angstrom, angles in degrees."""
+
+    a: float
+    b: float
+    c: float
+    alpha: float = 90.0
+    beta: float = 90.0
+    gamma: float = 90.0
+
+
+class MomentSpec(Strict):
+    """The Cartesian direction of the spin at one fractional position, where it is not that of the other sites of its label."""
+
+    position: Vector
+    direction: Vector
+
+
+class SiteSpec(Strict):
+    """Sites with a common label: fractional positions (or the label of an atom of the CIF file), spin length, Cartesian direction, ion.
+
+    With a space group, one position stands for all that are equivalent to it, and `g` and `pair`, given for it, are turned to the others.
+    `direction` holds for all of them, except where `moments` gives another; with a magnetic CIF file it is that file's.
+    """
+
+    label: str = ""
+    atom: str | None = None
+    positions: list[Vector] = []
+    spin: float = Field(gt=0)
+    direction: Vector | None = None
+    moments: list[MomentSpec] = []
+    ion: str = ""
+    g: float | Vector | Matrix = 2.0
+    """g-tensor: a number, three diagonal elements, or 3 x 3."""
+    pair: Vector = (0.0, 0.0, 0.0)
+    """For a moment shared by two ions, the fractional vector from one to the other."""
+
+    @property
+    def name(self) -> str:
+        """The label, or the atom's."""
+        return self.label or self.atom or ""
+
+    @property
+    def g_tensor(self) -> np.ndarray:
+        """The 3 x 3 matrix."""
+        g = np.array(self.g, float)
+        return g if g.shape == (3, 3) else g * np.eye(3)
+
+    @field_validator("g", mode="before")
+    @classmethod
+    def _shape(cls, g: Any) -> Any:
+        try:
+            shape = np.array(g, float).shape
+        except (TypeError, ValueError):
+            shape = None
+        if shape not in ((), (3,), (3, 3)):
+            raise SpecError("g is no g-tensor", "give a number, three diagonal elements or three rows of three")
+        return g
+
+    @model_validator(mode="after")
+    def _placed(self) -> SiteSpec:
+        if not self.name:
+            raise SpecError("a site has no label", "name it, as label: Mn1")
+        if (self.atom is None) == (not self.positions):
+            raise SpecError(f"site {self.name} needs either positions or an atom of the CIF file", "give one of the two")
+        return self
+
+
+class BondSpec(Strict):
+    """Bonds of one parameter: by `distance` in angstrom or by `shell` (and `between` two labels), or as a `segment` or several `segments`.
+
+    Shell 1 is the shortest distance between magnetic sites, 2 the next. A segment joins two fractional positions; with `symmetric` it
+    stands for all bonds that the space group makes of it, with their matrices. The exchange is isotropic unless `matrix` gives it as 3 x
+    3 (rows; the first end of the segment comes first), or `dm` the vector D of an antisymmetric exchange D . (S_i x S_j). Both are
+    Cartesian and multiplied by the parameter. With `biquadratic` the energy is the parameter times (S_i . S_j)^2.
+    """
+
+    parameter: str
+    distance: float | None = Field(default=None, gt=0)
+    shell: int | None = Field(default=None, ge=1)
+    between: tuple[str, str] | None = None
+    segment: tuple[Vector, Vector] | None = None
+    segments: list[tuple[Vector, Vector]] = []
+    symmetric: bool = False
+    matrix: Matrix | None = None
+    dm: Vector | None = None
+    biquadratic: bool = False
+
+    @property
+    def exchange(self) -> np.ndarray:
+        """The 3 x 3 matrix."""
+        if self.dm is not None:
+            return dm_matrix(self.dm)
+        return np.eye(3) if self.matrix is None else np.array(self.matrix)
+
+    @property
+    def named(self) -> list[tuple[Vector, Vector]]:
+        """The segments, one or more."""
+        return [*([] if self.segment is None else [self.segment]), *self.segments]
+
+    @model_validator(mode="after")
+    def _one_way(self) -> BondSpec:
+        ways = [self.distance is not None, self.shell is not None, bool(self.named)]
+        if sum(ways) != 1:
+            raise SpecError(f"bonds of {self.parameter} need either a distance or segments or a shell", "give one of them")
+        if self.named and self.between:
+            raise SpecError(f"bonds of {self.parameter} have both segments and between", "leave out between: the segments name the ends")
+        if self.symmetric and not self.named:
+            raise SpecError(f"bonds of {self.parameter} are symmetric, but no bond is named", "give the segment that stands for them")
+        directed = self.dm is not None or not np.allclose(self.exchange, self.exchange.T)
+        if directed and not self.named:
+            raise SpecError(
+                f"antisymmetric exchange {self.parameter} has a sense from one end to the other: give its bonds as segments",
+                "give its bonds as segments, or one segment with symmetric: true and a space group",
+            )
+        if (self.dm is not None) + (self.matrix is not None) + self.biquadratic > 1:
+            raise SpecError(f"bonds of {self.parameter} have more than one of matrix, dm and biquadratic", "give them a parameter each")
+        return self
+
+
+class AnisotropySpec(Strict):
+    """Single-ion anisotropy on all sites, or on those with the given labels: D (S . axis)^2, or D S^T matrix S with a symmetric matrix.
+
+    Both are Cartesian. With a space group they are given for the first site of each label and turned to the equivalent ones.
+    """
+
+    parameter: str
+    axis: Vector | None = None
+    matrix: Matrix | None = None
+    labels: list[str] | None = None
+
+    @property
+    def tensor(self) -> np.ndarray:
+        """The 3 x 3 matrix."""
+        if self.matrix is not None:
+            return np.array(self.matrix)
+        axis = np.array(self.axis) / np.linalg.norm(self.axis)
+        return np.outer(axis, axis)
+
+    _direction = field_validator("axis")(_not_zero)
+
+    @model_validator(mode="after")
+    def _one_way(self) -> AnisotropySpec:
+        if (self.axis is None) == (self.matrix is None):
+            raise SpecError(f"the anisotropy {self.parameter} needs either an axis or a matrix", "give one of the two")
+        if not np.allclose(self.tensor, self.tensor.T):
+            raise SpecError(f"the matrix of the anisotropy {self.parameter} is not symmetric", "its antisymmetric part has no energy")
+        return self
+
+
+class FieldSpec(Strict):
+    """A uniform magnetic field along `direction` (Cartesian); its parameter is in tesla."""
+
+    parameter: str
+    direction: Vector
+
+    _direction = field_validator("direction")(_not_zero)
+
+
+class TurnSpec(Strict):
+    """Order with wave vector `k`, in r.l.u. of the cell of the file: spins of the cell at R are turned by 2 pi k.R about the Cartesian `axis`."""
+
+    k: Vector
+    axis: Vector
+
+    _direction = field_validator("axis")(_not_zero)
+
+
+class DomainSpec(Strict):
+    """One domain of a twinned crystal, a fraction `weight` of it.
+
+    It is the crystal turned by `angle` degrees about `axis`, or reflected at the plane with the normal `mirror`, or moved by the orthogonal
+    `matrix`, all Cartesian; with none of them, the crystal as it is.
+    """
+
+    weight: float = Field(gt=0, le=1)
+    axis: Vector | None = None
+    angle: float | None = None
+    mirror: Vector | None = None
+    matrix: Matrix | None = None
+
+    _direction = field_validator("axis", "mirror")(_not_zero)
+
+    @property
+    def rotation(self) -> np.ndarray:
+        """The 3 x 3 orthogonal matrix that takes directions of the crystal to those of the domain."""
+        if self.axis is not None:
+            return rotation(np.array(self.axis) / np.linalg.norm(self.axis), np.radians(self.angle))
+        if self.mirror is not None:
+            normal = np.array(self.mirror) / np.linalg.norm(self.mirror)
+            return np.eye(3) - 2 * np.outer(normal, normal)
+        return np.eye(3) if self.matrix is None else np.array(self.matrix)
+
+    @model_validator(mode="after")
+    def _one_way(self) -> DomainSpec:
+        if sum(x is not None for x in (self.axis, self.mirror, self.matrix)) > 1:
+            raise SpecError("a domain has more than one of axis, mirror and matrix", "give one of them")
+        if (self.axis is None) != (self.angle is None):
+            raise SpecError("a domain that is turned needs an axis and an angle", "give both, as axis: [0, 0, 1], angle: 90")
+        if np.abs(self.rotation @ self.rotation.T - np.eye(3)).max() > 1e-6:
+            raise SpecError("the matrix of a domain is not orthogonal", "give a rotation or a reflection of the Cartesian axes")
+        return self
+
+
+class MapSpec(Strict):
+    """The momentum frame of measured maps.
+
+    `cell` multiplies (h, k, l) of the map to give (h, k, l) of the model's cell; without it, also with a supercell, maps are in r.l.u. of
+    the cell of the file. `frame` says in words what the map's r.l.u. are; `beam` is the reciprocal-lattice direction, in these r.l.u.,
+    that lies along the incident beam. `twins` is ``swap`` where the crystal is twinned by exchange of a and b in equal parts, or a list
+    of domains.
+    """
+
+    cell: Matrix = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))
+    frame: str = "cell of the material file"
+    beam: Vector = (0.0, 0.0, 1.0)
+    twins: Annotated[
+        Annotated[Literal["none", "swap"], Tag("name")] | Annotated[list[DomainSpec], Tag("domains")],
+        Discriminator(lambda twins: "domains" if isinstance(twins, list) else "name"),
+    ] = "none"
+
+    _direction = field_validator("beam")(_not_zero)
+
+    @field_validator("cell")
+    @classmethod
+    def _invertible(cls, cell: Matrix) -> Matrix:
+        if abs(np.linalg.det(np.array(cell))) < 1e-9:
+            raise SpecError("the matrix has no inverse", "give three rows that are independent")
+        return cell
+
+    @field_validator("twins")
+    @classmethod
+    def _whole(cls, twins: Any) -> Any:
+        if isinstance(twins, list) and abs(sum(domain.weight for domain in twins) - 1) > 1e-6:
+            total = sum(domain.weight for domain in twins)
+            raise SpecError(f"the weights of the domains add up to {total:g}, not to 1", "list all domains, also the untwinned crystal")
+        return twins
