@@ -204,6 +204,13 @@ def bin_fractions(energy: np.ndarray, sigma: np.ndarray, edges: np.ndarray) -> n
     return 0.5 * np.diff(erf((edges - energy[..., None]) / width[..., None]), axis=-1)
 
 
+def bin_slopes(energy: np.ndarray, sigma: np.ndarray, sigma_slope: np.ndarray, edges: np.ndarray) -> np.ndarray:
+    """Derivative of `bin_fractions` by the energy of the line, (..., bin), for a width whose own derivative is `sigma_slope` (...)."""
+    reduced = (edges - energy[..., None]) / sigma[..., None]
+    height = np.exp(-0.5 * reduced**2) / (np.sqrt(2 * np.pi) * sigma[..., None])
+    return -np.diff(height * (1 + sigma_slope[..., None] * reduced), axis=-1)
+
+
 def blur_matrix(size: int, sigma: float) -> np.ndarray:
     """Gaussian smoothing along an axis of `size` pixels, sigma in pixels, integrated over each pixel, (size, size).
 

@@ -8,6 +8,7 @@ Every 3 x 3 matrix is a named parameter times a constant matrix, so that H is li
 matrices over momenta serves all parameter sets, and it is also the derivative of H with respect to each parameter.
 """
 
+from mantid_insdl.spinwave.derivatives import spectrum_derivatives
 from mantid_insdl.spinwave.hamiltonian import Hamiltonian
 from mantid_insdl.spinwave.lattice import Lattice
 from mantid_insdl.spinwave.model import Bond, Field, OnSite, Site, SpinModel
@@ -28,6 +29,7 @@ __all__ = [
     "ordering_vector",
     "relax",
     "relax_spiral",
+    "spectrum_derivatives",
     "spin_waves",
     "spiral_waves",
 ]
