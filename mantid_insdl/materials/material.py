@@ -28,6 +28,7 @@ from mantid_insdl.materials.schema import (
     Vector,
 )
 from mantid_insdl.spinwave.model import SpinModel
+from mantid_insdl.spinwave.spiral import require_uniform
 
 IntVector = tuple[int, int, int]
 
@@ -106,6 +107,9 @@ class Material(Strict):
         names = [p.name for p in self.parameters]
         if len(set(names)) != len(names):
             raise SpecError("a parameter is given twice", "give each once", ("parameters",))
+        if self.spiral is not None:
+            with At("spiral"):
+                require_uniform(self.model, np.array(self.spiral.axis) / np.linalg.norm(self.spiral.axis))
         used = set(self.model.parameters)
         if used != set(names):
             raise SpecError(

@@ -19,6 +19,6 @@ def modes_of(material: Material, hkl: np.ndarray, couplings: Mapping[str, float 
     couplings
         Parameters as spin-wave theory needs them, `Material.couplings`: numbers or arrays (set,).
     """
-    if getattr(material, "spiral", None) is None:
+    if material.spiral is None:
         return spin_waves(material.model, hkl, couplings)
     return spiral_waves(material.model, material.spiral.k, material.spiral.axis, hkl, couplings)

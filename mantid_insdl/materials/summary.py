@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mantid_insdl.errors import InstabilityError
 from mantid_insdl.materials.material import Material
+from mantid_insdl.materials.schema import DomainSpec
+from mantid_insdl.materials.structure import Coupling, bond_name
 from mantid_insdl.spinwave.hamiltonian import Hamiltonian
+from mantid_insdl.spinwave.lattice import Lattice
+from mantid_insdl.spinwave.model import Bond, SpinModel
 from mantid_insdl.spinwave.modes import UNSTABLE, spin_waves
+from mantid_insdl.spinwave.spiral import rotation, spiral_waves, turning_model
 from mantid_insdl.spinwave.structure import ClassicalEnergy
+from mantid_insdl.spinwave.symmetry import describe
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -32,38 +39,130 @@ def summarise(material: Material, parameters: Mapping[str, float] | None = None,
     """
     values = material.resolve(parameters)
     model = material.model
-    cell = material.cell
-    lines = [material.title, ""]
-    lines += [f"Cell: a = {cell.a:g}, b = {cell.b:g}, c = {cell.c:g} angstrom; {cell.alpha:g}, {cell.beta:g}, {cell.gamma:g} degrees"]
-    lines += [f"Maps are in r.l.u. of the {material.frame}.", "", f"Spins in the cell: {len(model.sites)}"]
+    lines = [material.title, "", *_crystal(material), "", f"Spins in the cell: {len(model.sites)}"]
     for label in dict.fromkeys(s.label for s in model.sites):
         same = [s for s in model.sites if s.label == label]
-        ways = sorted({tuple(np.round(s.direction, 3).tolist()) for s in same}, reverse=True)
-        where = " and ".join("(" + ", ".join(f"{x:g}" for x in way) + ")" for way in ways)
+        ways = sorted({tuple((np.round(s.direction, 3) + 0.0).tolist()) for s in same}, reverse=True)
+        where = " and ".join(_vector(way) for way in ways)
         lines.append(f"  {label:10} {len(same):3} x S = {same[0].spin:g}  {same[0].ion or 'no form factor':6} along {where}")
+    for turn, name in ((material.order, "Order"), (material.spiral, "Spiral in the rotating frame")):
+        if turn is not None:
+            lines.append(f"{name}: k = {_vector(turn.k)} r.l.u. of the file's cell, about {_vector(turn.axis)}")
     lines += ["", f"  {'coupling':10}{'value':>10} {'unit':4}{'bonds':>7}{'length':>10}  what it is"]
     for parameter in material.parameters:
-        bonds = [b for b in model.bonds if b.parameter == parameter.name]
-        lengths = [
-            np.linalg.norm((model.sites[b.j].position + np.array(b.cell) - model.sites[b.i].position) @ model.lattice.vectors)
-            for b in bonds
-        ]
-        span = (
-            "" if not bonds else f"{min(lengths):.3f}" if max(lengths) - min(lengths) < 5e-4 else f"{min(lengths):.2f}-{max(lengths):.2f}"
-        )
-        count = f"{len(bonds)}" if bonds else ""
+        lengths = [_length(model, b) for b in model.bonds if b.parameter == parameter.name]
+        span = _span(lengths) if lengths else ""
+        count = f"{len(lengths)}" if lengths else ""
         lines.append(f"  {parameter.name:10}{values[parameter.name]:>10g} {parameter.unit:4}{count:>7}{span:>10}  {parameter.description}")
+    lines += ["", *_bonds(material)] if material.bonds else []
+    lines += _onsite(material)
     lines += ["", *_state(material, values, grid), "", "Sources:", *(f"  {source}" for source in material.sources)]
     return "\n".join(lines)
 
 
+def _vector(numbers: Sequence[float]) -> str:
+    return "(" + ", ".join(f"{x + 0.0:.6g}" for x in numbers) + ")"
+
+
+def _length(model: SpinModel, bond: Bond) -> float:
+    apart = model.sites[bond.j].position + np.array(bond.cell) - model.sites[bond.i].position
+    return float(np.linalg.norm(apart @ model.lattice.vectors))
+
+
+def _span(lengths: Sequence[float]) -> str:
+    return f"{min(lengths):.3f}" if max(lengths) - min(lengths) < 5e-4 else f"{min(lengths):.2f}-{max(lengths):.2f}"
+
+
+def _cell(lattice: Lattice) -> str:
+    return (
+        f"a = {lattice.a:g}, b = {lattice.b:g}, c = {lattice.c:g} angstrom; {lattice.alpha:g}, {lattice.beta:g}, {lattice.gamma:g} degrees"
+    )
+
+
+def _crystal(material: Material) -> list[str]:
+    """Cell, symmetry, frame of the maps and domains in words."""
+    crystal, model = material.crystal, material.model
+    lines = [f"Cell: {_cell(crystal.lattice)}"]
+    if material.cif is not None:
+        lines[0] += f" (from {Path(material.cif).name})"
+    if model.lattice is not crystal.lattice:
+        rows = "; ".join(", ".join(f"{n}" for n in row) for row in material.supercell_matrix.tolist())
+        lines.append(f"Magnetic cell: {_cell(model.lattice)}, rows [{rows}] of that cell")
+    if crystal.equivalents is not None:
+        lines.append(f"Symmetry: {crystal.symmetry.name}, {len(crystal.symmetry.rotations)} operations")
+    lines.append(f"Maps are in r.l.u. of the {material.frame}.")
+    if material.map.beam != (0.0, 0.0, 1.0):
+        lines.append(f"The incident beam is along {_vector(material.map.beam)} of the maps' r.l.u.")
+    if isinstance(material.map.twins, list):
+        lines.append("Domains: " + "; ".join(_domain(domain) for domain in material.map.twins))
+    elif material.map.twins == "swap":
+        lines.append("Twins: a and b exchanged in equal parts")
+    return lines
+
+
+def _domain(domain: DomainSpec) -> str:
+    if domain.axis is not None:
+        how = f"turned by {domain.angle:g} degrees about {_vector(domain.axis)}"
+    elif domain.mirror is not None:
+        how = f"reflected at the plane with the normal {_vector(domain.mirror)}"
+    else:
+        how = "as it is" if domain.matrix is None else f"moved by {_matrix(domain.rotation)}"
+    return f"{domain.weight:g} {how}"
+
+
+def _matrix(matrix: np.ndarray) -> str:
+    return "[" + ", ".join("[" + ", ".join(f"{x + 0.0:.4g}" for x in row) + "]" for row in np.round(matrix, 6)) + "]"
+
+
+def _bonds(material: Material) -> list[str]:
+    """The entries of the file with their bonds, one line for each length and pair of labels, and what symmetry allows on a named bond."""
+    crystal = material.crystal
+    cells = len(material.model.sites) // len(crystal.sites)
+    vectors, sites = crystal.lattice.vectors, crystal.sites
+    lines = [f"  {'bonds of':10}{'number':>7}{'length':>10}  for instance"]
+    for index, spec in enumerate(material.bonds):
+        groups: dict[tuple, list[Coupling]] = {}
+        for coupling in material.exchange:
+            if coupling.spec == index:
+                i, j, cell = coupling.ends
+                apart = sites[j].position + np.array(cell) - sites[i].position
+                key = (round(float(np.linalg.norm(apart @ vectors)), 3), tuple(sorted((sites[i].label, sites[j].label))))
+                groups.setdefault(key, []).append(coupling)
+        for (length, labels), couplings in groups.items():
+            first = couplings[0]
+            form = "biquadratic" if spec.biquadratic else "isotropic"
+            if spec.dm is not None:
+                form = f"Dzyaloshinskii-Moriya, D along {_vector(spec.dm)}"
+            elif spec.matrix is not None:
+                form = f"matrix {_matrix(first.matrix)}"
+            name = f"{'-'.join(labels)} {bond_name(crystal, first.ends)}"
+            lines.append(f"  {spec.parameter:10}{len(couplings) * cells:>7}{length:>10.3f}  {name}, {form}")
+            if crystal.equivalents is not None and not spec.biquadratic:
+                basis = crystal.equivalents.allowed_exchange(first.ends)
+                lines.append(f"{'':31}symmetry allows {describe(basis)}")
+    return lines
+
+
+def _onsite(material: Material) -> list[str]:
+    """What symmetry allows of the single-ion terms."""
+    crystal = material.crystal
+    if crystal.equivalents is None or not material.anisotropy:
+        return []
+    first = {site.label: index for index, site in reversed(list(enumerate(crystal.sites)))}
+    return [
+        f"  On {label} symmetry allows the single-ion matrix {describe(crystal.equivalents.allowed_anisotropy(index))}"
+        for label, index in sorted(first.items(), key=lambda item: item[1])
+    ]
+
+
 def _state(material: Material, values: dict[str, float], grid: int) -> list[str]:
     """Energy, stability and band in words."""
-    model = material.model
+    model, spiral = material.model, material.spiral
     couplings = material.couplings(values)
-    table = model.parameter_table(couplings)
-    classical = ClassicalEnergy(model)
-    energy = classical.energy(table, np.array([s.direction for s in model.sites]))[0]
+    uniform = model if spiral is None else turning_model(model, np.array(spiral.k), np.array(spiral.axis) / np.linalg.norm(spiral.axis))
+    table = uniform.parameter_table(couplings)
+    classical = ClassicalEnergy(uniform)
+    energy = classical.energy(table, np.array([s.direction for s in uniform.sites]))[0]
     lines = [f"Classical energy: {energy / len(model.sites):.4f} meV a spin"]
     try:
         classical.require_stationary(table)
@@ -72,7 +171,7 @@ def _state(material: Material, values: dict[str, float], grid: int) -> list[str]
     coupled = [any(b.cell[axis] for b in model.bonds) for axis in range(3)]
     momenta = [np.arange(grid) / grid + 0.25 / grid if one else np.zeros(1) for one in coupled]
     q = np.stack(np.meshgrid(*momenta, indexing="ij"), -1).reshape(-1, 3)
-    modes = spin_waves(model, q, couplings)
+    modes = spin_waves(model, q, couplings) if spiral is None else spiral_waves(model, spiral.k, spiral.axis, q, couplings)
     unstable = modes.status[0] == UNSTABLE
     if unstable.any():
         at = q[np.nanargmin(np.where(unstable, modes.lowest[0], np.inf))]
@@ -82,14 +181,14 @@ def _state(material: Material, values: dict[str, float], grid: int) -> list[str]
         )
     else:
         lines.append(f"Stable at all of {len(q)} momenta; energies from {modes.energies.min():.3f} to {modes.energies.max():.3f} meV")
-    folds = "folds to N x N" if Hamiltonian(model).folds else "needs the full 2N x 2N form"
+    folds = "folds to N x N" if Hamiltonian(uniform).folds else "needs the full 2N x 2N form"
     return [*lines, f"The spin-wave Hamiltonian {folds}."]
 
 
 def plot_structure(material: Material, parameters: Mapping[str, float] | None = None) -> Figure:
-    """Each layer of the cell seen along c: spins as arrows (dots or crosses where along c), bonds coloured by their coupling.
+    """Layers of the cell seen along c: spins as arrows (dots or crosses where along c), bonds coloured by their coupling.
 
-    Bonds between layers are in the legend only.
+    Up to four layers are shown; bonds between layers are in the legend only. A spiral is shown over a turn of it, up to eight cells.
 
     Returns
     -------
@@ -100,24 +199,36 @@ def plot_structure(material: Material, parameters: Mapping[str, float] | None = 
     from matplotlib.figure import Figure
 
     model, values = material.model, material.resolve(parameters)
-    heights = sorted({round(float(s.position[2]), 4) for s in model.sites})[:4]
-    figure = Figure(figsize=(4.5 * len(heights) + 2.5, 5.5), layout="constrained")
+    heights = sorted({round(float(s.position[2]), 4) for s in model.sites})
+    shown = heights[:4]
+    figure = Figure(figsize=(4.5 * len(shown) + 2.5, 5.5), layout="constrained")
     FigureCanvasAgg(figure)
-    panels = figure.subplots(1, len(heights), squeeze=False)[0]
+    panels = figure.subplots(1, len(shown), squeeze=False)[0]
     drawn = list(dict.fromkeys(b.parameter for b in model.bonds))
     colours = {name: colormaps["tab10"](index % 10) for index, name in enumerate(drawn)}
-    for axes, height in zip(panels, heights, strict=True):
+    for axes, height in zip(panels, shown, strict=True):
         _draw_layer(axes, material, height, colours)
     for name in drawn:
         panels[-1].plot([], [], color=colours[name], linewidth=3, label=f"{name} = {values[name]:g} meV")
     panels[-1].legend(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False)
-    figure.suptitle(material.title)
+    figure.suptitle(material.title + (f" ({len(shown)} of {len(heights)} layers)" if len(heights) > len(shown) else ""))
     return figure
+
+
+def _cells_shown(material: Material) -> list[np.ndarray]:
+    """Cells of the picture: the magnetic one, or as many as a spiral takes for a turn along a and b."""
+    if material.spiral is None:
+        return [np.zeros(3)]
+    counts = []
+    for k in material.spiral.k[:2]:
+        part = abs(k - round(k))
+        counts.append(1 if part < 1e-6 else min(8, int(np.ceil(1 / part - 1e-6))))
+    return [np.array([x, y, 0.0]) for x in range(counts[0]) for y in range(counts[1])]
 
 
 def _draw_layer(axes: Axes, material: Material, height: float, colours: Mapping[str, tuple[float, ...]]) -> None:
     """Sites at one height of the cell, with the bonds between them."""
-    model = material.model
+    model, cells = material.model, _cells_shown(material)
     vectors = model.lattice.vectors
     corners = np.array([[0, 0, 0], [1, 0, 0], [1, 1, 0], [0, 1, 0], [0, 0, 0]]) @ vectors
     axes.plot(corners[:, 0], corners[:, 1], color="0.6", linewidth=1, label="magnetic cell")
@@ -125,22 +236,29 @@ def _draw_layer(axes: Axes, material: Material, height: float, colours: Mapping[
     lines = []
     for bond in model.bonds:
         if here[bond.i] and here[bond.j] and bond.cell[2] == 0:
-            ends = np.array([model.sites[bond.i].position, model.sites[bond.j].position + np.array(bond.cell)]) @ vectors
-            lines.append((float(np.linalg.norm(ends[1] - ends[0])), ends, bond.parameter))
+            ends = np.array([model.sites[bond.i].position, model.sites[bond.j].position + np.array(bond.cell)])
+            length = float(np.linalg.norm((ends[1] - ends[0]) @ vectors))
+            lines += [(length, (ends + cell) @ vectors, bond.parameter) for cell in cells]
     # long bonds lie over short ones where sites are in line: broad and beneath, so that both are seen
     shortest = min((length for length, _, _ in lines), default=1.0)
     for length, ends, name in sorted(lines, key=lambda line: -line[0]):
         width = 2.5 if length < 1.05 * shortest else 7.0
         axes.plot(ends[:, 0], ends[:, 1], color=colours[name], linewidth=width, alpha=0.9 if width < 5 else 0.4, zorder=1)
     size = 0.35 * min(model.lattice.a, model.lattice.b) / np.sqrt(max(2, sum(here)))
-    for site, shown in zip(model.sites, here, strict=True):
-        if not shown:
-            continue
-        x, y, _ = site.position @ vectors
-        sx, sy, sz = site.direction * size
-        if abs(site.direction[2]) > 0.9:
-            axes.plot(x, y, marker="o" if sz > 0 else "x", color="black", markersize=9, zorder=3)
-        else:
-            axes.annotate("", (x + sx, y + sy), (x - sx, y - sy), arrowprops={"arrowstyle": "-|>", "linewidth": 2.0}, zorder=3)
-            axes.plot(x, y, marker="o", color="black", markersize=4, zorder=3)
+    for cell in cells:
+        turn = np.eye(3)
+        if material.spiral is not None:
+            axis = np.array(material.spiral.axis)
+            turn = rotation(axis / np.linalg.norm(axis), 2 * np.pi * (np.array(material.spiral.k) @ cell))
+        for site, shown in zip(model.sites, here, strict=True):
+            if not shown:
+                continue
+            x, y, _ = (site.position + cell) @ vectors
+            direction = turn @ site.direction
+            sx, sy, sz = direction * size
+            if abs(direction[2]) > 0.9:
+                axes.plot(x, y, marker="o" if sz > 0 else "x", color="black", markersize=9, zorder=3)
+            else:
+                axes.annotate("", (x + sx, y + sy), (x - sx, y - sy), arrowprops={"arrowstyle": "-|>", "linewidth": 2.0}, zorder=3)
+                axes.plot(x, y, marker="o", color="black", markersize=4, zorder=3)
     axes.set(xlabel="x (angstrom)", ylabel="y (angstrom)", title=f"z = {height:g} c", aspect="equal")
