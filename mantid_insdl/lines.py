@@ -9,9 +9,9 @@ import numpy as np
 
 from mantid_insdl.errors import InstabilityError, MapError
 from mantid_insdl.materials import Material
-from mantid_insdl.spinwave.modes import UNSTABLE, Modes, spin_waves
+from mantid_insdl.materials.modes import modes_of
+from mantid_insdl.spinwave.modes import UNSTABLE, Modes
 from mantid_insdl.spinwave.polarisation import COMPONENTS, polarised
-from mantid_insdl.spinwave.spiral import spiral_waves
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,25 +34,6 @@ class Lines:
     defined: np.ndarray
 
 
-def modes_of(material: Material, hkl: np.ndarray, values: Mapping[str, float]) -> Modes:
-    """Spin waves of one domain of a material: in the rotating frame where its order is a spiral, else in its magnetic cell.
-
-    Parameters
-    ----------
-    material
-        The magnet.
-    hkl : (m, 3)
-        Momenta in r.l.u. of the model's cell.
-    values
-        All its parameters, as `Material.resolve` gives them.
-    """
-    couplings = material.couplings(values)
-    spiral = getattr(material, "spiral", None)
-    if spiral is not None:
-        return spiral_waves(material.model, spiral.k, spiral.axis, hkl, couplings)
-    return spin_waves(material.model, hkl, couplings)
-
-
 def lines_of(
     material: Material,
     values: Mapping[str, float],
@@ -71,7 +52,7 @@ def lines_of(
     hkl : (m, 3)
         Momenta in r.l.u. of the material's map frame.
     twins
-        Over all domains by their weights; else of the first one alone.
+        Over all domains by their weights; else of the crystal without twins.
     component
         One of `mantid_insdl.spinwave.polarisation.COMPONENTS`.
     vertical : (3,)
@@ -88,7 +69,7 @@ def lines_of(
     cell = np.array(material.map.cell).T
     parts = []
     for weight, momenta, up, handedness in _domains(material, np.asarray(hkl, float), np.asarray(vertical, float), twins):
-        modes = modes_of(material, momenta @ cell, values)
+        modes = modes_of(material, momenta @ cell, material.couplings(values))
         require_stable(material, modes)
         intensities = modes.s_perp[0]
         if component != "perp":
@@ -133,10 +114,9 @@ def _domains(
     """
     to_cartesian = np.array(material.map.cell).T @ material.model.lattice.reciprocal
     to_rlu = np.linalg.inv(to_cartesian)
-    domains = tuple(getattr(material, "domains", ())) if twins else ()
     swapped = twins and material.map.twins == "swap"
-    for weight, matrix in domains or ((1.0, np.eye(3)),):
-        turn = to_cartesian @ np.asarray(matrix) @ to_rlu
+    for weight, matrix in material.domains if twins else ((1.0, np.eye(3)),):
+        turn = to_cartesian @ matrix @ to_rlu
         momenta, up, handedness = hkl @ turn, vertical @ turn, float(np.sign(np.linalg.det(matrix)))
         yield weight * (0.5 if swapped else 1.0), momenta, up @ to_cartesian, handedness
         if swapped:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,13 +16,11 @@ from mantid_insdl.instrument.kinematics import kf_over_ki as flux_factor
 from mantid_insdl.instrument.kinematics import wavenumber
 from mantid_insdl.instrument.resolution import FWHM_TO_SIGMA, ChopperSpectrometer, bin_fractions, load_instrument
 from mantid_insdl.instrument.temperature import bose
-from mantid_insdl.lines import Lines, check_component, lines_of, modes_of
+from mantid_insdl.lines import Lines, check_component, lines_of
 from mantid_insdl.maps import MEV, PER_ANGSTROM, Axis, Map
 from mantid_insdl.materials import Material, load_material
 from mantid_insdl.paths import path_through
 from mantid_insdl.slice_engines import UNIT, Progress
-
-__all__ = ["Dispersion", "dispersion", "modes_of", "simulate_cut", "simulate_powder"]
 
 MAX_MOMENTA = 5_000_000
 COMPONENT_LOG = "component"
@@ -132,7 +131,7 @@ def simulate_cut(
     kf_over_ki
         Times kf / ki, as a detector counts. Needs `ei`.
     twins
-        Average over the domains of the crystal; else the first one alone.
+        Average over the domains of the crystal; else the crystal without twins.
     component
         ``perp`` (what unpolarised neutrons see), ``xx``, ``yy``, ``zz`` or ``chiral``: see `mantid_insdl.spinwave.polarisation`.
         Momenta at which the component is not defined are masked.
@@ -172,7 +171,7 @@ def simulate_powder(
     *,
     q: Axis,
     energy: Axis,
-    directions: int = 400,
+    directions: int = 1000,
     ei: float | None = None,
     fwhm: Width | None = None,
     instrument: str | ChopperSpectrometer | None = None,
@@ -181,7 +180,7 @@ def simulate_powder(
     component: str = "perp",
     progress: Progress | None = None,
 ) -> Map:
-    r"""The \|Q\|-E map of a powder: the mean over all directions of momentum.
+    r"""The \|Q\|-E map of a powder: the mean over all directions of momentum, and over each bin of \|Q\|.
 
     Parameters
     ----------
@@ -190,7 +189,7 @@ def simulate_powder(
     q
         Axis of momentum transfer in 1/angstrom.
     directions
-        Number of directions for each \|Q\|, spread evenly over the sphere.
+        Number of momenta for each bin of \|Q\|, spread evenly over directions and over the bin. With too few a map is speckled.
     component
         As for `simulate_cut`. The grains of a powder lie in all ways about Q, so that ``yy`` and ``zz`` are half of ``perp``.
 
@@ -214,22 +213,27 @@ def simulate_powder(
     values = known.resolve(parameters)
     spectrum = _Spectrum(known, values, energy, ei, fwhm, instrument, temperature, kf_over_ki, twins=False, component=calculated)
     to_rlu = np.linalg.inv(np.array(known.map.cell).T @ known.model.lattice.reciprocal)
-    sphere = _directions(directions)
+    sphere, place = _even_shell(directions)
     intensity = np.empty((q.size, energy.size))
-    for index, length in enumerate(q.centres):
-        intensity[index] = share * spectrum.at(length * sphere @ to_rlu, None).mean(axis=0)
+    for index, (low, high) in enumerate(itertools.pairwise(q.edges)):
+        length = max(low, 0.0) + (high - max(low, 0.0)) * place
+        intensity[index] = share * spectrum.at(length[:, None] * sphere @ to_rlu, None).mean(axis=0)
         if progress is not None:
             progress((index + 1) / q.size, f"Powder average of {known.name}: |Q| {index + 1} of {q.size}")
     return spectrum.map(intensity, q, q.centres, component)
 
 
-def _directions(number: int) -> np.ndarray:
-    """Unit vectors spread evenly over the sphere (a spherical Fibonacci lattice), (number, 3)."""
+def _even_shell(number: int) -> tuple[np.ndarray, np.ndarray]:
+    """Points spread evenly over a shell: unit vectors (number, 3), and places 0 to 1 between its surfaces, (number,).
+
+    A Kronecker lattice: height by number, angle and place by the multiples of powers of the plastic ratio.
+    """
     index = np.arange(number) + 0.5
     z = 2 * index / number - 1
-    angle = np.pi * (1 + np.sqrt(5)) * index
+    ratio = 1.32471795724474602596
+    angle, place = 2 * np.pi * index / ratio, index / ratio**2 % 1.0
     across = np.sqrt(1 - z**2)
-    return np.stack((across * np.cos(angle), across * np.sin(angle), z), axis=-1)
+    return np.stack((across * np.cos(angle), across * np.sin(angle), z), axis=-1), place
 
 
 @dataclass(frozen=True, eq=False)

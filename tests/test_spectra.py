@@ -1,7 +1,5 @@
 """Cuts along a path and powder maps."""
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 
@@ -11,7 +9,7 @@ from mantid_insdl.instrument.resolution import load_instrument
 from mantid_insdl.instrument.temperature import BOLTZMANN
 from mantid_insdl.maps import Axis
 from mantid_insdl.materials import Material, load_material
-from mantid_insdl.spectra import dispersion, modes_of, simulate_cut, simulate_powder
+from mantid_insdl.spectra import dispersion, simulate_cut, simulate_powder
 from mantid_insdl.spinwave import spin_waves, spiral_waves
 
 ENERGY = Axis("energy", "meV", np.linspace(-1, 9, 101), is_edges=True)
@@ -166,11 +164,17 @@ def test_twins_by_exchange_average_h_k_and_k_h():
     assert lines.energies.shape == (7, 32)
 
 
-def test_domains_turn_the_crystal(monkeypatch):
-    quarter = np.array([[0.0, -1, 0], [1, 0, 0], [0, 0, 1]])  # turns a onto b
-    monkeypatch.setattr(Material, "domains", ((0.25, np.eye(3)), (0.75, quarter)), raising=False)
+def twinned(*domains):
+    """The chain with these domains."""
+    data = CHAIN.model_dump()
+    return Material.model_validate(data | {"map": data["map"] | {"twins": list(domains)}})
+
+
+def test_domains_turn_the_crystal():
+    material = twinned({"weight": 0.25}, {"weight": 0.75, "axis": [0, 0, 1], "angle": 90})  # a onto b
     corners = [[0.2, 0.0, 0], [0.5, 0.3, 0]]
-    lines = dispersion(CHAIN, corners=corners, points=4)
+    lines = dispersion(material, corners=corners, points=4)
+    assert dispersion(material, corners=corners, points=4, twins=False).energies.shape == (4, 1)
     # the chain runs along b in the second domain: (h, k) of a = 3, b = 8 angstrom is seen as h' = k 3 / 8
     expected = [2 * (1 - np.cos(2 * np.pi * x)) for x in (lines.hkl[:, 0], lines.hkl[:, 1] * 3 / 8)]
     assert lines.energies == pytest.approx(np.transpose(expected), abs=1e-9)
@@ -201,13 +205,13 @@ def test_undefined_components_are_masked():
     assert not simulate_cut(CHAIN, corners=[[0, 0, 0.5], [0.5, 0, 0.5]], energy=ENERGY, points=5, fwhm=0.3).mask.any()
 
 
-def test_mirror_twins_have_the_opposite_chirality(monkeypatch):
+def test_mirror_twins_have_the_opposite_chirality():
     line = {"corners": [[0.1, 0.2, 0], [0.5, 1, 0]], "energy": ENERGY, "points": 5, "fwhm": 0.3, "component": "chiral"}
     one = simulate_cut(CHAIN, **line)
     # the mirror across b leaves an axial vector along b as it is, the one across c turns it round
-    for matrix, sign in ((np.diag([1.0, -1, 1]), 1), (np.diag([1.0, 1, -1]), -1), (np.diag([-1.0, -1, 1]), -1)):
-        monkeypatch.setattr(Material, "domains", ((1.0, matrix),), raising=False)
-        assert simulate_cut(CHAIN, **line).intensity == pytest.approx(sign * one.intensity, abs=1e-12)
+    for domain, sign in (({"mirror": [0, 1, 0]}, 1), ({"mirror": [0, 0, 1]}, -1), ({"axis": [0, 0, 1], "angle": 180}, -1)):
+        turned = simulate_cut(twinned({"weight": 1.0, **domain}), **line)
+        assert turned.intensity == pytest.approx(sign * one.intensity, abs=1e-12)
 
 
 def test_components_of_a_powder():
@@ -217,25 +221,24 @@ def test_components_of_a_powder():
         for name in ("perp", "yy", "zz", "chiral", "xx")
     }
     assert total["yy"] == pytest.approx(0.5 * total["perp"]) and total["zz"] == pytest.approx(total["yy"])
-    assert (total["perp"] * 0.1).sum(axis=1) == pytest.approx([2 / 3] * 2, rel=0.01)
-    assert (total["xx"] * 0.1).sum(axis=1) == pytest.approx([1 / 3] * 2, rel=0.01)
+    assert (total["perp"] * 0.1).sum(axis=1) == pytest.approx([2 / 3] * 2, rel=0.015)  # what is nearly elastic is missing
+    assert (total["xx"] * 0.1).sum(axis=1) == pytest.approx([1 / 3] * 2, rel=0.015)
     assert (total["chiral"] * 0.1).sum(axis=1) == pytest.approx([0, 0], abs=0.01)  # spins along +Q and -Q cancel
 
 
-def test_spiral_material_is_calculated_in_the_rotating_frame(monkeypatch):
-    # J1-J2 chain in its chemical cell; the attribute names k and the axis
+def test_spiral_material_is_calculated_in_the_rotating_frame():
+    # J1-J2 chain in its chemical cell
     data = CHAIN.model_dump() | {"bonds": [{"parameter": "J", "distance": 3.0}, {"parameter": "J2", "distance": 6.0}]}
     data["parameters"] = [
         {"name": "J", "value": 1.0, "low": 0.0, "high": 2.0, "description": "near"},
         {"name": "J2", "value": 0.7, "low": 0.0, "high": 2.0, "description": "far"},
     ]
-    material = Material.model_validate(data)
-    k = np.array([np.arccos(-1 / (4 * 0.7)) / (2 * np.pi), 0, 0])
-    monkeypatch.setattr(Material, "spiral", SimpleNamespace(k=k, axis=[0, 0, 1]), raising=False)
-    q = np.array([[0.1, 0.3, 0.2], [0.4, 0, 1]])
-    expected = spiral_waves(material.model, k, [0, 0, 1], q, material.defaults)
-    found = modes_of(material, q, material.defaults)
-    assert found.energies == pytest.approx(expected.energies) and found.energies.shape == (1, 2, 3)
+    k = [np.arccos(-1 / (4 * 0.7)) / (2 * np.pi), 0, 0]
+    material = Material.model_validate(data | {"spiral": {"k": k, "axis": [0, 0, 1]}})
+    lines = dispersion(material, corners=[[0.1, 0.3, 0.2], [0.4, 0, 1]], points=3)
+    expected = spiral_waves(material.model, k, [0, 0, 1], lines.hkl, material.defaults)
+    assert lines.energies == pytest.approx(expected.energies[0]) and lines.energies.shape == (3, 3)
+    assert lines.s_perp == pytest.approx(expected.s_perp[0])
 
 
 @pytest.mark.parametrize(
