@@ -1,4 +1,4 @@
-"""Pictures of maps: a labelled grid of constant-energy slices, a powder map, a cut, and importance drawn over a map.
+"""Pictures of maps: a labelled grid of constant-energy slices, and importance drawn over it; with those of `mantid_insdl.energy_plots`.
 
 Each function returns a `matplotlib.figure.Figure` made without pyplot, so it draws no window, keeps no state and works in any
 thread and on a machine without a display. Save it with ``figure.savefig("map.png")``.
@@ -17,7 +17,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mantid_insdl.energy_plots import plot_cut, plot_dispersion, plot_powder
 from mantid_insdl.errors import MapError
+from mantid_insdl.plot_style import Style, colour_limits, extend, style_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -26,6 +28,17 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from mantid_insdl.maps import Axis, Map
+
+__all__ = [
+    "colour_limits",
+    "plot_comparison",
+    "plot_cut",
+    "plot_dispersion",
+    "plot_importance",
+    "plot_map",
+    "plot_powder",
+    "plot_slices",
+]
 
 IMPORTANCE_LEVELS = (0.5, 0.8)
 IMPORTANCE_COLOUR = "#ff4d00"
@@ -41,55 +54,8 @@ _LEFT, _RIGHT, _BOTTOM = 1.0, 1.15, 0.55
 _SMALLEST_WIDTH, _KEY_HEIGHT = 6.0, 0.4
 
 
-@dataclass(frozen=True)
-class _Style:
-    """How values become colours.
-
-    Parameters
-    ----------
-    colours
-        Name of a perceptually uniform colour map.
-    masked, masked_word
-        Colour of masked pixels, and what the note calls it.
-    limits
-        Of the values; None takes them from the data.
-    gamma
-        Exponent of the scale: 0.5 is a square root.
-    quantity
-        What the colour bar is called; an intensity has a unit besides.
-    """
-
-    colours: str
-    masked: str = "0.78"
-    masked_word: str = "grey"
-    limits: tuple[float, float] | None = None
-    gamma: float = 0.5
-    quantity: str = "intensity"
-
-
-_INTENSITY = _Style("viridis")
-_UNDER_IMPORTANCE = _Style("gray", masked="#c3d8ea", masked_word="pale blue")
-_IMPORTANCE = _Style("inferno", limits=(0.0, 1.0), gamma=1.0, quantity="importance")
-
-
-def colour_limits(values: np.ndarray, high: float = 99.5) -> tuple[float, float]:
-    """Limits for a colour scale: from 0 to a percentile of the finite `values`.
-
-    Negative intensities, which only noise and background subtraction make, have the colour of 0; of values that are all
-    negative the smallest is the lower limit.
-
-    >>> colour_limits(np.array([-0.1, 1.0, 2.0, np.nan]), high=100)
-    (0.0, 2.0)
-    """
-    values = values[np.isfinite(values)]
-    if values.size == 0:
-        return 0.0, 1.0
-    largest = float(values.max())
-    if largest <= 0:
-        smallest = float(values.min())
-        return (smallest, 0.0) if smallest < 0 else (0.0, 1.0)
-    top = float(np.percentile(values, high))
-    return 0.0, top if top > 0 else largest
+_UNDER_IMPORTANCE = Style("gray", masked="#c3d8ea", masked_word="pale blue")
+_IMPORTANCE = Style("inferno", limits=(0.0, 1.0), gamma=1.0, quantity="importance")
 
 
 def plot_map(m: Map, *, title: str = "") -> Figure:
@@ -115,7 +81,7 @@ def plot_slices(m: Map, *, title: str = "", importance: Map | None = None) -> Fi
     MapError
         If the map has no slices, or `importance` is on other axes.
     """
-    return _plot_rows({"": m}, _INTENSITY if importance is None else _UNDER_IMPORTANCE, title=title, importance=importance)
+    return _plot_rows({"": m}, style_of(m) if importance is None else _UNDER_IMPORTANCE, title=title, importance=importance)
 
 
 def plot_comparison(maps: Mapping[str, Map], *, title: str = "") -> Figure:
@@ -131,7 +97,7 @@ def plot_comparison(maps: Mapping[str, Map], *, title: str = "") -> Figure:
     MapError
         If the maps have no slices or differ in their axes.
     """
-    return _plot_rows(maps, _INTENSITY, title=title)
+    return _plot_rows(maps, style_of(next(iter(maps.values()))), title=title)
 
 
 def plot_importance(m: Map, *, title: str = "") -> Figure:
@@ -139,25 +105,8 @@ def plot_importance(m: Map, *, title: str = "") -> Figure:
     return _plot_rows({"": m}, _IMPORTANCE, title=title or "Importance")
 
 
-def plot_powder(m: Map, *, title: str = "") -> Figure:
-    r"""A \|Q\|-E map: momentum transfer along x, energy transfer along y."""
-    return _plot_energy_map(m, "powder", title)
-
-
-def plot_cut(m: Map, *, title: str = "") -> Figure:
-    """A cut along a path in momentum, with the momenta of some path points as tick labels where they are known."""
-    figure = _plot_energy_map(m, "cut", title)
-    if m.path is not None:
-        axes, centres = figure.axes[0], m.axes[0].centres
-        shown = np.unique(np.linspace(0, centres.size - 1, 6).round().astype(int))
-        axes.set_xticks(centres[shown], ["\n".join(f"{x:.3g}" for x in m.path[i] + 0.0) for i in shown])
-        axes.set_xlabel("momentum h, k, l (r.l.u.)")
-    return figure
-
-
-def _plot_rows(maps: Mapping[str, Map], style: _Style, *, title: str = "", importance: Map | None = None) -> Figure:
+def _plot_rows(maps: Mapping[str, Map], style: Style, *, title: str = "", importance: Map | None = None) -> Figure:
     """The grid of slices behind `plot_slices`, `plot_comparison` and `plot_importance`."""
-    from matplotlib.colors import PowerNorm
     from matplotlib.figure import Figure
 
     first = next(iter(maps.values()))
@@ -197,8 +146,8 @@ def _plot_rows(maps: Mapping[str, Map], style: _Style, *, title: str = "", impor
     row = 0
     for lines in groups:
         of_group = np.concatenate(lines)
-        scale = style.limits or colour_limits(first.intensity[of_group])
-        norm = PowerNorm(style.gamma, *scale)
+        scale = style.scale(first.intensity[of_group])
+        norm = style.norm(scale)
         group_top = top
         for line in lines:
             for name, m in maps.items():
@@ -231,8 +180,8 @@ def _plot_rows(maps: Mapping[str, Map], style: _Style, *, title: str = "", impor
             ),
             label="colour bar",
         )
-        colour_bar = figure.colorbar(image, cax=bar, extend=_extend(first.intensity[of_group], scale))
-        unit = f"\n({first.intensity_unit})" if style.quantity == "intensity" else ""
+        colour_bar = figure.colorbar(image, cax=bar, extend=extend(first.intensity[of_group], scale))
+        unit = f"\n({first.intensity_unit})" if style is not _IMPORTANCE else ""
         colour_bar.set_label(style.quantity + unit, fontsize=8)
         colour_bar.ax.tick_params(labelsize=7)
         top -= _ROW_GAP
@@ -276,7 +225,7 @@ def _groups_by_ei(m: Map, shown: np.ndarray) -> list[list[np.ndarray]]:
     return groups
 
 
-def _draw_slice(axes: Axes, m: Map, index: int, style: _Style, norm: Normalize) -> ScalarMappable:
+def _draw_slice(axes: Axes, m: Map, index: int, style: Style, norm: Normalize) -> ScalarMappable:
     qh, qk = m.axes
     axes.set_facecolor(style.masked)
     image = axes.pcolormesh(qh.edges, qk.edges, m.intensity[index].T, cmap=style.colours, norm=norm, rasterized=True)
@@ -356,27 +305,6 @@ def _label_axes(grid: Sequence[tuple[int, int, Axes]], qh: Axis, qk: Axis) -> No
             axes.set_xticklabels([])
 
 
-def _plot_energy_map(m: Map, kind: str, title: str) -> Figure:
-    from matplotlib.colors import PowerNorm
-    from matplotlib.figure import Figure
-
-    if m.kind != kind:
-        raise MapError(f"cannot draw a map of kind '{m.kind}' as a {kind} map", f"its axes are {m.axes[0].name} and {m.axes[1].name}")
-    momentum, energy = m.axes
-    figure = Figure(figsize=(6.4, 4.8), dpi=DPI, layout="constrained")
-    axes = figure.add_subplot(facecolor=_INTENSITY.masked)
-    limits = colour_limits(m.intensity)
-    image = axes.pcolormesh(
-        momentum.edges, energy.edges, m.intensity.T, cmap=_INTENSITY.colours, norm=PowerNorm(_INTENSITY.gamma, *limits), rasterized=True
-    )
-    axes.set_xlabel(rf"|Q| ({momentum.unit})" if kind == "powder" else momentum.title)
-    axes.set_ylabel(f"energy transfer ({energy.unit})")
-    words = title or " ".join(filter(None, [m.material, "|Q|-E map" if kind == "powder" else "cut"]))
-    axes.set_title(words + (f", Ei = {m.ei:g} meV" if m.ei else ""))
-    figure.colorbar(image, ax=axes, extend=_extend(m.intensity, limits), label=f"intensity ({m.intensity_unit}); masked: grey")
-    return figure
-
-
 def _title(axis: Axis) -> str:
     """Label with unit; Qh and Qk where the axis has no label of its own."""
     return axis.title if axis.label else f"{axis.name.capitalize()} ({axis.unit})"
@@ -393,9 +321,3 @@ def _window(m: Map, index: int) -> str:
 
 def _span(axis: Axis) -> float:
     return float(axis.edges[-1] - axis.edges[0])
-
-
-def _extend(values: np.ndarray, limits: tuple[float, float]) -> str:
-    """Pointed ends of the colour bar where values lie beyond its limits."""
-    below, above = np.nanmin(values, initial=np.inf) < limits[0], np.nanmax(values, initial=-np.inf) > limits[1]
-    return {(False, False): "neither", (True, False): "min", (False, True): "max", (True, True): "both"}[bool(below), bool(above)]
