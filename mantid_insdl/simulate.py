@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,11 +11,15 @@ import numpy as np
 
 from mantid_insdl._version import __version__
 from mantid_insdl.errors import InsdlError, InstabilityError, MapError, MaterialError
+from mantid_insdl.instrument.ellipsoid import TabulatedResolution
+from mantid_insdl.instrument.kinematics import split_by_beam
 from mantid_insdl.instrument.resolution import ChopperSpectrometer, blur, load_instrument
 from mantid_insdl.maps import RLU, Axis, Map, Slices
 from mantid_insdl.materials import Material, load_material
-from mantid_insdl.slice_engines import UNIT, Progress, engine_for
-from mantid_insdl.spinwave.modes import UNSTABLE, spin_waves
+from mantid_insdl.materials.modes import modes_of
+from mantid_insdl.slice_engines import UNIT, ClosedForm, General, Grid, Planar, Progress, View, engine_for
+from mantid_insdl.spinwave.modes import UNSTABLE
+from mantid_insdl.spinwave.polarisation import COMPONENTS
 from mantid_insdl.spinwave.structure import ClassicalEnergy
 
 MAX_PIXELS = 50_000_000
@@ -32,14 +37,28 @@ class SliceSimulator:
     material
         Name, file or `Material`.
     slices
-        Incident energies and energy windows. The crystal's c axis lies along the incident beam, so l follows from (h, k, energy, Ei),
-        at each mode's own energy. Where Ei is NaN, l = 0 and the energy resolution is unknown: lines are sharp.
+        Incident energies and energy windows. The component of Q along the incident beam follows from (h, k, energy, Ei). Where Ei is
+        NaN that component is 0 and the energy resolution is unknown: lines are sharp.
     qh, qk
         Momentum axes in r.l.u. of the material's map frame.
     twins
-        Average over the twins the material says it has.
+        Average over the domains the material says its crystals have.
     instrument
-        Energy resolution.
+        Energy resolution: a spectrometer or its name.
+    beam : (3,)
+        Momentum in r.l.u. of the map's frame that lies along the incident beam; by default the material's own. A pixel (h, k) then shows
+        the momentum (h, k, 0), less its part along the beam, plus what the kinematics add along the beam.
+    temperature
+        In kelvin: intensity times n(E) + 1. The order itself is that of zero temperature.
+    kf_over_ki
+        Multiply by kf/ki, as a measured cross-section is before its reduction divides by it.
+    component
+        ``perp``, what unpolarised neutrons see, or one of the polarised components of `mantid_insdl.spinwave.polarisation`.
+    vertical : (3,)
+        Momentum in r.l.u. of the map's frame along the spectrometer's vertical; needed for the components ``yy`` and ``zz``.
+    ellipsoids
+        Table of resolution ellipsoids (`mantid_insdl.instrument.ellipsoid.TabulatedResolution`) or its file, in place of the energy width
+        of `instrument` and of the blur in momentum.
 
     Attributes
     ----------
@@ -55,32 +74,47 @@ class SliceSimulator:
         qk: Axis,
         twins: bool = True,
         *,
-        instrument: ChopperSpectrometer | None = None,
+        instrument: ChopperSpectrometer | str = "MAPS",
+        beam: Sequence[float] | None = None,
+        temperature: float = 0.0,
+        kf_over_ki: bool = False,
+        component: str = "perp",
+        vertical: Sequence[float] | None = None,
+        ellipsoids: TabulatedResolution | str | Path | None = None,
     ):
         self.material = load_material(material)
         self._classical = ClassicalEnergy(self.material.model)
         self.slices, self.qh, self.qk = slices, qh, qk
-        self.instrument = load_instrument("MAPS") if instrument is None else instrument
+        self.instrument = load_instrument(instrument) if isinstance(instrument, str) else instrument
         _check_axes(slices, qh, qk)
-        engine = engine_for(self.material)
-        twinned = twins and self.material.map.twins == "swap"
-        same = qh.size == qk.size and np.allclose(qh.centres, qk.centres, rtol=0, atol=1e-9)
-        first = engine(self.material, self.instrument, slices, qh.centres, qk.centres)
-        # a twin is the crystal with a and b exchanged: its map is the transposed map of the first domain
-        self._domains = [(first, False)]
-        if twinned:
-            self._domains.append((first if same else engine(self.material, self.instrument, slices, qk.centres, qh.centres), True))
-        self.reach = first.reach
-        for domain, transposed in self._domains[1:]:
-            self.reach = self.reach & (domain.reach.swapaxes(1, 2) if transposed else domain.reach)
+        _check_view(slices, temperature, kf_over_ki, component, vertical)
+        frame = np.array(self.material.map.cell).T @ self.material.model.lattice.reciprocal  # (h, k, l) of the map to 1/angstrom
+        kernel = None
+        if ellipsoids is not None:
+            table = ellipsoids if isinstance(ellipsoids, TabulatedResolution) else TabulatedResolution.from_file(ellipsoids)
+            kernel = table.kernel(slices, qh, qk)
+        upright = None if vertical is None else np.asarray(vertical, float) @ frame
+        self._view = View(self.instrument, kf_over_ki, temperature, component, upright, kernel)
+        along = np.asarray(self.material.map.beam if beam is None else beam, float)
+        if along.shape != (3,) or not np.all(np.isfinite(along)) or not np.any(along):
+            raise MapError(f"the beam is along {along.tolist()}", "it is a momentum (h, k, l) in r.l.u. and not zero", "give three numbers")
+        h, k = np.meshgrid(qh.centres, qk.centres, indexing="ij")
+        points = np.stack((h.ravel(), k.ravel(), np.zeros(h.size)), -1) @ frame
+        self._domains = [self._engine(grid, places) for grid, places in _domains(self.material, points, along @ frame, frame, twins=twins)]
+        shape = (slices.size, qh.size, qk.size)
+        self.reach = np.all([domain.reach for domain in self._domains], axis=0).reshape(shape)
+
+    def _engine(self, grid: Grid, places: Sequence[tuple[float, np.ndarray]]) -> ClosedForm | Planar | General:
+        return engine_for(self.material, self._view, grid)(self.material, self._view, self.slices, grid, places)
 
     def intensity(
         self,
         parameters: Mapping[str, np.ndarray | float],
         *,
         energy_width_scale: float | np.ndarray = 1.0,
-        q_sigma_pixels: float = Q_SIGMA_PIXELS,
+        q_sigma_pixels: float | None = None,
         progress: Progress | None = None,
+        dtype: type = np.float32,
     ) -> tuple[np.ndarray, np.ndarray]:
         """Slices of every parameter set.
 
@@ -91,37 +125,38 @@ class SliceSimulator:
         energy_width_scale
             Factor on the instrument's energy width: a number, or one for each set. 0 gives sharp lines.
         q_sigma_pixels
-            Standard deviation of the blur in momentum, in pixels.
+            Standard deviation of the blur in momentum, in pixels: by default `Q_SIGMA_PIXELS`, and none beside resolution ellipsoids.
         progress
             Called with fraction and text; may raise to stop.
+        dtype
+            Of the intensity. All but the sums over modes is calculated in double precision in any case.
 
         Returns
         -------
-        intensity : (n, slice, qh, qk) float32
+        intensity : (n, slice, qh, qk) `dtype`
             In 1/meV per magnetic ion: the density, averaged over each energy window. NaN out of kinematic reach and for unstable sets.
         stable : (n,) bool
             Whether the magnetic structure is stable at all momenta of the map.
         """
         table = self._table(parameters)
         widths = np.broadcast_to(np.asarray(energy_width_scale, float), table.shape[:1])
-        if not (np.all(np.isfinite(widths)) and np.all(widths >= 0) and np.isfinite(q_sigma_pixels) and q_sigma_pixels >= 0):
+        kernel = self._view.kernel
+        blurred = q_sigma_pixels if q_sigma_pixels is not None else Q_SIGMA_PIXELS if kernel is None else 0.0
+        if not (np.all(np.isfinite(widths)) and np.all(widths >= 0) and np.isfinite(blurred) and blurred >= 0):
             raise InsdlError("the resolution is not a number of zero or more", fix="give factors such as 1.0")
-        total: np.ndarray | None = None
-        maps: dict[int, tuple[np.ndarray, np.ndarray]] = {}
-        for domain, transposed in self._domains:
-            if id(domain) not in maps:
-                maps[id(domain)] = domain.intensity(table, widths, progress)
-            values = maps[id(domain)][0]
-            values = values.swapaxes(-1, -2) if transposed else values
-            total = values if total is None else total + values
-        stable = np.all([s for _, s in maps.values()], axis=0)
-        out = blur(total, self.reach, q_sigma_pixels)
-        out *= np.float32(1 / len(self._domains))
+        if kernel is not None and np.any(widths != 1):
+            raise InsdlError("resolution ellipsoids have no energy width to scale", fix="leave energy_width_scale out")
+        found = [domain.intensity(table, widths, progress, dtype) for domain in self._domains]
+        stable = np.all([one for _, one in found], axis=0)
+        out = functools.reduce(np.add, [one for one, _ in found]).reshape(len(table), *self.reach.shape)
+        if kernel is not None:
+            out = np.nan_to_num(kernel.normalise(out, self.reach))
+        out = blur(out * self.reach, self.reach, blurred)
         out[~stable] = np.nan
         return out, stable
 
     def gradient(
-        self, parameters: Mapping[str, float], *, names: Sequence[str] | None = None, step: float = 1e-3, **resolution: Any
+        self, parameters: Mapping[str, float], *, names: Sequence[str] | None = None, step: float = 1e-4, **resolution: Any
     ) -> np.ndarray:
         """Derivative of the slices with respect to parameters, by central differences in one batch.
 
@@ -147,8 +182,18 @@ class SliceSimulator:
         sets = {name: np.full(2 * len(chosen), value) for name, value in values.items()}
         for index, parameter in enumerate(chosen):
             sets[parameter.name][2 * index : 2 * index + 2] += steps[index] * np.array([1, -1])
-        images = self.intensity(sets, **resolution)[0].astype(float)
+        images = self.intensity(sets, dtype=float, **resolution)[0]
         return (images[::2] - images[1::2]) / (2 * steps[:, None, None, None])
+
+    def describe(self) -> str:
+        """What is not as usual, in words that follow a comma; empty where all is."""
+        view = self._view
+        words = [f"{view.temperature:g} K"] if view.temperature else []
+        words += ["times kf/ki"] if view.kf_over_ki else []
+        words += [f"component {view.component}"] if view.component != "perp" else []
+        words += ["resolution ellipsoids"] if view.kernel is not None else []
+        words += [f"resolution of {view.instrument.name}"] if view.kernel is None and view.instrument.name != "MAPS" else []
+        return "".join(f", {word}" for word in words)
 
     def _table(self, parameters: Mapping[str, np.ndarray | float]) -> np.ndarray:
         """Parameters as (set, parameter) in the order of the model."""
@@ -157,7 +202,8 @@ class SliceSimulator:
         if unknown:
             raise MaterialError(f"{self.material.name} has no parameter '{unknown[0]}'", f"its parameters are {', '.join(names)}")
         table = self.material.model.parameter_table(self.material.couplings({**names, **parameters}))
-        self._classical.require_stationary(table)
+        if self.material.spiral is None:  # the rotating frame looks for itself
+            self._classical.require_stationary(table)
         return table
 
 
@@ -186,6 +232,49 @@ def _check_axes(slices: Slices, qh: Axis, qk: Axis) -> None:
         )
 
 
+def _check_view(slices: Slices, temperature: float, kf_over_ki: bool, component: str, vertical: Sequence[float] | None) -> None:
+    if not (np.isfinite(temperature) and temperature >= 0):
+        raise InsdlError(f"the temperature is {temperature}", "it is a number of kelvin, zero or more")
+    if kf_over_ki and not np.all(np.isfinite(slices.ei)):
+        raise MapError("kf/ki is unknown", "a slice has no incident energy", "give Ei, or leave the factor out")
+    if component not in COMPONENTS:
+        raise InsdlError(f"there is no component '{component}'", f"known are {', '.join(COMPONENTS)}", "use one of these")
+    if component in ("yy", "zz") and vertical is None:
+        raise InsdlError(f"the component {component} needs the vertical", "it tells yy from zz", "give it as (h, k, l) of the map")
+    if vertical is not None:
+        given = np.asarray(vertical, float)
+        if given.shape != (3,) or not np.all(np.isfinite(given)) or not np.any(given):
+            raise InsdlError(f"the vertical is {given.tolist()}", "it is a momentum (h, k, l) in r.l.u. and not zero", "give three numbers")
+
+
+def _domains(
+    material: Material, points: np.ndarray, beam: np.ndarray, frame: np.ndarray, *, twins: bool
+) -> list[tuple[Grid, list[tuple[float, np.ndarray]]]]:
+    """Grids of momenta to calculate at, each with the (weight, source) of the domains it serves (see `slice_engines.Domain`).
+
+    A domain whose momenta are those of an earlier one, in another order, costs nothing: the twin of a map with equal axes is the
+    transposed map.
+    """
+    turns = [(1.0, np.eye(3))]
+    if twins and material.map.twins == "swap":
+        exchange = np.linalg.inv(frame) @ np.eye(3)[[1, 0, 2]] @ frame  # of h and k
+        turns = [(0.5, np.eye(3)), (0.5, exchange)]
+    elif twins:
+        turns = list(material.domains)
+    found: list[tuple[Grid, list[tuple[float, np.ndarray]]]] = []
+    for weight, turn in turns:
+        local_beam = beam @ turn / np.linalg.norm(beam @ turn)
+        grid = Grid(split_by_beam(points @ turn, local_beam)[0], local_beam, turn)
+        for known, places in found:
+            source = grid.images_in(known)
+            if source is not None:
+                places.append((weight, source))
+                break
+        else:
+            found.append((grid, [(weight, np.arange(len(points)))]))
+    return found
+
+
 def simulate(
     material: str | Path | Material,
     parameters: Mapping[str, float] | None = None,
@@ -195,10 +284,16 @@ def simulate(
     qh: Axis | None = None,
     qk: Axis | None = None,
     twins: bool = True,
-    resolution: bool = True,
+    resolution: bool | str | Path | TabulatedResolution = True,
     background: float = 0.0,
     counts: float | None = None,
     seed: int = 0,
+    instrument: ChopperSpectrometer | str = "MAPS",
+    beam: Sequence[float] | None = None,
+    temperature: float = 0.0,
+    kf_over_ki: bool = False,
+    component: str = "perp",
+    vertical: Sequence[float] | None = None,
     progress: Progress | None = None,
 ) -> Map:
     """The map that a magnet would give: constant-energy slices by linear spin-wave theory.
@@ -216,20 +311,23 @@ def simulate(
     twins
         Average over the crystal's twins.
     resolution
-        Width in energy (MAPS) and blur in momentum; without it lines are sharp.
+        True: width in energy of `instrument` and blur in momentum. False: sharp lines. A table of resolution ellipsoids or its file:
+        that in place of both.
     background
         Flat background in the unit of the map.
     counts
         Number of detected neutrons in the whole map: adds Poisson noise, and errors. None for neither.
     seed
         Of the noise.
+    instrument, beam, temperature, kf_over_ki, component, vertical
+        As for `SliceSimulator`.
     progress
         Called with fraction and text; may raise to stop.
 
     Returns
     -------
     Map
-        Intensity in 1/meV per magnetic ion (S(Q, E) with the squared form factor, without kf/ki); masked out of kinematic reach.
+        Intensity in 1/meV per magnetic ion (S(Q, E) with the squared form factor); masked out of kinematic reach.
 
     Raises
     ------
@@ -254,8 +352,21 @@ def simulate(
         raise MapError(f"the background is {background}", "it is an intensity of zero or more")
     if counts is not None and not (np.isfinite(counts) and counts > 0):
         raise MapError(f"the number of counts is {counts}", "it is a positive number of neutrons", "leave it out for no noise")
-    simulator = SliceSimulator(known, slices, qh, qk, twins)
-    scale, blurred = (1.0, Q_SIGMA_PIXELS) if resolution else (0.0, 0.0)
+    simulator = SliceSimulator(
+        known,
+        slices,
+        qh,
+        qk,
+        twins,
+        instrument=instrument,
+        beam=beam,
+        temperature=temperature,
+        kf_over_ki=kf_over_ki,
+        component=component,
+        vertical=vertical,
+        ellipsoids=None if isinstance(resolution, bool) else resolution,
+    )
+    scale, blurred = (0.0, 0.0) if resolution is False else (1.0, None)
     images, stable = simulator.intensity(values, energy_width_scale=scale, q_sigma_pixels=blurred, progress=progress)
     if not stable[0]:
         raise _instability(simulator, values)
@@ -271,7 +382,7 @@ def simulate(
         material=known.name,
         frame=known.frame,
         title=known.title,
-        provenance=(f"simulated by mantid_insdl {__version__}: {known.name}, {described}",),
+        provenance=(f"simulated by mantid_insdl {__version__}: {known.name}, {described}{simulator.describe()}",),
         logs={p.name: (values[p.name], p.unit) for p in known.parameters},
     )
     return simulated if counts is None else _counted(simulated, counts, seed)
@@ -298,8 +409,8 @@ def _counted(simulated: Map, counts: float, seed: int) -> Map:
 
 def _instability(simulator: SliceSimulator, values: Mapping[str, float]) -> InstabilityError:
     """Where and how the structure is unstable, in words."""
-    domain = simulator._domains[0][0]
-    modes = spin_waves(domain.material.model, domain.hkl, domain.material.couplings(values))
+    domain = simulator._domains[0]
+    modes = modes_of(domain.material, domain.hkl, domain.material.couplings(values))
     unstable = modes.status[0] == UNSTABLE
     where = "at a momentum of this map its energy has no minimum"
     if unstable.any():

@@ -5,15 +5,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.optimize import brentq
 
 from mantid_insdl.errors import InsdlError, InstabilityError, MapError, MaterialError
-from mantid_insdl.instrument.kinematics import along_beam, reachable
-from mantid_insdl.instrument.resolution import bin_fractions, load_instrument
+from mantid_insdl.instrument.ellipsoid import TabulatedResolution
+from mantid_insdl.instrument.kinematics import along_beam, kf_over_ki, reachable
+from mantid_insdl.instrument.resolution import bin_fractions, bin_slopes, load_instrument
+from mantid_insdl.instrument.temperature import bose
 from mantid_insdl.maps import Axis, Map, Slices
-from mantid_insdl.materials import load_material
+from mantid_insdl.materials import Material, load_material
 from mantid_insdl.simulate import SliceSimulator, simulate
-from mantid_insdl.slice_engines import General, engine_for
-from mantid_insdl.spinwave import spin_waves
+from mantid_insdl.slice_engines import General
+from mantid_insdl.spinwave import spectrum_derivatives, spin_waves
+from mantid_insdl.spinwave.spiral import rotation
 
 DATA = Path(__file__).parents[1] / "../shared/data/pcsmo"
 needs_data = pytest.mark.skipif(not DATA.exists(), reason="the published maps are not at ../shared/data/pcsmo")
@@ -75,12 +79,12 @@ def test_general_engine_agrees_with_the_special_ones():
         top = 40.0 if name == "pcsmo-dimer" else 6.0
         # without an incident energy l is zero for both: the same numbers; with one, l differs within the window only
         for slices, tolerance in ((Slices([np.nan], [0.2 * top], [top]), 1e-4), (Slices([50.0], [0.49 * top], [0.51 * top]), 0.05)):
-            geometry = load_material(name), load_instrument(), slices, qh.centres, qk.centres
-            special, general = (e(*geometry) for e in (engine_for(geometry[0]), General))
+            special = SliceSimulator(name, slices, qh, qk, twins=False)._domains[0]
+            general = General(special.material, special.view, special.slices, special.grid, special.places)
             table = special.material.model.parameter_table(special.material.defaults)
             (a, one), (b, two) = (e.intensity(table, np.ones(1), None) for e in (special, general))
             assert not isinstance(special, General) and one.all() and two.all()
-            assert b == pytest.approx(a, rel=tolerance, abs=tolerance * float(a.max()))
+            assert b * general.reach == pytest.approx(a * special.reach, rel=tolerance, abs=tolerance * float(a.max()))
 
 
 def test_material_coupled_along_c_is_simulated(tmp_path):
@@ -93,7 +97,7 @@ def test_material_coupled_along_c_is_simulated(tmp_path):
     qh, qk = axes(6)
     seen = []
     coupled = simulate(path, slices=windows((20.0,)), qh=qh, qk=qk, progress=lambda f, t: seen.append(f))
-    assert isinstance(SliceSimulator(path, windows((20.0,)), qh, qk)._domains[0][0], General)
+    assert isinstance(SliceSimulator(path, windows((20.0,)), qh, qk)._domains[0], General)
     free = simulate("rb2mnf4", slices=windows((20.0,)), qh=qh, qk=qk)
     assert seen[-1] == 1.0 and len(seen) == 6
     assert np.nanmax(np.abs(coupled.intensity - free.intensity)) > 0.1 * np.nanmax(free.intensity)
@@ -149,6 +153,214 @@ def test_gradient_of_a_map():
     assert np.abs(scaled).max() < 1e-3 * float(whole.intensity({})[0].max())
     only = simulator.gradient({"J1": 0.6}, names=["J2"], step=2e-3)
     assert only[0] == pytest.approx(fine[names.index("J2")])
+
+
+def test_gradient_is_the_exact_derivative():
+    # kagome is solved at a fixed momentum for each window, so that perturbation theory gives the derivative of its map exactly
+    material = load_material("example-kagome")
+    slices, qh, qk = Slices([20.0, 20.0], [1.0, 4.0], [3.0, 5.0]), Axis("qh", "r.l.u.", [0.11, 0.52]), Axis("qk", "r.l.u.", [0.23, 0.4])
+    simulator = SliceSimulator(material, slices, qh, qk)
+    found = simulator.gradient({"Dz": 0.2}, q_sigma_pixels=0)
+    model, instrument = material.model, load_instrument()
+    for index, (low, high) in enumerate(((1.0, 3.0), (4.0, 5.0))):
+        edges = np.array([low, high])
+
+        def lines(energies, edges=edges):
+            sigma = instrument.sigma(20.0, energies)
+            slope = (instrument.sigma(20.0, energies + 1e-4) - instrument.sigma(20.0, energies - 1e-4)) / 2e-4
+            return [f / np.diff(edges) for f in (bin_fractions(energies, sigma, edges), bin_slopes(energies, sigma, slope, edges))]
+
+        q = np.array([[h, k, 0.0] for h in qh.centres for k in qk.centres])
+        across = np.sum(model.lattice.to_cartesian(q) ** 2, axis=1)
+        q[:, 2] = along_beam(20.0, 0.5 * (low + high), across) / model.lattice.reciprocal[2, 2]
+        exact = spectrum_derivatives(model, q, {"J": -1.0, "Dz": 0.2}, lines)[1]
+        order = [model.parameters.index(p.name) for p in material.parameters]
+        assert found[:, index].reshape(2, -1) == pytest.approx(exact[order, :, 0], rel=1e-5, abs=1e-5 * np.abs(exact).max())
+
+
+CROOKED = {
+    "name": "crooked",
+    "title": "Two spins in a cell without symmetry",
+    "family": "crooked",
+    "sources": ["none"],
+    "parameters": [
+        {"name": "J", "value": -1.0, "low": -2.0, "high": 0.0, "description": "along a and c"},
+        {"name": "K", "value": -0.4, "low": -2.0, "high": 0.0, "description": "along the diagonal"},
+    ],
+    "cell": {"a": 4.0, "b": 5.0, "c": 6.0, "alpha": 80, "beta": 95, "gamma": 105},
+    "sites": [{"label": "a", "positions": [[0, 0, 0], [0.4, 0.3, 0.2]], "spin": 1.0, "direction": [1, 2, 3]}],
+    "bonds": [
+        {"parameter": "J", "segments": [[[0, 0, 0], [0.4, 0.3, 0.2]], [[0.4, 0.3, 0.2], [1, 0, 0]], [[0, 0, 0], [0, 0, 1]]]},
+        {"parameter": "K", "segments": [[[0, 0, 0], [1, 1, 0]]]},
+    ],
+    "map": {"cell": [[1, 0, 0], [0, 1, 0], [0, 0, 1]], "frame": "its cell"},
+}
+
+
+def crooked_map(material, slices, qh, qk, beam, turns):
+    """Slices from the scattering triangle, momentum by momentum; `turns` are the (weight, matrix) of the domains."""
+    lattice, instrument = material.model.lattice, load_instrument()
+    b = lattice.to_cartesian(beam) / np.linalg.norm(lattice.to_cartesian(beam))
+    out = np.zeros((slices.size, qh.size, qk.size))
+    for index in range(slices.size):
+        ei, low, high = slices.ei[index], slices.energy_min[index], slices.energy_max[index]
+        ki, kf = np.sqrt(np.array([ei, ei - 0.5 * (low + high)]) / 2.0721)
+        for i, h in enumerate(qh.centres):
+            for j, k in enumerate(qk.centres):
+                plane = lattice.to_cartesian([h, k, 0])
+
+                def miss(t, plane=plane, ki=ki, kf=kf):
+                    return np.linalg.norm(ki * b - plane - t * b) - kf
+
+                forward = ki - plane @ b
+                offset = brentq(miss, forward - kf, forward)
+                q = plane + offset * b
+                assert np.linalg.norm(ki * b - q) == pytest.approx(kf)
+                for weight, turn in turns:
+                    modes = spin_waves(material.model, [turn.T @ q @ np.linalg.inv(lattice.reciprocal)], material.defaults)
+                    energies = modes.energies[0, 0]
+                    share = bin_fractions(energies, instrument.sigma(ei, energies), np.array([low, high]))[:, 0]
+                    out[index, i, j] += weight * np.sum(share * modes.s_perp[0, 0]) / (high - low)
+    return out
+
+
+@pytest.mark.parametrize("beam", [(0.0, 0.0, 1.0), (0.3, -0.2, 1.0), (-1.0, 0.1, 0.2)])
+def test_any_orientation_and_domains_against_the_scattering_triangle(beam):
+    turn = rotation(np.array([1.0, 2, 2]) / 3, 0.7)
+    mirror = np.eye(3) - 2 * np.outer([0.6, 0, 0.8], [0.6, 0, 0.8])
+    domains = [
+        {"weight": 0.5},
+        {"weight": 0.3, "axis": [1, 2, 2], "angle": float(np.degrees(0.7))},
+        {"weight": 0.2, "mirror": [0.6, 0, 0.8]},
+    ]
+    domains[0] |= {"axis": [0, 0, 1], "angle": 0.0}
+    material = Material.model_validate({**CROOKED, "map": {**CROOKED["map"], "twins": domains, "beam": beam}})
+    slices, qh, qk = Slices([15.0, 15.0], [0.5, 3.0], [2.0, 5.0]), Axis("qh", "r.l.u.", [-0.4, 0.3]), Axis("qk", "r.l.u.", [0.17, 0.5])
+    found = SliceSimulator(material, slices, qh, qk).intensity({}, q_sigma_pixels=0)[0][0]
+    expected = crooked_map(material, slices, qh, qk, beam, [(0.5, np.eye(3)), (0.3, turn), (0.2, mirror)])
+    assert expected.max() > 0.05 and found == pytest.approx(expected, rel=1e-4, abs=1e-6)
+    alone = SliceSimulator(material, slices, qh, qk, twins=False, beam=(0, 0, 1)).intensity({}, q_sigma_pixels=0)[0][0]
+    assert alone == pytest.approx(crooked_map(material, slices, qh, qk, (0, 0, 1), [(1.0, np.eye(3))]), rel=1e-4, abs=1e-6)
+
+
+def test_domains_with_the_same_momenta_share_their_calculation():
+    # a square lattice turned by 90 degrees about the beam, and a mirror
+    turned = [{"weight": 0.25, "axis": [0, 0, 1], "angle": 90.0 * n} for n in range(3)] + [{"weight": 0.25, "mirror": [1, 0, 0]}]
+    described = load_material("rb2mnf4").model_dump(exclude_none=True)
+    material = Material.model_validate({**described, "map": {**described["map"], "twins": turned}})
+    qh, qk = axes(8)
+    simulator = SliceSimulator(material, windows((20.0,)), qh, qk)
+    assert len(simulator._domains) == 1 and len(simulator._domains[0].places) == 4
+    assert simulator.intensity({})[0] == pytest.approx(
+        SliceSimulator("rb2mnf4", windows((20.0,)), qh, qk).intensity({})[0], rel=1e-5, nan_ok=True
+    )
+
+
+@pytest.mark.parametrize("name", ["rb2mnf4", "pcsmo-dimer", "example-kagome"])
+def test_temperature_and_flux_multiply_the_intensity(name):
+    # of a line the factors are those at its own energy: in narrow windows, sharp, they are those of the window
+    qh, qk = axes(6)
+    top = 60.0 if name == "pcsmo-dimer" else 6.0
+    slices = Slices.from_bins([1.5 * top], [np.linspace(0.3 * top, top, 1400)])
+    plain, hot = (
+        SliceSimulator(name, slices, qh, qk, **view).intensity({}, energy_width_scale=0, q_sigma_pixels=0)[0][0]
+        for view in ({}, {"temperature": 40.0, "kf_over_ki": True})
+    )
+    factor = kf_over_ki(slices.ei, slices.centres) * bose(slices.centres, 40.0)
+    assert np.nanmax(plain) > 0 and hot == pytest.approx(plain * factor[:, None, None], rel=2e-3, nan_ok=True)
+
+
+@pytest.mark.parametrize("name", ["pcsmo-dimer", "example-triangular", "example-kagome"])
+def test_polarised_components_add_up(name):
+    qh, qk = axes(5)
+    make = dict(slices=windows((100.0 if name == "pcsmo-dimer" else 10.0,), 3), qh=qh, qk=qk)
+    yy, zz, perp = (SliceSimulator(name, **make, component=c, vertical=(0, 1, 0)).intensity({})[0][0] for c in ("yy", "zz", "perp"))
+    undefined = np.isnan(yy) | (qh.centres == 0)[:, None] * (yy == 0)
+    assert (yy + zz)[~undefined] == pytest.approx(perp[~undefined], rel=1e-4, abs=1e-6)
+    assert np.nanmin(yy) >= 0 and np.abs(yy - zz)[~undefined].max() > 0.1 * perp[~undefined].max()
+
+
+def test_chiral_part_of_a_map_turns_with_the_sense_of_the_spiral_and_in_a_mirror():
+    described = {
+        **CROOKED,
+        "parameters": [{"name": "J", "value": 1.0, "low": 0.0, "high": 2.0, "description": "nearest neighbours"}],
+        "cell": {"a": 6.0, "b": 6.0, "c": 12.0, "gamma": 120},
+        "sites": [{"label": "t", "positions": [[0, 0, 0]], "spin": 1.5, "direction": [1, 0, 0]}],
+        "bonds": [{"parameter": "J", "distance": 6.0}],
+    }
+    qh, qk = axes(6, 0.9)
+    slices = windows((10.0,), 3)
+
+    def image(k, twins="none"):
+        material = Material.model_validate(
+            {**described, "spiral": {"k": k, "axis": [0, 0, 1]}, "map": {**described["map"], "twins": twins}}
+        )
+        return [SliceSimulator(material, slices, qh, qk, component=c).intensity({})[0][0] for c in ("chiral", "perp")]
+
+    chiral, seen = image([1 / 3, 1 / 3, 0])
+    other, same = image([-1 / 3, -1 / 3, 0])
+    # the lattice has both mirrors; the one across y takes the 120-degree order to that of the other sense, the one across x to itself
+    mirrored, unchanged = (image([1 / 3, 1 / 3, 0], [{"weight": 1.0, "mirror": normal}])[0] for normal in ([0, 1, 0], [1, 0, 0]))
+    known = np.isfinite(seen)
+    scale = float(seen[known].max())
+    assert np.abs(chiral[known]).max() > 0.02 * scale and np.all(np.abs(chiral[known]) <= seen[known] * (1 + 1e-5) + 1e-9)
+    assert same[known] == pytest.approx(seen[known], rel=1e-4, abs=1e-6) and other[known] == pytest.approx(-chiral[known], abs=1e-5 * scale)
+    assert mirrored[known] == pytest.approx(other[known], abs=1e-5 * scale)
+    assert unchanged[known] == pytest.approx(chiral[known], abs=1e-5 * scale)
+
+
+def test_spiral_agrees_with_its_supercell():
+    described = load_material("example-triangular").model_dump(exclude_none=True)
+    chemical = {
+        **described,
+        "cell": {"a": 6.0, "b": 6.0, "c": 12.0, "gamma": 120},
+        "sites": [{"label": "t", "positions": [[0, 0, 0]], "spin": 1.5, "direction": [1, 0, 0]}],
+        "map": {**described["map"], "cell": [[1, 0, 0], [0, 1, 0], [0, 0, 1]]},
+        "spiral": {"k": [1 / 3, 1 / 3, 0], "axis": [0, 0, 1]},
+    }
+    qh, qk = axes(6, 0.9)
+    slices = Slices([10.0] * 3, [1.0, 2.0, 4.0], [2.0, 4.0, 5.0])
+    spiral, cell = (SliceSimulator(m, slices, qh, qk) for m in (Material.model_validate(chemical), "example-triangular"))
+    cell._domains = [General(d.material, d.view, d.slices, d.grid, d.places) for d in cell._domains]
+    assert spiral.intensity({})[0] == pytest.approx(cell.intensity({})[0], rel=1e-4, abs=1e-6, nan_ok=True)
+
+
+def ellipsoids(ei, covariance, reach=1.5):
+    grid = {f"energy_ei{ei:g}": np.array([0.0, ei]), f"qh_ei{ei:g}": np.array([-reach, reach]), f"qk_ei{ei:g}": np.array([-reach, reach])}
+    return TabulatedResolution({f"covariance_ei{ei:g}": np.broadcast_to(covariance, (2, 2, 2, 6)).copy(), **grid})
+
+
+def test_ellipsoid_without_tilt_is_energy_width_and_blur():
+    qh, qk = axes(16)
+    slices = windows((40.0,), 3)
+    width, sigma = qh.values[1] - qh.values[0], 1.3
+
+    class Constant:
+        name = "constant"
+
+        def sigma(self, ei, energy):
+            return np.full(np.shape(energy), sigma)
+
+    for name in ("rb2mnf4", "pcsmo-dimer", "example-kagome"):
+        table = ellipsoids(40.0, [(0.7 * width) ** 2, 0, 0, (0.7 * width) ** 2, 0, sigma**2])
+        found = SliceSimulator(name, slices, qh, qk, ellipsoids=table).intensity({})[0]
+        plain = SliceSimulator(name, slices, qh, qk, instrument=Constant()).intensity({}, q_sigma_pixels=0.7)[0]
+        assert found == pytest.approx(plain, rel=5e-3, abs=5e-4 * float(np.nanmax(plain)), nan_ok=True)
+
+
+def test_tilted_ellipsoid_moves_the_sides_of_a_cone_apart():
+    # dE = slope dQ: a branch that rises with Qh as the ellipsoid does is narrow in energy, the one that falls is wide
+    qh, qk = Axis("qh", "r.l.u.", np.linspace(-0.5, 0.5, 41)), Axis("qk", "r.l.u.", np.linspace(-0.1, 0.1, 9))
+    slices = Slices.from_bins([40.0], [np.linspace(0.5, 8.0, 40)])
+    sigma_q, slope = 0.02, 25.0
+    table = ellipsoids(40.0, [sigma_q**2, 0, slope * sigma_q**2, 1e-5, 0, slope**2 * sigma_q**2 + 0.02])
+    image = SliceSimulator("rb2mnf4", slices, qh, qk, twins=False, ellipsoids=table).intensity({})[0][0, :, :, 4]
+    spread = []
+    for pixel in (12, 28):
+        weight = image[:, pixel] / image[:, pixel].sum()
+        mean = weight @ slices.centres
+        spread.append(np.sqrt(weight @ (slices.centres - mean) ** 2))
+    assert max(spread) > 1.5 * min(spread)
 
 
 def test_energy_width_conserves_the_integral_over_energy():

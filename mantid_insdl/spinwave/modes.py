@@ -31,7 +31,7 @@ SHIFT = 1e-10
 _SOFT_ENERGY = 2 * np.sqrt(SHIFT)
 _ZERO_MODE = 10 * np.sqrt(SHIFT)
 _DIVERGENT = 1e3
-_PIECE = 4e6
+PIECE = 4e6
 """Bytes of working memory of one piece of momenta: about what stays in a core's cache."""
 
 STABLE, SOFT, UNSTABLE = 0, 1, 2
@@ -265,7 +265,7 @@ def spin_waves(
     ClassicalEnergy(model).require_stationary(table)
     workers = workers or cores()
     size = 16 * hamiltonian.size**2 * (10 if fold else 40) * (len(table) + derivatives * len(model.parameters))
-    piece = max(1, int(min(memory / workers, _PIECE) / size))
+    piece = max(1, int(min(memory / workers, PIECE) / size))
     pieces = [q[start : start + piece] for start in range(0, max(len(q), 1), piece)]
     parts = in_threads(lambda part: _spin_waves(hamiltonian, part, table, fold, derivatives), pieces, workers)
     return Modes(q, *(np.concatenate(x, axis=1) for x in zip(*parts, strict=True)))

@@ -14,9 +14,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from mantid_insdl.errors import MaterialError
+from mantid_insdl.parallel import in_threads
 from mantid_insdl.spinwave.hamiltonian import Hamiltonian
 from mantid_insdl.spinwave.model import SpinModel
-from mantid_insdl.spinwave.modes import UNSTABLE, solve
+from mantid_insdl.spinwave.modes import PIECE, UNSTABLE, solve
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,6 +35,11 @@ class PlanarModes:
 
     energies: np.ndarray
     amplitudes: np.ndarray
+
+    @property
+    def usable(self) -> np.ndarray:
+        """Whether a mode's weight is finite: a Goldstone mode's at its own momentum may not be, (m, N)."""
+        return np.isfinite(self.amplitudes[..., 0, 0].real)
 
 
 class SharedSolve:
@@ -68,9 +74,11 @@ class SharedSolve:
         hk = np.asarray(hk, float)
         solved, self._classes = _reduce(hk) if reduce else (hk, [(slice(None), np.arange(len(hk)), 1, np.zeros(2))])
         self.number_of_momenta, self.number_of_solves = len(hk), len(solved)
-        self._waves = self._hamiltonian.waves(np.column_stack((solved, np.zeros(len(solved)))))
+        waves = self._hamiltonian.waves(np.column_stack((solved, np.zeros(len(solved)))))
         self._form = self._hamiltonian.folded
         n = self._hamiltonian.size
+        step = max(1, int(PIECE / (160 * n**2)))
+        self._pieces = [waves[start : start + step] for start in range(0, len(waves), step)]
 
         keys = [(s.ion, round(float(s.position[2]), 9)) for s in model.sites]
         self.groups = list(dict.fromkeys(keys))
@@ -96,18 +104,24 @@ class SharedSolve:
         """Whether the model folds, no bond leaves the cell along c, and the ions of a shared moment lie level."""
         return Hamiltonian(model).folds and all(bond.cell[2] == 0 for bond in model.bonds) and not np.any(model.pairs[:, 2])
 
-    def solve(self, table: np.ndarray) -> PlanarModes | None:
-        """Modes for one parameter set, (parameter,) in the model's order; None if it is unstable at any of the momenta."""
-        plus, minus = self._form.at(self._waves, table[None])
-        raw = solve(plus[0], minus[0], scale=self._hamiltonian.scale(table[None])[0])
-        if np.any(raw.status == UNSTABLE):
-            return None
+    def solve(self, table: np.ndarray, workers: int | None = None) -> PlanarModes | None:
+        """Modes for one parameter set, (parameter,) in the model's order; None if it is unstable at any of the momenta.
+
+        `workers` is the number of threads; all cores by default.
+        """
+        scale = self._hamiltonian.scale(table[None])[0]
+        raws = []
+        for raw in in_threads(lambda waves: solve(*(x[0] for x in self._form.at(waves, table[None])), scale=scale), self._pieces, workers):
+            if np.any(raw.status == UNSTABLE):
+                return None
+            raws.append((raw.energies, raw.p, raw.m))
+        solved_energies, solved_p, solved_m = (np.concatenate(x) for x in zip(*raws, strict=True))
         parts = (len(self.components), len(self.groups))
-        energies = np.empty((self.number_of_momenta, raw.energies.shape[-1]))
+        energies = np.empty((self.number_of_momenta, solved_energies.shape[-1]))
         amplitudes = np.empty((*energies.shape, *parts), complex)
         for (pixels, source, sign, _), (w1, w2) in zip(self._classes, self._weights, strict=True):
-            energies[pixels] = raw.energies[source]
-            p, m = (x[source] if sign > 0 else x[source].conj() for x in (raw.p, raw.m))
+            energies[pixels] = solved_energies[source]
+            p, m = (x[source] if sign > 0 else x[source].conj() for x in (solved_p, solved_m))
             amplitudes[pixels] = (w1 @ p - 1j * (w2 @ m)).swapaxes(-1, -2).reshape(len(source), -1, *parts)
         return PlanarModes(energies, amplitudes)
 

@@ -6,7 +6,7 @@ import pytest
 from mantid_insdl.errors import InstabilityError
 from mantid_insdl.instrument.resolution import bin_fractions, bin_slopes
 from mantid_insdl.materials import load_material
-from mantid_insdl.spinwave import spin_waves, spectrum_derivatives
+from mantid_insdl.spinwave import spectrum_derivatives, spin_waves
 
 Q = np.random.default_rng(4).uniform(-1, 1, (6, 3))
 
