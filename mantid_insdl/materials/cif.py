@@ -7,6 +7,7 @@ components along the unit vectors of that cell (International Union of Crystallo
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,14 +30,14 @@ class Atom:
     ----------
     position : (3,)
         Fractional.
-    element
-        Its symbol, empty where the file does not tell.
+    symbol
+        Its element, with a charge where the file tells, as ``Mn3+``; empty where the file does not tell.
     moment : (3,) or None
         Cartesian, in Bohr magnetons.
     """
 
     position: np.ndarray
-    element: str
+    symbol: str
     moment: np.ndarray | None
 
 
@@ -170,12 +171,12 @@ def _atoms(tables: _Tables, lattice: Lattice, path: str | Path) -> dict[str, Ato
             f"the CIF file '{path}' gives a moment to {', '.join(sorted(set(moment) - set(labels)))}", "there is no such atom"
         )
     return {
-        label: Atom(position, _element(symbol), moment.get(label))
+        label: Atom(position, _symbol(symbol), moment.get(label))
         for label, position, symbol in zip(labels, positions, symbols, strict=True)
     }
 
 
-def _element(symbol: str) -> str:
-    """The chemical symbol at the start of ``Mn3+`` or ``Mn1``; empty where it is none."""
-    letters = symbol[:2] if symbol[1:2].islower() else symbol[:1]
-    return letters if letters.isalpha() and letters[0].isupper() else ""
+def _symbol(text: str) -> str:
+    """Element and charge, if any, out of a type symbol such as ``Mn3+`` or a label such as ``Mn1``; empty where it is none."""
+    match = re.match(r"[A-Z][a-z]?(\d+[+-])?", text)
+    return match[0] if match else ""

@@ -8,7 +8,7 @@ from mantid_insdl.errors import MaterialError
 from mantid_insdl.spinwave.form_factors import coefficients
 
 
-def require_magnetic(ion: str, element: str = "") -> None:
+def require_magnetic(ion: str, atom: str = "") -> None:
     """Refuse a moment on an ion without a magnetic form factor.
 
     Without the package periodictable (in Mantid's Python, where no form factor is calculated) only the element is looked at.
@@ -17,36 +17,36 @@ def require_magnetic(ion: str, element: str = "") -> None:
     ----------
     ion
         As ``Mn3+``; empty for no form factor.
-    element
-        The element at its place in the CIF file, if known.
+    atom
+        What the CIF file says of the atom, an element with or without a charge; empty if nothing.
 
     Raises
     ------
     MaterialError
         If the ion is none, is of another element, or has no magnetic form factor.
     """
-    name = re.match(r"[A-Z][a-z]?", ion)
-    if ion and element and name and name[0] != element:
-        raise MaterialError(
-            f"the ion is {ion}, but the atom of the CIF file is {element}", fix="name the ion of that atom, or another atom"
-        )
-    if not ion and not element:
-        return
+    found = re.match(r"[A-Z][a-z]?", ion or atom)
+    if ion and atom and found and not re.match(rf"{found[0]}(?![a-z])", atom):
+        raise MaterialError(f"the ion is {ion}, but the atom of the CIF file is {atom}", fix="name the ion of that atom, or another atom")
     try:
-        known = known_ions(name[0] if name else element)
+        if found:
+            _require_known(found[0], ion or atom)
+        if ion:
+            coefficients(ion)
     except ModuleNotFoundError:
         return
-    what = ion or element
-    if not known and (name or not ion):
+
+
+def _require_known(element: str, what: str) -> None:
+    known = known_ions(element)
+    if not known:
         raise MaterialError(f"a moment on {what}", "the element has no magnetic form factor in the table", "give the moment to another ion")
-    if ion.endswith("-") and name:
+    if what.endswith("-"):
         raise MaterialError(
-            f"a moment on {ion}, which is no magnetic ion",
-            f"magnetic ions of {name[0]} in the table are {', '.join(known)}",
+            f"a moment on {what}, which is no magnetic ion",
+            f"magnetic ions of {element} in the table are {', '.join(known)}",
             "name one of these",
         )
-    if ion:
-        coefficients(ion)
 
 
 def known_ions(element: str) -> list[str]:

@@ -240,7 +240,7 @@ class FieldSpec(Strict):
 
 
 class TurnSpec(Strict):
-    """Order with wave vector `k` (r.l.u. of the cell of the file): spins of the cell at R are turned by 2 pi k.R about `axis` (Cartesian)."""
+    """Order with wave vector `k` (r.l.u. of the cell of the file): spins in the cell R turn by 2 pi k.R about `axis` (Cartesian)."""
 
     k: Vector
     axis: Vector

@@ -120,7 +120,9 @@ def _atom(spec: SiteSpec, atoms: dict[str, Atom], cif: str | None) -> Atom | Non
         raise SpecError(f"site {spec.name} names an atom, but there is no CIF file", "add cif: FILE, or give positions")
     if spec.atom not in atoms:
         raise SpecError(f"the CIF file has no atom {spec.atom}: it has {', '.join(atoms)}", "name one of these")
-    require_magnetic(spec.ion, atoms[spec.atom].element)
+    require_magnetic(spec.ion, atoms[spec.atom].symbol)
+    if not np.all(np.isfinite(atoms[spec.atom].position)):
+        raise SpecError(f"the atom {spec.atom} has no known position in the CIF file", "add it to the file, or give positions")
     return atoms[spec.atom]
 
 
@@ -307,10 +309,11 @@ def _checked(crystal: Crystal, spec: BondSpec, ends: Ends) -> np.ndarray:
 
 
 def bond_name(crystal: Crystal, ends: Ends) -> str:
-    """A bond in words: its ends in fractional coordinates."""
+    """A bond in words: the labels of its ends and where they are, fractional."""
     i, j, cell = ends
-    start, end = crystal.sites[i].position, crystal.sites[j].position + np.array(cell)
-    return " to ".join("(" + ", ".join(f"{x:.4g}" for x in np.round(point, 4) + 0.0) + ")" for point in (start, end))
+    places = crystal.sites[i].position, crystal.sites[j].position + np.array(cell)
+    points = ["(" + ", ".join(f"{x:.4g}" for x in np.round(place, 4) + 0.0) + ")" for place in places]
+    return f"{crystal.sites[i].label} {points[0]} to {crystal.sites[j].label} {points[1]}"
 
 
 def anisotropy_of(material: Material, crystal: Crystal) -> list[OnSite]:

@@ -128,15 +128,14 @@ def _bonds(material: Material) -> list[str]:
                 apart = sites[j].position + np.array(cell) - sites[i].position
                 key = (round(float(np.linalg.norm(apart @ vectors)), 3), tuple(sorted((sites[i].label, sites[j].label))))
                 groups.setdefault(key, []).append(coupling)
-        for (length, labels), couplings in groups.items():
+        for (length, _), couplings in groups.items():
             first = couplings[0]
             form = "biquadratic" if spec.biquadratic else "isotropic"
             if spec.dm is not None:
                 form = f"Dzyaloshinskii-Moriya, D along {_vector(spec.dm)}"
             elif spec.matrix is not None:
                 form = f"matrix {_matrix(first.matrix)}"
-            name = f"{'-'.join(labels)} {bond_name(crystal, first.ends)}"
-            lines.append(f"  {spec.parameter:10}{len(couplings) * cells:>7}{length:>10.3f}  {name}, {form}")
+            lines.append(f"  {spec.parameter:10}{len(couplings) * cells:>7}{length:>10.3f}  {bond_name(crystal, first.ends)}, {form}")
             if crystal.equivalents is not None and not spec.biquadratic:
                 basis = crystal.equivalents.allowed_exchange(first.ends)
                 lines.append(f"{'':31}symmetry allows {describe(basis)}")
@@ -231,7 +230,7 @@ def _draw_layer(axes: Axes, material: Material, height: float, colours: Mapping[
     model, cells = material.model, _cells_shown(material)
     vectors = model.lattice.vectors
     corners = np.array([[0, 0, 0], [1, 0, 0], [1, 1, 0], [0, 1, 0], [0, 0, 0]]) @ vectors
-    axes.plot(corners[:, 0], corners[:, 1], color="0.6", linewidth=1, label="magnetic cell")
+    axes.plot(corners[:, 0], corners[:, 1], color="0.6", linewidth=1, label="magnetic cell" if material.spiral is None else "cell")
     here = [abs(s.position[2] - height) < 1e-3 for s in model.sites]
     lines = []
     for bond in model.bonds:
@@ -259,6 +258,9 @@ def _draw_layer(axes: Axes, material: Material, height: float, colours: Mapping[
             if abs(direction[2]) > 0.9:
                 axes.plot(x, y, marker="o" if sz > 0 else "x", color="black", markersize=9, zorder=3)
             else:
-                axes.annotate("", (x + sx, y + sy), (x - sx, y - sy), arrowprops={"arrowstyle": "-|>", "linewidth": 2.0}, zorder=3)
+                tip, tail = (x + sx, y + sy), (x - sx, y - sy)
+                axes.annotate("", tip, tail, arrowprops={"arrowstyle": "-|>", "linewidth": 2.0}, zorder=3)
+                axes.update_datalim([tip, tail])  # an arrow that ends outside the axes is not drawn
                 axes.plot(x, y, marker="o", color="black", markersize=4, zorder=3)
     axes.set(xlabel="x (angstrom)", ylabel="y (angstrom)", title=f"z = {height:g} c", aspect="equal")
+    axes.autoscale_view()
