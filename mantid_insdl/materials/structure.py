@@ -108,6 +108,7 @@ def crystal_of(material: Material) -> Crystal:
         for site, index in reversed(list(enumerate(origin))):
             with At("sites", index):
                 _require_allowed(equivalents, site, sites[site].g, f"the g-tensor of {sites[site].label}")
+                _require_pair(equivalents, site, sites[site])
     return Crystal(lattice, symmetry, tuple(sites), tuple(origin), tuple(directed), equivalents)
 
 
@@ -180,6 +181,16 @@ def _require_allowed(equivalents: SymmetricSites, site: int, matrix: np.ndarray,
             "give a matrix of this form, or a space group of lower symmetry",
         )
     return allowed
+
+
+def _require_pair(equivalents: SymmetricSites, index: int, site: Site) -> None:
+    """The vector between the ions of a pair is kept or turned round by the symmetry of its site."""
+    kept = equivalents.symmetry.rotations[equivalents.images[:, index] == index] @ site.pair
+    if np.any(np.minimum(np.abs(kept - site.pair).max(axis=1), np.abs(kept + site.pair).max(axis=1)) > 1e-3):
+        raise SpecError(
+            f"the symmetry of {equivalents.symmetry.name} turns the pair of {site.label} at {np.round(site.position, 4).tolist()}",
+            "give the vector along a symmetry axis of its site, or a space group of lower symmetry",
+        )
 
 
 @dataclass(frozen=True, eq=False)

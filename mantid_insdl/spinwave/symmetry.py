@@ -9,8 +9,10 @@ of this (T. Moriya, Phys. Rev. 120, 91 (1960)).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from types import ModuleType
 
 import numpy as np
@@ -24,6 +26,8 @@ Ends = tuple[int, int, tuple[int, int, int]]
 SAME_PLACE = 0.05
 """Positions closer than this, in angstrom, are one site: files give 0.3333 for 1/3."""
 _FIT = 1e-5
+_PARTS = 720720  # translations are compared in these parts of a cell: divisible by all numbers up to 16
+_NUMBER = re.compile(r"[+-]?\s*(?:\d+(?:\.\d*)?|\.\d+)(?:/\d+)?(?![\d./]|\s*\*?\s*[a-z])")
 _TRANSPOSE = np.eye(9)[np.arange(9).reshape(3, 3).T.ravel()]
 
 
@@ -102,8 +106,8 @@ class Symmetry:
 
 
 def _keys(rotations: np.ndarray, translations: np.ndarray, reversals: np.ndarray) -> list[tuple[int, ...]]:
-    """Operations as hashable numbers; translations in units of 1/72, modulo 1."""
-    parts = [np.rint(rotations).reshape(-1, 9), np.mod(np.rint(translations * 72), 72), np.rint(reversals)[:, None]]
+    """Operations as hashable numbers; translations as whole parts of a cell, modulo 1."""
+    parts = [np.rint(rotations).reshape(-1, 9), np.mod(np.rint(translations * _PARTS), _PARTS), np.rint(reversals)[:, None]]
     return [tuple(row) for row in np.hstack(parts).astype(int).tolist()]
 
 
@@ -133,16 +137,22 @@ def space_group(name: str | int, lattice: Lattice) -> Symmetry:
 def read_operations(triplets: Sequence[str], name: str) -> tuple[np.ndarray, np.ndarray]:
     """Rotations (n, 3, 3) and translations (n, 3) of operations written as ``x,y+1/2,-z``; `name` is for messages."""
     gemmi = require_gemmi()
-    seitz = []
+    rotations, translations = [], []
     for text in triplets:
         try:
-            seitz.append(gemmi.Op(text).float_seitz())
-        except RuntimeError:
+            # gemmi's translations are in twenty-fourths: those of magnetic cells may be in fifths
+            parts = [part.strip() for part in text.lower().split(",")]
+            constants = [_NUMBER.findall(part) for part in parts]
+            operation = gemmi.Op(",".join(_NUMBER.sub("", part) for part in parts))
+            translations.append([float(sum(Fraction(one.replace(" ", "")) for one in numbers)) for numbers in constants])
+        except (RuntimeError, ValueError, ZeroDivisionError):
             raise MaterialError(
                 f"cannot read '{text}', a symmetry operation of {name}", "it is not like x,y+1/2,-z", "correct it"
             ) from None
-    array = np.array(seitz)
-    return array[:, :3, :3], array[:, :3, 3]
+        rotations.append(np.array(operation.rot) / operation.DEN)
+    found = np.array(translations)
+    simple = np.array([[float(Fraction(one).limit_denominator(16)) for one in row] for row in found.tolist()])
+    return np.array(rotations), np.where(np.abs(found - simple) < 1e-3, simple, found)  # 0.3333 is 1/3
 
 
 def find_symmetry(lattice: Lattice, positions: np.ndarray, kinds: Sequence[int]) -> Symmetry:
@@ -165,7 +175,10 @@ def find_symmetry(lattice: Lattice, positions: np.ndarray, kinds: Sequence[int])
         import spglib
     except ImportError:
         raise MaterialError("finding the space group needs the package spglib", fix="pip install spglib, or name the space group") from None
-    found = spglib.get_symmetry_dataset((lattice.vectors, np.mod(positions, 1), list(kinds)), symprec=SAME_PLACE / 5)
+    try:
+        found = spglib.get_symmetry_dataset((lattice.vectors, np.mod(positions, 1), list(kinds)), symprec=SAME_PLACE / 5)
+    except getattr(spglib, "SpglibError", ()):  # newer releases raise, older ones return None
+        found = None
     if found is None:
         raise MaterialError("spglib finds no space group for the sites", "two of them may coincide", "correct the positions")
     rotations = np.asarray(found.rotations, float)
@@ -196,7 +209,7 @@ def expand(symmetry: Symmetry, lattice: Lattice, position: Sequence[float]) -> t
     positions : (m, 3)
         Fractional; the given one first, the others within [0, 1).
     operations : (m,) int
-        An operation that takes the first to each.
+        An operation that takes the first to each; for the first, the identity.
     """
     position = np.asarray(position, float)
     images = symmetry.rotations @ position + symmetry.translations
@@ -205,7 +218,8 @@ def expand(symmetry: Symmetry, lattice: Lattice, position: Sequence[float]) -> t
     keep = np.linalg.norm(apart @ lattice.vectors, axis=1) < SAME_PLACE
     if keep.sum() > 1:
         position = position + apart[keep].mean(axis=0)
-    found, operations = [position], [int(np.flatnonzero(keep)[0])]
+    same = np.abs(symmetry.rotations - np.eye(3)).max(axis=(1, 2)) < 1e-6
+    found, operations = [position], [int(np.flatnonzero(keep & same)[0])]
     for index, image in enumerate(symmetry.rotations @ position + symmetry.translations):
         apart = image - np.array(found)
         if np.linalg.norm((apart - np.rint(apart)) @ lattice.vectors, axis=1).min() > SAME_PLACE:

@@ -459,6 +459,7 @@ def site(**more):
             {"space_group": "P 4/m m m", "sites": site(g=[1, 2, 3])},
             r"g-tensor of s is forbidden.*\[\[A, 0, 0\], \[0, A, 0\], \[0, 0, B\]\]",
         ),
+        ({"space_group": "P 4/m m m", "sites": site(pair=[0.1, 0, 0])}, "turns the pair of s at"),
         ({"sites": site(label="", positions=None)}, "no label"),
         ({"sites": site(positions=[])}, "either positions or an atom"),
         ({"sites": site(atom="Mn1", positions=None)}, "there is no CIF file"),

@@ -182,6 +182,13 @@ def test_found_symmetry_is_that_of_the_named_group():
     assert len(find_symmetry(Lattice(4, 4, 13), np.array([[0, 0, 0.1], [0, 0, -0.1]]), [0, 1]).rotations) == 8
 
 
+def test_operations_are_read_in_all_their_spellings():
+    rotations, translations = read_operations(["1/2+X, -Y, z-1/5", "x+0.3333,-x+y,.5-z", "y,x,-z"], "a test")
+    assert translations == pytest.approx(np.array([[0.5, 0, -0.2], [1 / 3, 0, 0.5], [0, 0, 0]]))
+    assert rotations[1].tolist() == [[1, 0, 0], [-1, 1, 0], [0, 0, -1]] and rotations[2].tolist() == [[0, 1, 0], [1, 0, 0], [0, 0, -1]]
+    assert len(operations("x+1/5,y,z", "x+2/5,y,z", "x+3/5,y,z", "x+4/5,y,z").rotations) == 5
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
@@ -190,6 +197,8 @@ def test_found_symmetry_is_that_of_the_named_group():
         (lambda: space_group("P 4/m m m", Lattice(4, 5, 6)).cartesian(Lattice(4, 5, 6)), "cell has not the symmetry of P 4/m m m.*4, 5, 6"),
         (lambda: operations("-x,-y,z", "-x,y,-z"), "are no group"),
         (lambda: read_operations(["x,y,w"], "P 1"), "cannot read 'x,y,w'"),
+        (lambda: read_operations(["x,y"], "P 1"), "cannot read 'x,y'"),
+        (lambda: read_operations(["x,2x,z"], "P 1"), "cannot read 'x,2x,z'"),
         (lambda: SymmetricSites(space_group("P -1", CUBE), CUBE, [[0.1, 0, 0]]), "have not the symmetry"),
     ],
 )
