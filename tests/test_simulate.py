@@ -160,7 +160,7 @@ def test_gradient_is_the_exact_derivative():
     material = load_material("example-kagome")
     slices, qh, qk = Slices([20.0, 20.0], [1.0, 4.0], [3.0, 5.0]), Axis("qh", "r.l.u.", [0.11, 0.52]), Axis("qk", "r.l.u.", [0.23, 0.4])
     simulator = SliceSimulator(material, slices, qh, qk)
-    found = simulator.gradient({"Dz": 0.2}, q_sigma_pixels=0)
+    found = simulator.gradient({"Dz": 0.2}, q_sigma_pixels=0, step=2e-5)
     model, instrument = material.model, load_instrument()
     for index, (low, high) in enumerate(((1.0, 3.0), (4.0, 5.0))):
         edges = np.array([low, high])
