@@ -25,21 +25,30 @@ def shipped_materials() -> list[str]:
     return sorted(file.stem for file in (Path(__file__).parent / "materials").glob("*.yaml"))
 
 
+def shipped_instruments() -> list[str]:
+    """Names of the spectrometers whose resolution comes with the package: the files, unread."""
+    return sorted(file.stem.upper() for file in (Path(__file__).parent / "instrument").glob("*.yaml"))
+
+
 def read(algorithm: Any) -> tuple[dict[str, str], tuple[dict[str, Map], dict[str, Any]]]:
     """Everything that is wrong with the properties of SimulateSpinWaveMap, and the maps and options of the worker's task."""
     found: dict[str, str] = {}
-    value = {name: algorithm.getProperty(name).value for name in ("Twins", "Resolution", "Background", "Counts", "Seed")}
+    names = ("Twins", "Resolution", "Instrument", "Temperature", "KfOverKi", "Background", "Counts", "Seed")
+    value = {name: algorithm.getProperty(name).value for name in names}
     material, parameters = _material(algorithm, found)
     options = {
         "material": material,
         "parameters": parameters,
         "twins": bool(value["Twins"]),
         "resolution": bool(value["Resolution"]),
+        "instrument": value["Instrument"],
+        "temperature": float(value["Temperature"]),
+        "kf_over_ki": bool(value["KfOverKi"]),
         "background": float(value["Background"]),
         "counts": float(value["Counts"]) or None,
         "seed": int(value["Seed"]),
     }
-    for name in ("Background", "Counts"):
+    for name in ("Temperature", "Background", "Counts"):
         if not math.isfinite(value[name]):
             found[name] = f"{value[name]} is no number to calculate with; give a finite one."
     maps: dict[str, Map] = {}
@@ -56,7 +65,21 @@ def read(algorithm: Any) -> tuple[dict[str, str], tuple[dict[str, Map], dict[str
         found["Template"] = "Nothing says where to calculate; give a Template, or Ei and EnergyBins."
     else:
         options |= _grid(algorithm, found)
+    if options["resolution"] and (maps or "slices" in options):
+        _check_instrument(options["instrument"], maps["like"].slices.ei if maps else options["slices"]["ei"], found)
     return found, (maps, options)
+
+
+def _check_instrument(name: str, energies: Sequence[float], found: dict[str, str]) -> None:
+    """Whether the instrument can be used at all the incident energies."""
+    from mantid_insdl.errors import InsdlError
+    from mantid_insdl.instrument.resolution import load_instrument
+
+    try:
+        for ei in energies:
+            load_instrument(name).sigma(float(ei), 0.0)
+    except InsdlError as error:
+        found["Instrument"] = str(error)
 
 
 def _check_template(workspace: Any, name: str, found: dict[str, str]) -> Map | None:

@@ -63,7 +63,7 @@ def test_every_property_has_a_tooltip(name):
 def test_properties_are_those_of_the_specification():
     expected = {
         "SimulateSpinWaveMap": "Material MaterialFile Parameters Template Ei EnergyBins QhRange QkRange Twins Resolution "
-        "Background Counts Seed",
+        "Background Counts Seed Instrument Temperature KfOverKi",
         "DenoiseINS": "InputWorkspace Model",
         "ClassifyMagneticModel": "InputWorkspace Model Denoise",
         "FitExchangeCNN": "InputWorkspace Model",

@@ -73,7 +73,7 @@ def test_same_seed_same_noise():
 
 def test_switches_reach_the_simulation():
     plain = simulate(**GRID).getItem(0).extractY()
-    for change in ({"Resolution": False}, {"Background": 0.5}):
+    for change in ({"Resolution": False}, {"Background": 0.5}, {"Instrument": "LET"}, {"Temperature": 30.0}, {"KfOverKi": True}):
         assert np.nanmax(np.abs(simulate(**GRID, **change).getItem(0).extractY() - plain)) > 0
     material = {"Material": "pcsmo-goodenough", "Ei": 50.0, "EnergyBins": "10, 15"}
     both, one = (simulate(**(GRID | material), Twins=twins).extractY() for twins in (True, False))
@@ -150,6 +150,8 @@ REFUSED = {
         {"EnergyBins": "pixels"},
     ),
     "background is no number": ({**GRID, "Background": float("nan")}, {"Background": "finite"}),
+    "temperature is no number": ({**GRID, "Temperature": float("nan")}, {"Temperature": "finite"}),
+    "instrument cannot run": ({**GRID, "Instrument": "LET", "Ei": 500.0}, {"Instrument": "LET"}),
     "infinite counts": ({**GRID, "Counts": float("inf")}, {"Counts": "finite"}),
     "several at once": ({"Material": "", "Ei": -1.0, "QhRange": "2, 1"}, {"Material": "", "Ei": "", "EnergyBins": "", "QhRange": ""}),
     "template is a table": ({"Template": table}, {"Template": "is a table"}),
@@ -174,7 +176,17 @@ def test_every_problem_is_named(case):
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("Material", "iron"), ("Counts", -1.0), ("Background", -0.1), ("Seed", -1), ("Ei", "fast"), ("Template", "nowhere")]
+    ("name", "value"),
+    [
+        ("Material", "iron"),
+        ("Instrument", "NIMROD"),
+        ("Temperature", -1.0),
+        ("Counts", -1.0),
+        ("Background", -0.1),
+        ("Seed", -1),
+        ("Ei", "fast"),
+        ("Template", "nowhere"),
+    ],
 )
 def test_single_properties_are_validated(name, value):
     with pytest.raises(ValueError, match=name):
