@@ -5,11 +5,12 @@ since the spin component it makes on a site is sqrt(S / 2) (conj(u) alpha + u be
 
 Soft momenta
 ------------
-At a Goldstone momentum h is only positive semi-definite and a mode's weight may diverge. The rule: where h is not positive definite, or
-a mode's energy vanishes (below 2e-5 of the scale of h, `Hamiltonian.scale`), h is shifted by 1e-10 of that scale. If it then is positive
-definite the momentum is *soft*: its zero modes get the energy 0 exactly, and a NaN amplitude if their weight diverges (an antiferromagnet's
-does, a ferromagnet's does not). The other modes move by about 1e-10 of their energy. If it still is not, the momentum is *unstable*:
-energies and amplitudes are NaN there, and `lowest` holds the smallest eigenvalue of h in meV.
+At a Goldstone momentum h is only positive semi-definite and a mode's weight may diverge. The rule: where the smallest eigenvalue of h is
+not above 1e-10 of the scale of h (`Hamiltonian.scale`), h is shifted by that much. If it then is positive definite the momentum is *soft*:
+its zero modes (below 1e-4 of the scale) get the energy 0 exactly, and a NaN amplitude if their weight diverges (an antiferromagnet's does,
+a ferromagnet's does not). The other modes move by about 1e-10 of their energy. If it still is not, the momentum is *unstable*: energies and
+amplitudes are NaN there, and `lowest` holds the smallest eigenvalue of h in meV. Small energies are always solved for in the full h: the
+squares of the folded form would lose half of their digits.
 """
 
 from __future__ import annotations
@@ -28,8 +29,8 @@ from mantid_insdl.spinwave.structure import ClassicalEnergy
 
 SHIFT = 1e-10
 """Shift of h at a soft momentum, relative to the scale of h."""
-_SOFT_ENERGY = 2 * np.sqrt(SHIFT)
-_ZERO_MODE = 10 * np.sqrt(SHIFT)
+_SMALL = 10 * np.sqrt(SHIFT)
+"""Energies below this, relative to the scale of h, are solved for in the full h; at a soft momentum they count as zero."""
 _DIVERGENT = 1e3
 PIECE = 4e6
 """Bytes of working memory of one piece of momenta: about what stays in a core's cache."""
@@ -127,6 +128,12 @@ def _colpa(h: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarra
     return values * np.abs(values), alpha + beta, alpha - beta, good
 
 
+def _unfolded(plus: np.ndarray, minus: np.ndarray) -> np.ndarray:
+    """The full h, (k, 2N, 2N), of A + B and A - B."""
+    a, b = 0.5 * (plus + minus), 0.5 * (plus - minus)
+    return np.concatenate((np.concatenate((a, b), axis=-1), np.concatenate((b, a), axis=-1)), axis=-2)
+
+
 def solve(*matrices: np.ndarray, scale: np.ndarray) -> RawModes:
     """Modes of h = (h,), or of a folded h = (A + B, A - B).
 
@@ -144,14 +151,17 @@ def solve(*matrices: np.ndarray, scale: np.ndarray) -> RawModes:
     squares, p, m, good = method(*flat)
     status = np.zeros(good.shape, np.int8)
     lowest = np.full(good.shape, np.nan)
-    again = np.flatnonzero(~good | (squares[:, 0] <= (_SOFT_ENERGY * scale) ** 2))
+    again = np.flatnonzero(~good | (squares[:, 0] <= (_SMALL * scale) ** 2))
     if again.size:
-        eye = np.eye(flat[0].shape[-1])
         lowest[again] = np.min([np.linalg.eigvalsh(x[again])[:, 0] for x in flat], axis=0)
-        shifted = [x[again] + (SHIFT * scale[again])[:, None, None] * eye for x in flat]
-        squares[again], p[again], m[again], good[again] = method(*shifted)
-        status[again] = np.where(good[again], SOFT, UNSTABLE)
-        zero = (status == SOFT)[:, None] & (squares <= (_ZERO_MODE * scale[:, None]) ** 2)
+        # from the full h: a zero mode of a ferromagnet is lost among the rounding errors of the squares that the folded form has
+        whole = flat[0][again] if len(flat) == 1 else _unfolded(*(x[again] for x in flat))
+        singular = ~(lowest[again] > SHIFT * scale[again])
+        shift = np.where(singular, SHIFT * scale[again], 0.0)[:, None, None] * np.eye(whole.shape[-1])
+        squares[again], p[again], m[again], good[again] = _colpa(whole + shift)
+        status[again] = np.where(~good[again], UNSTABLE, np.where(singular, SOFT, STABLE))
+        lowest[again[status[again] == STABLE]] = np.nan
+        zero = (status == SOFT)[:, None] & (squares <= (_SMALL * scale[:, None]) ** 2)
         divergent = zero & ((np.abs(p) ** 2 + np.abs(m) ** 2).max(axis=1) > _DIVERGENT)
         squares[zero] = 0.0
         squares[status == UNSTABLE] = np.nan

@@ -282,3 +282,24 @@ def test_sum_rule_of_a_ferromagnet():
     bonds = [Bond(0, 1, (0, 0, 0), "J"), Bond(1, 0, (1, 0, 0), "K"), Bond(0, 0, (0, 1, 0), "K")]
     modes = spin_waves(SpinModel(Lattice(4, 4, 4), sites, bonds), Q, {"J": -1, "K": -0.4})
     assert (np.abs(modes.amplitudes[..., :2]) ** 2).sum((-1, -2)) == pytest.approx(np.ones((1, len(Q))), rel=1e-9)
+
+
+def honeycomb():
+    sites = [Site("h", [1 / 3, 2 / 3, 0], 1, [0, 0, 1]), Site("h", [2 / 3, 1 / 3, 0], 1, [0, 0, 1])]
+    return SpinModel(Lattice(6, 6, 12, gamma=120), sites, [Bond(0, 1, cell, "J") for cell in ((-1, 0, 0), (0, 0, 0), (0, 1, 0))])
+
+
+def chain_of(spins):
+    sites = [Site("c", [i / spins, 0, 0], 1, [0, 0, 1]) for i in range(spins)]
+    return SpinModel(Lattice(3 * spins, 8, 8), sites, [Bond(i, (i + 1) % spins, (int(i + 1 == spins), 0, 0), "J") for i in range(spins)])
+
+
+@pytest.mark.parametrize("model", [honeycomb(), chain_of(1), chain_of(2), chain_of(4), chain_of(10)], ids=lambda m: len(m.sites))
+def test_goldstone_mode_of_a_ferromagnet_is_found_by_all_forms(model):
+    folded, full = (spin_waves(model, [[0, 0, 0], [0, 1, 0], [1e-3, 0, 0]], {"J": -1}, fold=fold) for fold in (True, False))
+    for modes in (folded, full):
+        assert modes.status[0].tolist() == [SOFT, SOFT, STABLE]
+        assert modes.energies[0, :2, 0].tolist() == [0, 0]
+        # the sum over modes of S_perp of a saturated ferromagnet is S (1 + Qz^2 / Q^2) / 2 for spins along z; at Q = 0 the trace
+        assert modes.s_perp[0].sum(-1) == pytest.approx([1, 0.5, 0.5], abs=1e-5)
+    assert folded.energies == pytest.approx(full.energies, abs=1e-8)
