@@ -20,10 +20,11 @@ from typer.core import TyperGroup
 
 from mantid_insdl import errors
 from mantid_insdl._version import __version__
+from mantid_insdl.cli_options import OptionError, check_ei, optional_stage, refuse_overwriting, require_picture
 
 if TYPE_CHECKING:
     from mantid_insdl.analysis import Analysis
-    from mantid_insdl.maps import Axis, Map, Slices
+    from mantid_insdl.maps import Map
 
 # Heavy modules (numpy, h5py, matplotlib, TensorFlow) are imported inside the commands: `insdl --help` must be quick.
 
@@ -43,10 +44,6 @@ EXIT_CODES: tuple[tuple[type[errors.InsdlError], int], ...] = (
     (errors.ConfigError, 8),
     (errors.MantidMissingError, 8),
 )
-
-
-class _OptionError(errors.InsdlError):
-    """Options that contradict each other or make no sense."""
 
 
 class _InsdlGroup(TyperGroup):
@@ -85,7 +82,7 @@ def _explain(error: BaseException) -> int:
         error = errors.TensorFlowMissingError(error.summary, error.reason, 'install it there with `pip install "mantid_insdl[cpu]"`')
     if isinstance(error, errors.InsdlError):
         print(f"insdl: error: {_one_line(error)}", file=sys.stderr)
-        if isinstance(error, _OptionError):
+        if isinstance(error, OptionError):
             return 2
         from mantid_insdl.learning.recipes import RecipeError
 
@@ -199,9 +196,9 @@ def analyse(
     """
 
     _check_material(material)
-    _check_ei(ei)
+    check_ei(ei)
     if ei is not None and len(ei) not in {1, len(files)}:
-        raise _OptionError(f"--ei is given {len(ei)} times for {len(files)} files", "it counts for all files or for one each", "correct it")
+        raise OptionError(f"--ei is given {len(ei)} times for {len(files)} files", "it counts for all files or for one each", "correct it")
 
     def load() -> Map:
         from mantid_insdl import files as reading
@@ -218,84 +215,102 @@ def analyse(
 def simulate(
     *,
     material: Annotated[str, typer.Option("--material", "-m", help="rb2mnf4, pcsmo-goodenough, pcsmo-dimer, or a material file.")],
-    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="Where to write the map: .nxs (Mantid) or .npz.")],
+    output: Annotated[Path | None, typer.Option("--output", "-o", metavar="FILE", help="The map as a file: .nxs (Mantid) or .npz.")] = None,
+    plot: Annotated[Path | None, typer.Option(metavar="FILE.png", help="The map as a picture (.png, .pdf or .svg).")] = None,
     parameters: Annotated[
         list[str] | None, typer.Option("--set", "-s", metavar="NAME=VALUE", help="A parameter; others keep the material's value.")
     ] = None,
-    like: Annotated[Path | None, typer.Option(metavar="FILE", help="Take axes, slices, Ei and mask from this map.")] = None,
     ei: EiOption = None,
     energy: Annotated[
         str | None,
-        typer.Option(metavar="MIN,STEP,MAX", help="Energy bins in meV for every Ei. By default ten bins from 0.1 Ei to 0.7 Ei."),
+        typer.Option(
+            metavar="MIN,STEP,MAX",
+            help="Energy bins in meV. By default, of slices: for every Ei ten from 0.1 Ei to 0.7 Ei; of a path or powder: up to 0.9 Ei.",
+        ),
     ] = None,
-    qh: Annotated[str | None, typer.Option(metavar="MIN,STEP,MAX", help="Qh bins, r.l.u. [default: -1,0.05,1]", show_default=False)] = None,
-    qk: Annotated[str | None, typer.Option(metavar="MIN,STEP,MAX", help="Qk bins, r.l.u. [default: -1,0.05,1]", show_default=False)] = None,
-    plot: Annotated[Path | None, typer.Option(metavar="FILE.png", help="Draw the map as well (.png, .pdf or .svg).")] = None,
+    qh: Annotated[str | None, typer.Option(metavar="MIN,STEP,MAX", help="Qh bins, r.l.u.; -1,0.05,1 by default.")] = None,
+    qk: Annotated[str | None, typer.Option(metavar="MIN,STEP,MAX", help="Qk bins, r.l.u.; -1,0.05,1 by default.")] = None,
+    like: Annotated[Path | None, typer.Option(metavar="FILE", help="Take axes, slices, Ei and mask from this map.")] = None,
+    path: Annotated[
+        str | None, typer.Option(metavar='"H,K,L H,K,L ..."', help="A cut along a path: its corners in r.l.u.; fractions may be 1/3.")
+    ] = None,
+    labels: Annotated[
+        str | None, typer.Option(metavar="A,B,...", help="Names of the corners; G or Gamma becomes the Greek letter.")
+    ] = None,
+    points: Annotated[int | None, typer.Option(metavar="N", min=2, help="Momenta along the path, 200 by default.")] = None,
+    powder: Annotated[str | None, typer.Option(metavar="MIN,STEP,MAX", help="The map of a powder: |Q| bins in 1/angstrom.")] = None,
+    directions: Annotated[int | None, typer.Option(metavar="N", min=1, help="Momenta in each |Q| bin, 1000 by default.")] = None,
+    fwhm: Annotated[
+        float | None, typer.Option(metavar="MEV", help="Energy width of a path or powder, in place of the instrument's.")
+    ] = None,
+    instrument: Annotated[str | None, typer.Option(metavar="NAME", help="Whose energy width it is; MAPS by default.")] = None,
+    chopper: Annotated[str | None, typer.Option(metavar="NAME", help="Chopper of the instrument, in place of its usual one.")] = None,
+    frequency: Annotated[float | None, typer.Option(metavar="HZ", help="Frequency of that chopper.")] = None,
+    temperature: Annotated[float, typer.Option(metavar="K", min=0, help="Times the Bose factor n(E) + 1.")] = 0.0,
+    kf_ki: Annotated[bool, typer.Option("--kf-ki/--no-kf-ki", help="Times kf / ki, as a detector counts.")] = False,
+    component: Annotated[str, typer.Option(metavar="NAME", help="perp, or for polarised neutrons xx, yy, zz or chiral.")] = "perp",
+    vertical: Annotated[
+        str | None, typer.Option(metavar="H,K,L", help="Vertical of the spectrometer, which tells yy from zz. Of a path 0,0,1 by default.")
+    ] = None,
+    beam: Annotated[str | None, typer.Option(metavar="H,K,L", help="Momentum along the incident beam, for slices.")] = None,
     counts: Annotated[
-        float | None, typer.Option(metavar="N", min=1, help="Number of detected neutrons in the whole map: adds counting noise and errors.")
+        float | None, typer.Option(metavar="N", min=1, help="Number of detected neutrons in the slices: adds counting noise and errors.")
     ] = None,
-    background: Annotated[float, typer.Option(min=0, help="Flat background in the unit of the map.")] = 0.0,
+    background: Annotated[float, typer.Option(min=0, help="Flat background of the slices, in the unit of the map.")] = 0.0,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the counting noise.")] = 0,
-    twins: Annotated[bool, typer.Option(help="Sum over the twins of the crystal.")] = True,
-    resolution: Annotated[bool, typer.Option(help="Broaden with the resolution of the spectrometer.")] = True,
+    twins: Annotated[bool, typer.Option(help="Average over the twins of the crystal.")] = True,
+    resolution: Annotated[bool, typer.Option(help="Broaden slices with the resolution of the spectrometer.")] = True,
     quiet: Quiet = False,
 ) -> None:
-    """Simulate the map of a magnet by linear spin-wave theory.
+    """Simulate the map of a magnet by linear spin-wave theory: constant-energy slices, a cut along a path, or a powder.
+
+    Slices need --ei or --like. A path or powder needs an energy width, --fwhm or --ei; a path without one is drawn as lines.
 
     [bold]Examples:[/bold]
 
       insdl simulate -m rb2mnf4 --set J1=0.65 --set J2=0.012 --ei 10 --energy 1,0.5,7 -o map.nxs --plot map.png
 
       insdl simulate -m pcsmo-dimer --like measured.nxs --counts 200000 -o dimer.nxs
+
+      insdl simulate -m rb2mnf4 --path "0,0,0 0.5,0.5,0 0.5,0,0 0,0,0" --labels G,M,X,G --plot dispersion.png
+
+      insdl simulate -m rb2mnf4 --powder 0.1,0.05,4 --ei 12 --temperature 5 --plot powder.png
     """
-    from mantid_insdl.console import progress_reporter
-    from mantid_insdl.materials import load_material, parse_parameters
-    from mantid_insdl.output import staged_file
+    from mantid_insdl.simulate_command import Request, run
 
-    _require_suffix(output, (".nxs", ".npz"), "--output")
-    if plot is not None:
-        _require_suffix(plot, (".png", ".pdf", ".svg"), "--plot")
-    if (like is None) == (ei is None):
-        raise _OptionError(
-            "give either --like or --ei", "a map needs its axes", "take them from a file, or give --ei, --energy, --qh and --qk"
-        )
-    if like is not None and (energy or qh or qk):
-        raise _OptionError("--like cannot go with --energy, --qh or --qk", "the axes come from the file", "leave one of them out")
-    _check_ei(ei)
-    described = load_material(material)
-    described.resolve(values := parse_parameters(", ".join(parameters or [])))
-
-    place: dict[str, Any]
-    if like is not None:
-        _refuse_overwriting([like], [output, *([plot] if plot else [])])
-        from mantid_insdl.files import load
-
-        place = {"like": load(like)}
-    else:
-        place = {"slices": _slices(ei, energy), "qh": _axis("qh", qh or "-1,0.05,1"), "qk": _axis("qk", qk or "-1,0.05,1")}
-
-    with staged_file(output) as map_path, _optional_stage(plot) as plot_path, progress_reporter(quiet) as progress:
-        from mantid_insdl.files import save
-        from mantid_insdl.simulate import simulate as run
-
-        m = run(
-            described,
-            values,
-            **place,
-            twins=twins,
-            resolution=resolution,
-            background=background,
-            counts=counts,
-            seed=seed,
-            progress=progress,
-        )
-        save(m, map_path, name=output.stem)
-        if plot_path is not None:
-            from mantid_insdl.plotting import plot_map
-
-            plot_map(m, title=described.title).savefig(plot_path)
-    for path in filter(None, (output, plot)):
-        print(path)
+    request = Request(
+        material=material,
+        parameters=parameters,
+        output=output,
+        plot=plot,
+        like=like,
+        path=path,
+        powder=powder,
+        ei=ei,
+        energy=energy,
+        qh=qh,
+        qk=qk,
+        labels=labels,
+        points=points,
+        directions=directions,
+        fwhm=fwhm,
+        instrument=instrument,
+        chopper=chopper,
+        frequency=frequency,
+        temperature=temperature,
+        kf_ki=kf_ki,
+        component=component,
+        vertical=vertical,
+        beam=beam,
+        counts=counts,
+        background=background,
+        seed=seed,
+        twins=twins,
+        resolution=resolution,
+        quiet=quiet,
+    )
+    for written in run(request):
+        print(written)
 
 
 @app.command("material")
@@ -317,13 +332,12 @@ def material_summary(
     from mantid_insdl.materials import load_material, parse_parameters
     from mantid_insdl.materials.summary import plot_structure, summarise
 
-    if plot is not None:
-        _require_suffix(plot, (".png", ".pdf", ".svg"), "--plot")
+    require_picture(plot)
     described = load_material(name)
     values = parse_parameters(", ".join(parameters or []))
     print(summarise(described, values))
     if plot is not None:
-        with _optional_stage(plot) as plot_path:
+        with optional_stage(plot) as plot_path:
             plot_structure(described, values).savefig(plot_path)
         print(plot)
 
@@ -387,7 +401,7 @@ def train(
     recipe: Annotated[str | None, typer.Argument(help="Name of a shipped recipe, or a recipe file; without it they are listed.")] = None,
     *,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", metavar="DIR", help="Folder of the new bundle. [default: the name of the recipe]")
+        Path | None, typer.Option("--output", "-o", metavar="DIR", help="Folder of the new bundle; by default the name of the recipe.")
     ] = None,
     data: Annotated[
         Path, typer.Option(metavar="DIR", help="Folder for the simulated training maps, which recipes share; they are kept.")
@@ -439,7 +453,7 @@ def _run_analysis(inputs: list[Path], output: Path, quiet: bool, *, load: Any, t
     from mantid_insdl.report_text import print_report
 
     started = time.monotonic()
-    _refuse_overwriting(inputs, [output / name for name in report.RESULT_FILES])
+    refuse_overwriting(inputs, [output / name for name in report.RESULT_FILES])
     with staged_folder(output, report.RESULT_FILES, last=report.REPORT_FILE) as folder:
         with progress_reporter(quiet) as progress:
             progress(0.0, "reading the map")
@@ -476,69 +490,6 @@ def _check_material(name: str) -> None:
     known = dict.fromkeys([*(load_material(one).family for one in material_names()), *material_names()])
     if name not in known:
         raise errors.MaterialError(f"there is no material '{name}'", f"known are {', '.join(known)}", "name one of these with --material")
-
-
-def _check_ei(ei: list[float] | None) -> None:
-    for one in ei or []:
-        if not 0 < one < float("inf"):
-            raise _OptionError(f"--ei {one:g} is no incident energy", "it must be positive", "give it in meV")
-
-
-def _slices(ei: list[float], energy: str | None) -> Slices:
-    import numpy as np
-
-    from mantid_insdl.maps import Slices
-
-    if energy is None:
-        return Slices.from_bins(ei, [np.linspace(0.1, 0.7, 11) * one for one in ei])
-    return Slices.from_bins(ei, [_edges("--energy", energy)] * len(ei))
-
-
-def _axis(name: str, text: str) -> Axis:
-    from mantid_insdl.maps import RLU, Axis
-
-    return Axis(name, RLU, _edges(f"--{name}", text), is_edges=True, label=name.capitalize())
-
-
-def _edges(option: str, text: str) -> Any:
-    """Bin edges from "min,step,max"."""
-    import numpy as np
-
-    example = f"write {option} -1,0.05,1" if option != "--energy" else "write --energy 2,0.5,8"
-    try:
-        low, step, high = (float(part) for part in text.split(","))
-    except ValueError:
-        raise _OptionError(f"{option} '{text}' is not understood", "it must be three numbers min,step,max", example) from None
-    if not (np.isfinite([low, step, high]).all() and step > 0 and high > low):
-        raise _OptionError(f"{option} '{text}' gives no bins", "the step must be positive and max above min", example)
-    bins = (high - low) / step
-    if bins > 10_000:
-        raise _OptionError(f"{option} '{text}' gives {bins:.0f} bins", "the largest number is 10000", "give a larger step")
-    if abs(bins - round(bins)) > 1e-6:
-        raise _OptionError(
-            f"{option} '{text}' does not end on a bin edge", f"{high:g} - {low:g} is no multiple of {step:g}", "change the step"
-        )
-    return np.linspace(low, high, round(bins) + 1)
-
-
-def _require_suffix(path: Path, suffixes: tuple[str, ...], option: str) -> None:
-    if path.suffix.lower() not in suffixes:
-        raise _OptionError(f"{option} '{path}' has the wrong ending", f"the format follows from it: {' or '.join(suffixes)}", "rename it")
-
-
-def _refuse_overwriting(inputs: list[Path], outputs: list[Path]) -> None:
-    for path in inputs:
-        for target in outputs:
-            if target.exists() and path.exists() and target.samefile(path):
-                raise errors.OutputError(f"'{path}' would be overwritten", "a result has the same name", "give another --output")
-
-
-def _optional_stage(path: Path | None) -> Any:
-    from contextlib import nullcontext
-
-    from mantid_insdl.output import staged_file
-
-    return nullcontext(None) if path is None else staged_file(path)
 
 
 def _terminated(*_: Any) -> None:

@@ -59,7 +59,7 @@ def plot_cut(m: Map, *, title: str = "", dispersion: Dispersion | None = None) -
     """
     figure = _plot_energy_map(m, "cut", title)
     axes, centres = figure.axes[0], m.axes[0].centres
-    over = "0.35" if style_of(m).signed else "0.85"
+    over = "0.35" if style_of(m).signed else "0.95"
     if m.path is not None and m.corners:
         _draw_corners(figure, centres, m.path, m.corners, colour=over)
     elif m.path is not None:
@@ -131,8 +131,13 @@ def plot_dispersion(found: Dispersion, *, title: str = "") -> Figure:
 
 def _together(energies: np.ndarray, intensities: np.ndarray, apart: float) -> np.ndarray:
     """Intensities (point, mode) summed over modes not further apart than `apart` meV; NaN where a mode's own is."""
-    near = np.abs(energies[:, :, None] - energies[:, None, :]) <= apart
-    return np.where(np.isnan(intensities), np.nan, np.einsum("pij,pj->pi", near, np.nan_to_num(intensities)))
+    summed = np.empty_like(intensities)
+    for point, (where, own) in enumerate(zip(energies, intensities, strict=True)):
+        order = np.argsort(where)
+        below = np.concatenate(([0.0], np.cumsum(np.nan_to_num(own[order]))))
+        first, last = (np.searchsorted(where[order], where + sign * apart, side) for sign, side in ((-1, "left"), (1, "right")))
+        summed[point] = np.where(np.isnan(own), np.nan, below[last] - below[first])
+    return summed
 
 
 def _between(values: np.ndarray) -> np.ndarray:

@@ -12,7 +12,7 @@ from mantid_insdl.errors import MapError
 from mantid_insdl.maps import PER_ANGSTROM, Axis
 from mantid_insdl.materials import Material, load_material
 
-MAX_POINTS = 100_000
+MAX_POINTS = 10_000
 
 
 @dataclass(frozen=True, eq=False)

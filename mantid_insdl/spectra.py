@@ -338,7 +338,13 @@ class _Spectrum:
         )
 
     def _in_words(self, component: str) -> str:
-        width = "a function of energy" if callable(self.fwhm) else f"{self.fwhm:g} meV" if self.fwhm is not None else self.spectrometer.name
+        width = (
+            "a function of energy"
+            if callable(self.fwhm)
+            else f"{self.fwhm:g} meV"
+            if self.fwhm is not None
+            else self.spectrometer.describe()
+        )
         words = [f"energy width: {width}", f"{self.temperature:g} K", "with kf/ki" if self.kf_over_ki else "without kf/ki"]
         if component != "perp":
             words.append(f"polarised component {component}, vertical along {self.vertical} r.l.u.")
