@@ -20,6 +20,7 @@ from mantid_insdl.materials.modes import modes_of
 from mantid_insdl.slice_engines import UNIT, ClosedForm, General, Grid, Planar, Progress, View, engine_for
 from mantid_insdl.spinwave.modes import UNSTABLE
 from mantid_insdl.spinwave.polarisation import COMPONENTS
+from mantid_insdl.spinwave.spiral import turning_model
 from mantid_insdl.spinwave.structure import ClassicalEnergy
 
 MAX_PIXELS = 50_000_000
@@ -83,7 +84,8 @@ class SliceSimulator:
         ellipsoids: TabulatedResolution | str | Path | None = None,
     ):
         self.material = load_material(material)
-        self._classical = ClassicalEnergy(self.material.model)
+        model, spiral = self.material.model, self.material.spiral
+        self._classical = ClassicalEnergy(model if spiral is None else turning_model(model, spiral.k, spiral.axis))
         self.slices, self.qh, self.qk = slices, qh, qk
         self.instrument = load_instrument(instrument) if isinstance(instrument, str) else instrument
         _check_axes(slices, qh, qk)
@@ -202,8 +204,7 @@ class SliceSimulator:
         if unknown:
             raise MaterialError(f"{self.material.name} has no parameter '{unknown[0]}'", f"its parameters are {', '.join(names)}")
         table = self.material.model.parameter_table(self.material.couplings({**names, **parameters}))
-        if self.material.spiral is None:  # the rotating frame looks for itself
-            self._classical.require_stationary(table)
+        self._classical.require_stationary(table)
         return table
 
 

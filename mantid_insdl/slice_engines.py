@@ -6,7 +6,8 @@ Each engine turns parameter sets into (set, slice, pixel) for one domain of a cr
 engine         magnets                                                                  component of Q along the beam
 =============  =======================================================================  =============================================
 `ClosedForm`   square-lattice antiferromagnet with J1, J2, D; c* along the beam         from each mode's own energy
-`Planar`       h(q) folds and no bond leaves the cell along c; c* along the beam        from its own energy; one solve for all slices
+`Planar`       no bond leaves the cell along c, no spiral turns along it; c* along the   from its own energy; one solve for all slices
+               beam
 `General`      all others                                                               from the middle of the energy window: a solve
                                                                                         a slice
 =============  =======================================================================  =============================================
@@ -30,7 +31,7 @@ from mantid_insdl.parallel import in_threads
 from mantid_insdl.spinwave.form_factors import coefficients, j0
 from mantid_insdl.spinwave.modes import perpendicular
 from mantid_insdl.spinwave.polarisation import polarised
-from mantid_insdl.spinwave.shared import PlanarModes, SharedSolve
+from mantid_insdl.spinwave.shared import PlanarModes, SharedSolve, SharedSpiral
 from mantid_insdl.spinwave.square_lattice import square_lattice_modes
 
 if TYPE_CHECKING:
@@ -204,12 +205,16 @@ class Planar(Domain):
 
     def __init__(self, *arguments: Any):
         super().__init__(*arguments)
-        self._solver = SharedSolve(self.material.model, self.hkl[:, :2])
+        self._solver = self._shared(self.hkl[:, :2])
         ions = list(dict.fromkeys(ion for ion, _ in self._solver.groups))
         self._ions = [coefficients(ion) if ion else None for ion in ions]
         self._group_ion = [ions.index(ion) for ion, _ in self._solver.groups]
         # a few momenta spread over the map find most unstable parameter sets at a fraction of the cost
-        self._screen = SharedSolve(self.material.model, self.hkl[:: max(1, len(self.hkl) // 40), :2])
+        self._screen = self._shared(self.hkl[:: max(1, len(self.hkl) // 40), :2])
+
+    def _shared(self, hk: np.ndarray) -> SharedSolve | SharedSpiral:
+        model, spiral = self.material.model, self.material.spiral
+        return SharedSolve(model, hk) if spiral is None else SharedSpiral(model, spiral.k, spiral.axis, hk)
 
     def intensity(
         self, table: np.ndarray, widths: np.ndarray, progress: Progress | None, dtype: type = np.float32
@@ -350,6 +355,8 @@ class General(Domain):
 def engine_for(material: Material, view: View, grid: Grid) -> type[ClosedForm | Planar | General]:
     """The fastest engine that is exact for a material."""
     beam = grid.beam @ np.linalg.inv(material.model.lattice.reciprocal)
-    if np.abs(beam[:2]).max() > 1e-9 * abs(beam[2]) or material.spiral is not None or not SharedSolve.allowed(material.model):
+    model, spiral = material.model, material.spiral
+    planar = SharedSolve.allowed(model) if spiral is None else SharedSpiral.allowed(model, spiral.k)
+    if np.abs(beam[:2]).max() > 1e-9 * abs(beam[2]) or not planar:
         return General
     return ClosedForm if material.closed_form and view.component == "perp" and view.kernel is None else Planar

@@ -154,6 +154,10 @@ class Hamiltonian:
                 block[p, sine, j, i] -= 1j * sign * backward
         return a, b
 
+    def unfolded(self, waves: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """A and B per unit of each parameter at `waves` (m, wave), (parameter, m, N, N) complex."""
+        return Form(self._blocks).derivatives(waves)
+
     def scale(self, table: np.ndarray) -> np.ndarray:
         """Size of h in meV for each parameter set, (set,): the largest sum of the moduli of a site's diagonal terms."""
         return (np.abs(table) @ (np.abs(self._diagonal_a) + np.abs(self._diagonal_b))).max(axis=-1)

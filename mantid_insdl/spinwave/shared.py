@@ -3,12 +3,14 @@
 In the bond-vector gauge h(h, k, l) = U h(h, k, 0) U^+ with U = diag(exp(-2 pi i l z_i)), z_i the height of site i, whenever every bond
 stays within the cell along c. So energies do not depend on l, and l enters the amplitudes as a phase of each height only.
 
-A folded h has A(-q) = conj(A(q)) and B(-q) = conj(B(q)) (all its coefficients are real), so momenta q and -q share a solve as well, as do
-momenta that differ by a reciprocal-lattice vector (there, in this gauge, amplitudes change by a phase of each site).
+Momenta that a mirror or rotation of the magnet takes into each other share a solve (amplitudes are those of the image sites), and so do
+momenta that differ by a reciprocal-lattice vector (there, in this gauge, amplitudes change by a phase of each site). A folded h has
+A(-q) = conj(A(q)) and B(-q) = conj(B(q)) (all its coefficients are real), so that q and -q share one as well.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +20,7 @@ from mantid_insdl.parallel import in_threads
 from mantid_insdl.spinwave.hamiltonian import Hamiltonian
 from mantid_insdl.spinwave.model import SpinModel
 from mantid_insdl.spinwave.modes import PIECE, UNSTABLE, solve
+from mantid_insdl.spinwave.spiral import rotating_parts, turning_model
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,7 +46,7 @@ class PlanarModes:
 
 
 class SharedSolve:
-    """Solver over a fixed list of in-plane momenta of a folding model whose bonds do not leave the cell along c.
+    """Solver over a fixed list of in-plane momenta of a model whose bonds do not leave the cell along c.
 
     Parameters
     ----------
@@ -52,7 +55,10 @@ class SharedSolve:
     hk : (m, 2)
         Momenta in r.l.u. of the model's cell.
     reduce
-        Solve only once for momenta equal up to a reciprocal-lattice vector and a sign. (Off only to test that it changes nothing.)
+        Solve only once for momenta equal up to a reciprocal-lattice vector, a sign and the magnet's own symmetry. (Off only to test that it
+        changes nothing.)
+    seen_at : (m, 2)
+        Momenta at which the interference of the two ions of a shared moment is taken, where they are not `hk`.
 
     Attributes
     ----------
@@ -67,17 +73,22 @@ class SharedSolve:
         If the model does not allow it: see `allowed`.
     """
 
-    def __init__(self, model: SpinModel, hk: np.ndarray, *, reduce: bool = True):
+    def __init__(self, model: SpinModel, hk: np.ndarray, *, reduce: bool = True, seen_at: np.ndarray | None = None):
         self._hamiltonian = Hamiltonian(model)
         if not self.allowed(model):
-            raise MaterialError("the energies of this magnet depend on l, or its h(q) does not fold", fix="use spin_waves at each momentum")
+            raise MaterialError("the energies of this magnet depend on l", fix="use spin_waves at each momentum")
         hk = np.asarray(hk, float)
-        solved, self._classes = _reduce(hk) if reduce else (hk, [(slice(None), np.arange(len(hk)), 1, np.zeros(2))])
+        unmoved = _Operation(np.eye(2), np.arange(len(model.sites)), False)
+        solved, self._classes = (
+            _reduce(hk, _operations(self._hamiltonian))
+            if reduce
+            else (hk, [_Class(np.arange(len(hk)), np.arange(len(hk)), unmoved, np.zeros(2))])
+        )
         self.number_of_momenta, self.number_of_solves = len(hk), len(solved)
         waves = self._hamiltonian.waves(np.column_stack((solved, np.zeros(len(solved)))))
-        self._form = self._hamiltonian.folded
+        self._form = self._hamiltonian.folded if self._hamiltonian.folds else self._hamiltonian.full
         n = self._hamiltonian.size
-        step = max(1, int(PIECE / (160 * n**2)))
+        step = max(1, int(PIECE / ((160 if self._hamiltonian.folds else 640) * n**2)))
         self._pieces = [waves[start : start + step] for start in range(0, len(waves), step)]
 
         keys = [(s.ion, round(float(s.position[2]), 9)) for s in model.sites]
@@ -92,17 +103,19 @@ class SharedSolve:
         # a reciprocal-lattice vector G gives the amplitude of the site at r the phase exp(-2 pi i G.r), as l does
         in_plane = np.array([s.position[:2] for s in model.sites])
         # a moment shared by two ions has the interference of the two as its form factor, which l does not enter when they are level
-        paired = np.cos(np.pi * (hk @ model.pairs[:, :2].T))[:, None, :] if np.any(model.pairs) else None
+        at = hk if seen_at is None else seen_at
+        paired = np.cos(np.pi * (at @ model.pairs[:, :2].T))[:, None, :] if np.any(model.pairs) else None
         sites = np.eye(n) if self._form.sites is None else self._form.sites
         self._weights = []
-        for pixels, _, sign, shift in self._classes:
-            factor = np.exp(-2j * np.pi * (in_plane @ shift)) * (1 if paired is None else paired[pixels])
-            self._weights.append([(w.reshape(-1, n) * factor) @ (sites if sign > 0 else sites.conj()) for w in (w1, w2)])
+        for one in self._classes:
+            factor = np.exp(-2j * np.pi * (in_plane @ one.shift)) * (1 if paired is None else paired[one.pixels])
+            of_images = sites.conj() if one.operation.conjugate else sites
+            self._weights.append([(w.reshape(-1, n) * factor)[..., one.operation.images] @ of_images for w in (w1, w2)])
 
     @staticmethod
     def allowed(model: SpinModel) -> bool:
-        """Whether the model folds, no bond leaves the cell along c, and the ions of a shared moment lie level."""
-        return Hamiltonian(model).folds and all(bond.cell[2] == 0 for bond in model.bonds) and not np.any(model.pairs[:, 2])
+        """Whether no bond leaves the cell along c, and the ions of a shared moment lie level."""
+        return all(bond.cell[2] == 0 for bond in model.bonds) and not np.any(model.pairs[:, 2])
 
     def solve(self, table: np.ndarray, workers: int | None = None) -> PlanarModes | None:
         """Modes for one parameter set, (parameter,) in the model's order; None if it is unstable at any of the momenta.
@@ -119,38 +132,147 @@ class SharedSolve:
         parts = (len(self.components), len(self.groups))
         energies = np.empty((self.number_of_momenta, solved_energies.shape[-1]))
         amplitudes = np.empty((*energies.shape, *parts), complex)
-        for (pixels, source, sign, _), (w1, w2) in zip(self._classes, self._weights, strict=True):
-            energies[pixels] = solved_energies[source]
-            p, m = (x[source] if sign > 0 else x[source].conj() for x in (solved_p, solved_m))
-            amplitudes[pixels] = (w1 @ p - 1j * (w2 @ m)).swapaxes(-1, -2).reshape(len(source), -1, *parts)
+        for one, (w1, w2) in zip(self._classes, self._weights, strict=True):
+            energies[one.pixels] = solved_energies[one.source]
+            p, m = (x[one.source].conj() if one.operation.conjugate else x[one.source] for x in (solved_p, solved_m))
+            amplitudes[one.pixels] = (w1 @ p - 1j * (w2 @ m)).swapaxes(-1, -2).reshape(len(one.source), -1, *parts)
         return PlanarModes(energies, amplitudes)
 
 
-Classes = list[tuple[np.ndarray | slice, np.ndarray, int, np.ndarray]]
+class SharedSpiral:
+    """The same for a single-k spiral in the rotating frame: see `mantid_insdl.spinwave.spiral`. Its wave vector has to lie in the plane.
+
+    Parameters
+    ----------
+    model, k, axis
+        As for `mantid_insdl.spinwave.spiral.spiral_waves`.
+    hk : (m, 2)
+        Momenta in r.l.u. of the model's cell.
+
+    Attributes
+    ----------
+    groups, components
+        As of `SharedSolve`.
+    """
+
+    def __init__(self, model: SpinModel, k: Sequence[float], axis: Sequence[float], hk: np.ndarray):
+        turning = turning_model(model, k, axis)
+        hk = np.asarray(hk, float)
+        self._parts = [(SharedSolve(turning, hk + shift[:2], seen_at=hk), projector) for shift, projector in rotating_parts(k, axis)]
+        self.groups, self.components = self._parts[0][0].groups, np.eye(3)
+
+    @staticmethod
+    def allowed(model: SpinModel, k: Sequence[float]) -> bool:
+        """Whether the model allows it, and the spiral does not turn along c."""
+        return SharedSolve.allowed(model) and k[2] == 0
+
+    def solve(self, table: np.ndarray, workers: int | None = None) -> PlanarModes | None:
+        """As `SharedSolve.solve`; 3 N modes at each momentum."""
+        energies, amplitudes = [], []
+        for solver, projector in self._parts:
+            modes = solver.solve(table, workers)
+            if modes is None:
+                return None
+            energies.append(modes.energies)
+            amplitudes.append(np.swapaxes(np.swapaxes(modes.amplitudes, -1, -2) @ (solver.components @ projector.T), -1, -2))
+        return PlanarModes(np.concatenate(energies, axis=1), np.concatenate(amplitudes, axis=1))
 
 
-def _reduce(hk: np.ndarray) -> tuple[np.ndarray, Classes]:
-    """Momenta to solve at, and how the wanted ones follow from them by hk = sign solved + G.
+@dataclass(frozen=True, eq=False)
+class _Operation:
+    """Takes the modes at q to those at W q: the amplitude of a site is that of its pre-image, or the conjugate.
 
-    The classes are (indices of the wanted, indices of the solved, sign, G).
+    Parameters
+    ----------
+    matrix : (2, 2)
+        W, on (h, k).
+    images : (site,)
+        Image of each site.
+    conjugate
+        Whether amplitudes are conjugate.
+    """
+
+    matrix: np.ndarray
+    images: np.ndarray
+    conjugate: bool
+
+
+@dataclass(frozen=True, eq=False)
+class _Class:
+    """Wanted momenta `pixels` that follow from the solved ones `source` in one way: by an operation, then a reciprocal-lattice vector."""
+
+    pixels: np.ndarray
+    source: np.ndarray
+    operation: _Operation
+    shift: np.ndarray
+
+
+def _operations(hamiltonian: Hamiltonian) -> list[_Operation]:
+    """Mirrors and rotations W about c, at l = 0, with h(W q) = h(q) up to the order of the sites.
+
+    Where h folds, each also with q -> -q, h -> conj(h).
+
+    Looked for among the isometries of the lattice's (h, k) plane, and each checked on the matrices at some momenta.
+    """
+    model = hamiltonian.model
+    metric = model.lattice.reciprocal[:2] @ model.lattice.reciprocal[:2].T
+    entries = np.stack(np.meshgrid(*[[-1, 0, 1]] * 4, indexing="ij"), -1).reshape(-1, 2, 2)
+    isometries = [w for w in entries if np.allclose(w.T @ metric @ w, metric, rtol=1e-9, atol=1e-9 * metric.max())]
+    q = np.random.default_rng(0).uniform(-1, 1, (3, 2))
+
+    def matrices(hk: np.ndarray) -> np.ndarray:
+        a, b = hamiltonian.unfolded(hamiltonian.waves(np.column_stack((hk, np.zeros(len(hk))))))
+        return np.stack((a, b))
+
+    here = matrices(q)
+    largest = np.abs(here).max(initial=0.0)
+    positions = np.array([s.position for s in model.sites])
+    found = []
+    for w in isometries:
+        there = matrices(q @ w.T)
+        for images in _site_images(positions, np.linalg.inv(w).T):
+            if np.abs(there[..., images[:, None], images] - here).max(initial=0.0) <= 1e-9 * largest:
+                found.append(_Operation(w.astype(float), images, False))
+                if hamiltonian.folds:
+                    found.append(_Operation(-w.astype(float), images, True))
+                break
+    # the plain ones first: where several lead to a momentum, the first is taken
+    return sorted(found, key=lambda one: (one.conjugate, not np.array_equal(np.abs(one.matrix), np.eye(2))))
+
+
+def _site_images(positions: np.ndarray, turn: np.ndarray) -> Iterator[np.ndarray]:
+    """Permutations of the sites by an operation that acts as `turn` on (x, y), as +1 or -1 on z, and with any translation."""
+    for side in (1.0, -1.0):
+        turned = np.column_stack((positions[:, :2] @ turn.T, side * positions[:, 2]))
+        for first in positions:
+            apart = (turned + first - turned[0])[:, None] - positions[None]
+            hit = np.abs(apart - np.round(apart)).max(axis=-1) < 1e-6
+            if np.all(hit.sum(axis=1) == 1):
+                yield hit.argmax(axis=1)
+
+
+def _reduce(hk: np.ndarray, operations: list[_Operation]) -> tuple[np.ndarray, list[_Class]]:
+    """Momenta to solve at, and how the wanted ones follow from them.
 
     Reciprocal-lattice vectors are used only where they save at least a third of the solves: most maps' pixels do not match the zone.
     """
-    best = None
-    for cell in (np.zeros_like(hk), np.floor(hk + 1e-9)):
-        inside = hk - cell
-        # of q and -q take the one whose first non-zero component is positive; within the zone -q is (1 - h, 1 - k)
-        opposite = -inside + (np.any(cell) * np.ceil(inside - 1e-9))
-        keys, other = np.round(inside, 9), np.round(opposite, 9)
-        flip = (other[:, 0] > keys[:, 0]) | ((other[:, 0] == keys[:, 0]) & (other[:, 1] > keys[:, 1]))
-        _, first, inverse = np.unique(np.where(flip[:, None], other, keys), axis=0, return_index=True, return_inverse=True)
+    best: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None
+    for within_zone in (False, True):
+        # of all momenta that lead to a wanted one take the largest, by h and then k: hk = W s + G
+        images = np.stack([hk @ np.linalg.inv(one.matrix).T for one in operations])
+        if within_zone:
+            images = images - np.floor(images + 1e-9)
+        keys = np.round(images, 9) + 0.0
+        chosen = np.lexsort((-keys[..., 1], -keys[..., 0]), axis=0)[0]
+        pick = np.arange(len(hk))
+        _, first, inverse = np.unique(keys[chosen, pick], axis=0, return_index=True, return_inverse=True)
         if best is None or len(first) * 1.5 < len(best[0]):
-            solved = np.where(flip[:, None], opposite, inside)[first]
-            best = solved, inverse.ravel(), np.where(flip, -1, 1)
-    solved, inverse, sign = best
-    shift = np.round(hk - sign[:, None] * solved[inverse])
-    classes: Classes = []
-    for key in np.unique(np.column_stack((sign, shift)), axis=0):
-        pixels = np.flatnonzero((sign == key[0]) & np.all(shift == key[1:], axis=1))
-        classes.append((pixels, inverse[pixels], int(key[0]), key[1:]))
+            best = images[chosen, pick][first], inverse.ravel(), chosen
+    solved, inverse, chosen = best
+    led = np.einsum("nij,nj->ni", np.stack([one.matrix for one in operations])[chosen], solved[inverse])
+    shifts = np.round(hk - led)
+    classes = []
+    for number, *shift in np.unique(np.column_stack((chosen, shifts)), axis=0):
+        pixels = np.flatnonzero((chosen == number) & np.all(shifts == shift, axis=1))
+        classes.append(_Class(pixels, inverse[pixels], operations[int(number)], np.array(shift)))
     return solved, classes

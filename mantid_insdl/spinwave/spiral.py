@@ -30,6 +30,13 @@ def _unit(axis: Sequence[float]) -> np.ndarray:
     return given / np.linalg.norm(given)
 
 
+def _wave_vector(k: Sequence[float]) -> np.ndarray:
+    given = np.asarray(k, float)
+    if given.shape != (3,) or not np.all(np.isfinite(given)):
+        raise MaterialError("a spiral needs a wave vector (h, k, l)", f"it is {given.tolist()}", "give three numbers in r.l.u.")
+    return given
+
+
 def _cross(n: np.ndarray) -> np.ndarray:
     return np.array([[0, -n[2], n[1]], [n[2], 0, -n[0]], [-n[1], n[0], 0]])
 
@@ -61,7 +68,15 @@ def require_uniform(model: SpinModel, axis: np.ndarray) -> None:
             check(site.g, f"the g-tensor of {site.label}")
 
 
-def turning_model(model: SpinModel, k: np.ndarray, axis: np.ndarray) -> SpinModel:
+def rotating_parts(k: Sequence[float], axis: Sequence[float]) -> list[tuple[np.ndarray, np.ndarray]]:
+    """(shift of the momentum, projector of the amplitude) of the three parts of which a spin deviation is made: see the module's text."""
+    k, axis = _wave_vector(k), _unit(axis)
+    along = np.outer(axis, axis)
+    part = 0.5 * (np.eye(3) - along - 1j * _cross(axis))
+    return [(0 * k, along), (-k, part), (k, part.conj())]
+
+
+def turning_model(model: SpinModel, k: Sequence[float], axis: Sequence[float]) -> SpinModel:
     """The model as seen in the frame that turns with the spiral: uniform, with bond matrices that turn.
 
     Raises
@@ -69,6 +84,7 @@ def turning_model(model: SpinModel, k: np.ndarray, axis: np.ndarray) -> SpinMode
     MaterialError
         If a coupling changes under rotations about the axis, or 2 k is a reciprocal-lattice vector.
     """
+    k, axis = _wave_vector(k), _unit(axis)
     doubled = 2 * k
     if np.allclose(doubled, np.round(doubled), atol=1e-9) and not np.allclose(k, np.round(k), atol=1e-9):
         raise MaterialError(
@@ -205,9 +221,6 @@ def spiral_waves(
     InstabilityError
         If the spiral is not stationary.
     """
-    k, axis = np.asarray(k, float), _unit(axis)
-    if k.shape != (3,) or not np.all(np.isfinite(k)):
-        raise MaterialError("a spiral needs a wave vector (h, k, l)", f"it is {k.tolist()}", "give three numbers in r.l.u.")
     q = np.atleast_2d(np.asarray(q, float))
     turning = turning_model(model, k, axis)
     table = turning.parameter_table(parameters)
@@ -215,10 +228,8 @@ def spiral_waves(
     hamiltonian = Hamiltonian(turning)
     scale = hamiltonian.scale(table)[:, None]
     weight = site_weights(model, q)  # the form factor is that of Q for all three parts
-    along = np.outer(axis, axis)
-    part = 0.5 * (np.eye(3) - along - 1j * _cross(axis))
     found = []
-    for shift, projector in ((0 * k, along), (-k, part), (k, part.conj())):
+    for shift, projector in rotating_parts(k, axis):
         raw = solve(*hamiltonian.full.at(hamiltonian.waves(q + shift), table), scale=scale)
         found.append((raw.energies, mode_amplitudes(raw, turning, weight) @ projector.T, raw.status, raw.lowest))
     energies, amplitudes = (np.concatenate([one[x] for one in found], axis=2) for x in (0, 1))

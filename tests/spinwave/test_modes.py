@@ -1,5 +1,7 @@
 """Folding, shared solves, closed form and instability: each short cut against the general path."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -10,8 +12,20 @@ from mantid_insdl.materials import load_material
 from mantid_insdl.spinwave import Bond, Hamiltonian, Lattice, OnSite, Site, SpinModel, spin_waves
 from mantid_insdl.spinwave.form_factors import form_factor
 from mantid_insdl.spinwave.modes import SOFT, STABLE, UNSTABLE, complex_energies
-from mantid_insdl.spinwave.shared import SharedSolve
+from mantid_insdl.spinwave.shared import SharedSolve, SharedSpiral
+from mantid_insdl.spinwave.spiral import relax_spiral, rotation, spiral_waves
 from mantid_insdl.spinwave.square_lattice import square_lattice_modes
+
+
+def magnet(name, **changes):
+    """Model and values of a shipped material; the Zener polarons with antiparallel chains, their order beyond the shipped spiral."""
+    material = load_material(name)
+    if name != "pcsmo-zener":
+        return material.model, material.resolve(changes)
+    up = {"up": 1, "lf": 1, "dn": -1, "rg": -1}
+    sites = [dataclasses.replace(s, direction=np.array([0.0, up[s.label] * np.sign(s.position[2]), 0])) for s in material.model.sites]
+    return dataclasses.replace(material.model, sites=tuple(sites)), material.resolve({"JA": 0.5})
+
 
 SHIPPED = ("pcsmo-goodenough", "pcsmo-dimer", "pcsmo-zener", "rb2mnf4", "la2nio4", "example-chain", "example-triangular")
 Q = np.random.default_rng(1).uniform(-2, 2, (30, 3))
@@ -19,10 +33,10 @@ Q = np.random.default_rng(1).uniform(-2, 2, (30, 3))
 
 @pytest.mark.parametrize("name", SHIPPED)
 def test_folding_changes_nothing(name):
-    material = load_material(name)
-    assert Hamiltonian(material.model).folds
-    values = {n: np.array([v, 0.9 * v]) for n, v in material.resolve({"B": 2.0} if name == "example-chain" else None).items()}
-    folded, full = (spin_waves(material.model, Q, values, fold=fold) for fold in (True, False))
+    model, values = magnet(name, **({"B": 2.0} if name == "example-chain" else {}))
+    assert Hamiltonian(model).folds
+    values = {n: np.array([v, 0.9 * v]) for n, v in values.items()}
+    folded, full = (spin_waves(model, Q, values, fold=fold) for fold in (True, False))
     assert folded.energies == pytest.approx(full.energies, abs=1e-8)
     # degenerate modes may mix: compare what their sum scatters
     assert folded.s_perp.sum(-1) == pytest.approx(full.s_perp.sum(-1), rel=1e-7)
@@ -45,10 +59,9 @@ def test_full_matrix_has_the_folded_form():
     assert np.abs(h - h.conj().swapaxes(-1, -2)).max() < 1e-12
 
 
-@pytest.mark.parametrize("name", ["pcsmo-goodenough", "pcsmo-dimer", "pcsmo-zener", "example-triangular"])
+@pytest.mark.parametrize("name", ["pcsmo-goodenough", "pcsmo-dimer", "pcsmo-zener", "example-triangular", "example-kagome"])
 def test_one_solve_serves_all_l(name):
-    material = load_material(name)
-    model, values = material.model, material.resolve()
+    model, values = magnet(name)
     solver = SharedSolve(model, Q[:, :2])
     modes = solver.solve(model.parameter_table(values)[0])
     reference = spin_waves(model, Q, values)
@@ -62,16 +75,26 @@ def test_one_solve_serves_all_l(name):
         assert (ours * modes.energies).sum(-1) == pytest.approx((theirs * reference.energies[0]).sum(-1), rel=1e-6, abs=1e-9)
 
 
+HALF, TENTHS, QUARTERS = np.linspace(-2, 2, 14), np.arange(-0.9, 1, 0.2), np.arange(-1, 1.01, 0.25)
+
+
 @pytest.mark.parametrize(
-    ("grid", "solves"),
-    [(np.linspace(-2, 2, 14), 98), (np.arange(-0.9, 1, 0.2), 13), (np.arange(-1, 1.01, 0.25), 10)],
-    ids=["mirror", "half-cell", "with zone centre"],
+    ("name", "grid", "solves"),
+    [
+        ("pcsmo-dimer", HALF, 98),  # q and -q
+        ("pcsmo-dimer", TENTHS, 13),  # and reciprocal-lattice vectors
+        ("pcsmo-dimer", QUARTERS, 10),  # with the zone centre
+        ("pcsmo-goodenough", HALF, 49),  # the mirrors of mmm
+        ("pcsmo-zener", HALF, 49),
+        ("rb2mnf4", HALF, 28),  # 4mm
+        ("example-triangular", HALF, 21),  # 6mm, of which the grid keeps some, and reciprocal-lattice vectors
+    ],
 )
-def test_reduced_momenta_change_nothing(grid, solves):
-    material = load_material("pcsmo-dimer")
+def test_reduced_momenta_change_nothing(name, grid, solves):
+    model, values = magnet(name)
     hk = np.stack(np.meshgrid(grid, grid, indexing="ij"), -1).reshape(-1, 2)
-    table = material.model.parameter_table(material.defaults)[0]
-    reduced, plain = SharedSolve(material.model, hk), SharedSolve(material.model, hk, reduce=False)
+    table = model.parameter_table(values)[0]
+    reduced, plain = SharedSolve(model, hk), SharedSolve(model, hk, reduce=False)
     assert reduced.number_of_solves == solves and plain.number_of_solves == len(hk)
     a, b = reduced.solve(table), plain.solve(table)
     assert a.energies == pytest.approx(b.energies, abs=1e-5)  # zero modes are exact to 1e-5 only
@@ -87,6 +110,31 @@ def test_reduced_momenta_change_nothing(grid, solves):
             np.einsum("qn,qnag,qnbf->qabgf", x.energies[usable] ** power, x.amplitudes[usable], x.amplitudes[usable].conj()) for x in (a, b)
         ]
         assert np.abs(cross[0] - cross[1]).max() < 1e-6 * np.abs(cross[1]).max()
+
+
+@pytest.mark.parametrize("name", ["pcsmo-zener", "turned"])
+def test_one_solve_of_a_spiral_serves_all_l(name):
+    if name == "turned":  # an oblique axis in the plane, unequal spins, heights, and exchange that does not fold
+        turn = rotation(np.array([0.6, 0.8, 0]), 0.3)
+        axis = [0.6, 0.8, 0]
+        sites = [Site("a", [0, 0, 0.1], 1, [0, 0, 1], "Mn2+"), Site("b", [0.4, 0.3, -0.2], 1.5, [0.8, -0.6, 0], "Ni2+")]
+        bonds = [Bond(0, 1, (0, 0, 0), "J", turn), Bond(1, 0, (1, 0, 0), "J", turn), Bond(0, 0, (0, 1, 0), "K", turn)]
+        bare = SpinModel(Lattice(4, 5, 9, gamma=100), sites, bonds)
+        values = {"J": -1.0, "K": -0.6}
+        model, k, _ = relax_spiral(bare, values, axis, starts=5)
+    else:
+        material = load_material(name)
+        model, k, axis, values = material.model, material.spiral.k, material.spiral.axis, material.defaults
+    solver = SharedSpiral(model, k, axis, Q[:, :2])
+    modes, reference = solver.solve(model.parameter_table(values)[0]), spiral_waves(model, k, axis, Q, values)
+    assert reference.stable.all() and np.sort(modes.energies, axis=1) == pytest.approx(reference.energies[0], abs=1e-7)
+    length = np.linalg.norm(model.lattice.to_cartesian(Q), axis=1)
+    weight = np.stack([form_factor(ion, length) * np.exp(-2j * np.pi * Q[:, 2] * z) for ion, z in solver.groups], -1)
+    moment = np.einsum("qnag,qg->qna", modes.amplitudes, weight) @ solver.components
+    for power in (0, 1):
+        ours = np.einsum("qn,qna,qnb->qab", modes.energies**power, moment, moment.conj())
+        theirs = np.einsum("qn,qna,qnb->qab", reference.energies[0] ** power, reference.amplitudes[0], reference.amplitudes[0].conj())
+        assert np.abs(ours - theirs).max() < 1e-6 * np.abs(theirs).max()
 
 
 def test_shared_solve_refuses_magnets_whose_energies_depend_on_l():
