@@ -11,7 +11,9 @@ import pytest
 
 from mantid_insdl.errors import InstabilityError, MaterialError
 from mantid_insdl.materials import Material, load_material, material_names, parse_parameters
-from mantid_insdl.spinwave import spin_waves
+from mantid_insdl.materials.modes import modes_of
+from mantid_insdl.spinwave import ordering_vector, relax_spiral, spin_waves
+from mantid_insdl.spinwave.spiral import turning_model
 from mantid_insdl.spinwave.structure import ClassicalEnergy
 
 MATERIALS = resources.files("mantid_insdl.materials")
@@ -23,7 +25,7 @@ def test_shipped_materials_are_valid_and_stable():
     for name in material_names():
         material = load_material(name)
         assert material.name == name and material.sources and material.frame
-        assert spin_waves(material.model, q, material.defaults).stable.all()
+        assert modes_of(material, q, material.couplings(material.defaults)).stable.all()
 
 
 @pytest.mark.parametrize(
@@ -105,7 +107,7 @@ def test_renormalisation_scales_all_energies():
 
 
 def test_published_zener_polaron_is_no_ground_state():
-    # with the published directions the structure is not even stationary; the shipped one lies lower
+    # with the published directions the structure is not even stationary; the shipped one reaches the bound of Luttinger and Tisza
     material = load_material("pcsmo-zener")
     published = {"up": [0, 1, 0], "lf": [-1, 0, 0], "dn": [0, -1, 0], "rg": [1, 0, 0]}
     sites = [
@@ -116,8 +118,13 @@ def test_published_zener_polaron_is_no_ground_state():
     with pytest.raises(InstabilityError, match="not stationary"):
         spin_waves(model, [[0.1, 0.2, 0]], material.defaults)
     table = model.parameter_table(material.defaults)
-    energies = [ClassicalEnergy(m).energy(table, np.array([s.direction for s in m.sites]))[0] for m in (material.model, model)]
-    assert energies[0] < energies[1] - 1
+    turning = turning_model(material.model, material.spiral.k, material.spiral.axis)
+    energies = [ClassicalEnergy(m).energy(table, np.array([s.direction for s in m.sites]))[0] for m in (turning, model)]
+    k, bound = ordering_vector(model, material.defaults)
+    assert energies[0] == pytest.approx(bound, abs=1e-9) and energies[0] < energies[1] - 1
+    assert min(abs(k[1] - x) for x in (material.spiral.k[1] - 1, 1 - material.spiral.k[1])) < 1e-6
+    # another minimiser finds it too, from random directions and wave vectors
+    assert relax_spiral(model, material.defaults, [0, 0, 1], starts=10)[2] == pytest.approx(bound, abs=1e-8)
 
 
 @pytest.mark.parametrize(
