@@ -260,6 +260,9 @@ def simulate(
     seed: Annotated[int, typer.Option(min=0, help="Seed of the counting noise.")] = 0,
     twins: Annotated[bool, typer.Option(help="Average over the twins of the crystal.")] = True,
     resolution: Annotated[bool, typer.Option(help="Broaden slices with the resolution of the spectrometer.")] = True,
+    ellipsoids: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Table of resolution ellipsoids (.npz), in place of the spectrometer's width.")
+    ] = None,
     quiet: Quiet = False,
 ) -> None:
     """Simulate the map of a magnet by linear spin-wave theory: constant-energy slices, a cut along a path, or a powder.
@@ -307,6 +310,7 @@ def simulate(
         seed=seed,
         twins=twins,
         resolution=resolution,
+        ellipsoids=ellipsoids,
         quiet=quiet,
     )
     for written in run(request):

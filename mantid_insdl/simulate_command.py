@@ -63,6 +63,7 @@ class Request:
     seed: int
     twins: bool
     resolution: bool
+    ellipsoids: Path | None
     quiet: bool
 
     @property
@@ -111,6 +112,8 @@ def _check(request: Request) -> None:
     _check_component(request)
     if request.fwhm is not None and request.instrument is not None:
         raise OptionError("--fwhm cannot go with --instrument", "both give the energy width", "leave one of them out")
+    if request.ellipsoids is not None and (request.instrument is not None or not request.resolution):
+        raise OptionError("--ellipsoids cannot go with --instrument or --no-resolution", "each says how to broaden", "give one of them")
     if request.instrument is None and (request.chopper is not None or request.frequency is not None):
         raise OptionError("--chopper and --frequency are those of an instrument", fix="give --instrument as well")
 
@@ -132,6 +135,7 @@ def _refuse_foreign(request: Request) -> None:
             "--counts": request.counts,
             "--background": request.background or None,
             "--no-resolution": None if request.resolution else True,
+            "--ellipsoids": request.ellipsoids,
             "--beam": request.beam,
         },
     }
@@ -213,7 +217,7 @@ def _slices(request: Request, material: Material, values: dict[str, float]) -> A
             **place,
             **view,
             twins=request.twins,
-            resolution=request.resolution,
+            resolution=request.resolution if request.ellipsoids is None else request.ellipsoids,
             background=request.background,
             counts=request.counts,
             seed=request.seed,

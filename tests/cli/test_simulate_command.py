@@ -215,3 +215,28 @@ def test_help_shows_its_defaults(insdl):
     shown = " ".join(insdl("simulate", "--help").stdout.replace("│", " ").split())
     for words in ("-1,0.05,1 by default", "200 by default", "1000 by default", "MAPS by default"):
         assert words in shown
+
+
+def test_a_table_of_ellipsoids_broadens_the_slices(insdl, tmp_path):
+    table, plain, out = tmp_path / "table.npz", tmp_path / "plain.npz", tmp_path / "out.npz"
+    grid = {"energy_ei12": [0.0, 12.0], "qh_ei12": [-2.0, 2.0], "qk_ei12": [-2.0, 2.0]}
+    np.savez(table, covariance_ei12=np.broadcast_to([2e-3, 0, 0, 2e-3, 0, 0.25], (2, 2, 2, 6)), **grid)
+    slices = (*RB, "--ei", 12, "--energy", "1,2,7", "--qh", "-1,0.1,1", "--qk", "-1,0.1,1")
+    assert insdl(*slices, "-o", plain).exit_code == 0 and insdl(*slices, "--ellipsoids", table, "-o", out).exit_code == 0
+    found = mantid_insdl.load(out)
+    assert np.nanmax(np.abs(found.intensity - mantid_insdl.load(plain).intensity)) > 0.01
+    assert "resolution ellipsoids" in found.provenance[0]
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--ei", 12, "--instrument", "LET"), "--ellipsoids cannot go with --instrument"),
+        (("--ei", 12, "--no-resolution"), "--no-resolution"),
+        (("--path", CORNERS), "for constant-energy slices"),
+        (("--ei", 12), "cannot read the resolution table"),
+    ],
+)
+def test_ellipsoids_that_cannot_be_used_are_refused(insdl, tmp_path, options, words):
+    result = insdl(*RB, *options, "--ellipsoids", tmp_path / "none.npz", "-o", tmp_path / "out.npz")
+    assert result.exit_code in (2, 3) and words.lower() in result.stderr.lower()
