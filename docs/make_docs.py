@@ -1,7 +1,7 @@
 """Make what the documentation takes from the program: ``python docs/make_docs.py`` in the repository's root.
 
 - docs/images/*.png, from the shipped example (needs TensorFlow; ``--no-images`` leaves them out)
-- docs/report.schema.json
+- docs/report.schema.json, docs/material.schema.json
 - the tables of test figures in README.md and docs/models.md, from the models' cards
 """
 
@@ -13,6 +13,7 @@ from pathlib import Path
 
 from mantid_insdl.learning.bundles import bundle_names, load_bundle
 from mantid_insdl.learning.outcome import SIMULATED
+from mantid_insdl.materials import Material
 from mantid_insdl.report import Report, card_figure
 from mantid_insdl.report_text import FIGURE_HEADER, figure_cells
 
@@ -54,6 +55,11 @@ def report_schema() -> str:
     return json.dumps(Report.model_json_schema(), indent=2) + "\n"
 
 
+def material_schema() -> str:
+    """The JSON schema of material files."""
+    return json.dumps(Material.model_json_schema(), indent=2) + "\n"
+
+
 def make_images() -> None:
     """The picture on the README's first screen, and those of the demo."""
     from mantid_insdl import examples, plotting
@@ -76,5 +82,6 @@ if __name__ == "__main__":
     for path, headlines in PAGES.items():
         (ROOT / path).write_text(page(path, headlines), encoding="utf-8")
     (ROOT / "docs" / "report.schema.json").write_text(report_schema(), encoding="utf-8")
+    (ROOT / "docs" / "material.schema.json").write_text(material_schema(), encoding="utf-8")
     if "--no-images" not in sys.argv:
         make_images()
