@@ -25,6 +25,7 @@ _PUBLIC = {
     "load_material": "materials",
     "material_names": "materials",
     "simulate": "simulate",
+    "dispersion": "spectra",
     "simulate_cut": "spectra",
     "simulate_powder": "spectra",
     "denoise": "analysis",

@@ -384,7 +384,7 @@ def simulate(
         frame=known.frame,
         title=known.title,
         provenance=(f"simulated by mantid_insdl {__version__}: {known.name}, {described}{simulator.describe()}",),
-        logs={p.name: (values[p.name], p.unit) for p in known.parameters},
+        logs={p.name: (values[p.name], p.unit) for p in known.parameters} | ({} if component == "perp" else {"component": (component, "")}),
     )
     return simulated if counts is None else _counted(simulated, counts, seed)
 
