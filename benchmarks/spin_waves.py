@@ -281,6 +281,8 @@ def scaling(plot: Path | None) -> None:
         left.loglog(spins, full, "o-", label="2N x 2N")
         left.loglog(spins, folded, "o-", label="folded")
         left.set(xlabel="spins in the cell", ylabel="microseconds a momentum")
+        left.set_xticks(spins, [str(n) for n in spins], minor=False)
+        left.set_xticks([], minor=True)
         left.legend()
         right.loglog(numbers, np.array(times) * 1e3, "o-")
         right.set(xlabel="momenta in one call (16 spins)", ylabel="milliseconds")
