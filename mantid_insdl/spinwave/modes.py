@@ -271,7 +271,7 @@ def spin_waves(
         raise ValueError("h of this model does not fold: its coefficients are not all real")
     fold = hamiltonian.folds if fold is None else fold
     table = model.parameter_table(parameters)
-    _require_affordable(model, estimated_seconds(len(model.sites), len(q) * len(table), fold), longest)
+    require_affordable(model, estimated_seconds(len(model.sites), len(q) * len(table), fold), longest)
     ClassicalEnergy(model).require_stationary(table)
     workers = workers or cores()
     size = 16 * hamiltonian.size**2 * (10 if fold else 40) * (len(table) + derivatives * len(model.parameters))
@@ -286,7 +286,8 @@ def estimated_seconds(spins: int, solves: int, fold: bool) -> float:
     return solves * (1e-8 if fold else 3e-8) * spins**3
 
 
-def _require_affordable(model: SpinModel, seconds: float, longest: float) -> None:
+def require_affordable(model: SpinModel, seconds: float, longest: float = 3600.0) -> None:
+    """Raise `MaterialError`, with what it would cost, for a calculation that takes longer than `longest` seconds."""
     if seconds > longest:
         raise MaterialError(
             f"this calculation with {len(model.sites)} spins in the cell is long",

@@ -19,8 +19,11 @@ from mantid_insdl.errors import MaterialError
 from mantid_insdl.parallel import in_threads
 from mantid_insdl.spinwave.hamiltonian import Hamiltonian
 from mantid_insdl.spinwave.model import SpinModel
-from mantid_insdl.spinwave.modes import PIECE, UNSTABLE, solve
+from mantid_insdl.spinwave.modes import PIECE, UNSTABLE, estimated_seconds, require_affordable, solve
 from mantid_insdl.spinwave.spiral import rotating_parts, turning_model
+
+_MANY_SITES = 100
+"""In a larger cell the magnet's symmetry is not looked for: that would take longer than it saves."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,7 +73,7 @@ class SharedSolve:
     Raises
     ------
     MaterialError
-        If the model does not allow it: see `allowed`.
+        If the model does not allow it (see `allowed`), or a solve of all momenta would take more than an hour.
     """
 
     def __init__(self, model: SpinModel, hk: np.ndarray, *, reduce: bool = True, seen_at: np.ndarray | None = None):
@@ -85,6 +88,7 @@ class SharedSolve:
             else (hk, [_Class(np.arange(len(hk)), np.arange(len(hk)), unmoved, np.zeros(2))])
         )
         self.number_of_momenta, self.number_of_solves = len(hk), len(solved)
+        require_affordable(model, estimated_seconds(len(model.sites), len(solved), self._hamiltonian.folds))
         waves = self._hamiltonian.waves(np.column_stack((solved, np.zeros(len(solved)))))
         self._form = self._hamiltonian.folded if self._hamiltonian.folds else self._hamiltonian.full
         n = self._hamiltonian.size
@@ -217,6 +221,8 @@ def _operations(hamiltonian: Hamiltonian) -> list[_Operation]:
     model = hamiltonian.model
     metric = model.lattice.reciprocal[:2] @ model.lattice.reciprocal[:2].T
     entries = np.stack(np.meshgrid(*[[-1, 0, 1]] * 4, indexing="ij"), -1).reshape(-1, 2, 2)
+    if len(model.sites) > _MANY_SITES:
+        entries = np.eye(2, dtype=int)[None]
     isometries = [w for w in entries if np.allclose(w.T @ metric @ w, metric, rtol=1e-9, atol=1e-9 * metric.max())]
     q = np.random.default_rng(0).uniform(-1, 1, (3, 2))
 

@@ -242,6 +242,8 @@ def test_thousand_spins_say_first_what_they_cost():
     model = SpinModel(Lattice(3000, 8, 8), sites, [Bond(i, (i + 1) % 1000, (int(i == 999), 0, 0), "J") for i in range(1000)])
     with pytest.raises(MaterialError, match=r"1000 spins .* hours .* longest"):
         spin_waves(model, np.zeros((1000, 3)), {"J": -1})
+    with pytest.raises(MaterialError, match=r"1000 spins .* hours"):
+        SharedSolve(model, np.random.default_rng(0).uniform(-1, 1, (1600, 2)))
 
 
 def test_pieces_of_memory_change_nothing():
