@@ -470,7 +470,7 @@ def test_correlation_with_the_measured_maps(name, expected):
 
     # with the factor kf/ki, of which the source of the data does not speak, the correlation is higher at all three energies
     assert np.all(correlations(kf_over_ki=True) >= expected) and np.all(correlations() >= [0.52, 0.73, 0.80])
-    # the published ellipsoids alone are too narrow in momentum; blurred by half a pixel they describe the maps best
+    # the published ellipsoids alone are too narrow in momentum; blurred by 0.6 pixels they describe the maps as well as a width does
     table = TabulatedResolution.from_file(DATA / "resolution.npz")
     assert np.all(correlations(ellipsoids=table, kf_over_ki=True) < expected + np.array([0.05, 0.0, 0.0]))
     assert np.all(correlations(ellipsoids=table, kf_over_ki=True, blur=0.6) >= expected)
