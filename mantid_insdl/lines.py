@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from mantid_insdl.errors import InstabilityError, MapError
 from mantid_insdl.materials import Material
-from mantid_insdl.materials.modes import modes_of
+from mantid_insdl.materials.modes import domain_turns, modes_of
 from mantid_insdl.spinwave.modes import UNSTABLE, Modes
 from mantid_insdl.spinwave.polarisation import COMPONENTS, polarised
 
@@ -66,16 +66,16 @@ def lines_of(
         If the structure is unstable at one of the momenta.
     """
     check_component(component, vertical)
-    cell = np.array(material.map.cell).T
+    lattice = material.model.lattice
+    q, up = (lattice.to_cartesian(np.asarray(x, float) @ np.array(material.map.cell).T) for x in (hkl, vertical))
     parts = []
-    for weight, momenta, up, handedness in _domains(material, np.asarray(hkl, float), np.asarray(vertical, float), twins):
-        modes = modes_of(material, momenta @ cell, material.couplings(values))
+    for weight, turn in domain_turns(material, twins=twins):
+        modes = modes_of(material, q @ turn @ np.linalg.inv(lattice.reciprocal), material.couplings(values))
         require_stable(material, modes)
         intensities = modes.s_perp[0]
         if component != "perp":
-            q = material.model.lattice.to_cartesian(modes.q)
-            intensities = polarised(modes.amplitudes[0], q[:, None, :], up).component(component)
-            intensities = handedness * intensities if component == "chiral" else intensities
+            intensities = polarised(modes.amplitudes[0], (q @ turn)[:, None, :], up @ turn).component(component)
+            intensities = intensities * np.sign(np.linalg.det(turn)) if component == "chiral" else intensities
         defined = ~np.any(np.isnan(intensities) & np.isfinite(modes.s_perp[0]), axis=1)
         parts.append((modes.energies[0], weight * intensities, defined))
     energies, intensities, defined = zip(*parts, strict=True)
@@ -102,22 +102,3 @@ def require_stable(material: Material, modes: Modes) -> None:
         f"{modes.lowest[0, index]:.3g} meV, below zero",
         "choose parameters nearer to the published ones: " + material.describe(material.defaults),
     )
-
-
-def _domains(
-    material: Material, hkl: np.ndarray, vertical: np.ndarray, twins: bool
-) -> Iterator[tuple[float, np.ndarray, np.ndarray, float]]:
-    """Of each domain: weight, momenta in its own map frame (r.l.u.), vertical in its own Cartesian frame, handedness (+1 or -1).
-
-    A domain is the crystal turned by a matrix R, so that it sees the momentum R^-1 Q. A mirror among the matrices turns the sign of what
-    is chiral. Twins by exchange of a and b exchange h and k in r.l.u., which for a nearly equal to b is nearly a mirror.
-    """
-    to_cartesian = np.array(material.map.cell).T @ material.model.lattice.reciprocal
-    to_rlu = np.linalg.inv(to_cartesian)
-    swapped = twins and material.map.twins == "swap"
-    for weight, matrix in material.domains if twins else ((1.0, np.eye(3)),):
-        turn = to_cartesian @ matrix @ to_rlu
-        momenta, up, handedness = hkl @ turn, vertical @ turn, float(np.sign(np.linalg.det(matrix)))
-        yield weight * (0.5 if swapped else 1.0), momenta, up @ to_cartesian, handedness
-        if swapped:
-            yield 0.5 * weight, momenta[:, [1, 0, 2]], up[[1, 0, 2]] @ to_cartesian, -handedness

@@ -32,6 +32,9 @@ RLU = "r.l.u."
 PER_ANGSTROM = "1/angstrom"
 MEV = "meV"
 
+COMPONENT_LOG = "component"
+"""Sample log of a map that shows a polarised component: its name."""
+
 _KIND_OF_AXES = {("qh", "qk"): "slices", ("q", "energy"): "powder", ("path", "energy"): "cut"}
 
 

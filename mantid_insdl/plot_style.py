@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mantid_insdl.maps import COMPONENT_LOG
+
 if TYPE_CHECKING:
     from matplotlib.colors import Normalize
 
@@ -63,7 +65,7 @@ CHIRAL = Style("RdBu_r", quantity="chiral intensity", signed=True)
 
 def style_of(m: Map) -> Style:
     """The style of an intensity: with signed colours for a chiral one, and named for another polarised component."""
-    component = m.logs.get("component", ("perp", ""))[0]
+    component = m.logs.get(COMPONENT_LOG, ("perp", ""))[0]
     if component == "chiral":
         return CHIRAL
     return INTENSITY if component == "perp" else Style(INTENSITY.colours, quantity=f"intensity {component}")

@@ -14,13 +14,12 @@ from mantid_insdl.errors import InsdlError, InstabilityError, MapError, Material
 from mantid_insdl.instrument.ellipsoid import TabulatedResolution
 from mantid_insdl.instrument.kinematics import split_by_beam
 from mantid_insdl.instrument.resolution import ChopperSpectrometer, blur, load_instrument
-from mantid_insdl.maps import RLU, Axis, Map, Slices
+from mantid_insdl.lines import check_component
+from mantid_insdl.maps import COMPONENT_LOG, RLU, Axis, Map, Slices
 from mantid_insdl.materials import Material, load_material
-from mantid_insdl.materials.modes import modes_of
+from mantid_insdl.materials.modes import domain_turns, modes_of, uniform_model
 from mantid_insdl.slice_engines import UNIT, ClosedForm, General, Grid, Planar, Progress, View, engine_for
 from mantid_insdl.spinwave.modes import UNSTABLE
-from mantid_insdl.spinwave.polarisation import COMPONENTS
-from mantid_insdl.spinwave.spiral import turning_model
 from mantid_insdl.spinwave.structure import ClassicalEnergy
 
 MAX_PIXELS = 50_000_000
@@ -84,8 +83,7 @@ class SliceSimulator:
         ellipsoids: TabulatedResolution | str | Path | None = None,
     ):
         self.material = load_material(material)
-        model, spiral = self.material.model, self.material.spiral
-        self._classical = ClassicalEnergy(model if spiral is None else turning_model(model, spiral.k, spiral.axis))
+        self._classical = ClassicalEnergy(uniform_model(self.material))
         self.slices, self.qh, self.qk = slices, qh, qk
         self.instrument = load_instrument(instrument) if isinstance(instrument, str) else instrument
         _check_axes(slices, qh, qk)
@@ -102,7 +100,7 @@ class SliceSimulator:
             raise MapError(f"the beam is along {along.tolist()}", "it is a momentum (h, k, l) in r.l.u. and not zero", "give three numbers")
         h, k = np.meshgrid(qh.centres, qk.centres, indexing="ij")
         points = np.stack((h.ravel(), k.ravel(), np.zeros(h.size)), -1) @ frame
-        self._domains = [self._engine(grid, places) for grid, places in _domains(self.material, points, along @ frame, frame, twins=twins)]
+        self._domains = [self._engine(grid, places) for grid, places in _domains(self.material, points, along @ frame, twins=twins)]
         shape = (slices.size, qh.size, qk.size)
         self.reach = np.all([domain.reach for domain in self._domains], axis=0).reshape(shape)
 
@@ -238,32 +236,19 @@ def _check_view(slices: Slices, temperature: float, kf_over_ki: bool, component:
         raise InsdlError(f"the temperature is {temperature}", "it is a number of kelvin, zero or more")
     if kf_over_ki and not np.all(np.isfinite(slices.ei)):
         raise MapError("kf/ki is unknown", "a slice has no incident energy", "give Ei, or leave the factor out")
-    if component not in COMPONENTS:
-        raise InsdlError(f"there is no component '{component}'", f"known are {', '.join(COMPONENTS)}", "use one of these")
+    check_component(component, (0, 0, 1) if vertical is None else vertical)
     if component in ("yy", "zz") and vertical is None:
         raise InsdlError(f"the component {component} needs the vertical", "it tells yy from zz", "give it as (h, k, l) of the map")
-    if vertical is not None:
-        given = np.asarray(vertical, float)
-        if given.shape != (3,) or not np.all(np.isfinite(given)) or not np.any(given):
-            raise InsdlError(f"the vertical is {given.tolist()}", "it is a momentum (h, k, l) in r.l.u. and not zero", "give three numbers")
 
 
-def _domains(
-    material: Material, points: np.ndarray, beam: np.ndarray, frame: np.ndarray, *, twins: bool
-) -> list[tuple[Grid, list[tuple[float, np.ndarray]]]]:
+def _domains(material: Material, points: np.ndarray, beam: np.ndarray, *, twins: bool) -> list[tuple[Grid, list[tuple[float, np.ndarray]]]]:
     """Grids of momenta to calculate at, each with the (weight, source) of the domains it serves (see `slice_engines.Domain`).
 
     A domain whose momenta are those of an earlier one, in another order, costs nothing: the twin of a map with equal axes is the
     transposed map.
     """
-    turns = [(1.0, np.eye(3))]
-    if twins and material.map.twins == "swap":
-        exchange = np.linalg.inv(frame) @ np.eye(3)[[1, 0, 2]] @ frame  # of h and k
-        turns = [(0.5, np.eye(3)), (0.5, exchange)]
-    elif twins:
-        turns = list(material.domains)
     found: list[tuple[Grid, list[tuple[float, np.ndarray]]]] = []
-    for weight, turn in turns:
+    for weight, turn in domain_turns(material, twins=twins):
         local_beam = beam @ turn / np.linalg.norm(beam @ turn)
         grid = Grid(split_by_beam(points @ turn, local_beam)[0], local_beam, turn)
         for known, places in found:
@@ -374,6 +359,7 @@ def simulate(
     intensity = images[0].astype(float) + background
     mask = None if like is None else like.mask
     described = known.describe(values)
+    logs = {p.name: (values[p.name], p.unit) for p in known.parameters}
     simulated = Map(
         intensity=intensity,
         axes=(qh, qk),
@@ -384,7 +370,7 @@ def simulate(
         frame=known.frame,
         title=known.title,
         provenance=(f"simulated by mantid_insdl {__version__}: {known.name}, {described}{simulator.describe()}",),
-        logs={p.name: (values[p.name], p.unit) for p in known.parameters} | ({} if component == "perp" else {"component": (component, "")}),
+        logs=logs if component == "perp" else logs | {COMPONENT_LOG: (component, "")},
     )
     return simulated if counts is None else _counted(simulated, counts, seed)
 

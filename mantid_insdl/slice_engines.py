@@ -110,8 +110,8 @@ class Grid:
         """For each pixel of this grid the pixel of `other` at the same momentum; None where one is missing or the beam differs."""
         if not np.allclose(self.beam, other.beam, rtol=0, atol=1e-9):
             return None
-        (_, mine), (keys, theirs) = (_sorted(grid.across) for grid in (self, other))
-        if not np.array_equal(_sorted(self.across)[0], keys):
+        (keys, mine), (others, theirs) = (_sorted(grid.across) for grid in (self, other))
+        if not np.array_equal(keys, others):
             return None
         images = np.empty(len(mine), int)
         images[mine] = theirs

@@ -17,14 +17,12 @@ from mantid_insdl.instrument.kinematics import wavenumber
 from mantid_insdl.instrument.resolution import FWHM_TO_SIGMA, ChopperSpectrometer, bin_fractions, load_instrument
 from mantid_insdl.instrument.temperature import bose
 from mantid_insdl.lines import Lines, check_component, lines_of
-from mantid_insdl.maps import MEV, PER_ANGSTROM, Axis, Map
+from mantid_insdl.maps import COMPONENT_LOG, MEV, PER_ANGSTROM, Axis, Map
 from mantid_insdl.materials import Material, load_material
 from mantid_insdl.paths import path_through
 from mantid_insdl.slice_engines import UNIT, Progress
 
 MAX_MOMENTA = 5_000_000
-COMPONENT_LOG = "component"
-"""Sample log of a map that shows a polarised component: its name."""
 
 Width = float | Callable[[np.ndarray], np.ndarray]
 """FWHM in meV: a number, or a function of energy transfer in meV."""

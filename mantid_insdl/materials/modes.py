@@ -1,4 +1,4 @@
-"""Spin waves of a material: about its ordered cell, or in the rotating frame where its order is a spiral."""
+"""Spin waves of a material: about its ordered cell, or in the rotating frame where its order is a spiral; and the domains it has."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from collections.abc import Mapping
 import numpy as np
 
 from mantid_insdl.materials.material import Material
+from mantid_insdl.spinwave.model import SpinModel
 from mantid_insdl.spinwave.modes import Modes, spin_waves
-from mantid_insdl.spinwave.spiral import spiral_waves
+from mantid_insdl.spinwave.spiral import spiral_waves, turning_model
 
 
 def modes_of(material: Material, hkl: np.ndarray, couplings: Mapping[str, float | np.ndarray]) -> Modes:
@@ -22,3 +23,24 @@ def modes_of(material: Material, hkl: np.ndarray, couplings: Mapping[str, float 
     if material.spiral is None:
         return spin_waves(material.model, hkl, couplings)
     return spiral_waves(material.model, material.spiral.k, material.spiral.axis, hkl, couplings)
+
+
+def uniform_model(material: Material) -> SpinModel:
+    """The model about whose structure the spin waves are: the material's own, or that of the frame that turns with its spiral."""
+    spiral = material.spiral
+    return material.model if spiral is None else turning_model(material.model, spiral.k, spiral.axis)
+
+
+def domain_turns(material: Material, *, twins: bool = True) -> list[tuple[float, np.ndarray]]:
+    """(weight, turn) of each domain; without twins of the crystal alone.
+
+    A turn (3, 3) takes Cartesian row vectors of the crystal's frame to that of the domain: the crystal turned by R sees the momentum
+    Q R. Twins by exchange of a and b exchange h and k in r.l.u. of the map, which for a nearly equal to b is nearly a mirror. A turn of
+    negative determinant turns the sign of what is chiral.
+    """
+    if not twins:
+        return [(1.0, np.eye(3))]
+    if material.map.twins != "swap":
+        return list(material.domains)
+    frame = np.array(material.map.cell).T @ material.model.lattice.reciprocal
+    return [(0.5, np.eye(3)), (0.5, np.linalg.inv(frame) @ np.eye(3)[[1, 0, 2]] @ frame)]

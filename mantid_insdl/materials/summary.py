@@ -10,13 +10,14 @@ import numpy as np
 
 from mantid_insdl.errors import InstabilityError
 from mantid_insdl.materials.material import Material
+from mantid_insdl.materials.modes import modes_of, uniform_model
 from mantid_insdl.materials.schema import DomainSpec
 from mantid_insdl.materials.structure import Coupling, bond_name
 from mantid_insdl.spinwave.hamiltonian import Hamiltonian
 from mantid_insdl.spinwave.lattice import Lattice
 from mantid_insdl.spinwave.model import Bond, SpinModel
-from mantid_insdl.spinwave.modes import UNSTABLE, spin_waves
-from mantid_insdl.spinwave.spiral import rotation, spiral_waves, turning_model
+from mantid_insdl.spinwave.modes import UNSTABLE
+from mantid_insdl.spinwave.spiral import rotation
 from mantid_insdl.spinwave.structure import ClassicalEnergy
 from mantid_insdl.spinwave.symmetry import describe
 
@@ -156,9 +157,8 @@ def _onsite(material: Material) -> list[str]:
 
 def _state(material: Material, values: dict[str, float], grid: int) -> list[str]:
     """Energy, stability and band in words."""
-    model, spiral = material.model, material.spiral
+    model, uniform = material.model, uniform_model(material)
     couplings = material.couplings(values)
-    uniform = model if spiral is None else turning_model(model, np.array(spiral.k), np.array(spiral.axis) / np.linalg.norm(spiral.axis))
     table = uniform.parameter_table(couplings)
     classical = ClassicalEnergy(uniform)
     energy = classical.energy(table, np.array([s.direction for s in uniform.sites]))[0]
@@ -170,7 +170,7 @@ def _state(material: Material, values: dict[str, float], grid: int) -> list[str]
     coupled = [any(b.cell[axis] for b in model.bonds) for axis in range(3)]
     momenta = [np.arange(grid) / grid + 0.25 / grid if one else np.zeros(1) for one in coupled]
     q = np.stack(np.meshgrid(*momenta, indexing="ij"), -1).reshape(-1, 3)
-    modes = spin_waves(model, q, couplings) if spiral is None else spiral_waves(model, spiral.k, spiral.axis, q, couplings)
+    modes = modes_of(material, q, couplings)
     unstable = modes.status[0] == UNSTABLE
     if unstable.any():
         at = q[np.nanargmin(np.where(unstable, modes.lowest[0], np.inf))]
