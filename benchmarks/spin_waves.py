@@ -26,7 +26,7 @@ import numpy as np
 from mantid_insdl.instrument.kinematics import along_beam, reachable
 from mantid_insdl.maps import Axis, Slices
 from mantid_insdl.materials import Material, load_material
-from mantid_insdl.simulate import SliceSimulator
+from mantid_insdl.simulation.slices import SliceSimulator
 from mantid_insdl.spinwave import Bond, Hamiltonian, Lattice, OnSite, Site, SpinModel, spin_waves
 from mantid_insdl.spinwave.shared import SharedSolve
 from mantid_insdl.spinwave.square_lattice import square_lattice_modes

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from mantid_insdl.maps import Map
-    from mantid_insdl.spectra import Dispersion
+    from mantid_insdl.simulation.spectra import Dispersion
 
 DPI = 200
 SIZE = (6.4, 4.8)
@@ -85,7 +85,7 @@ def plot_dispersion(found: Dispersion, *, title: str = "") -> Figure:
     Parameters
     ----------
     found
-        From `mantid_insdl.spectra.dispersion`.
+        From `mantid_insdl.simulation.spectra.dispersion`.
     title
         Written above; the material by default.
     """

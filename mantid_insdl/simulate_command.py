@@ -22,7 +22,7 @@ from mantid_insdl.cli_options import (
 )
 from mantid_insdl.maps import MEV, PER_ANGSTROM, RLU, Axis, Map, Slices
 from mantid_insdl.materials import Material, load_material, parse_parameters
-from mantid_insdl.paths import MAX_POINTS
+from mantid_insdl.simulation.paths import MAX_POINTS
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -209,7 +209,7 @@ def _slices(request: Request, material: Material, values: dict[str, float]) -> A
 
     def simulate(progress: Progress) -> tuple[Map, Any]:
         from mantid_insdl.plotting import plot_map
-        from mantid_insdl.simulate import simulate
+        from mantid_insdl.simulation.slices import simulate
 
         m = simulate(
             material,
@@ -250,7 +250,7 @@ def _path(request: Request, material: Material, values: dict[str, float]) -> Any
 
     def simulate(progress: Progress) -> tuple[Map | None, Any]:
         from mantid_insdl.plotting import plot_cut, plot_dispersion
-        from mantid_insdl.spectra import dispersion, simulate_cut
+        from mantid_insdl.simulation.spectra import dispersion, simulate_cut
 
         m = None if broadened is None else simulate_cut(material, values, **along, **broadened, progress=progress)
 
@@ -293,7 +293,7 @@ def _powder(request: Request, material: Material, values: dict[str, float]) -> A
 
     def simulate(progress: Progress) -> tuple[Map, Any]:
         from mantid_insdl.plotting import plot_map
-        from mantid_insdl.spectra import simulate_powder
+        from mantid_insdl.simulation.spectra import simulate_powder
 
         q = Axis("q", PER_ANGSTROM, lengths, is_edges=True)
         m = simulate_powder(material, values, q=q, **broadened, component=request.component, progress=progress)

@@ -14,7 +14,7 @@ from mantid_insdl.learning.bundles import Bundle, find_bundle, load_bundle, read
 from mantid_insdl.learning.preprocessing import incident_energy_groups
 from mantid_insdl.learning.regression import combine_gaussians
 from mantid_insdl.maps import Map
-from mantid_insdl.simulate import simulate
+from mantid_insdl.simulation.slices import simulate
 
 UNCONSTRAINED = 0.8  # of the spread of the training values: an error bar this large says nothing beyond the prior
 

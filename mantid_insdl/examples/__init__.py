@@ -42,7 +42,7 @@ def make() -> Map:
     """
     from mantid_insdl.instrument.gaps import DetectorLayout
     from mantid_insdl.instrument.noise import count_neutrons
-    from mantid_insdl.simulate import simulate
+    from mantid_insdl.simulation.slices import simulate
 
     slices = Slices.from_bins(INCIDENT_ENERGIES, [np.linspace(0.1 * ei, 0.7 * ei, 11) for ei in INCIDENT_ENERGIES])
     qh, qk = (Axis(name, RLU, np.linspace(-1, 1, 40), label=name.capitalize()) for name in ("qh", "qk"))

@@ -27,7 +27,7 @@ from mantid_insdl.learning.preprocessing import incident_energy_groups
 from mantid_insdl.learning.recipes import Recipe
 from mantid_insdl.learning.trained_range import TrainedRange
 from mantid_insdl.materials import load_material
-from mantid_insdl.simulate import SliceSimulator
+from mantid_insdl.simulation.slices import SliceSimulator
 
 DECIDED = 0.9  # a verdict is given from this calibrated probability on
 

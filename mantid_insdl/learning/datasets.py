@@ -94,7 +94,7 @@ def random_slices(spec: RandomWindows, rng: np.random.Generator) -> Slices:
 def _simulate_chunk(spec: Dataset, material: str, seed: int, wanted: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
     """`wanted` stable maps of one material; runs in a worker process."""
     from mantid_insdl.materials import load_material
-    from mantid_insdl.simulate import SliceSimulator
+    from mantid_insdl.simulation.slices import SliceSimulator
 
     rng = np.random.default_rng(seed)
     names = [p.name for p in load_material(material).parameters]

@@ -28,7 +28,7 @@ from mantid_insdl.learning.recipes import FixedSlices, Recipe
 from mantid_insdl.learning.trained_range import TrainedRange
 from mantid_insdl.maps import Slices
 from mantid_insdl.materials import load_material
-from mantid_insdl.simulate import SliceSimulator
+from mantid_insdl.simulation.slices import SliceSimulator
 
 WINDOW_TEMPLATES, WINDOW_MAPS = 1000, 100  # simulated for every map anew: a thousand a second
 

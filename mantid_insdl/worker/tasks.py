@@ -25,7 +25,7 @@ Outcome = tuple[dict[str, Map], dict[str, Any]]
 
 
 def _simulate(maps: Mapping[str, Map], options: Mapping[str, Any], progress: Progress) -> Outcome:
-    from mantid_insdl.simulate import simulate
+    from mantid_insdl.simulation.slices import simulate
 
     given = dict(options)
     for name in ("qh", "qk"):

@@ -5,7 +5,7 @@ import pytest
 
 from mantid_insdl.instrument.gaps import DetectorLayout
 from mantid_insdl.maps import RLU, Axis, Map, Slices
-from mantid_insdl.simulate import simulate
+from mantid_insdl.simulation.slices import simulate
 
 PCSMO_EI = (25, 35, 50, 70, 100, 140)
 

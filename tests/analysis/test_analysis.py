@@ -8,7 +8,7 @@ from mantid_insdl.analysis import Classification, ExchangeFit, analyse, simulate
 from mantid_insdl.analysis.ensemble import ask, ignore_progress
 from mantid_insdl.analysis.preparation import choose_bundle, prepare
 from mantid_insdl.maps import RLU, Axis, Slices
-from mantid_insdl.simulate import simulate
+from mantid_insdl.simulation.slices import simulate
 
 pytestmark = pytest.mark.tensorflow
 

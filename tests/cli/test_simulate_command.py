@@ -7,7 +7,7 @@ import pytest
 
 import mantid_insdl
 from mantid_insdl.cli_options import OptionError, momentum
-from mantid_insdl.spectra import simulate_cut, simulate_powder
+from mantid_insdl.simulation.spectra import simulate_cut, simulate_powder
 
 RB = ("simulate", "-m", "rb2mnf4")
 CORNERS = "0,0,0 0.5,0.5,0 0.5,0,0 0,0,0"

@@ -38,7 +38,7 @@ def test_each_set_is_in_one_part_and_all_parts_have_all_materials(small):
 def test_maps_are_those_of_their_parameters(small):
     """Each map is stable and is what the simulator gives for its own constants, up to the instrument's drawn widths."""
     from mantid_insdl.materials import load_material
-    from mantid_insdl.simulate import SliceSimulator
+    from mantid_insdl.simulation.slices import SliceSimulator
 
     index = small.indices("train", "pcsmo-dimer")[0]
     names = [p.name for p in load_material("pcsmo-dimer").parameters]

@@ -7,7 +7,7 @@ from matplotlib.collections import LineCollection
 from mantid_insdl import plotting
 from mantid_insdl.errors import MapError
 from mantid_insdl.maps import MEV, PER_ANGSTROM, Axis, Map
-from mantid_insdl.spectra import Dispersion, dispersion, simulate_cut, simulate_powder
+from mantid_insdl.simulation.spectra import Dispersion, dispersion, simulate_cut, simulate_powder
 
 CORNERS = [[0, 0, 0], [0.5, 0.5, 0], [0.5, 0, 0], [0, 0, 0]]
 ENERGY = Axis("energy", MEV, np.linspace(0, 8, 41), is_edges=True)

@@ -14,11 +14,11 @@ from mantid_insdl.errors import InsdlError, InstabilityError, MapError, Material
 from mantid_insdl.instrument.ellipsoid import TabulatedResolution
 from mantid_insdl.instrument.kinematics import split_by_beam
 from mantid_insdl.instrument.resolution import ChopperSpectrometer, blur, load_instrument
-from mantid_insdl.lines import check_component
 from mantid_insdl.maps import COMPONENT_LOG, RLU, Axis, Map, Slices
 from mantid_insdl.materials import Material, load_material
 from mantid_insdl.materials.modes import domain_turns, modes_of, uniform_model
-from mantid_insdl.slice_engines import UNIT, ClosedForm, General, Grid, Planar, Progress, View, engine_for
+from mantid_insdl.simulation.engines import UNIT, ClosedForm, General, Grid, Planar, Progress, View, engine_for
+from mantid_insdl.simulation.lines import check_component
 from mantid_insdl.spinwave.modes import UNSTABLE
 from mantid_insdl.spinwave.structure import ClassicalEnergy
 

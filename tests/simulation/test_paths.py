@@ -7,7 +7,7 @@ import pytest
 
 from mantid_insdl.errors import MapError
 from mantid_insdl.maps import Axis, Map
-from mantid_insdl.paths import path_through
+from mantid_insdl.simulation.paths import path_through
 
 CORNERS = [[0, 0, 0], [0.5, 0.5, 0], [0.5, 0, 0], [0, 0, 0]]
 

@@ -16,11 +16,11 @@ from mantid_insdl.instrument.kinematics import kf_over_ki as flux_factor
 from mantid_insdl.instrument.kinematics import wavenumber
 from mantid_insdl.instrument.resolution import FWHM_TO_SIGMA, ChopperSpectrometer, bin_fractions, load_instrument
 from mantid_insdl.instrument.temperature import bose
-from mantid_insdl.lines import Lines, check_component, lines_of
 from mantid_insdl.maps import COMPONENT_LOG, MEV, PER_ANGSTROM, Axis, Map
 from mantid_insdl.materials import Material, load_material
-from mantid_insdl.paths import path_through
-from mantid_insdl.slice_engines import UNIT, Progress
+from mantid_insdl.simulation.engines import UNIT, Progress
+from mantid_insdl.simulation.lines import Lines, check_component, lines_of
+from mantid_insdl.simulation.paths import path_through
 
 MAX_MOMENTA = 5_000_000
 
@@ -107,7 +107,7 @@ def simulate_cut(
     Parameters
     ----------
     material, parameters
-        As for `mantid_insdl.simulate.simulate`.
+        As for `mantid_insdl.simulation.slices.simulate`.
     corners : (n, 3)
         The path goes straight from corner to corner, in r.l.u. of the material's map frame.
     energy

@@ -9,7 +9,7 @@ from mantid_insdl.instrument.resolution import load_instrument
 from mantid_insdl.instrument.temperature import BOLTZMANN
 from mantid_insdl.maps import Axis
 from mantid_insdl.materials import Material, load_material
-from mantid_insdl.spectra import dispersion, simulate_cut, simulate_powder
+from mantid_insdl.simulation.spectra import dispersion, simulate_cut, simulate_powder
 from mantid_insdl.spinwave import spin_waves, spiral_waves
 
 ENERGY = Axis("energy", "meV", np.linspace(-1, 9, 101), is_edges=True)

@@ -14,8 +14,8 @@ from mantid_insdl.instrument.resolution import bin_fractions, bin_slopes, load_i
 from mantid_insdl.instrument.temperature import bose
 from mantid_insdl.maps import Axis, Map, Slices
 from mantid_insdl.materials import Material, load_material
-from mantid_insdl.simulate import SliceSimulator, simulate
-from mantid_insdl.slice_engines import General
+from mantid_insdl.simulation.engines import General
+from mantid_insdl.simulation.slices import SliceSimulator, simulate
 from mantid_insdl.spinwave import spectrum_derivatives, spin_waves
 from mantid_insdl.spinwave.spiral import rotation
 
