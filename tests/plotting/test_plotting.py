@@ -9,6 +9,7 @@ import pytest
 from mantid_insdl import plotting
 from mantid_insdl.errors import MapError
 from mantid_insdl.maps import MEV, PER_ANGSTROM, RLU, Axis, Map, Slices
+from mantid_insdl.plotting import maps, style
 
 
 def slices_map(ei=(25.0, 50.0), bins=4, size=8, seed=0, **changes):
@@ -144,7 +145,7 @@ def test_many_slices_of_one_incident_energy_wrap():
 
 def test_a_huge_stack_shows_some_slices_and_says_so():
     figure = plotting.plot_slices(slices_map(ei=(25.0,), bins=300, size=2))
-    assert len(panels(figure)) == plotting.MAXIMUM_PANELS
+    assert len(panels(figure)) == maps.MAXIMUM_PANELS
     assert "120 of 300 slices" in texts(figure)
 
 
@@ -179,7 +180,7 @@ def test_importance_is_tinted_with_contours_where_it_is_high():
     assert len(shown[0].collections) == 3  # the slice, its tint, and the contours
     assert len(shown[1].collections) == 2
     opacity = shown[0].collections[1].to_rgba([0.0, 1.0])[:, 3]
-    assert opacity.tolist() == [0.0, plotting.IMPORTANCE_OPACITY]
+    assert opacity.tolist() == [0.0, maps.IMPORTANCE_OPACITY]
     assert shown[0].texts[0].get_text() == f"{9 / 64:.2f}"
 
 
@@ -225,10 +226,10 @@ def test_wrong_kind_of_map_is_refused(draw):
     ],
 )
 def test_colour_limits(values, limits):
-    assert plotting.colour_limits(np.array(values), high=100) == limits
+    assert style.colour_limits(np.array(values), high=100) == limits
 
 
 def test_colour_limits_of_mostly_empty_pixels_reach_the_few_filled_ones():
     values = np.zeros(1000)
     values[7] = 5.0
-    assert plotting.colour_limits(values) == (0.0, 5.0)
+    assert style.colour_limits(values) == (0.0, 5.0)

@@ -1,4 +1,4 @@
-"""Pictures of maps: a labelled grid of constant-energy slices, and importance drawn over it; with those of `mantid_insdl.energy_plots`.
+"""Pictures of maps: a labelled grid of constant-energy slices, and importance drawn over it.
 
 Each function returns a `matplotlib.figure.Figure` made without pyplot, so it draws no window, keeps no state and works in any
 thread and on a machine without a display. Save it with ``figure.savefig("map.png")``.
@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mantid_insdl.energy_plots import plot_cut, plot_dispersion, plot_powder
 from mantid_insdl.errors import MapError
-from mantid_insdl.plot_style import Style, colour_limits, extend, style_of
+from mantid_insdl.plotting.energy import plot_cut, plot_powder
+from mantid_insdl.plotting.style import Style, colour_limits, extend, style_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -28,17 +28,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from mantid_insdl.maps import Axis, Map
-
-__all__ = [
-    "colour_limits",
-    "plot_comparison",
-    "plot_cut",
-    "plot_dispersion",
-    "plot_importance",
-    "plot_map",
-    "plot_powder",
-    "plot_slices",
-]
 
 IMPORTANCE_LEVELS = (0.5, 0.8)
 IMPORTANCE_COLOUR = "#ff4d00"

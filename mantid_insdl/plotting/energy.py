@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mantid_insdl.errors import MapError
-from mantid_insdl.plot_style import CHIRAL, Style, extend, style_of
+from mantid_insdl.plotting.style import CHIRAL, Style, extend, style_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
