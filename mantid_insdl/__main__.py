@@ -1,5 +1,5 @@
 """`python -m mantid_insdl` is `insdl`."""
 
-from mantid_insdl.cli import main
+from mantid_insdl.cli.main import main
 
 main()

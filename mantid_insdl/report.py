@@ -21,7 +21,7 @@ from mantid_insdl.errors import FileFormatError
 
 if TYPE_CHECKING:
     from mantid_insdl.analysis import Analysis
-    from mantid_insdl.console import Progress
+    from mantid_insdl.cli.console import Progress
     from mantid_insdl.learning.cards import Card, CardTest
     from mantid_insdl.maps import Map
 

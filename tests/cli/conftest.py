@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from mantid_insdl.cli import app
+from mantid_insdl.cli.main import app
 
 
 class Line:

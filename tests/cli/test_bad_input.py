@@ -205,7 +205,7 @@ def test_unknown_model(insdl):
 
 def test_no_tensorflow(tmp_path):
     """In another process, since TensorFlow may be loaded in this one."""
-    program = "import sys; sys.modules['tensorflow'] = None; from mantid_insdl.cli import main; main()"
+    program = "import sys; sys.modules['tensorflow'] = None; from mantid_insdl.cli.main import main; main()"
     line = [sys.executable, "-c", program, "analyse", str(examples.path()), "-m", "pcsmo", "-o", str(tmp_path / "out"), "--quiet"]
     result = subprocess.run(line, capture_output=True, text=True, check=False, env={**os.environ, "INSDL_PYTHON": ""})
     assert result.returncode == 8

@@ -12,7 +12,7 @@ import pytest
 
 import mantid_insdl
 from mantid_insdl import examples
-from mantid_insdl.cli import EXIT_CODES
+from mantid_insdl.cli.main import EXIT_CODES
 from mantid_insdl.errors import InsdlError
 from mantid_insdl.report import RESULT_FILES
 
@@ -43,7 +43,7 @@ def test_every_error_of_the_package_has_an_exit_code():
 def test_help_is_quick_and_imports_nothing_heavy():
     program = (
         "import sys; sys.argv = ['insdl', '--help']\n"
-        "try:\n    from mantid_insdl.cli import main; main()\n"
+        "try:\n    from mantid_insdl.cli.main import main; main()\n"
         "except SystemExit: pass\n"
         "heavy = {'numpy', 'h5py', 'scipy', 'matplotlib', 'tensorflow', 'keras', 'pydantic'} & set(sys.modules)\n"
         "sys.exit(f'imported {heavy}' if heavy else 0)"
@@ -121,7 +121,7 @@ def test_termination_leaves_nothing(tmp_path):
         "import sys, time, mantid_insdl.analysis as a\n"
         "def wait(*_, **__): print('waiting', flush=True); time.sleep(60)\n"
         "a.analyse = wait\n"
-        "from mantid_insdl.cli import main; main()"
+        "from mantid_insdl.cli.main import main; main()"
     )
     line = [sys.executable, "-c", program, "analyse", str(examples.path()), "-m", "pcsmo", "-o", str(tmp_path / "out"), "-q"]
     with subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from mantid_insdl import console
+from mantid_insdl.cli import console
 
 
 def test_log_has_one_line_a_stage_not_one_a_number(capsys):

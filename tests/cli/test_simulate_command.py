@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import mantid_insdl
-from mantid_insdl.cli_options import OptionError, momentum
+from mantid_insdl.cli.options import OptionError, momentum
 from mantid_insdl.simulation.spectra import simulate_cut, simulate_powder
 
 RB = ("simulate", "-m", "rb2mnf4")

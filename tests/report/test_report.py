@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from mantid_insdl import report, report_text
+from mantid_insdl import report
 from mantid_insdl.analysis import ExchangeFit
+from mantid_insdl.cli import report_text
 from mantid_insdl.learning.bundles import BundleIdentity, load_bundle
 from mantid_insdl.maps import RLU, Axis, Map, Slices
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mantid_insdl import errors
-from mantid_insdl.cli_options import (
+from mantid_insdl.cli.options import (
     OptionError,
     check_ei,
     edges,
@@ -27,7 +27,7 @@ from mantid_insdl.simulation.paths import MAX_POINTS
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from mantid_insdl.console import Progress
+    from mantid_insdl.cli.console import Progress
     from mantid_insdl.instrument.resolution import ChopperSpectrometer
 
 
@@ -73,7 +73,7 @@ class Request:
 
 def run(request: Request) -> list[Path]:
     """Do it; return the files that were written."""
-    from mantid_insdl.console import progress_reporter
+    from mantid_insdl.cli.console import progress_reporter
 
     _check(request)
     material = load_material(request.material)

@@ -20,7 +20,7 @@ from typer.core import TyperGroup
 
 from mantid_insdl import errors
 from mantid_insdl._version import __version__
-from mantid_insdl.cli_options import OptionError, check_ei, optional_stage, refuse_overwriting, require_picture
+from mantid_insdl.cli.options import OptionError, check_ei, optional_stage, refuse_overwriting, require_picture
 
 if TYPE_CHECKING:
     from mantid_insdl.analysis import Analysis
@@ -279,7 +279,7 @@ def simulate(
 
       insdl simulate -m rb2mnf4 --powder 0.1,0.05,4 --ei 12 --temperature 5 --plot powder.png
     """
-    from mantid_insdl.simulate_command import Request, run
+    from mantid_insdl.cli.simulate import Request, run
 
     request = Request(
         material=material,
@@ -376,8 +376,8 @@ def models_card(
     """Show the card of a model: what it answers, how it was trained and tested, and its limitations."""
     from rich.console import Console
 
+    from mantid_insdl.cli.report_text import print_card
     from mantid_insdl.learning.bundles import load_bundle
-    from mantid_insdl.report_text import print_card
 
     card = load_bundle(name).card
     if as_json:
@@ -421,7 +421,7 @@ def train(
 
       insdl train pcsmo-classifier --output my-classifier
     """
-    from mantid_insdl.console import progress_reporter
+    from mantid_insdl.cli.console import progress_reporter
     from mantid_insdl.learning.recipes import load_recipe, recipe_names
     from mantid_insdl.output import check_new_folder
 
@@ -452,9 +452,9 @@ def _run_analysis(inputs: list[Path], output: Path, quiet: bool, *, load: Any, t
     from rich.console import Console
 
     from mantid_insdl import report
-    from mantid_insdl.console import progress_reporter, share_of
+    from mantid_insdl.cli.console import progress_reporter, share_of
+    from mantid_insdl.cli.report_text import print_report
     from mantid_insdl.output import staged_folder
-    from mantid_insdl.report_text import print_report
 
     started = time.monotonic()
     refuse_overwriting(inputs, [output / name for name in report.RESULT_FILES])
