@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from mantid.api import AlgorithmFactory, PythonAlgorithm
 
-from mantid_insdl import algorithm_support as support
+from mantid_insdl.plugin import algorithms as support
 
 
 class ClassifyMagneticModel(PythonAlgorithm):
@@ -42,7 +42,7 @@ class ClassifyMagneticModel(PythonAlgorithm):
         return problems
 
     def PyExec(self):
-        from mantid_insdl.workspaces import copy_with_logs, from_workspace, to_table
+        from mantid_insdl.plugin.workspaces import copy_with_logs, from_workspace, to_table
 
         workspace = self.getProperty("InputWorkspace").value
         options = {"model": support.model_option(self), "denoise": self.getProperty("Denoise").value}

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from mantid.api import AlgorithmFactory, PythonAlgorithm
 
-from mantid_insdl import algorithm_support as support
+from mantid_insdl.plugin import algorithms as support
 
 
 class DenoiseINS(PythonAlgorithm):
@@ -36,7 +36,7 @@ class DenoiseINS(PythonAlgorithm):
         return problems
 
     def PyExec(self):
-        from mantid_insdl.workspaces import from_workspace, to_workspace
+        from mantid_insdl.plugin.workspaces import from_workspace, to_workspace
 
         workspace = self.getProperty("InputWorkspace").value
         measured = from_workspace(workspace)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from mantid.api import AlgorithmFactory, PythonAlgorithm
 
-from mantid_insdl import algorithm_support as support
+from mantid_insdl.plugin import algorithms as support
 
 
 class FitExchangeCNN(PythonAlgorithm):
@@ -42,7 +42,7 @@ class FitExchangeCNN(PythonAlgorithm):
 
     def PyExec(self):
         from mantid_insdl.errors import InstabilityError
-        from mantid_insdl.workspaces import from_workspace, to_table, to_workspace
+        from mantid_insdl.plugin.workspaces import from_workspace, to_table, to_workspace
 
         workspace = self.getProperty("InputWorkspace").value
         inputs, options = {"input": from_workspace(workspace)}, {"model": support.model_option(self)}

@@ -2,8 +2,8 @@
 from mantid.api import AlgorithmFactory, FileAction, FileProperty, PropertyMode, PythonAlgorithm, WorkspaceProperty
 from mantid.kernel import Direction, FloatArrayProperty, FloatBoundedValidator, IntBoundedValidator, StringListValidator
 
-from mantid_insdl import algorithm_support as support
-from mantid_insdl import simulation_properties
+from mantid_insdl.plugin import algorithms as support
+from mantid_insdl.plugin import simulation_properties
 
 
 class SimulateSpinWaveMap(PythonAlgorithm):
@@ -66,7 +66,7 @@ class SimulateSpinWaveMap(PythonAlgorithm):
         return problems
 
     def PyExec(self):
-        from mantid_insdl.workspaces import to_workspace
+        from mantid_insdl.plugin.workspaces import to_workspace
 
         _, (maps, options) = simulation_properties.read(self)
         outputs, _ = support.run(self, "simulate", maps, options)

@@ -33,7 +33,7 @@ _PUBLIC = {
     "fit_exchange": "analysis",
     "grad_cam": "analysis",
     "InsdlError": "errors",
-    "register": "plugin",
+    "register": "plugin.registration",
 }
 
 __all__ = ["__version__", *_PUBLIC]  # noqa: PLE0604 (its names are strings)

@@ -442,7 +442,7 @@ def train(
 @app.command("plugin-dir")
 def plugin_dir() -> None:
     """Print the folder to add in Workbench under File > Manage User Directories > Python Extensions."""
-    from mantid_insdl.plugin import plugin_directory
+    from mantid_insdl.plugin.registration import plugin_directory
 
     print(plugin_directory())
 

@@ -7,7 +7,7 @@ import mantid.simpleapi
 import pytest
 from mantid_helpers import create
 
-from mantid_insdl.plugin import plugin_directory
+from mantid_insdl.plugin.registration import plugin_directory
 
 PAGES = Path(__file__).parents[2] / "docs" / "algorithms"
 NAMES = sorted(file.stem for file in plugin_directory().glob("*.py"))

@@ -12,7 +12,7 @@ from mantid.api import AlgorithmFactory
 from mantid_helpers import create
 
 import mantid_insdl
-from mantid_insdl.plugin import plugin_directory
+from mantid_insdl.plugin.registration import plugin_directory
 
 NAMES = ["ClassifyMagneticModel", "ComputeGradCAM", "DenoiseINS", "FitExchangeCNN", "SimulateSpinWaveMap"]
 #: Mantid asks for these only in the body of the registered class itself.
@@ -131,5 +131,5 @@ except mantid_insdl.InsdlError as error:
 
 
 def test_importing_the_package_does_not_import_mantid():
-    done = run("import mantid_insdl, mantid_insdl.plugin, mantid_insdl.workspaces\nprint('mantid' in sys.modules)")
+    done = run("import mantid_insdl, mantid_insdl.plugin.registration, mantid_insdl.plugin.workspaces\nprint('mantid' in sys.modules)")
     assert done.stdout.strip() == "False", done.stderr

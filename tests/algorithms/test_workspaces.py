@@ -6,10 +6,10 @@ from mantid.api import AnalysisDataService, NumericAxis, WorkspaceGroup, mtd
 from mantid.simpleapi import AddSampleLog, CloneWorkspace, CreateEmptyTableWorkspace, CreateSampleWorkspace, MaskBins
 from mantid_helpers import QH_EDGES, QK, add_logs, new_group, new_slice, new_workspace, pattern, set_unit
 
-from mantid_insdl import workspaces
 from mantid_insdl.errors import MapError
 from mantid_insdl.maps import MEV, PER_ANGSTROM, RLU, Axis, Map
-from mantid_insdl.workspaces import from_workspace, to_workspace
+from mantid_insdl.plugin import workspaces
+from mantid_insdl.plugin.workspaces import from_workspace, to_workspace
 
 
 def clone(workspace):

@@ -79,7 +79,8 @@ def install(python, *arguments):
 INVENTORY = """
 import importlib.util, json, sys
 import mantid_insdl
-from mantid_insdl import examples, plugin, materials
+from mantid_insdl import examples, materials
+from mantid_insdl.plugin import registration as plugin
 from mantid_insdl.instrument.resolution import load_instrument
 from mantid_insdl.learning import bundles, recipes
 load_instrument("MAPS")

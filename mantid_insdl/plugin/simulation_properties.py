@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mantid_insdl.algorithm_support import SLICES, checked_map
+from mantid_insdl.plugin.algorithms import SLICES, checked_map
 
 if TYPE_CHECKING:
     from mantid_insdl.maps import Map

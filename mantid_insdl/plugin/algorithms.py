@@ -95,7 +95,7 @@ def check_input(algorithm: Any, task: str) -> tuple[dict[str, str], Bundle | Non
 def checked_map(workspace: Any, name: str, found: dict[str, str]) -> Map | None:
     """The map in a workspace; what keeps it from being one goes into `found`, under the property's name."""
     from mantid_insdl.errors import InsdlError
-    from mantid_insdl.workspaces import from_workspace
+    from mantid_insdl.plugin.workspaces import from_workspace
 
     if workspace is None:  # Mantid itself says that it is missing
         return None
