@@ -70,7 +70,7 @@ def measure_import(module: str) -> dict[str, float]:
 
 
 def measure_keras() -> dict[str, float]:
-    from mantid_insdl.learning.backend import import_keras
+    from mantid_insdl.networks.backend import import_keras
 
     return {"first": timed(import_keras), "memory": peak()}
 

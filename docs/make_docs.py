@@ -12,10 +12,10 @@ import sys
 from pathlib import Path
 
 from mantid_insdl.cli.report_text import FIGURE_HEADER, figure_cells
-from mantid_insdl.learning.bundles import bundle_names, load_bundle
-from mantid_insdl.learning.outcome import SIMULATED
 from mantid_insdl.materials import Material
+from mantid_insdl.networks.bundles import bundle_names, load_bundle
 from mantid_insdl.report import Report, card_figure
+from mantid_insdl.training.outcome import SIMULATED
 
 ROOT = Path(__file__).resolve().parents[1]
 BEGIN, END = "<!-- figures from the cards: begin -->", "<!-- figures from the cards: end -->"

@@ -21,9 +21,9 @@ from mantid_insdl.errors import FileFormatError
 
 if TYPE_CHECKING:
     from mantid_insdl.analysis import Analysis
-    from mantid_insdl.cli.console import Progress
-    from mantid_insdl.learning.cards import Card, CardTest
     from mantid_insdl.maps import Map
+    from mantid_insdl.networks.cards import Card, CardTest
+    from mantid_insdl.progress import Progress
 
 REPORT_FILE = "report.json"
 
@@ -292,7 +292,7 @@ def _summary(m: Map) -> MapSummary:
 
 
 def _trust(reference: BundleReference) -> Trust:
-    from mantid_insdl.learning.bundles import load_bundle
+    from mantid_insdl.networks.bundles import load_bundle
 
     card: Card = load_bundle(reference.name).card
     return Trust(bundle=reference, task=card.task, test=tuple(card_figure(t) for t in card.test), limitations=card.limitations)

@@ -18,7 +18,7 @@ def pytest_collection_modifyitems(items):
 def hand_made_analysis():
     """A function that makes the results of an analysis of a map without any network."""
     from mantid_insdl.analysis import Analysis, Classification, ExchangeFit
-    from mantid_insdl.learning.bundles import BundleIdentity, find_bundle, read_card
+    from mantid_insdl.networks.bundles import BundleIdentity, find_bundle, read_card
 
     def identity(name):
         card = read_card(find_bundle(name))

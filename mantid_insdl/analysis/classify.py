@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from mantid_insdl.analysis.denoise import denoise as denoise_map
-from mantid_insdl.analysis.ensemble import Progress, ask, ignore_progress
+from mantid_insdl.analysis.ensemble import ask
 from mantid_insdl.analysis.preparation import choose_bundle, prepare
 from mantid_insdl.analysis.results import UNDECIDED, Classification
-from mantid_insdl.learning.metrics import ensemble_probabilities
 from mantid_insdl.maps import Map
+from mantid_insdl.networks.prediction import ensemble_probabilities
+from mantid_insdl.progress import Progress, ignore_progress
 
 
 def classify(m: Map, model: str | Path | None = None, *, denoise: bool = False, progress: Progress | None = None) -> Classification:

@@ -6,13 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
-from mantid_insdl.analysis.ensemble import Progress, ignore_progress
 from mantid_insdl.analysis.preparation import Prepared, choose_bundle, prepare
-from mantid_insdl.learning.bundles import BundleIdentity
-from mantid_insdl.learning.components import PrincipalComponents
-from mantid_insdl.learning.denoising import combine, denoised_error, slice_noise
-from mantid_insdl.learning.fitting import predict
 from mantid_insdl.maps import Map
+from mantid_insdl.networks.bundles import BundleIdentity
+from mantid_insdl.networks.components import PrincipalComponents
+from mantid_insdl.networks.prediction import combine, denoised_error, predict, slice_noise
+from mantid_insdl.progress import Progress, ignore_progress
 
 
 def denoise(m: Map, model: str | Path | None = None, *, progress: Progress | None = None) -> Map:

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 
-from mantid_insdl.learning.bundles import Bundle
-from mantid_insdl.learning.fitting import predict
-from mantid_insdl.learning.measured import MeasuredMaps
-from mantid_insdl.learning.networks import with_embedding
-from mantid_insdl.learning.trained_range import TrainedRange
-
-Progress = Callable[[float, str], None]
+from mantid_insdl.networks.architectures import with_embedding
+from mantid_insdl.networks.bundles import Bundle
+from mantid_insdl.networks.measured import MeasuredMaps
+from mantid_insdl.networks.prediction import predict
+from mantid_insdl.networks.trained_range import TrainedRange
+from mantid_insdl.progress import Progress
 
 
 def ask(bundle: Bundle, inputs: MeasuredMaps, progress: Progress) -> tuple[np.ndarray, list[str]]:
@@ -30,10 +27,6 @@ def ask(bundle: Bundle, inputs: MeasuredMaps, progress: Progress) -> tuple[np.nd
     if trained.structureless(inputs.stack)[0]:
         reasons.append(STRUCTURELESS)
     return np.stack(outputs), reasons
-
-
-def ignore_progress(fraction: float, text: str) -> None:
-    """Where nobody wants to know."""
 
 
 UNLIKE = (

@@ -7,13 +7,14 @@ from pathlib import Path
 import numpy as np
 
 from mantid_insdl.analysis.classify import classify
-from mantid_insdl.analysis.ensemble import Progress, ask, ignore_progress
+from mantid_insdl.analysis.ensemble import ask
 from mantid_insdl.analysis.preparation import choose_bundle, other_bundles, prepare
 from mantid_insdl.analysis.results import UNDECIDED, ExchangeFit
-from mantid_insdl.learning.bundles import Bundle, find_bundle, load_bundle, read_card
-from mantid_insdl.learning.preprocessing import incident_energy_groups
-from mantid_insdl.learning.regression import combine_gaussians
 from mantid_insdl.maps import Map
+from mantid_insdl.networks.bundles import Bundle, find_bundle, load_bundle, read_card
+from mantid_insdl.networks.prediction import combine_gaussians
+from mantid_insdl.networks.preprocessing import incident_energy_groups
+from mantid_insdl.progress import Progress, ignore_progress
 from mantid_insdl.simulation.slices import simulate
 
 UNCONSTRAINED = 0.8  # of the spread of the training values: an error bar this large says nothing beyond the prior

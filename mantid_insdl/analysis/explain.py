@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 
 from mantid_insdl.analysis.denoise import on_axes_of
-from mantid_insdl.analysis.ensemble import Progress, ignore_progress
 from mantid_insdl.analysis.preparation import choose_bundle, prepare
 from mantid_insdl.errors import BundleError
-from mantid_insdl.learning.backend import import_keras
-from mantid_insdl.learning.networks import LAST_CONVOLUTION
 from mantid_insdl.maps import Map
+from mantid_insdl.networks.architectures import LAST_CONVOLUTION
+from mantid_insdl.networks.backend import import_keras
+from mantid_insdl.progress import Progress, ignore_progress
 
 
 def grad_cam(

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 
 from mantid_insdl.analysis.classify import classify
 from mantid_insdl.analysis.denoise import denoise
-from mantid_insdl.analysis.ensemble import Progress, ignore_progress
 from mantid_insdl.analysis.exchange import fit_exchange, simulate_fit
 from mantid_insdl.analysis.explain import grad_cam
 from mantid_insdl.analysis.preparation import family_of
 from mantid_insdl.analysis.results import Classification, ExchangeFit
 from mantid_insdl.errors import BundleError, InstabilityError
-from mantid_insdl.learning.bundles import bundles_for
 from mantid_insdl.maps import Map
+from mantid_insdl.networks.bundles import bundles_for
+from mantid_insdl.progress import Progress, ignore_progress
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 
 from mantid_insdl.errors import BundleError, MaterialError, UnsuitableMapError
-from mantid_insdl.learning.bundles import TASKS, Bundle, bundle_names, bundles_for, default_bundle, find_bundle, load_bundle, read_card
-from mantid_insdl.learning.cards import Card
-from mantid_insdl.learning.measured import MeasuredMaps
-from mantid_insdl.learning.preprocessing import incident_energy_groups, normalise, window_features
 from mantid_insdl.maps import Axis, Map, Slices
+from mantid_insdl.networks.bundles import TASKS, Bundle, bundle_names, bundles_for, default_bundle, find_bundle, load_bundle, read_card
+from mantid_insdl.networks.cards import Card
+from mantid_insdl.networks.measured import MeasuredMaps
+from mantid_insdl.networks.preprocessing import incident_energy_groups, normalise, window_features
 
 SMALLEST_SIDE = 8  # pixels of the map within the training range: fewer show no pattern
 LEAST_KNOWN = 0.02  # of the training pixels of the slices that are there

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from mantid_insdl.learning.bundles import BundleIdentity
+from mantid_insdl.networks.bundles import BundleIdentity
 
 UNDECIDED = "undecided"
 

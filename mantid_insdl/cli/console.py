@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
-Progress = Callable[[float, str], None]
+from mantid_insdl.progress import Progress
 
 LOG_INTERVAL = 10.0  # seconds between lines of a log that say the same thing with other numbers
 

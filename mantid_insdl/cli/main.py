@@ -84,7 +84,7 @@ def _explain(error: BaseException) -> int:
         print(f"insdl: error: {_one_line(error)}", file=sys.stderr)
         if isinstance(error, OptionError):
             return 2
-        from mantid_insdl.learning.recipes import RecipeError
+        from mantid_insdl.training.recipes import RecipeError
 
         codes = (*EXIT_CODES, (RecipeError, 6))
         return next((code for kind, code in codes if isinstance(error, kind)), EXIT_FAULT)
@@ -377,7 +377,7 @@ def models_card(
     from rich.console import Console
 
     from mantid_insdl.cli.report_text import print_card
-    from mantid_insdl.learning.bundles import load_bundle
+    from mantid_insdl.networks.bundles import load_bundle
 
     card = load_bundle(name).card
     if as_json:
@@ -389,7 +389,7 @@ def models_card(
 @models_app.command("verify")
 def models_verify(name: Annotated[str | None, typer.Argument(help="Name of a model; all of them by default.")] = None) -> None:
     """Check that the files of the models are complete and unaltered."""
-    from mantid_insdl.learning.bundles import bundle_names, verify_bundle
+    from mantid_insdl.networks.bundles import bundle_names, verify_bundle
 
     wrong = 0
     for one in [name] if name else bundle_names():
@@ -422,8 +422,8 @@ def train(
       insdl train pcsmo-classifier --output my-classifier
     """
     from mantid_insdl.cli.console import progress_reporter
-    from mantid_insdl.learning.recipes import load_recipe, recipe_names
     from mantid_insdl.output import check_new_folder
+    from mantid_insdl.training.recipes import load_recipe, recipe_names
 
     if recipe is None:
         for name in recipe_names():
@@ -434,7 +434,7 @@ def train(
     output = output or Path(described.name)
     check_new_folder(output)
     with progress_reporter(quiet) as progress:
-        from mantid_insdl.learning.training import train as run
+        from mantid_insdl.training.train import train as run
 
         print(run(described, output, quick=quick, data_folder=data, progress=progress))
 
@@ -478,7 +478,7 @@ def _list_models() -> None:
     from rich.padding import Padding
     from rich.text import Text
 
-    from mantid_insdl.learning.bundles import bundle_names, load_bundle
+    from mantid_insdl.networks.bundles import bundle_names, load_bundle
 
     console = Console(highlight=False)
     for name in bundle_names():

@@ -14,7 +14,7 @@ from rich.text import Text
 from mantid_insdl.report import REPORT_FILE, CardFigure, ClassificationReport, Report, ResultFile, card_figure
 
 if TYPE_CHECKING:
-    from mantid_insdl.learning.cards import Card
+    from mantid_insdl.networks.cards import Card
 
 FIGURE_HEADER = ("figure", "value", "95 % interval", "maps", "simple method")
 

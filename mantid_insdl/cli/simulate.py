@@ -27,8 +27,8 @@ from mantid_insdl.simulation.paths import MAX_POINTS
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from mantid_insdl.cli.console import Progress
     from mantid_insdl.instrument.resolution import ChopperSpectrometer
+    from mantid_insdl.progress import Progress
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ import numpy as np
 
 from mantid_insdl.errors import MapError
 from mantid_insdl.plotting.energy import plot_cut, plot_powder
-from mantid_insdl.plotting.style import Style, colour_limits, extend, style_of
+from mantid_insdl.plotting.style import Style, extend, style_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -12,8 +12,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mantid_insdl.learning.bundles import Bundle
     from mantid_insdl.maps import Map
+    from mantid_insdl.networks.bundles import Bundle
 
 CATEGORY = "Inelastic\\Deep Learning"
 SLICES = (

@@ -20,7 +20,7 @@ def plugin_directory() -> Path:
     InsdlError
         If the installation has none.
     """
-    package = Path(__file__).resolve().parent
+    package = Path(__file__).resolve().parents[1]
     for candidate in (package / "algorithms", package.parent / "algorithms"):
         if (candidate / "DenoiseINS.py").is_file():
             return candidate

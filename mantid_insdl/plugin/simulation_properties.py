@@ -22,12 +22,12 @@ _GRID = ("Ei", "EnergyBins", "QhRange", "QkRange")
 
 def shipped_materials() -> list[str]:
     """Names of the materials that come with the package: the files, unread."""
-    return sorted(file.stem for file in (Path(__file__).parent / "materials").glob("*.yaml"))
+    return sorted(file.stem for file in (Path(__file__).parents[1] / "materials").glob("*.yaml"))
 
 
 def shipped_instruments() -> list[str]:
     """Names of the spectrometers whose resolution comes with the package: the files, unread."""
-    return sorted(file.stem.upper() for file in (Path(__file__).parent / "instrument").glob("*.yaml"))
+    return sorted(file.stem.upper() for file in (Path(__file__).parents[1] / "instrument").glob("*.yaml"))
 
 
 def read(algorithm: Any) -> tuple[dict[str, str], tuple[dict[str, Map], dict[str, Any]]]:

@@ -15,7 +15,7 @@ engine         magnets                                                          
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +28,7 @@ from mantid_insdl.maps import Slices
 from mantid_insdl.materials import Material
 from mantid_insdl.materials.modes import modes_of
 from mantid_insdl.parallel import in_threads
+from mantid_insdl.progress import Progress
 from mantid_insdl.spinwave.form_factors import coefficients, j0
 from mantid_insdl.spinwave.modes import perpendicular
 from mantid_insdl.spinwave.polarisation import polarised
@@ -37,7 +38,6 @@ from mantid_insdl.spinwave.square_lattice import square_lattice_modes
 if TYPE_CHECKING:
     from mantid_insdl.instrument.ellipsoid import PixelKernel
 
-Progress = Callable[[float, str], None]
 
 UNIT = "1/meV per magnetic ion"
 """Unit of a simulated intensity: sum_ab (delta_ab - Qhat_a Qhat_b) S^ab(Q, E) F(Q)^2. In units of S^2."""

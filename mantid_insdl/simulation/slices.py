@@ -17,7 +17,8 @@ from mantid_insdl.instrument.resolution import ChopperSpectrometer, blur, load_i
 from mantid_insdl.maps import COMPONENT_LOG, RLU, Axis, Map, Slices
 from mantid_insdl.materials import Material, load_material
 from mantid_insdl.materials.modes import domain_turns, modes_of, uniform_model
-from mantid_insdl.simulation.engines import UNIT, ClosedForm, General, Grid, Planar, Progress, View, engine_for
+from mantid_insdl.progress import Progress
+from mantid_insdl.simulation.engines import UNIT, ClosedForm, General, Grid, Planar, View, engine_for
 from mantid_insdl.simulation.lines import check_component
 from mantid_insdl.spinwave.modes import UNSTABLE
 from mantid_insdl.spinwave.structure import ClassicalEnergy

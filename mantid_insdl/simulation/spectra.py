@@ -18,7 +18,8 @@ from mantid_insdl.instrument.resolution import FWHM_TO_SIGMA, ChopperSpectromete
 from mantid_insdl.instrument.temperature import bose
 from mantid_insdl.maps import COMPONENT_LOG, MEV, PER_ANGSTROM, Axis, Map
 from mantid_insdl.materials import Material, load_material
-from mantid_insdl.simulation.engines import UNIT, Progress
+from mantid_insdl.progress import Progress
+from mantid_insdl.simulation.engines import UNIT
 from mantid_insdl.simulation.lines import Lines, check_component, lines_of
 from mantid_insdl.simulation.paths import path_through
 

@@ -7,11 +7,7 @@ import importlib.util
 import json
 import os
 import signal
-import struct
 import sys
-
-MAGIC = b"INSDL1"
-LENGTH = struct.Struct("<Q")
 
 OLDEST_PYTHON = (3, 11)
 REQUIRED = ("numpy", "scipy", "h5py", "pydantic", "yaml", "periodictable")
@@ -25,7 +21,8 @@ def main():
     problem = _problem()
     if problem:
         content = json.dumps(dict(problem, kind="failed", maps={}, arrays=[])).encode()
-        replies.write(MAGIC + LENGTH.pack(len(content)) + content)
+        frame = _load("frame", os.path.join(here, "frame.py"))
+        replies.write(frame.MAGIC + frame.LENGTH.pack(len(content)) + content)
         replies.flush()
         return
     _load_package(os.path.dirname(here))
@@ -68,11 +65,15 @@ def _dotted(version):
 
 def _load_package(directory):
     """Import this very package from its own place, even if the interpreter has another copy or none, without adding to its search path."""
-    spec = importlib.util.spec_from_file_location(
-        "mantid_insdl", os.path.join(directory, "__init__.py"), submodule_search_locations=[directory]
-    )
-    sys.modules["mantid_insdl"] = package = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(package)
+    _load("mantid_insdl", os.path.join(directory, "__init__.py"), [directory])
+
+
+def _load(name, file, search=None):
+    """Run a file as the module `name`; `search` is the folder of its submodules, where it is a package."""
+    spec = importlib.util.spec_from_file_location(name, file, submodule_search_locations=search)
+    sys.modules[name] = module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 if __name__ == "__main__":

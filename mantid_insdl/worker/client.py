@@ -18,13 +18,13 @@ from typing import Any
 from mantid_insdl import __version__, errors
 from mantid_insdl.errors import WorkerError
 from mantid_insdl.maps import Map
-from mantid_insdl.worker import bootstrap, protocol
+from mantid_insdl.progress import Progress
+from mantid_insdl.worker import protocol
 from mantid_insdl.worker.interpreter import find_interpreter, worker_environment
 
-Progress = Callable[[float, str], None]
 Poll = Callable[[], None]
 
-_SCRIPT = Path(bootstrap.__file__).resolve()
+_SCRIPT = Path(__file__).resolve().with_name("bootstrap.py")  # run by path, never imported
 _POLL_INTERVAL = 0.1
 _START_LIMIT = 120.0  # seconds; an interpreter on a network disk can be slow, but one that hangs must not hang the caller for ever
 

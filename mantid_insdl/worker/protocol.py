@@ -26,7 +26,7 @@ from typing import Any, BinaryIO, NamedTuple
 import numpy as np
 
 from mantid_insdl.maps import Map
-from mantid_insdl.worker.bootstrap import LENGTH, MAGIC
+from mantid_insdl.worker.frame import LENGTH, MAGIC
 
 VERSION = 1
 _LONGEST_HEADER = 1 << 28

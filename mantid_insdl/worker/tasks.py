@@ -19,8 +19,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from mantid_insdl.maps import Axis, Map, Slices
+from mantid_insdl.progress import Progress
 
-Progress = Callable[[float, str], None]
 Outcome = tuple[dict[str, Map], dict[str, Any]]
 
 

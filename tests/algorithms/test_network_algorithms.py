@@ -11,8 +11,8 @@ from mantid_helpers import QH_EDGES, QK, add_logs, create, new_group, new_worksp
 import mantid_insdl
 from mantid_insdl import worker
 from mantid_insdl.errors import InstabilityError
-from mantid_insdl.learning.bundles import find_bundle
 from mantid_insdl.materials import load_material
+from mantid_insdl.networks.bundles import find_bundle
 from mantid_insdl.plugin import algorithms as algorithm_support
 from mantid_insdl.plugin.workspaces import from_workspace, to_workspace
 

@@ -9,7 +9,7 @@ import pytest
 
 from mantid_insdl import examples
 from mantid_insdl.errors import UnsuitableMapError
-from mantid_insdl.learning import bundles
+from mantid_insdl.networks import bundles
 
 
 @pytest.fixture
@@ -315,5 +315,5 @@ def test_unknown_recipe(insdl, tmp_path):
 
 
 def test_train_over_an_existing_folder_is_refused_before_the_work(insdl, tmp_path, monkeypatch):
-    monkeypatch.setattr("mantid_insdl.learning.training.train", lambda *_, **__: pytest.fail("must be refused before the work"))
+    monkeypatch.setattr("mantid_insdl.training.train.train", lambda *_, **__: pytest.fail("must be refused before the work"))
     insdl.refuses("train", "pcsmo-classifier", "-o", tmp_path, code=7, words=["exists"])

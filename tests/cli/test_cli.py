@@ -182,7 +182,7 @@ def test_simulate_like_a_map_with_counting_noise_is_repeatable(insdl, map_file, 
 
 
 def test_models_lists_and_shows_cards(insdl):
-    names = mantid_insdl.learning.bundles.bundle_names()
+    names = mantid_insdl.networks.bundles.bundle_names()
     listed = insdl("models")
     assert listed.exit_code == 0
     assert all(name in listed.stdout for name in names)
@@ -196,7 +196,7 @@ def test_models_lists_and_shows_cards(insdl):
 def test_models_verify(insdl):
     result = insdl("models", "verify")
     assert result.exit_code == 0
-    assert result.stdout.count("complete and unaltered") == len(mantid_insdl.learning.bundles.bundle_names())
+    assert result.stdout.count("complete and unaltered") == len(mantid_insdl.networks.bundles.bundle_names())
 
 
 def test_train_lists_the_recipes(insdl):
@@ -213,7 +213,7 @@ def test_train_passes_everything_on(insdl, tmp_path, monkeypatch):
         calls.append((recipe.name, output, quick, data_folder))
         return output
 
-    monkeypatch.setattr("mantid_insdl.learning.training.train", train)
+    monkeypatch.setattr("mantid_insdl.training.train.train", train)
     result = insdl("train", "pcsmo-denoiser", "-o", tmp_path / "m", "--data", tmp_path / "d", "--quick")
     assert result.exit_code == 0, result.stderr
     assert result.stdout.strip() == str(tmp_path / "m")

@@ -8,7 +8,7 @@ import yaml
 
 from mantid_insdl.errors import MaterialError
 from mantid_insdl.materials import Material, load_material
-from mantid_insdl.materials.structure import shell_distance
+from mantid_insdl.materials.bonds import shell_distance
 from mantid_insdl.materials.summary import plot_structure, summarise
 from mantid_insdl.spinwave import SpinModel, spin_waves, spiral_waves
 

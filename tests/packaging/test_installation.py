@@ -82,7 +82,8 @@ import mantid_insdl
 from mantid_insdl import examples, materials
 from mantid_insdl.plugin import registration as plugin
 from mantid_insdl.instrument.resolution import load_instrument
-from mantid_insdl.learning import bundles, recipes
+from mantid_insdl.networks import bundles
+from mantid_insdl.training import recipes
 load_instrument("MAPS")
 import mantid_insdl.interfaces
 from mantid_insdl.worker import run_task
@@ -115,7 +116,7 @@ def check(found, place):
     assert Path(found["models"]).is_relative_to(place)
     assert set(found["bundles"]) == {d.name for d in (ROOT / "trained_models").iterdir() if (d / "card.json").is_file()}
     assert not any(found["bundles"].values())
-    assert found["recipes"] == sorted(p.stem for p in (ROOT / "mantid_insdl" / "learning" / "recipes").glob("*.yaml"))
+    assert found["recipes"] == sorted(p.stem for p in (ROOT / "mantid_insdl" / "training" / "recipes").glob("*.yaml"))
     assert found["materials"]
     assert found["simulated"] == [1, 2, 2]
 

@@ -12,8 +12,8 @@ from rich.console import Console
 from mantid_insdl import report
 from mantid_insdl.analysis import ExchangeFit
 from mantid_insdl.cli import report_text
-from mantid_insdl.learning.bundles import BundleIdentity, load_bundle
 from mantid_insdl.maps import RLU, Axis, Map, Slices
+from mantid_insdl.networks.bundles import BundleIdentity, load_bundle
 
 TRUTH = ("pcsmo-goodenough", {"JF1": -10.8, "JA": 1.65})
 

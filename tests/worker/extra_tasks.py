@@ -85,7 +85,7 @@ def unsendable(maps, options, progress):
 
 
 def keras(maps, options, progress):
-    from mantid_insdl.learning.backend import import_keras
+    from mantid_insdl.networks.backend import import_keras
 
     return {}, {"version": import_keras().__version__}
 

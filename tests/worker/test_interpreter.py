@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from mantid_insdl import config
+from mantid_insdl import config, worker
 from mantid_insdl.errors import ConfigError, WorkerError
 from mantid_insdl.worker import interpreter, run_task, stop
 
@@ -157,9 +157,8 @@ def test_python_that_is_too_old(monkeypatch, tmp_path):
 def test_start_script_has_no_syntax_newer_than_python_3_6():
     import ast
 
-    from mantid_insdl.worker import bootstrap
-
-    ast.parse(Path(bootstrap.__file__).read_text(), feature_version=(3, 6))
+    for name in ("bootstrap.py", "frame.py"):
+        ast.parse((Path(worker.__file__).parent / name).read_text(), feature_version=(3, 6))
 
 
 def test_wrong_interpreter_then_a_right_one(monkeypatch):

@@ -9,7 +9,7 @@ import pytest
 
 from mantid_insdl import examples
 from mantid_insdl.errors import BundleError, MaterialError, UnsuitableMapError
-from mantid_insdl.learning import bundles
+from mantid_insdl.networks import bundles
 from mantid_insdl.simulation.slices import simulate
 from mantid_insdl.worker import run_task, stop
 

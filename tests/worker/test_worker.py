@@ -469,7 +469,7 @@ def test_tensorflow_is_imported_once_in_a_warm_worker():
 def test_caller_needs_little():
     """Inside Mantid neither h5py nor TensorFlow may be imported; nor need anything else heavy be."""
     code = "import sys; from mantid_insdl.worker import run_task; from mantid_insdl import maps, errors\n"
-    code += "from mantid_insdl.learning import bundles; bundles.bundle_names()\n"
+    code += "from mantid_insdl.networks import bundles; bundles.bundle_names()\n"
     code += "print([n for n in ('h5py', 'tensorflow', 'keras', 'scipy', 'matplotlib', 'typer', 'qtpy') if n in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.stdout.strip() == "[]", done.stderr

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from mantid_insdl.learning.backend import import_keras
+from mantid_insdl.networks.backend import import_keras
 
 LAST_CONVOLUTION = "last_convolution"
 

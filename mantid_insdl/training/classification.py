@@ -6,12 +6,20 @@ from pathlib import Path
 
 import numpy as np
 
-from mantid_insdl.learning import baselines, metrics, networks
-from mantid_insdl.learning.backend import import_keras
-from mantid_insdl.learning.datasets import SimulatedMaps
-from mantid_insdl.learning.fitting import Progress, fit, predict
-from mantid_insdl.learning.measured import MeasuredMaps, Measurer
-from mantid_insdl.learning.outcome import (
+from mantid_insdl.materials import load_material
+from mantid_insdl.networks import architectures
+from mantid_insdl.networks.backend import import_keras
+from mantid_insdl.networks.measured import MeasuredMaps
+from mantid_insdl.networks.prediction import ensemble_probabilities, predict
+from mantid_insdl.networks.preprocessing import incident_energy_groups
+from mantid_insdl.networks.trained_range import Familiarity, TrainedRange
+from mantid_insdl.progress import Progress
+from mantid_insdl.simulation.slices import SliceSimulator
+from mantid_insdl.training import baselines, metrics
+from mantid_insdl.training.datasets import SimulatedMaps
+from mantid_insdl.training.fitting import fit
+from mantid_insdl.training.measurement import Measurer
+from mantid_insdl.training.outcome import (
     CALIBRATION,
     FEATURE_MAPS,
     FEATURES,
@@ -23,11 +31,7 @@ from mantid_insdl.learning.outcome import (
     template_maps,
     test_figure,
 )
-from mantid_insdl.learning.preprocessing import incident_energy_groups
-from mantid_insdl.learning.recipes import Recipe
-from mantid_insdl.learning.trained_range import TrainedRange
-from mantid_insdl.materials import load_material
-from mantid_insdl.simulation.slices import SliceSimulator
+from mantid_insdl.training.recipes import Recipe
 
 DECIDED = 0.9  # a verdict is given from this calibrated probability on
 
@@ -41,7 +45,7 @@ def train_classifier(recipe: Recipe, data: SimulatedMaps, measurer: Measurer, ke
     for member in range(recipe.fit.members):
         seed = recipe.fit.seed + member
         keras.utils.set_random_seed(seed)
-        model = networks.stack_classifier(slices, tuple(shape), len(recipe.materials))
+        model = architectures.stack_classifier(slices, tuple(shape), len(recipe.materials))
 
         def step(fraction: float, text: str, member: int = member) -> None:
             report((member + fraction) / recipe.fit.members, f"network {member + 1}: {text}")
@@ -51,7 +55,7 @@ def train_classifier(recipe: Recipe, data: SimulatedMaps, measurer: Measurer, ke
         members.append(model)
     measurer.forget()
 
-    both = [networks.with_embedding(model) for model in members]
+    both = [architectures.with_embedding(model) for model in members]
 
     def answer(maps: MeasuredMaps) -> tuple[np.ndarray, list[np.ndarray]]:
         results = [predict(model, maps) for model in both]
@@ -59,7 +63,7 @@ def train_classifier(recipe: Recipe, data: SimulatedMaps, measurer: Measurer, ke
 
     seen = some(train, FEATURE_MAPS)
     _, features = answer(measurer.measure(seen, FEATURES))
-    trained = TrainedRange([metrics.Familiarity.of(f, data.material[seen]) for f in features])
+    trained = TrainedRange([Familiarity.of(f, data.material[seen]) for f in features])
 
     maps = measurer.measure(calibration, CALIBRATION)
     logits, features = answer(maps)
@@ -68,7 +72,7 @@ def train_classifier(recipe: Recipe, data: SimulatedMaps, measurer: Measurer, ke
 
     maps, truth = measurer.measure(test, TEST), data.material[test]
     logits, features = answer(maps)
-    probabilities, _ = metrics.ensemble_probabilities(logits, temperature)
+    probabilities, _ = ensemble_probabilities(logits, temperature)
     correct = probabilities.argmax(axis=1) == truth
     groups = incident_energy_groups(data.slices(0))
     misfit = baselines.template_misfit(maps, template_maps(data, train, groups), groups)

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from mantid_insdl.learning.preprocessing import LIMITS, incident_energy_groups, normalise, structure, window_features
 from mantid_insdl.maps import Slices
+from mantid_insdl.networks.preprocessing import LIMITS, incident_energy_groups, normalise, structure, window_features
 
 SLICES = Slices([25, 25, 50, 50], [3, 5, 5, 8], [5, 7, 8, 11])
 

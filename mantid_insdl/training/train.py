@@ -14,19 +14,19 @@ from pathlib import Path
 
 from mantid_insdl._version import __version__
 from mantid_insdl.errors import OutputError
-from mantid_insdl.learning.backend import environment, import_keras
-from mantid_insdl.learning.bundles import save_bundle
-from mantid_insdl.learning.cards import Card
-from mantid_insdl.learning.classification import train_classifier
-from mantid_insdl.learning.datasets import SimulatedMaps, axes, fixed_slices, load_or_generate
-from mantid_insdl.learning.denoising import train_denoiser
-from mantid_insdl.learning.fitting import Progress
-from mantid_insdl.learning.measured import Measurer
-from mantid_insdl.learning.outcome import Outcome
-from mantid_insdl.learning.recipes import FixedSlices, Recipe, load_recipe, quickened
-from mantid_insdl.learning.regression import train_regressor
 from mantid_insdl.maps import RLU
 from mantid_insdl.materials import load_material
+from mantid_insdl.networks.backend import environment, import_keras
+from mantid_insdl.networks.bundles import save_bundle
+from mantid_insdl.networks.cards import Card
+from mantid_insdl.progress import Progress
+from mantid_insdl.training.classification import train_classifier
+from mantid_insdl.training.datasets import SimulatedMaps, axes, fixed_slices, load_or_generate
+from mantid_insdl.training.denoising import train_denoiser
+from mantid_insdl.training.measurement import Measurer
+from mantid_insdl.training.outcome import Outcome
+from mantid_insdl.training.recipes import FixedSlices, Recipe, load_recipe, quickened
+from mantid_insdl.training.regression import train_regressor
 
 DATA_FOLDER = Path("training-data")
 
@@ -73,7 +73,7 @@ def train(
     report = progress or (lambda fraction, text: None)
     start = time.monotonic()
     # Faster kernels for the fit, where TensorFlow is not loaded yet; they round differently on different processors, so using a bundle
-    # does without (learning/backend.py), and so does every process started later.
+    # does without (networks/backend.py), and so does every process started later.
     with environment(TF_ENABLE_ONEDNN_OPTS=os.environ.get("TF_ENABLE_ONEDNN_OPTS", "1")):
         import_keras()
     data = load_or_generate(recipe.dataset, Path(data_folder), progress=lambda f, t: report(0.3 * f, t))
@@ -109,7 +109,7 @@ def _card(recipe: Recipe, data: SimulatedMaps, result: Outcome, seconds: float) 
             "slices": slices,
             "ei_tolerance": 0.05,
             "intensity": "S(Q, E) in any unit; each incident energy has a scale of its own",
-            "preprocessing": "mantid_insdl.learning.preprocessing.normalise",
+            "preprocessing": "mantid_insdl.networks.preprocessing.normalise",
         },
         outputs=result.outputs,
         training={

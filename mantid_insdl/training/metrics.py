@@ -26,14 +26,6 @@ def bootstrap(values: np.ndarray, statistic: Callable[[np.ndarray], float], seed
     return float(low), float(high)
 
 
-def ensemble_probabilities(logits: np.ndarray, temperature: float) -> tuple[np.ndarray, np.ndarray]:
-    """Mean probability over the members of an ensemble and its standard deviation between them, from logits (member, n, class)."""
-    from scipy.special import softmax
-
-    each = softmax(logits / temperature, axis=-1)
-    return each.mean(axis=0), each.std(axis=0)
-
-
 def fit_temperature(logits: np.ndarray, classes: np.ndarray) -> float:
     """The temperature that makes an ensemble's probabilities most likely on a calibration set (Guo et al. 2017)."""
     from scipy.optimize import minimize_scalar
@@ -53,30 +45,3 @@ def expected_calibration_error(probabilities: np.ndarray, classes: np.ndarray, b
     correct = probabilities.argmax(axis=1) == classes
     which = np.minimum((confidence * bins).astype(int), bins - 1)
     return float(sum(abs(confidence[which == b].mean() - correct[which == b].mean()) * np.mean(which == b) for b in np.unique(which)))
-
-
-class Familiarity:
-    """How far a map's features lie from those of the training maps: Mahalanobis distance to the nearest class (Lee et al. 2018).
-
-    Parameters
-    ----------
-    means : (class, feature), precision : (feature, feature)
-    """
-
-    def __init__(self, means: np.ndarray, precision: np.ndarray):
-        self.means, self.precision = means, precision
-
-    @classmethod
-    def of(cls, features: np.ndarray, classes: np.ndarray) -> Familiarity:
-        """From the features (n, feature) of training maps."""
-        means = np.stack([features[classes == c].mean(axis=0) for c in np.unique(classes)])
-        residual = features - means[np.searchsorted(np.unique(classes), classes)]
-        covariance = residual.T @ residual / len(features)
-        # Dead units have no variance; the ridge keeps them from deciding everything or nothing.
-        covariance += np.eye(covariance.shape[0]) * 1e-3 * np.trace(covariance) / covariance.shape[0]
-        return cls(means, np.linalg.inv(covariance))
-
-    def distance(self, features: np.ndarray) -> np.ndarray:
-        """(n,)"""
-        difference = features[:, None] - self.means
-        return np.sqrt(np.einsum("ncf,fg,ncg->nc", difference, self.precision, difference).min(axis=1))

@@ -6,12 +6,21 @@ from pathlib import Path
 
 import numpy as np
 
-from mantid_insdl.learning import baselines, metrics, networks
-from mantid_insdl.learning.backend import import_keras
-from mantid_insdl.learning.datasets import SimulatedMaps
-from mantid_insdl.learning.fitting import LOG_SIGMA_LIMITS, Progress, fit, gaussian_loss, predict
-from mantid_insdl.learning.measured import MeasuredMaps, Measurer
-from mantid_insdl.learning.outcome import (
+from mantid_insdl.maps import Slices
+from mantid_insdl.materials import load_material
+from mantid_insdl.networks import architectures
+from mantid_insdl.networks.backend import import_keras
+from mantid_insdl.networks.measured import MeasuredMaps
+from mantid_insdl.networks.prediction import combine_gaussians, predict
+from mantid_insdl.networks.preprocessing import incident_energy_groups
+from mantid_insdl.networks.trained_range import Familiarity, TrainedRange
+from mantid_insdl.progress import Progress
+from mantid_insdl.simulation.slices import SliceSimulator
+from mantid_insdl.training import baselines, metrics
+from mantid_insdl.training.datasets import SimulatedMaps
+from mantid_insdl.training.fitting import fit, gaussian_loss
+from mantid_insdl.training.measurement import Measurer
+from mantid_insdl.training.outcome import (
     CALIBRATION,
     FEATURE_MAPS,
     FEATURES,
@@ -23,12 +32,7 @@ from mantid_insdl.learning.outcome import (
     template_maps,
     test_figure,
 )
-from mantid_insdl.learning.preprocessing import incident_energy_groups
-from mantid_insdl.learning.recipes import FixedSlices, Recipe
-from mantid_insdl.learning.trained_range import TrainedRange
-from mantid_insdl.maps import Slices
-from mantid_insdl.materials import load_material
-from mantid_insdl.simulation.slices import SliceSimulator
+from mantid_insdl.training.recipes import FixedSlices, Recipe
 
 WINDOW_TEMPLATES, WINDOW_MAPS = 1000, 100  # simulated for every map anew: a thousand a second
 
@@ -47,9 +51,9 @@ def train_regressor(recipe: Recipe, data: SimulatedMaps, measurer: Measurer, kep
         seed = recipe.fit.seed + member
         keras.utils.set_random_seed(seed)
         if fixed:
-            model = networks.stack_regressor(slices, tuple(shape), len(parameters))
+            model = architectures.stack_regressor(slices, tuple(shape), len(parameters))
         else:
-            model = networks.window_regressor(tuple(shape), len(parameters), slices)
+            model = architectures.window_regressor(tuple(shape), len(parameters), slices)
 
         def step(fraction: float, text: str, member: int = member) -> None:
             report((member + fraction) / recipe.fit.members, f"network {member + 1}: {text}")
@@ -62,7 +66,7 @@ def train_regressor(recipe: Recipe, data: SimulatedMaps, measurer: Measurer, kep
         members.append(model)
     measurer.forget()
 
-    both = [networks.with_embedding(model) for model in members]
+    both = [architectures.with_embedding(model) for model in members]
 
     def answer(maps: MeasuredMaps) -> tuple[np.ndarray, np.ndarray, list[np.ndarray]]:
         results = [predict(model, maps) for model in both]
@@ -70,7 +74,7 @@ def train_regressor(recipe: Recipe, data: SimulatedMaps, measurer: Measurer, kep
         return mean + spread * centre, spread * sigma, [r[1] for r in results]
 
     *_, features = answer(measurer.measure(some(train, FEATURE_MAPS), FEATURES))
-    trained = TrainedRange([metrics.Familiarity.of(f, np.zeros(len(f), int)) for f in features])
+    trained = TrainedRange([Familiarity.of(f, np.zeros(len(f), int)) for f in features])
 
     maps = measurer.measure(calibration, CALIBRATION)
     centre, sigma, features = answer(maps)
@@ -127,13 +131,6 @@ def _window_ranges(recipe: Recipe) -> dict[str, tuple[float, float]]:
     if isinstance(windows, FixedSlices):
         return {}
     return {"ei_range": windows.ei, "energy_range": (windows.lower_cut[0], windows.upper_cut[1])}
-
-
-def combine_gaussians(outputs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and standard deviation of an equal mixture of Gaussians, from network outputs (member, n, 2 x parameter)."""
-    centre, log_sigma = np.split(outputs, 2, axis=-1)
-    variance = np.exp(2 * np.clip(log_sigma, *LOG_SIGMA_LIMITS))
-    return centre.mean(axis=0), np.sqrt((variance + centre**2).mean(axis=0) - centre.mean(axis=0) ** 2)
 
 
 def _regression_baseline(

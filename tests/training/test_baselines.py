@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from mantid_insdl.learning import baselines
-from mantid_insdl.learning.components import PrincipalComponents
-from mantid_insdl.learning.measured import MeasuredMaps
+from mantid_insdl.networks.components import PrincipalComponents
+from mantid_insdl.networks.measured import MeasuredMaps
+from mantid_insdl.training import baselines
 
 
 def patterns(rng, number):

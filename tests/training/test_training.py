@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from mantid_insdl.errors import OutputError
-from mantid_insdl.learning.bundles import load_bundle, verify_bundle
-from mantid_insdl.learning.recipes import load_recipe, quickened
+from mantid_insdl.networks.bundles import load_bundle, verify_bundle
+from mantid_insdl.training.recipes import load_recipe, quickened
 
 pytestmark = pytest.mark.tensorflow
 
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.tensorflow
 def test_a_quick_training_makes_a_sound_bundle(tmp_path, monkeypatch):
     # Kernels are chosen once a process: with the faster ones, other tests would compare answers that differ by rounding.
     monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", "0")
-    from mantid_insdl.learning.training import train
+    from mantid_insdl.training.train import train
 
     recipe = quickened(load_recipe("rb2mnf4-exchange"))
     seen = []
@@ -30,8 +30,8 @@ def test_a_quick_training_makes_a_sound_bundle(tmp_path, monkeypatch):
 
 
 def test_gaussian_loss_is_least_at_the_true_width():
-    from mantid_insdl.learning.backend import import_keras
-    from mantid_insdl.learning.fitting import gaussian_loss
+    from mantid_insdl.networks.backend import import_keras
+    from mantid_insdl.training.fitting import gaussian_loss
 
     loss = gaussian_loss(import_keras())
     target = np.random.default_rng(0).normal(1.0, 0.5, (20000, 1)).astype("float32")
@@ -42,11 +42,3 @@ def test_gaussian_loss_is_least_at_the_true_width():
 
     assert at(1.0, 0.5) < min(at(1.2, 0.5), at(1.0, 0.4), at(1.0, 0.6))
     assert at(1.0, 0.5) == pytest.approx(0.5 + np.log(0.5), abs=0.02)
-
-
-def test_mixture_of_gaussians():
-    from mantid_insdl.learning.regression import combine_gaussians
-
-    outputs = np.array([[[1.0, np.log(2.0)]], [[3.0, np.log(2.0)]]])  # means 1 and 3, both sigma 2
-    centre, sigma = combine_gaussians(outputs)
-    assert centre.item() == pytest.approx(2) and sigma.item() == pytest.approx(np.sqrt(4 + 1))

@@ -102,7 +102,7 @@ class CardTest(_Part):
 class Card(_Part):
     """The content of `card.json`.
 
-    `files` and `sha256` are filled by `learning.bundles.save_bundle`. `sha256` is the hash of the card without this entry; since the card
+    `files` and `sha256` are filled by `networks.bundles.save_bundle`. `sha256` is the hash of the card without this entry; since the card
     holds the hash of every file, it identifies the whole bundle.
     """
 

@@ -10,21 +10,16 @@ from typing import Any
 
 import numpy as np
 
-from mantid_insdl.learning.backend import import_keras
-from mantid_insdl.learning.measured import MeasuredMaps, Measurer
-from mantid_insdl.learning.outcome import VALIDATION
-from mantid_insdl.learning.recipes import Fit
+from mantid_insdl.networks.backend import import_keras
+from mantid_insdl.networks.measured import MeasuredMaps
+from mantid_insdl.networks.prediction import LOG_SIGMA_LIMITS, network_inputs
+from mantid_insdl.progress import Progress
+from mantid_insdl.training.measurement import Measurer
+from mantid_insdl.training.outcome import VALIDATION
+from mantid_insdl.training.recipes import Fit
 
-Progress = Callable[[float, str], None]
 Target = Callable[[MeasuredMaps, np.ndarray], np.ndarray]
-LOG_SIGMA_LIMITS = (-5.0, 2.0)
 DRAWS = 3  # measurements of each training map: every third epoch sees the same noise, which costs little and saves much simulation
-
-
-def network_inputs(model: Any, maps: MeasuredMaps, rows: slice = slice(None)) -> Any:
-    """What `model` takes of the maps at `rows`: an array, or several by name."""
-    arrays = {tensor.name: getattr(maps, tensor.name)[rows] for tensor in model.inputs}
-    return arrays if len(arrays) > 1 else next(iter(arrays.values()))
 
 
 def gaussian_loss(keras: Any) -> Callable[[Any, Any], Any]:
@@ -120,15 +115,3 @@ def fit(
     part = keep.with_name(f"part-{os.getpid()}-{keep.name}")
     model.save_weights(part)
     part.replace(keep)
-
-
-def predict(model: Any, maps: MeasuredMaps, batch: int = 16, progress: Progress | None = None) -> list[np.ndarray]:
-    """The network's outputs, in batches so that long work can be reported and cancelled."""
-    number = maps.stack.shape[0]
-    results = []
-    for start in range(0, number, batch):
-        outputs = model(network_inputs(model, maps, slice(start, start + batch)), training=False)
-        results.append([np.asarray(o) for o in (outputs if isinstance(outputs, list | tuple) else [outputs])])
-        if progress is not None:
-            progress(min(1.0, (start + batch) / number), "networks")
-    return [np.concatenate(parts) for parts in zip(*results, strict=True)]

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from mantid_insdl.errors import BundleError, OutputError, TensorFlowMissingError
-from mantid_insdl.learning import backend, bundles
-from mantid_insdl.learning.cards import Card, content_hash
+from mantid_insdl.networks import backend, bundles
+from mantid_insdl.networks.cards import Card, content_hash
 
 pytestmark = pytest.mark.tensorflow
 

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from mantid_insdl.learning import datasets
-from mantid_insdl.learning.measured import Measurer
-from mantid_insdl.learning.recipes import Dataset, FixedSlices, Measurement, RandomWindows, RecipeError, load_recipe, recipe_names
-from mantid_insdl.learning.sampling import pcsmo
+from mantid_insdl.training import datasets
+from mantid_insdl.training.measurement import Measurer
+from mantid_insdl.training.recipes import Dataset, FixedSlices, Measurement, RandomWindows, RecipeError, load_recipe, recipe_names
+from mantid_insdl.training.sampling import pcsmo
 
 SMALL = Dataset(
     name="small",

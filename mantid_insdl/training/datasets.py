@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from multiprocessing import get_context
@@ -14,15 +14,14 @@ from pathlib import Path
 import numpy as np
 
 from mantid_insdl._version import __version__
-from mantid_insdl.learning.backend import environment
-from mantid_insdl.learning.recipes import Dataset, FixedSlices, Grid, RandomWindows
-from mantid_insdl.learning.sampling import PRIORS
 from mantid_insdl.maps import RLU, Axis, Slices
+from mantid_insdl.networks.backend import environment
+from mantid_insdl.progress import Progress
+from mantid_insdl.training.recipes import Dataset, FixedSlices, Grid, RandomWindows
+from mantid_insdl.training.sampling import PRIORS
 
 SPLITS = ("train", "validation", "calibration", "test")
 CHUNK = 20  # parameter sets that share one draw of the instrument's widths, and one task of a worker
-
-Progress = Callable[[float, str], None]
 
 
 @dataclass(frozen=True)

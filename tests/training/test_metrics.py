@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mantid_insdl.learning import metrics
+from mantid_insdl.training import metrics
 
 
 def test_temperature_undoes_overconfidence():
@@ -34,19 +34,3 @@ def test_bootstrap_interval_of_a_mean():
     low, high = metrics.bootstrap(values, lambda v: float(v.mean()))
     assert high - low == pytest.approx(4 * values.std() / 20 * 0.98, rel=0.15)
     assert low < values.mean() < high
-
-
-def test_familiarity_is_the_mahalanobis_distance():
-    rng = np.random.default_rng(3)
-    features = np.concatenate([rng.normal(0, [1, 3], (5000, 2)), rng.normal([10, 0], [1, 3], (5000, 2))])
-    familiar = metrics.Familiarity.of(features, np.repeat([0, 1], 5000))
-    distances = familiar.distance(np.array([[0.0, 0.0], [0.0, 3.0], [10.0, 6.0], [5.0, 0.0]]))
-    assert distances == pytest.approx([0, 1, 2, 5], abs=0.1)
-
-
-def test_ensemble_spread_is_disagreement():
-    agreeing = np.array([[[2.0, 0.0]], [[2.0, 0.0]]])
-    opposed = np.array([[[20.0, 0.0]], [[0.0, 20.0]]])
-    assert metrics.ensemble_probabilities(agreeing, 1.0)[1].max() == 0
-    mean, spread = metrics.ensemble_probabilities(opposed, 1.0)
-    assert mean[0] == pytest.approx([0.5, 0.5]) and spread[0] == pytest.approx([0.5, 0.5])

@@ -30,8 +30,8 @@ import numpy as np
 from pydantic import ValidationError
 
 from mantid_insdl.errors import BundleError, OutputError
-from mantid_insdl.learning.backend import import_keras
-from mantid_insdl.learning.cards import FORMAT, Card, content_hash
+from mantid_insdl.networks.backend import import_keras
+from mantid_insdl.networks.cards import FORMAT, Card, content_hash
 
 CARD = "card.json"
 ARRAYS = "arrays.npz"

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from mantid_insdl.learning.cards import CardTest
-from mantid_insdl.learning.datasets import SimulatedMaps
-from mantid_insdl.learning.measurement import mix_twins
-from mantid_insdl.learning.preprocessing import normalise
-from mantid_insdl.learning.recipes import Recipe
+from mantid_insdl.networks.cards import CardTest
+from mantid_insdl.networks.preprocessing import normalise
+from mantid_insdl.training.datasets import SimulatedMaps
+from mantid_insdl.training.measurement import mix_twins
+from mantid_insdl.training.recipes import Recipe
 
 # Measurement seeds of the parts that never change; the fit uses 0, 1, ... for the training maps.
 VALIDATION, CALIBRATION, TEST, CHOICE, FEATURES = (1000,), (1001,), (1002,), (1003,), (0,)

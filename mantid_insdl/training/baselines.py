@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mantid_insdl.learning.measured import MeasuredMaps
+from mantid_insdl.networks.measured import MeasuredMaps
 
 TEMPLATE_BATCH = 500
 

@@ -7,10 +7,36 @@ from typing import Any
 
 import numpy as np
 
-from mantid_insdl.learning.metrics import Familiarity
-from mantid_insdl.learning.preprocessing import structure
+from mantid_insdl.networks.preprocessing import structure
 
 IN_RANGE_QUANTILE = 0.99
+
+
+class Familiarity:
+    """How far a map's features lie from those of the training maps: Mahalanobis distance to the nearest class (Lee et al. 2018).
+
+    Parameters
+    ----------
+    means : (class, feature), precision : (feature, feature)
+    """
+
+    def __init__(self, means: np.ndarray, precision: np.ndarray):
+        self.means, self.precision = means, precision
+
+    @classmethod
+    def of(cls, features: np.ndarray, classes: np.ndarray) -> Familiarity:
+        """From the features (n, feature) of training maps."""
+        means = np.stack([features[classes == c].mean(axis=0) for c in np.unique(classes)])
+        residual = features - means[np.searchsorted(np.unique(classes), classes)]
+        covariance = residual.T @ residual / len(features)
+        # Dead units have no variance; the ridge keeps them from deciding everything or nothing.
+        covariance += np.eye(covariance.shape[0]) * 1e-3 * np.trace(covariance) / covariance.shape[0]
+        return cls(means, np.linalg.inv(covariance))
+
+    def distance(self, features: np.ndarray) -> np.ndarray:
+        """(n,)"""
+        difference = features[:, None] - self.means
+        return np.sqrt(np.einsum("ncf,fg,ncg->nc", difference, self.precision, difference).min(axis=1))
 
 
 class TrainedRange:

@@ -7,15 +7,19 @@ from pathlib import Path
 
 import numpy as np
 
-from mantid_insdl.learning import baselines, metrics, networks
-from mantid_insdl.learning.backend import import_keras
-from mantid_insdl.learning.components import PrincipalComponents
-from mantid_insdl.learning.datasets import SimulatedMaps
-from mantid_insdl.learning.fitting import Progress, fit, predict, weighted_intensity_loss
-from mantid_insdl.learning.measured import MeasuredMaps, Measurer
-from mantid_insdl.learning.outcome import CALIBRATION, CHOICE, SIMULATED, TEST, Outcome, sizes, some, template_maps, test_figure
-from mantid_insdl.learning.preprocessing import incident_energy_groups
-from mantid_insdl.learning.recipes import Recipe
+from mantid_insdl.networks import architectures
+from mantid_insdl.networks.backend import import_keras
+from mantid_insdl.networks.components import PrincipalComponents
+from mantid_insdl.networks.measured import MeasuredMaps
+from mantid_insdl.networks.prediction import combine, denoised_error, predict, slice_noise
+from mantid_insdl.networks.preprocessing import incident_energy_groups
+from mantid_insdl.progress import Progress
+from mantid_insdl.training import baselines, metrics
+from mantid_insdl.training.datasets import SimulatedMaps
+from mantid_insdl.training.fitting import fit, weighted_intensity_loss
+from mantid_insdl.training.measurement import Measurer
+from mantid_insdl.training.outcome import CALIBRATION, CHOICE, SIMULATED, TEST, Outcome, sizes, some, template_maps, test_figure
+from mantid_insdl.training.recipes import Recipe
 
 CALIBRATION_MAPS = 150
 SMOOTHING = (0.5, 0.7, 1.0, 1.4, 2.0)  # pixels
@@ -31,20 +35,13 @@ def _known_error(maps: MeasuredMaps, estimate: np.ndarray) -> np.ndarray:
     return np.sqrt((difference**2).sum((1, 2, 3)) / np.maximum((signal**2).sum((1, 2, 3)), 1e-12))
 
 
-def slice_noise(stack: np.ndarray, estimate: np.ndarray) -> np.ndarray:
-    """Root-mean-square residual of each slice's known pixels, (n, slice): a measure of its noise."""
-    known = stack[..., 1]
-    residual = (stack[..., 0] - estimate) * known
-    return np.sqrt((residual**2).sum((2, 3)) / np.maximum(known.sum((2, 3)), 1))
-
-
 def train_denoiser(recipe: Recipe, data: SimulatedMaps, measurer: Measurer, kept: Path, report: Progress) -> Outcome:
     """Fit, calibrate and test; `kept` is the folder for fitted weights."""
     keras = import_keras()
     keras.utils.set_random_seed(recipe.fit.seed)
     _, slices, *shape = data.intensity.shape
     train, validation, calibration, test = (data.indices(s) for s in ("train", "validation", "calibration", "test"))
-    model = networks.stack_denoiser(slices, tuple(shape))
+    model = architectures.stack_denoiser(slices, tuple(shape))
 
     def target(maps: MeasuredMaps, _: np.ndarray) -> np.ndarray:
         measured = np.isfinite(maps.signal)
@@ -119,14 +116,6 @@ def train_denoiser(recipe: Recipe, data: SimulatedMaps, measurer: Measurer, kept
     return Outcome({"model.keras": model}, arrays, calibrated, tests, outputs, used)
 
 
-def combine(network: np.ndarray, linear: np.ndarray, weight: float) -> np.ndarray:
-    """The denoised intensity: a weighted mean of what the network and the principal components say.
-
-    Their errors differ (the network smooths fine detail, the components carry noise into faint slices), so the mean beats both.
-    """
-    return weight * network + (1 - weight) * linear
-
-
 def _calibrate_error(maps: MeasuredMaps, estimate: np.ndarray) -> dict[str, float]:
     """Coefficients of `denoised_error`: least squares on the squared errors, then one factor for their coverage."""
     known = (maps.stack[..., 1] > 0) & np.isfinite(maps.signal)
@@ -151,9 +140,3 @@ def _inside_error(maps: MeasuredMaps, estimate: np.ndarray, calibrated: dict[str
     known = (maps.stack[..., 1] > 0) & np.isfinite(maps.signal)
     inside = np.abs(estimate - maps.signal) < denoised_error(estimate, slice_noise(maps.stack, estimate), calibrated)
     return [float(np.mean(i[k])) for i, k in zip(inside, known, strict=True) if k.any()]
-
-
-def denoised_error(estimate: np.ndarray, noise: np.ndarray, calibration: dict[str, float]) -> np.ndarray:
-    """Standard error of a denoised stack from its intensity and its slices' noise, by the calibrated quadrature sum."""
-    constant, relative, noisy = (calibration[f"error_{n}"] for n in ("constant", "relative", "noise"))
-    return np.sqrt(constant**2 + (relative * estimate) ** 2 + (noisy * noise[..., None, None]) ** 2)

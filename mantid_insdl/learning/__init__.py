@@ -1,1 +1,0 @@
-"""Networks, simulated data for them, training, calibration, and the bundles that carry the result."""

@@ -1,0 +1,184 @@
+"""Bonds and single-ion terms of the chemical cell: those that the file names, and those that symmetry makes of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from mantid_insdl.materials.crystal import FORBIDDEN, Crystal, require_allowed
+from mantid_insdl.materials.description import MaterialFile
+from mantid_insdl.materials.schema import At, BondSpec, SpecError
+from mantid_insdl.spinwave.model import OnSite, SpinModel
+from mantid_insdl.spinwave.symmetry import SAME_PLACE, Ends, allowed_dm, describe, project, reversed_ends
+
+_SAME_DISTANCE = 0.005  # angstrom
+
+
+@dataclass(frozen=True, eq=False)
+class Coupling:
+    """A bond of the chemical cell with its exchange matrix (Cartesian frame of the chemical cell)."""
+
+    ends: Ends
+    matrix: np.ndarray
+    spec: int
+
+
+def couplings_of(material: MaterialFile, crystal: Crystal) -> list[Coupling]:
+    """All bonds of the chemical cell, in the order of the file.
+
+    Raises
+    ------
+    SpecError
+        For bonds that are not there, and matrices that symmetry forbids.
+    """
+    bare = SpinModel(crystal.lattice, crystal.sites)
+    found: list[Coupling] = []
+    for index, spec in enumerate(material.bonds):
+        with At("bonds", index):
+            if spec.named:
+                found += _by_segment(crystal, spec, index, material.layers)
+            else:
+                found += [Coupling(ends, _checked(crystal, spec, ends), index) for ends in _by_distance(bare, spec)]
+    return found
+
+
+def _by_distance(bare: SpinModel, spec: BondSpec) -> list[Ends]:
+    labels = [s.label for s in bare.sites]
+    unknown = set(spec.between or ()) - set(labels)
+    if unknown:
+        raise SpecError(
+            f"bonds of {spec.parameter} name {', '.join(sorted(unknown))}; the sites are {', '.join(sorted(set(labels)))}",
+            "name one of these",
+        )
+    if spec.distance is not None:
+        distance, pairs = spec.distance, bare.neighbours(spec.distance)
+    else:
+        distance, tolerance = shell_distance(bare, spec.shell)
+        pairs = bare.neighbours(distance, tolerance)
+    pairs = [x for x in pairs if spec.between is None or sorted((labels[x[0]], labels[x[1]])) == sorted(spec.between)]
+    if not pairs:
+        shortest = ", ".join(f"{shell_distance(bare, n)[0]:.3f}" for n in range(1, 6))
+        raise SpecError(
+            f"{spec.parameter} has no bond: no such pair of sites at {distance:.5g} angstrom",
+            f"the five shortest distances between magnetic sites are {shortest} angstrom",
+        )
+    return pairs
+
+
+def shell_distance(bare: SpinModel, shell: int) -> tuple[float, float]:
+    """The n-th shortest distance between sites in angstrom, and the tolerance that takes in all of it."""
+    vectors, positions = bare.lattice.vectors, np.array([s.position for s in bare.sites])
+    reach = float(np.linalg.norm(vectors, axis=1).min())
+    while True:
+        count = np.ceil(reach * np.linalg.norm(bare.lattice.reciprocal, axis=1) / (2 * np.pi)).astype(int) + 1
+        cells = np.stack(np.meshgrid(*(np.arange(-n, n + 1) for n in count), indexing="ij"), -1).reshape(-1, 3)
+        apart = (positions[:, None, None] - positions[None, :, None] + cells) @ vectors
+        lengths = np.sort(np.linalg.norm(apart, axis=-1).ravel())
+        lengths = lengths[(lengths > SAME_PLACE) & (lengths <= reach)]
+        shells = np.split(lengths, np.flatnonzero(np.diff(lengths) > _SAME_DISTANCE) + 1)
+        if len(shells) > shell:  # the last may go on beyond the reach
+            one = shells[shell - 1]
+            return float(one[0] + one[-1]) / 2, float(one[-1] - one[0]) / 2 + _SAME_DISTANCE / 2
+        reach *= 1.5
+
+
+def _by_segment(crystal: Crystal, spec: BondSpec, index: int, layers: Sequence[Sequence[float]]) -> list[Coupling]:
+    positions = np.array([s.position for s in crystal.sites])
+
+    def locate(point: np.ndarray) -> tuple[int, np.ndarray]:
+        shift = point - positions
+        distance = np.linalg.norm((shift - np.round(shift)) @ crystal.lattice.vectors, axis=1)
+        nearest = int(np.argmin(distance))
+        if distance[nearest] > SAME_PLACE:
+            raise SpecError(
+                f"a bond of {spec.parameter} ends at {tuple(np.round(point, 4).tolist())}, where there is no site",
+                f"the nearest is {crystal.sites[nearest].label} at {np.round(positions[nearest] + np.round(shift[nearest]), 4).tolist()}",
+            )
+        return nearest, np.round(shift[nearest]).astype(int)
+
+    found: dict[Ends, Coupling] = {}
+    for layer in layers:
+        for start, end in spec.named:
+            (i, cell_i), (j, cell_j) = locate(np.add(start, layer)), locate(np.add(end, layer))
+            ends = (i, j, tuple(int(x) for x in cell_j - cell_i))
+            if i == j and not any(ends[2]):
+                raise SpecError(
+                    f"a bond of {spec.parameter} joins a site with itself", "use a single-ion term, or name the neighbouring cell"
+                )
+            matrix = _checked(crystal, spec, ends)
+            if not spec.symmetric:
+                images = [(ends, np.eye(3))]
+            elif crystal.equivalents is None:
+                raise SpecError(f"bonds of {spec.parameter} are symmetric, but the magnet has no space group", "add space_group or cif")
+            else:
+                images = crystal.equivalents.orbit(ends)
+            for image, turn in images:
+                if image in found or reversed_ends(image) in found:
+                    raise SpecError(
+                        f"a bond of {spec.parameter} is given twice",
+                        "name one of all equivalent bonds" if spec.symmetric else "give each bond once",
+                    )
+                found[image] = Coupling(image, turn @ matrix @ turn.T if spec.symmetric else matrix, index)
+    return list(found.values())
+
+
+def _checked(crystal: Crystal, spec: BondSpec, ends: Ends) -> np.ndarray:
+    """The exchange matrix of a bond; of a magnet with a space group it must be one that symmetry allows."""
+    matrix = spec.exchange
+    if crystal.equivalents is None or np.array_equal(matrix, matrix[0, 0] * np.eye(3)):
+        return matrix
+    allowed = project(crystal.equivalents.exchange_projector(ends), matrix)
+    if np.abs(allowed - matrix).max() > FORBIDDEN * np.abs(matrix).max():
+        basis = crystal.equivalents.allowed_exchange(ends)
+        vectors = allowed_dm(basis)
+        dm = f"D = {describe(vectors)}" if len(vectors) else "no Dzyaloshinskii-Moriya vector"
+        raise SpecError(
+            f"the exchange of {spec.parameter} on the bond {bond_name(crystal, ends)} is forbidden by the symmetry of the bond in "
+            f"{crystal.symmetry.name}: it allows the matrices {describe(basis)}, and {dm} (Cartesian)",
+            "give an exchange of this form, or a space group of lower symmetry",
+        )
+    return allowed if spec.symmetric else matrix
+
+
+def bond_name(crystal: Crystal, ends: Ends) -> str:
+    """A bond in words: the labels of its ends and where they are, fractional."""
+    i, j, cell = ends
+    places = crystal.sites[i].position, crystal.sites[j].position + np.array(cell)
+    points = ["(" + ", ".join(f"{x:.4g}" for x in np.round(place, 4) + 0.0) + ")" for place in places]
+    return f"{crystal.sites[i].label} {points[0]} to {crystal.sites[j].label} {points[1]}"
+
+
+def anisotropy_of(material: MaterialFile, crystal: Crystal) -> list[OnSite]:
+    """Single-ion terms on the sites of the chemical cell.
+
+    Raises
+    ------
+    SpecError
+        For unknown labels, and matrices that the symmetry of a site forbids.
+    """
+    terms = []
+    for index, spec in enumerate(material.anisotropy):
+        with At("anisotropy", index):
+            labels = {site.label for site in crystal.sites}
+            if spec.labels is not None and (not spec.labels or set(spec.labels) - labels):
+                raise SpecError(
+                    f"the anisotropy {spec.parameter} names {', '.join(sorted(set(spec.labels) - labels)) or 'no site'}; "
+                    f"the sites are {', '.join(sorted(labels))}",
+                    "name one of these, or leave labels out for all sites",
+                )
+            matrices: dict[int, np.ndarray] = {}
+            for i, site in enumerate(crystal.sites):
+                if i in matrices or (spec.labels is not None and site.label not in spec.labels):
+                    continue
+                matrices[i] = spec.tensor
+                if crystal.equivalents is None:
+                    continue
+                matrix = require_allowed(crystal.equivalents, i, spec.tensor, f"the anisotropy {spec.parameter} of {site.label}")
+                for images, turn in zip(crystal.equivalents.images, crystal.equivalents.rotations, strict=True):
+                    image = int(images[i])
+                    if crystal.sites[image].label == site.label:
+                        matrices.setdefault(image, turn @ matrix @ turn.T)
+            terms += [OnSite(i, spec.parameter, matrices[i]) for i in sorted(matrices)]
+    return terms

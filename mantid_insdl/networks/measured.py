@@ -1,0 +1,28 @@
+"""Measurements as the networks see them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class MeasuredMaps:
+    """Measurements as the networks see them.
+
+    Parameters
+    ----------
+    stack : (n, slice, qh, qk, 2), scale : (n, slice)
+        From `preprocessing.normalise`.
+    signal : (n, slice, qh, qk)
+        Noise-free magnetic intensity over `scale`; NaN where nothing was measured. Empty where it is not wanted.
+    windows : (n, slice, 3), used : (n, slice, 1)
+        From `preprocessing.window_features`; which slices the map has.
+    """
+
+    stack: np.ndarray
+    scale: np.ndarray
+    signal: np.ndarray
+    windows: np.ndarray
+    used: np.ndarray
