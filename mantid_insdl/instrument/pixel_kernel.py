@@ -59,6 +59,7 @@ class PixelKernel:
         energy: np.ndarray,
         intensity: np.ndarray,
         known: np.ndarray | None = None,
+        spread: np.ndarray | float = 0.0,
     ) -> None:
         """Add lines to slices, as densities in 1/meV.
 
@@ -72,6 +73,8 @@ class PixelKernel:
             Pixel in that row, energy in meV and intensity of each line.
         known : (slice, h k) bool
             Pixels whose lines count, slice by slice; all by default. Give `normalise` the same.
+        spread : (line,)
+            Variance of the energy of each line within its pixel, meV^2.
         """
         from scipy.special import erf
 
@@ -79,16 +82,18 @@ class PixelKernel:
         rows, columns = self.weights.shape[1:3]
         for one in np.atleast_1d(index):
             margin = self.reach(np.array([one]))
+            margin = margin + 4 * np.sqrt(spread)
             near = (energy > low[one] - margin) & (energy < high[one] + margin)
             if known is not None:
                 near &= known[one][pixel]
             row, column = np.divmod(pixel[near], columns)
             chosen, strength = energy[near], intensity[near] / (high[one] - low[one])
+            own = np.broadcast_to(spread, energy.shape)[near]
             for number, (dh, dk) in enumerate(self.offsets):
                 inside = (row >= dh) & (row - dh < rows) & (column >= dk) & (column - dk < columns)
                 i, j = row[inside] - dh, column[inside] - dk
                 centre = chosen[inside] + self.shifts[one, i, j, number]
-                scale = np.sqrt(2) * self.sigma[one, i, j, number]
+                scale = np.sqrt(2 * (self.sigma[one, i, j, number] ** 2 + own[inside]))
                 share = 0.5 * self.weights[one, i, j, number] * (erf((high[one] - centre) / scale) - erf((low[one] - centre) / scale))
                 out[one] += np.bincount(i * columns + j, share * strength[inside], rows * columns).astype(out.dtype)
 

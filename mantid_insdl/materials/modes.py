@@ -12,17 +12,19 @@ from mantid_insdl.spinwave.modes import Modes, spin_waves
 from mantid_insdl.spinwave.spiral import spiral_waves, turning_model
 
 
-def modes_of(material: Material, hkl: np.ndarray, couplings: Mapping[str, float | np.ndarray]) -> Modes:
+def modes_of(material: Material, hkl: np.ndarray, couplings: Mapping[str, float | np.ndarray], *, velocities: bool = False) -> Modes:
     """Energies and amplitudes at momenta (m, 3) in r.l.u. of the model's cell.
 
     Parameters
     ----------
     couplings
         Parameters as spin-wave theory needs them, `Material.couplings`: numbers or arrays (set,).
+    velocities
+        Also the derivatives of the energies by h, k and l.
     """
     if material.spiral is None:
-        return spin_waves(material.model, hkl, couplings)
-    return spiral_waves(material.model, material.spiral.k, material.spiral.axis, hkl, couplings)
+        return spin_waves(material.model, hkl, couplings, velocities=velocities)
+    return spiral_waves(material.model, material.spiral.k, material.spiral.axis, hkl, couplings, velocities=velocities)
 
 
 def uniform_model(material: Material) -> SpinModel:

@@ -1,4 +1,4 @@
-"""Engines of constant-energy slices: from spin waves over a grid of momenta to densities in energy windows, before any blur.
+"""Engines of constant-energy slices: from spin waves to densities in energy windows, averaged over the area of each pixel, before any blur.
 
 Each engine turns parameter sets into (set, slice, pixel) for one domain of a crystal:
 
@@ -8,36 +8,47 @@ engine         magnets                                                          
 `ClosedForm`   square-lattice antiferromagnet with J1, J2, D; c* along the beam         from each mode's own energy
 `Planar`       no bond leaves the cell along c, no spiral turns along it; c* along the   from its own energy; one solve for all slices
                beam
-`General`      all others                                                               from the middle of the energy window: a solve
-                                                                                        a slice
+`General`      all others                                                               from the middle of the energy window, moved to
+                                                                                        the mode's own by its velocity; a solve a slice
 =============  =======================================================================  =============================================
+
+Every pixel is cut into pieces (`pixels`); across a piece a mode is a straight line, as wide as its velocity makes it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mantid_insdl.instrument.kinematics import along_beam, kf_over_ki, reachable
-from mantid_insdl.instrument.resolution import ChopperSpectrometer, bin_fractions
+from mantid_insdl.errors import InstabilityError
+from mantid_insdl.instrument.kinematics import MEV_ANGSTROM2, along_beam, kf_over_ki, reachable, split_by_beam
+from mantid_insdl.instrument.resolution import ChopperSpectrometer, line_below
 from mantid_insdl.instrument.temperature import bose
-from mantid_insdl.maps import Slices
+from mantid_insdl.maps import Axis, Slices
 from mantid_insdl.materials import Material
 from mantid_insdl.materials.modes import modes_of
 from mantid_insdl.parallel import in_threads
 from mantid_insdl.progress import Progress
+from mantid_insdl.simulation.pixels import SIGNED_PERMUTATIONS, Pieces, cut, divide, images, unlike
 from mantid_insdl.spinwave.form_factors import coefficients, j0
 from mantid_insdl.spinwave.modes import perpendicular
 from mantid_insdl.spinwave.polarisation import polarised
 from mantid_insdl.spinwave.shared import PlanarModes, SharedSolve, SharedSpiral
-from mantid_insdl.spinwave.square_lattice import square_lattice_modes
+from mantid_insdl.spinwave.square_lattice import square_lattice_modes, square_lattice_slopes
 
 if TYPE_CHECKING:
     from mantid_insdl.instrument.ellipsoid import PixelKernel
 
+
+MANY_SITES = 100
+"""In a larger magnetic cell symmetries are not looked for: that would take longer than it saves."""
+
+BLOCK = 4096
+"""Lines worked on at once: what stays in a core's cache."""
 
 UNIT = "1/meV per magnetic ion"
 """Unit of a simulated intensity: sum_ab (delta_ab - Qhat_a Qhat_b) S^ab(Q, E) F(Q)^2. In units of S^2."""
@@ -89,40 +100,42 @@ class View:
 
 
 @dataclass(frozen=True, eq=False)
-class Grid:
-    """Momenta of a map in the frame of one domain of the crystal.
+class Plane:
+    """The pixels of a map in the frame of one domain of the crystal.
 
     Parameters
     ----------
-    across : (pixel, 3)
-        Momentum less its part along the beam, Cartesian, in 1/angstrom.
+    low, high : (pixel, 2)
+        Lower and upper edges of the pixels, (qh, qk) in r.l.u. of the map.
+    frame : (2, 3)
+        Momentum of 1 r.l.u. of qh and of qk, less its part along the beam, Cartesian, in 1/angstrom.
     beam : (3,)
         Unit vector along the incident beam.
     turn : (3, 3)
         Takes Cartesian row vectors of the crystal's reference frame to that of the domain.
     """
 
-    across: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    frame: np.ndarray
     beam: np.ndarray
     turn: np.ndarray
 
-    def images_in(self, other: Grid) -> np.ndarray | None:
-        """For each pixel of this grid the pixel of `other` at the same momentum; None where one is missing or the beam differs."""
+    @classmethod
+    def of(cls, qh: Axis, qk: Axis, frame: np.ndarray, beam: np.ndarray, turn: np.ndarray) -> Plane:
+        """Of a map's axes; `frame` (3, 3) and `beam` (3,) in the crystal's reference frame."""
+        low, high = (
+            np.stack(np.meshgrid(qh.edges[part], qk.edges[part], indexing="ij"), -1).reshape(-1, 2)
+            for part in (slice(None, -1), slice(1, None))
+        )
+        along = beam @ turn / np.linalg.norm(beam @ turn)
+        return cls(low, high, split_by_beam(frame[:2] @ turn, along)[0], along, turn)
+
+    def image_in(self, other: Plane) -> np.ndarray | None:
+        """The operation W with which (qh, qk) of this plane has the momentum of (qh, qk) W of `other`, (2, 2); None if there is none."""
         if not np.allclose(self.beam, other.beam, rtol=0, atol=1e-9):
             return None
-        (keys, mine), (others, theirs) = (_sorted(grid.across) for grid in (self, other))
-        if not np.array_equal(keys, others):
-            return None
-        images = np.empty(len(mine), int)
-        images[mine] = theirs
-        return images
-
-
-def _sorted(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Points rounded to 1e-9 and sorted, and the order."""
-    keys = np.round(points, 9) + 0.0
-    order = np.lexsort(keys.T)
-    return keys[order], order
+        return next((w for w in SIGNED_PERMUTATIONS if np.allclose(self.frame, w @ other.frame, rtol=0, atol=1e-9)), None)
 
 
 class Group:
@@ -133,7 +146,8 @@ class Group:
         low, high = slices.energy_min[index], slices.energy_max[index]
         self.edges = np.unique(np.concatenate((low, high)))
         inside = (self.edges[:-1, None] >= low) & (self.edges[1:, None] <= high)
-        self.windows = inside / (high - low)  # (piece, window)
+        #: from twice the part of a line below each edge to its density in each window, (edge, window)
+        self.windows = 0.5 * (np.eye(len(inside) + 1)[1:] - np.eye(len(inside) + 1)[:-1]).T @ (inside / (high - low))
 
 
 def group_by_ei(slices: Slices) -> list[Group]:
@@ -141,30 +155,114 @@ def group_by_ei(slices: Slices) -> list[Group]:
     return [Group(slices, np.flatnonzero(key == one)) for one in np.unique(key)]
 
 
+STEEPNESS, CURVATURE = 0.3, 6.0
+"""Cells of momentum: to each width in energy that a steep mode crosses, and, squared, that a curved one leaves its tangent by.
+
+Chosen so that slices are within 3 % of those of many times finer cells, and their means within 1 % (`benchmarks/pixels.py`).
+"""
+SAMPLES = 300
+"""Momenta at which the modes' shape is looked at."""
+CELLS_PER_ZONE = (6, 96)
+"""Cells across a zone at least and at most."""
+
+
 class Domain:
     """A domain of the crystal: its momenta and their reach, and where on the map they are seen.
 
     Parameters
     ----------
-    grid
-        Momenta in the domain's frame.
+    plane
+        The map's pixels in the domain's frame.
     places
-        (weight, source) of each domain that shares the momenta: pixel p of the map shows momentum ``source[p]`` of the grid.
+        (weight, W) of each domain that shares the solves: at (qh, qk) it has the momentum that this one has at (qh, qk) W.
     """
 
-    def __init__(self, material: Material, view: View, slices: Slices, grid: Grid, places: Sequence[tuple[float, np.ndarray]]):
-        self.material, self.view, self.slices, self.grid, self.places = material, view, slices, grid, places
-        reciprocal = material.model.lattice.reciprocal
-        self.hkl = grid.across @ np.linalg.inv(reciprocal)
-        self.beam_hkl = grid.beam @ np.linalg.inv(reciprocal)
-        self.across = np.sum(grid.across**2, axis=-1)
+    def __init__(self, material: Material, view: View, slices: Slices, plane: Plane, places: Sequence[tuple[float, np.ndarray]]):
+        self.material, self.view, self.slices, self.plane = material, view, slices, plane
+        inverse = np.linalg.inv(material.model.lattice.reciprocal)
+        self.to_hkl, self.beam_hkl = plane.frame @ inverse, plane.beam @ inverse
+        self.groups = group_by_ei(slices)
+        alike = self._symmetries() if view.kernel is None else [np.eye(2)]
+        wanted = [images(plane.low, plane.high, operation) for _, operation in places]
+        #: pixels that are calculated, (pixel, 2): no two of them are alike
+        self.low, self.high, which = unlike(*(np.concatenate(x) for x in zip(*wanted, strict=True)), alike)
+        self.across = np.sum((0.5 * (self.low + self.high) @ plane.frame) ** 2, axis=-1)
         known = np.isfinite(slices.ei)
         self._reach = reachable(np.where(known, slices.ei, np.inf)[:, None], slices.centres[:, None], self.across)
+        self._sources = [(weight, source) for (weight, _), source in zip(places, which.reshape(len(places), -1), strict=True)]
         #: pixels of the map that the kinematics allow in all the places, (slice, pixel)
-        self.reach = np.all([self._reach[:, source] for _, source in places], axis=0)
-        self.groups = group_by_ei(slices)
-        self._sources = list(places)
-        self._targets = [(weight, np.argsort(source)) for weight, source in places]
+        self.reach = np.all([self._reach[:, source] for _, source in self._sources], axis=0)
+
+    def _symmetries(self) -> list[np.ndarray]:
+        """Operations on (qh, qk) that change no intensity, whatever the parameters: found by trying them at random momenta and values."""
+        material, plane = self.material, self.plane
+        metric = plane.frame @ plane.frame.T
+        tried = [w for w in SIGNED_PERMUTATIONS if np.allclose(w @ metric @ w.T, metric, rtol=0, atol=1e-9 * metric.max())]
+        if len(material.model.sites) > MANY_SITES:
+            return tried[:1]
+        rng = np.random.default_rng(0)
+        values = {name: value + 0.1 * max(abs(value), 0.01) * rng.uniform(-1, 1, 4) for name, value in material.defaults.items()}
+        points, along = rng.uniform(-1, 1, (6, 2)), rng.uniform(0, 1, (6, 1))
+        moments = []
+        for operation in tried:
+            turned = points @ operation
+            try:
+                modes = modes_of(material, turned @ self.to_hkl + along * self.beam_hkl, material.couplings(values))
+            except InstabilityError:  # the order depends on the parameters
+                return tried[:1]
+            seen = self.view.seen(modes.amplitudes, (turned @ plane.frame + along * plane.beam)[:, None], plane.turn)
+            moments.append(np.stack([np.sum(seen * modes.energies**power, axis=-1) for power in range(4)]))
+        kept = modes.stable & np.all(np.isfinite(moments), axis=(0, 1, 3))
+        if not kept.any():
+            return tried[:1]
+        compared = np.array(moments)[:, :, kept]
+        same = np.all(np.abs(compared - compared[0]) <= 1e-7 * np.abs(compared[0]).max(axis=(1, 2), keepdims=True), axis=(1, 2, 3))
+        return [w for w, one in zip(tried, same, strict=True) if one]
+
+    def cell(self, group: Group) -> np.ndarray:
+        """Largest part of a pixel, (qh, qk) in r.l.u., across which the modes seen at an incident energy are straight lines.
+
+        By the steepness and the curvature of the modes in each window at random momenta of the map, with the material's own parameters.
+        """
+        energies, steepness, curvature = self._shape
+        cells = np.zeros(2)
+        for low, high in zip(self.slices.energy_min[group.index], self.slices.energy_max[group.index], strict=True):
+            width = (high - low) / np.sqrt(12)
+            if np.isfinite(group.ei):
+                width = np.hypot(width, float(self.view.instrument.sigma(group.ei, high)))
+            seen = (energies > low - 2 * width) & (energies < high + 2 * width)
+            if seen.sum() > 5:
+                steep, curved = np.quantile(steepness[seen], 0.95, axis=0), np.quantile(curvature[seen], 0.75, axis=0)
+                cells = np.maximum(cells, np.maximum(STEEPNESS * steep / width, np.sqrt(CURVATURE * curved / width)))
+        return 1 / np.clip(cells, *(limit * self.zones for limit in CELLS_PER_ZONE))
+
+    @cached_property
+    def _shape(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Energies (m, mode) at random momenta of the map; slope and curvature along qh and qk, (m, mode, 2) each, unsigned."""
+        rng = np.random.default_rng(0)
+        chosen = rng.integers(0, len(self.low), SAMPLES)
+        points = self.low[chosen] + rng.uniform(0, 1, (SAMPLES, 2)) * (self.high - self.low)[chosen]
+        step = 1e-3
+        places = np.concatenate((points, *(points + step * axis for axis in np.eye(2))))
+        # a typical momentum along the beam: that of the middle of the middle slice
+        middle = group_by_ei(self.slices[[self.slices.size // 2]])[0]
+        across = np.sum((places @ self.plane.frame) ** 2, axis=-1)
+        along = self.along(np.full(len(places), middle.edges.mean()), across, middle)
+        hkl = places @ self.to_hkl + along[:, None] * self.beam_hkl
+        modes = modes_of(self.material, hkl, self.material.couplings(self.material.defaults), velocities=True)
+        here, *aside = np.split(modes.velocities[0] @ self.to_hkl.T, 3)
+        curvature = np.stack([(there - here)[..., axis] for axis, there in enumerate(aside)], axis=-1) / step
+        return modes.energies[0, :SAMPLES], np.abs(here), np.abs(curvature)
+
+    @property
+    def zones(self) -> np.ndarray:
+        """Zones of the magnet to 1 r.l.u. of the map along each axis."""
+        return 1 / np.abs(np.linalg.inv(self.material.map.cell)).max(axis=0)[:2]
+
+    def parts(self, group: Group) -> tuple[int, int]:
+        """Equal parts of a pixel along each axis that are no larger than a `cell`."""
+        width = np.median(self.high - self.low, axis=0)
+        return tuple(int(n) for n in np.ceil(width / self.cell(group) - 0.1).clip(1))
 
     def along(self, energy: np.ndarray, across: np.ndarray, group: Group) -> np.ndarray:
         """Component of Q along the beam for modes at `energy`, in 1/angstrom; 0 where Ei is unknown."""
@@ -176,28 +274,85 @@ class Domain:
             return self.view.kernel.reach(group.index)
         return 5 * scale * float(self.view.instrument.sigma(group.ei, np.zeros(()))) if np.isfinite(group.ei) else 0.0
 
-    def density(self, energy: np.ndarray, group: Group, scale: np.ndarray | float) -> np.ndarray:
-        """Density in each window of the group of a line at `energy`, (..., window), in 1/meV."""
-        sigma = scale * self.view.instrument.sigma(group.ei, energy) if np.isfinite(group.ei) else np.zeros_like(energy)
-        return bin_fractions(energy, sigma, group.edges) @ group.windows
+    def density(self, energy: np.ndarray, spread: np.ndarray, group: Group, scale: np.ndarray | float) -> np.ndarray:
+        """Density in each window of the group of lines at `energy` with variances `spread`, (..., window), in 1/meV."""
+        if np.isfinite(group.ei):
+            spread = spread + (scale * self.view.instrument.sigma(group.ei, energy)) ** 2
+        return line_below(energy, np.sqrt(spread), group.edges) @ group.windows
 
-    def add(self, out: np.ndarray, group: Group, pixel: np.ndarray, energy: np.ndarray, intensity: np.ndarray, scale: float) -> None:
-        """Add lines of the grid's momenta, `pixel` rising, to the map `out`, (slice, pixel)."""
+    def reached(self, pieces: Pieces, group: Group) -> np.ndarray | None:
+        """Share of each piece in the part of its pixel that the kinematics allow, over its share of all of it, (piece, window).
+
+        Pixels are averaged over what can be reached of them. None where all of each is.
+        """
+        if not np.isfinite(group.ei):
+            return None
+        across = np.sum(((pieces.nodes[pieces.node] + pieces.offset) @ self.plane.frame) ** 2, axis=-1)
+        allowed = reachable(group.ei, self.slices.centres[group.index], across[:, None])
+        if allowed.all():
+            return None
+        start = np.flatnonzero(np.diff(pieces.pixel, prepend=-1))
+        part = np.add.reduceat(allowed * pieces.share[:, None], start, axis=0)[pieces.pixel]
+        return allowed / np.where(part > 0, part, 1.0)
+
+    def add(
+        self,
+        out: np.ndarray,
+        group: Group,
+        pixel: np.ndarray,
+        energy: np.ndarray,
+        spread: np.ndarray,
+        intensity: np.ndarray,
+        scale: float,
+        reached: np.ndarray | None = None,
+    ) -> None:
+        """Add lines to the map `out`, (slice, pixel).
+
+        Parameters
+        ----------
+        pixel, energy, spread, intensity : (line,)
+            Calculated pixel, rising; energy in meV and the variance of it; strength.
+        reached : (line, window)
+            Factor on each.
+        """
         if self.view.kernel is not None:
-            for weight, target in self._targets:
-                self.view.kernel.add(out, group.index, target[pixel], energy, weight * intensity, self.reach)
+            for weight, source in self._sources:  # without symmetries each calculated pixel is one of the map
+                target = np.argsort(source)
+                self.view.kernel.add(out, group.index, target[pixel], energy, weight * intensity, self.reach, spread)
             return
-        lines = self.density(energy, group, scale) * intensity[:, None]
+        lines = np.empty((len(energy), group.index.size))
+        for first in range(0, len(energy), BLOCK):
+            part = slice(first, first + BLOCK)
+            np.multiply(self.density(energy[part], spread[part], group, scale), intensity[part, None], out=lines[part])
+        if reached is not None:
+            lines *= reached
         start = np.flatnonzero(np.diff(pixel, prepend=-1))
         summed = np.zeros((len(self.across), group.index.size))
-        summed[pixel[start]] = np.add.reduceat(lines, start, axis=0)
+        if len(start):
+            summed[pixel[start]] = np.add.reduceat(lines, start, axis=0)
         self.place(out, group.index, summed.T)
 
     def place(self, out: np.ndarray, index: np.ndarray, values: np.ndarray) -> None:
-        """Add values at the grid's momenta (..., pixel) to the slices `index` of the map `out` (..., slice, pixel), in all places."""
+        """Add values at the calculated pixels (..., pixel) to the slices `index` of the map `out` (..., slice, pixel), in all places."""
         for weight, source in self._sources:
             picked = values[..., source]
             out[..., index, :] += picked if weight == 1 else out.dtype.type(weight) * picked
+
+    def empty(self, sets: int, dtype: type) -> np.ndarray:
+        """A map for each parameter set, (set, slice, pixel)."""
+        return np.zeros((sets, *self.reach.shape), dtype)
+
+
+@dataclass(frozen=True, eq=False)
+class Lattice:
+    """Momenta that one or several incident energies are solved at, and the pieces of pixels that take their modes."""
+
+    pieces: Pieces
+    solver: SharedSolve | SharedSpiral
+    hkl: np.ndarray
+    across: np.ndarray
+    reached: dict[int, np.ndarray | None] = field(default_factory=dict)
+    """`Domain.reached` of the groups, by number, that use it."""
 
 
 class Planar(Domain):
@@ -205,111 +360,148 @@ class Planar(Domain):
 
     def __init__(self, *arguments: Any):
         super().__init__(*arguments)
-        self._solver = self._shared(self.hkl[:, :2])
-        ions = list(dict.fromkeys(ion for ion, _ in self._solver.groups))
+        steps = [self._steps(group) for group in self.groups]
+        lattices = {step: self._lattice(step) for step in dict.fromkeys(steps)}
+        self._lattices, self._which = list(lattices.values()), [list(lattices).index(step) for step in steps]
+        for number, (group, which) in enumerate(zip(self.groups, self._which, strict=True)):
+            self._lattices[which].reached[number] = self.reached(self._lattices[which].pieces, group)
+        solver = self._lattices[0].solver
+        self._components, self._groups = solver.components, solver.groups
+        ions = list(dict.fromkeys(ion for ion, _ in self._groups))
         self._ions = [coefficients(ion) if ion else None for ion in ions]
-        self._group_ion = [ions.index(ion) for ion, _ in self._solver.groups]
+        self._group_ion = [ions.index(ion) for ion, _ in self._groups]
         # a few momenta spread over the map find most unstable parameter sets at a fraction of the cost
-        self._screen = self._shared(self.hkl[:: max(1, len(self.hkl) // 40), :2])
+        hkl = 0.5 * (self.low + self.high) @ self.to_hkl
+        self._screen = self._shared(hkl[:: max(1, len(hkl) // 40), :2])
 
     def _shared(self, hk: np.ndarray) -> SharedSolve | SharedSpiral:
         model, spiral = self.material.model, self.material.spiral
         return SharedSolve(model, hk) if spiral is None else SharedSpiral(model, spiral.k, spiral.axis, hk)
 
+    def _steps(self, group: Group) -> tuple[int, int] | None:
+        """Cells to 1 r.l.u. along each axis, a multiple of four to a zone; None where a whole pixel is small enough to be one cell."""
+        if self.parts(group) == (1, 1):
+            return None
+        multiple = 4 * np.maximum(np.rint(self.zones), 1)
+        return tuple(int(n) for n in multiple * np.ceil(1 / self.cell(group) / multiple - 0.1))
+
+    def _lattice(self, steps: tuple[int, int] | None) -> Lattice:
+        pieces = divide(self.low, self.high, (1, 1)) if steps is None else cut(self.low, self.high, steps)
+        hkl = pieces.nodes @ self.to_hkl
+        return Lattice(pieces, self._shared(hkl[:, :2]), hkl, np.sum((pieces.nodes @ self.plane.frame) ** 2, axis=-1))
+
     def intensity(
         self, table: np.ndarray, widths: np.ndarray, progress: Progress | None, dtype: type = np.float32
     ) -> tuple[np.ndarray, np.ndarray]:
         """Slices of each parameter set, (set, slice, pixel), and which sets are stable."""
-        out = np.zeros((len(table), *self._reach.shape), dtype)
-        stable = np.ones(len(table), bool)
+        out, stable = self.empty(len(table), dtype), np.ones(len(table), bool)
         one_by_one = len(table) == 1  # then the threads share the momenta and the incident energies of the one set
+        workers = None if one_by_one else 1
 
         def work(index: int) -> None:
             values, scale = table[index], widths[index]
-            modes = self._solver.solve(values, None if one_by_one else 1) if self._screen.solve(values, 1) is not None else None
-            stable[index] = modes is not None
-            if modes is not None:
-                groups = in_threads(lambda g: self._slices(modes, g, scale, out[index]), self.groups, None if one_by_one else 1)
-                list(groups)
+            solved = [self._screen.solve(values, 1)]
+            for lattice in self._lattices:
+                if solved[-1] is None:
+                    break
+                solved.append(lattice.solver.solve(values, workers))
+            stable[index] = solved[-1] is not None
+            if stable[index]:
+                todo = range(len(self.groups))
+                list(in_threads(lambda number: self._slices(number, solved[1 + self._which[number]], scale, out[index]), todo, workers))
 
         for index, _ in enumerate(in_threads(work, range(len(table)))):
             if progress is not None:
                 progress((index + 1) / len(table), f"Spin waves of {self.material.name}: {index + 1} of {len(table)}")
         return out, stable
 
-    def _slices(self, modes: PlanarModes, group: Group, scale: float, out: np.ndarray) -> None:
+    def _slices(self, number: int, modes: PlanarModes, scale: float, out: np.ndarray) -> None:
         """Add the slices of one incident energy of one parameter set to `out`, (slice, pixel)."""
-        number = modes.energies.shape[1]
-        energies = modes.energies.ravel()
-        amplitudes = modes.amplitudes.reshape(-1, *modes.amplitudes.shape[2:])
-        margin = self.margin(group, scale)
-        top = min(group.edges[-1] + margin, group.ei) if np.isfinite(group.ei) else group.edges[-1]
+        group, lattice = self.groups[number], self._lattices[self._which[number]]
+        pieces, margin = lattice.pieces, self.margin(group, scale)
+        slopes = modes.velocities @ self.to_hkl[:, :2].T
+        farthest = 3 * np.abs(slopes) @ pieces.reach  # a line is as wide as the mode's energy spreads across a piece
+        top = group.ei if np.isfinite(group.ei) else np.inf
+        near = (modes.energies >= group.edges[0] - margin - farthest) & (modes.energies <= group.edges[-1] + margin + farthest)
         # a Goldstone mode at its own momentum is elastic
-        chosen = np.flatnonzero((energies >= group.edges[0] - margin) & (energies <= top) & (energies > 0) & modes.usable.ravel())
-        if not chosen.size:
+        near &= (modes.energies > 0) & (modes.energies < top) & modes.usable
+        columns = np.flatnonzero(near.any(axis=0))
+        if not columns.size:
             return
-        pixel, energy = chosen // number, energies[chosen]
-        across = self.across[pixel]
+        first, last = columns[0], columns[-1] + 1
+        intensity = np.zeros((len(near), last - first))
+        chosen = near[:, first:last]
+        amplitudes = modes.amplitudes(slice(first, last), np.complex64 if out.dtype == np.float32 else complex)
+        intensity[chosen] = self._intensity(lattice, modes.energies[:, first:last], amplitudes, group, chosen)
+        energies = modes.energies[pieces.node, first:last] + np.einsum("pni,pi->pn", slopes[pieces.node, first:last], pieces.offset)
+        spread = (slopes[pieces.node, first:last] * pieces.half[:, None]) ** 2
+        strength = intensity[pieces.node] * pieces.share[:, None]
+        spread = spread.sum(axis=-1) / 3
+        reach = margin + 5 * np.sqrt(spread)
+        kept = (strength != 0) & (energies > group.edges[0] - reach) & (energies < group.edges[-1] + reach)
+        piece = np.nonzero(kept)[0]
+        reached = lattice.reached[number]
+        factor = None if reached is None else reached[piece]
+        self.add(out, group, pieces.pixel[piece], np.abs(energies[kept]), spread[kept], strength[kept], scale, factor)
+
+    def _intensity(self, lattice: Lattice, energies: np.ndarray, amplitudes: np.ndarray, group: Group, chosen: np.ndarray) -> np.ndarray:
+        """Intensity of the `chosen` of the modes at the nodes, each at the momentum along the beam of its own energy."""
+        node = np.nonzero(chosen)[0]
+        energy, across = energies[chosen], lattice.across[node]
         along = self.along(energy, across, group)
         q_squared = across + along**2
-        factors = [np.ones_like(q_squared) if table is None else j0(table, q_squared) for table in self._ions]
-        third = self.hkl[pixel, 2] + along * self.beam_hkl[2]  # l
-        phases = {z: np.exp(-2j * np.pi * third * z) for z in {abs(z) for _, z in self._solver.groups}}
+        real = amplitudes.real.dtype  # that of the map: half the time where it is single
+        factors = [None if table is None else j0(table, q_squared).astype(real) for table in self._ions]
+        third = lattice.hkl[node, 2] + along * self.beam_hkl[2]  # l
+        turns = {z: (2 * np.pi * third * z).astype(real) for z in {abs(z) for _, z in self._groups}}
+        phases = {z: np.cos(turn) - 1j * np.sin(turn) for z, turn in turns.items()}
         # spin component seen at this Q: sum over groups of form factor x phase x amplitude
-        moment = np.zeros((len(self._solver.components), chosen.size), complex)
+        moment = np.zeros((len(self._components), len(node)), amplitudes.dtype)
         picked = amplitudes[chosen]
-        for g, ((_, z), ion) in enumerate(zip(self._solver.groups, self._group_ion, strict=True)):
-            weight = factors[ion] * (phases[z] if z >= 0 else phases[-z].conj())
+        for g, ((_, z), ion) in enumerate(zip(self._groups, self._group_ion, strict=True)):
+            weight = phases[z] if z >= 0 else phases[-z].conj()
+            weight = weight if factors[ion] is None else factors[ion] * weight
             for component in range(len(moment)):
                 moment[component] += weight * picked[:, component, g]
+        q_across = lattice.pieces.nodes @ self.plane.frame
         if self.view.component == "perp":
             intensity = np.sum(moment.real**2 + moment.imag**2, axis=0)
-            along_q = np.zeros(chosen.size, complex)
-            for component, direction in enumerate(self._solver.components):
-                along_q += (self.grid.across[pixel] @ direction + along * (self.grid.beam @ direction)) * moment[component]
-            intensity -= (along_q.real**2 + along_q.imag**2) / np.where(q_squared > 0, q_squared, np.inf)
+            along_q = np.zeros(len(node), amplitudes.dtype)
+            for component, direction in enumerate(self._components):
+                projected = (q_across @ direction)[node] + along * (self.plane.beam @ direction)
+                along_q += projected.astype(real) * moment[component]
+            intensity = intensity - (along_q.real**2 + along_q.imag**2) / np.where(q_squared > 0, q_squared, np.inf)
         else:
-            q = self.grid.across[pixel] + along[:, None] * self.grid.beam
-            intensity = np.nan_to_num(self.view.seen(moment.T @ self._solver.components, q, self.grid.turn))
-        self.add(out, group, pixel, energy, intensity * self.view.factor(group.ei, energy), scale)
+            q = q_across[node] + along[:, None] * self.plane.beam
+            intensity = np.nan_to_num(self.view.seen(moment.T @ self._components, q, self.plane.turn))
+        return intensity * self.view.factor(group.ei, energy)
 
 
 class ClosedForm(Domain):
-    """Engine for the square-lattice antiferromagnet: closed form, all parameter sets at once, equal pixels once."""
+    """Engine for the square-lattice antiferromagnet: closed form, all parameter sets at once."""
 
     def __init__(self, *arguments: Any):
         super().__init__(*arguments)
         model = self.material.model
         self._spin, self._ion = float(model.spins[0]), model.sites[0].ion
         self._columns = [model.parameters.index(name) for name in ("J1", "J2", "D")]
-        # the square lattice does not tell (h, k) from (+-h, +-k) and (+-k, +-h)
-        chemical = self.hkl @ np.linalg.inv(np.array(self.material.map.cell)).T
-        key = np.round(np.sort(np.abs(chemical[:, :2]), axis=1), 9)
-        _, first, inverse = np.unique(key, axis=0, return_index=True, return_inverse=True)
-        self._sources = [(weight, inverse.ravel()[source]) for weight, source in self.places]
-        self._h, self._k, self._across = chemical[first, 0], chemical[first, 1], self.across[first]
+        parts = [self.parts(group) for group in self.groups]
+        pieces = {n: divide(self.low, self.high, n) for n in dict.fromkeys(parts)}
+        self._pieces = [pieces[n] for n in parts]
+        self._reached = [self.reached(*each) for each in zip(self._pieces, self.groups, strict=True)]
 
     def intensity(
         self, table: np.ndarray, widths: np.ndarray, progress: Progress | None, dtype: type = np.float32
     ) -> tuple[np.ndarray, np.ndarray]:
         """Slices of each parameter set, (set, slice, pixel), and which sets are stable."""
-        out = np.zeros((len(table), *self._reach.shape), dtype)
-        stable = np.empty(len(table), bool)
-        step = max(1, 500_000 // (self._h.size * len(self._reach)))
+        out, stable = self.empty(len(table), dtype), np.ones(len(table), bool)
+        most = max(len(pieces.nodes) for pieces in self._pieces)
+        step = max(1, 500_000 // (most * max(group.index.size for group in self.groups)))
 
         def work(part: slice) -> None:
-            energy, s_xx, _ = square_lattice_modes(self._h, self._k, self._spin, *table[part][:, self._columns].T)
-            stable[part] = np.all(np.isfinite(energy), axis=-1)
-            s_xx = np.nan_to_num(s_xx)  # a Goldstone mode at its own momentum is elastic
-            energy = np.nan_to_num(energy)
-            for group in self.groups:
-                along = self.along(energy, self._across, group)
-                q_squared = self._across + along**2
-                # both transverse directions, a and b, by the angle of Q to the easy axis c: 2 - sin^2
-                seen = s_xx * (2 - self._across / np.where(q_squared > 0, q_squared, 1.0)) * self.view.factor(group.ei, energy)
-                if self._ion:
-                    seen *= j0(coefficients(self._ion), q_squared) ** 2
-                density = self.density(energy, group, widths[part, None]) * seen[..., None]
+            for number, group in enumerate(self.groups):
+                density, whole = self._density(number, table[part][:, self._columns], widths[part, None])
+                stable[part] &= whole
                 self.place(out[part], group.index, density.astype(dtype).swapaxes(1, 2))
 
         parts = [slice(start, start + step) for start in range(0, len(table), step)]
@@ -319,42 +511,93 @@ class ClosedForm(Domain):
                 progress(done / len(table), f"Spin waves of {self.material.name}: {done} of {len(table)}")
         return out, stable
 
+    def _density(self, number: int, couplings: np.ndarray, widths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Density at the calculated pixels for one incident energy, (set, pixel, window), and which sets are stable."""
+        group, pieces, reached = self.groups[number], self._pieces[number], self._reached[number]
+        chemical = pieces.nodes @ self.to_hkl @ np.linalg.inv(np.array(self.material.map.cell)).T
+        across = np.sum((pieces.nodes @ self.plane.frame) ** 2, axis=-1)
+        energy, s_xx, _ = square_lattice_modes(chemical[:, 0], chemical[:, 1], self._spin, *couplings.T)
+        stable = np.all(np.isfinite(energy), axis=-1)
+        spread = 0.0
+        for slope, half in zip(square_lattice_slopes(chemical[:, 0], chemical[:, 1], self._spin, *couplings.T), pieces.half.T, strict=True):
+            spread = spread + (slope * half) ** 2 / 3
+        usable = np.isfinite(s_xx) & (energy < (group.ei if np.isfinite(group.ei) else np.inf))
+        s_xx = np.where(usable, s_xx, 0.0)  # a Goldstone mode at its own momentum is elastic
+        energy = np.where(usable, energy, 0.0)
+        along = self.along(energy, across, group)
+        q_squared = across + along**2
+        # both transverse directions, a and b, by the angle of Q to the easy axis c: 2 - sin^2
+        seen = s_xx * (2 - across / np.where(q_squared > 0, q_squared, 1.0)) * self.view.factor(group.ei, energy)
+        if self._ion:
+            seen *= j0(coefficients(self._ion), q_squared) ** 2
+        density = self.density(energy, spread, group, widths) * (seen * pieces.share)[..., None]
+        if reached is not None:
+            density *= reached
+        return density.reshape(len(couplings), len(self.low), len(pieces.nodes) // len(self.low), -1).sum(axis=2), stable
+
 
 class General(Domain):
     """Engine for any magnet: each slice is solved at the momentum along the beam that belongs to the middle of its energy window.
 
-    Within a window that is not quite each mode's own: a difference of second order for narrow windows.
+    From there the energy of a mode moves with the momentum along the beam that belongs to it, w = w_0 + v (t(w) - t_0), to first order.
     """
+
+    def __init__(self, *arguments: Any):
+        super().__init__(*arguments)
+        self._pieces = [divide(self.low, self.high, self.parts(group)) for group in self.groups]
 
     def intensity(
         self, table: np.ndarray, widths: np.ndarray, progress: Progress | None, dtype: type = np.float32
     ) -> tuple[np.ndarray, np.ndarray]:
         """Slices of each parameter set, (set, slice, pixel), and which sets are stable."""
         parameters = dict(zip(self.material.model.parameters, table.T, strict=True))
-        out = np.zeros((len(table), *self._reach.shape), dtype)
-        stable = np.ones(len(table), bool)
-        for index in range(self.slices.size):
-            group = Group(self.slices, np.array([index]))
-            within = np.flatnonzero(self._reach[index])
-            along = self.along(self.slices.centres[index], self.across[within], group)[:, None]
-            if within.size:
-                modes = modes_of(self.material, self.hkl[within] + along * self.beam_hkl, parameters)
-                stable &= modes.stable
-                seen = self.view.seen(modes.amplitudes, (self.grid.across[within] + along * self.grid.beam)[:, None], self.grid.turn)
-                usable = np.isfinite(seen) & (modes.energies > 0)  # a Goldstone mode at its own momentum is elastic
-                energies = np.where(usable, modes.energies, 0.0)
-                weights = np.where(usable, seen, 0.0) * self.view.factor(group.ei, energies)
-                pixel = np.repeat(within, energies.shape[-1])
-                for image, energy, weight, scale in zip(out, energies, weights, widths, strict=True):
-                    self.add(image, group, pixel, energy.ravel(), weight.ravel(), scale)
+        out, stable = self.empty(len(table), dtype), np.ones(len(table), bool)
+        todo = [(index, pieces) for group, pieces in zip(self.groups, self._pieces, strict=True) for index in group.index]
+        for done, (index, pieces) in enumerate(todo, 1):
+            stable &= self._slice(int(index), pieces, parameters, widths, out)
             if progress is not None:
-                progress((index + 1) / self.slices.size, f"Spin waves of {self.material.name}: slice {index + 1} of {self.slices.size}")
+                progress(done / len(todo), f"Spin waves of {self.material.name}: slice {done} of {len(todo)}")
         return out, stable
 
+    def _slice(self, index: int, pieces: Pieces, parameters: Mapping[str, np.ndarray], widths: np.ndarray, out: np.ndarray) -> np.ndarray:
+        """Add one slice of all parameter sets to `out`, (set, slice, pixel); which sets are stable."""
+        group, plane = Group(self.slices, np.array([index])), self.plane
+        reached = self.reached(pieces, group)
+        within = np.flatnonzero(self._reach[index][pieces.pixel] if reached is None else reached[:, 0] > 0)
+        if not within.size:
+            return np.ones(len(out), bool)
+        middle, q_across = self.slices.centres[index], pieces.nodes[within] @ plane.frame
+        across = np.sum(q_across**2, axis=-1)
+        along = self.along(middle, across, group)[:, None]
+        hkl = pieces.nodes[within] @ self.to_hkl + along * self.beam_hkl
+        modes = modes_of(self.material, hkl, parameters, velocities=True)
+        seen = self.view.seen(modes.amplitudes, (q_across + along * plane.beam)[:, None], plane.turn)
+        slopes, by_beam = modes.velocities @ self.to_hkl.T, modes.velocities @ self.beam_hkl
+        if np.isfinite(group.ei):
+            # the momentum along the beam, ki - root, root^2 = kf^2 - across^2, changes with energy and with the place on the map
+            root = np.sqrt(np.maximum((group.ei - middle) / MEV_ANGSTROM2 - across, 0.0))
+            root = np.maximum(root, 0.05 * np.sqrt(group.ei / MEV_ANGSTROM2))[:, None]
+            slopes = slopes + by_beam[..., None] * ((q_across @ plane.frame.T) / root)[:, None]
+            stretch = 1 - by_beam / (2 * MEV_ANGSTROM2 * root)
+            stretch = np.where(np.abs(stretch) < 0.2, np.where(stretch < 0, -0.2, 0.2), stretch)
+        else:
+            stretch = np.ones_like(modes.energies)
+        energies = middle + (modes.energies - middle) / stretch
+        usable = np.isfinite(seen) & (modes.energies > 0) & (energies > 0)  # a Goldstone mode at its own momentum is elastic
+        usable &= energies < (group.ei if np.isfinite(group.ei) else np.inf)
+        energies = np.where(usable, energies, 0.0)
+        weights = np.where(usable, seen / np.abs(stretch), 0.0) * self.view.factor(group.ei, energies) * pieces.share[within, None]
+        weights = weights if reached is None else weights * reached[within]
+        spread = np.sum((slopes * pieces.half[within, None] / stretch[..., None]) ** 2, axis=-1) / 3
+        pixel = np.repeat(pieces.pixel[within], energies.shape[-1])
+        for image, energy, width, weight, scale in zip(out, energies, spread, weights, widths, strict=True):
+            self.add(image, group, pixel, energy.ravel(), np.nan_to_num(width).ravel(), weight.ravel(), scale)
+        return modes.stable
 
-def engine_for(material: Material, view: View, grid: Grid) -> type[ClosedForm | Planar | General]:
+
+def engine_for(material: Material, view: View, plane: Plane) -> type[ClosedForm | Planar | General]:
     """The fastest engine that is exact for a material."""
-    beam = grid.beam @ np.linalg.inv(material.model.lattice.reciprocal)
+    beam = plane.beam @ np.linalg.inv(material.model.lattice.reciprocal)
     model, spiral = material.model, material.spiral
     planar = SharedSolve.allowed(model) if spiral is None else SharedSpiral.allowed(model, spiral.k)
     if np.abs(beam[:2]).max() > 1e-9 * abs(beam[2]) or not planar:

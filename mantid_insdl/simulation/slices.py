@@ -12,13 +12,12 @@ import numpy as np
 from mantid_insdl._version import __version__
 from mantid_insdl.errors import InsdlError, InstabilityError, MapError, MaterialError
 from mantid_insdl.instrument.ellipsoid import TabulatedResolution
-from mantid_insdl.instrument.kinematics import split_by_beam
 from mantid_insdl.instrument.resolution import ChopperSpectrometer, blur, load_instrument
 from mantid_insdl.maps import COMPONENT_LOG, RLU, Axis, Map, Slices
 from mantid_insdl.materials import Material, load_material
 from mantid_insdl.materials.modes import domain_turns, modes_of, uniform_model
 from mantid_insdl.progress import Progress
-from mantid_insdl.simulation.engines import UNIT, ClosedForm, General, Grid, Planar, View, engine_for
+from mantid_insdl.simulation.engines import UNIT, ClosedForm, General, Planar, Plane, View, engine_for
 from mantid_insdl.simulation.lines import check_component
 from mantid_insdl.spinwave.modes import UNSTABLE
 from mantid_insdl.spinwave.structure import ClassicalEnergy
@@ -99,14 +98,13 @@ class SliceSimulator:
         along = np.asarray(self.material.map.beam if beam is None else beam, float)
         if along.shape != (3,) or not np.all(np.isfinite(along)) or not np.any(along):
             raise MapError(f"the beam is along {along.tolist()}", "it is a momentum (h, k, l) in r.l.u. and not zero", "give three numbers")
-        h, k = np.meshgrid(qh.centres, qk.centres, indexing="ij")
-        points = np.stack((h.ravel(), k.ravel(), np.zeros(h.size)), -1) @ frame
-        self._domains = [self._engine(grid, places) for grid, places in _domains(self.material, points, along @ frame, twins=twins)]
+        planes = [(w, Plane.of(qh, qk, frame, along @ frame, turn)) for w, turn in domain_turns(self.material, twins=twins)]
+        self._domains = [self._engine(plane, places) for plane, places in _shared(planes, self._view)]
         shape = (slices.size, qh.size, qk.size)
         self.reach = np.all([domain.reach for domain in self._domains], axis=0).reshape(shape)
 
-    def _engine(self, grid: Grid, places: Sequence[tuple[float, np.ndarray]]) -> ClosedForm | Planar | General:
-        return engine_for(self.material, self._view, grid)(self.material, self._view, self.slices, grid, places)
+    def _engine(self, plane: Plane, places: Sequence[tuple[float, np.ndarray]]) -> ClosedForm | Planar | General:
+        return engine_for(self.material, self._view, plane)(self.material, self._view, self.slices, plane, places)
 
     def intensity(
         self,
@@ -242,23 +240,21 @@ def _check_view(slices: Slices, temperature: float, kf_over_ki: bool, component:
         raise InsdlError(f"the component {component} needs the vertical", "it tells yy from zz", "give it as (h, k, l) of the map")
 
 
-def _domains(material: Material, points: np.ndarray, beam: np.ndarray, *, twins: bool) -> list[tuple[Grid, list[tuple[float, np.ndarray]]]]:
-    """Grids of momenta to calculate at, each with the (weight, source) of the domains it serves (see `slice_engines.Domain`).
+def _shared(planes: Sequence[tuple[float, Plane]], view: View) -> list[tuple[Plane, list[tuple[float, np.ndarray]]]]:
+    """Planes to calculate, each with the (weight, operation) of the domains it serves (see `engines.Domain`).
 
-    A domain whose momenta are those of an earlier one, in another order, costs nothing: the twin of a map with equal axes is the
-    transposed map.
+    A domain whose momenta are those of an earlier one, up to mirrors and an exchange of the axes, costs nothing: the twin of a map with
+    equal axes is the transposed map. Polarised components tell such domains apart, and so does the resolution at each pixel.
     """
-    found: list[tuple[Grid, list[tuple[float, np.ndarray]]]] = []
-    for weight, turn in domain_turns(material, twins=twins):
-        local_beam = beam @ turn / np.linalg.norm(beam @ turn)
-        grid = Grid(split_by_beam(points @ turn, local_beam)[0], local_beam, turn)
-        for known, places in found:
-            source = grid.images_in(known)
-            if source is not None:
-                places.append((weight, source))
+    found: list[tuple[Plane, list[tuple[float, np.ndarray]]]] = []
+    for weight, plane in planes:
+        for known, places in found if view.component == "perp" and view.kernel is None else []:
+            operation = plane.image_in(known)
+            if operation is not None:
+                places.append((weight, operation))
                 break
         else:
-            found.append((grid, [(weight, np.arange(len(points)))]))
+            found.append((plane, [(weight, np.eye(2))]))
     return found
 
 
@@ -398,12 +394,13 @@ def _counted(simulated: Map, counts: float, seed: int) -> Map:
 def _instability(simulator: SliceSimulator, values: Mapping[str, float]) -> InstabilityError:
     """Where and how the structure is unstable, in words."""
     domain = simulator._domains[0]
-    modes = modes_of(domain.material, domain.hkl, domain.material.couplings(values))
+    centres = 0.5 * (domain.low + domain.high)
+    modes = modes_of(domain.material, centres @ domain.to_hkl, domain.material.couplings(values))
     unstable = modes.status[0] == UNSTABLE
     where = "at a momentum of this map its energy has no minimum"
     if unstable.any():
         index = int(np.argmin(np.where(unstable, modes.lowest[0], np.inf)))
-        h, k = (np.linalg.inv(np.array(domain.material.map.cell)) @ domain.hkl[index])[:2]
+        h, k = centres[index]
         where = f"at (h, k) = ({h:.3f}, {k:.3f}) the energy of a spin deviation is {modes.lowest[0, index]:.3g} meV, below zero"
     return InstabilityError(
         f"the magnetic structure of {domain.material.name} is unstable at {domain.material.describe(values)}",

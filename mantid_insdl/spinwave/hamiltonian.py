@@ -134,6 +134,14 @@ class Hamiltonian:
         phase = 2 * np.pi * (np.asarray(q, float).reshape(-1, 3) @ self._vectors[0].T)
         return np.concatenate((np.ones((len(phase), 1)), np.cos(phase), np.sin(phase)), axis=1)
 
+    def wave_slopes(self, q: np.ndarray) -> np.ndarray:
+        """Derivatives of `waves` by h, k and l, (3, m, wave)."""
+        vectors = self._vectors[0]
+        phase = 2 * np.pi * (np.asarray(q, float).reshape(-1, 3) @ vectors.T)
+        turned = np.concatenate((np.zeros((len(phase), 1)), -np.sin(phase), np.cos(phase)), axis=1)
+        factors = 2 * np.pi * np.concatenate((np.zeros((1, 3)), vectors, vectors))  # (wave, 3)
+        return factors.T[:, None] * turned
+
     @cached_property
     def _blocks(self) -> tuple[np.ndarray, np.ndarray]:
         """Constant matrices of A and of B, (parameter, wave, N, N) complex."""

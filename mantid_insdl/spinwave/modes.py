@@ -23,7 +23,7 @@ import numpy as np
 from mantid_insdl.errors import MaterialError
 from mantid_insdl.parallel import cores, in_threads
 from mantid_insdl.spinwave.form_factors import form_factor
-from mantid_insdl.spinwave.hamiltonian import Hamiltonian
+from mantid_insdl.spinwave.hamiltonian import Form, Hamiltonian
 from mantid_insdl.spinwave.model import SpinModel
 from mantid_insdl.spinwave.structure import ClassicalEnergy
 
@@ -196,6 +196,8 @@ class Modes:
     derivatives : (set, m, N, parameter)
         Of the energies with respect to the model's parameters, in its order, if asked for; NaN where the amplitude is. Of degenerate
         modes only the sum over them is meaningful.
+    velocities : (set, m, N, 3)
+        Derivatives of the energies by h, k and l, in meV, if asked for; 0 where the amplitude is NaN.
     """
 
     q: np.ndarray
@@ -205,6 +207,7 @@ class Modes:
     status: np.ndarray
     lowest: np.ndarray
     derivatives: np.ndarray | None = None
+    velocities: np.ndarray | None = None
 
     @property
     def stable(self) -> np.ndarray:
@@ -233,6 +236,7 @@ def spin_waves(
     *,
     fold: bool | None = None,
     derivatives: bool = False,
+    velocities: bool = False,
     memory: float = 256e6,
     workers: int | None = None,
     longest: float = 3600.0,
@@ -251,6 +255,8 @@ def spin_waves(
         Use the N x N folding; None: wherever it is exact (`Hamiltonian.folds`). True where it is not raises ValueError.
     derivatives
         Also the derivatives of the energies with respect to the parameters, by the theorem of Hellmann and Feynman.
+    velocities
+        Also the derivatives of the energies with respect to momentum.
     memory
         Bytes of working memory of all threads together, at most.
     workers
@@ -274,11 +280,12 @@ def spin_waves(
     require_affordable(model, estimated_seconds(len(model.sites), len(q) * len(table), fold), longest)
     ClassicalEnergy(model).require_stationary(table)
     workers = workers or cores()
-    size = 16 * hamiltonian.size**2 * (10 if fold else 40) * (len(table) + derivatives * len(model.parameters))
+    size = 16 * hamiltonian.size**2 * (10 if fold else 40) * (len(table) + derivatives * len(model.parameters) + 3 * velocities)
     piece = max(1, int(min(memory / workers, PIECE) / size))
     pieces = [q[start : start + piece] for start in range(0, max(len(q), 1), piece)]
-    parts = in_threads(lambda part: _spin_waves(hamiltonian, part, table, fold, derivatives), pieces, workers)
-    return Modes(q, *(np.concatenate(x, axis=1) for x in zip(*parts, strict=True)))
+    parts = in_threads(lambda part: _spin_waves(hamiltonian, part, table, fold, derivatives, velocities), pieces, workers)
+    found = [None if x[0] is None else np.concatenate(x, axis=1) for x in zip(*parts, strict=True)]
+    return Modes(q, *found)
 
 
 def estimated_seconds(spins: int, solves: int, fold: bool) -> float:
@@ -343,23 +350,44 @@ def mode_amplitudes(raw: RawModes, model: SpinModel, weight: np.ndarray, sites: 
     return amplitudes
 
 
-def _spin_waves(hamiltonian: Hamiltonian, q: np.ndarray, table: np.ndarray, fold: bool, derivatives: bool) -> tuple[np.ndarray, ...]:
+def _spin_waves(
+    hamiltonian: Hamiltonian, q: np.ndarray, table: np.ndarray, fold: bool, derivatives: bool, velocities: bool
+) -> tuple[np.ndarray | None, ...]:
     model = hamiltonian.model
     form = hamiltonian.folded if fold else hamiltonian.full
     waves = hamiltonian.waves(q)
     raw = solve(*form.at(waves, table), scale=hamiltonian.scale(table)[:, None])
     amplitudes = mode_amplitudes(raw, model, site_weights(model, q), form.sites)
     seen = perpendicular(amplitudes, model.lattice.to_cartesian(q)[:, None, :])
-    result = raw.energies, amplitudes, seen, raw.status, raw.lowest
-    return (*result, _energy_derivatives(raw, form.derivatives(waves))) if derivatives else result
+    by_parameter = energy_derivatives(raw, form.derivatives(waves)) if derivatives else None
+    by_momentum = mode_velocities(raw, form, hamiltonian.wave_slopes(q), table) if velocities else None
+    return raw.energies, amplitudes, seen, raw.status, raw.lowest, by_parameter, by_momentum
 
 
-def _energy_derivatives(raw: RawModes, slopes: tuple[np.ndarray, ...]) -> np.ndarray:
-    """dw/dparameter = x^+ (dh/dparameter) x for the modes x = (alpha, beta), (set, m, N, parameter)."""
+def mode_velocities(raw: RawModes, form: Form, slopes: np.ndarray, table: np.ndarray) -> np.ndarray:
+    """dw/dh, dw/dk ... of the modes, (set, m, N, direction), by the theorem of Hellmann and Feynman; 0 where a mode has no amplitude.
+
+    Parameters
+    ----------
+    raw : RawModes of shape (set, m)
+        From the matrices of `form`.
+    slopes : (direction, m, wave)
+        From `Hamiltonian.wave_slopes`.
+    table : (set, parameter)
+    """
+    number, momenta = len(slopes), slopes.shape[1]
+    matrices = [
+        np.moveaxis(x.reshape(len(table), number, momenta, *x.shape[-2:]), 1, 0)
+        for x in form.at(slopes.reshape(number * momenta, -1), table)
+    ]
+    return np.nan_to_num(energy_derivatives(raw, tuple(matrices)))
+
+
+def energy_derivatives(raw: RawModes, slopes: tuple[np.ndarray, ...]) -> np.ndarray:
+    """dw/dx = b^+ (dh/dx) b for the modes b = (alpha, beta), (set, m, N, x), from dh/dx (x, [set,] m, n, n) of each matrix of the form."""
 
     def expectation(vectors: np.ndarray, matrices: np.ndarray) -> np.ndarray:
-        vectors = vectors[:, None]
-        return np.moveaxis(np.sum(vectors.conj() * (matrices @ vectors), axis=-2).real, 1, -1)
+        return np.stack([np.sum(vectors.conj() * (matrix @ vectors), axis=-2).real for matrix in matrices], axis=-1)
 
     if len(slopes) == 2:
         return 0.5 * (expectation(raw.p, slopes[0]) + expectation(raw.m, slopes[1]))

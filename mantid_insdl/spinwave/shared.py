@@ -10,7 +10,7 @@ A(-q) = conj(A(q)) and B(-q) = conj(B(q)) (all its coefficients are real), so th
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,7 +19,7 @@ from mantid_insdl.errors import MaterialError
 from mantid_insdl.parallel import in_threads
 from mantid_insdl.spinwave.hamiltonian import Hamiltonian
 from mantid_insdl.spinwave.model import SpinModel
-from mantid_insdl.spinwave.modes import PIECE, UNSTABLE, estimated_seconds, require_affordable, solve
+from mantid_insdl.spinwave.modes import PIECE, UNSTABLE, estimated_seconds, mode_velocities, require_affordable, solve
 from mantid_insdl.spinwave.spiral import rotating_parts, turning_model
 
 _MANY_SITES = 100
@@ -34,18 +34,19 @@ class PlanarModes:
     ----------
     energies : (m, N)
         meV.
-    amplitudes : (m, N, component, group)
-        Spin amplitude per square root of the number of ions, without form factor and l phase: the neutron sees
-        sum over groups of F_ion(Q) exp(-2 pi i l z) times this.
+    velocities : (m, N, 2)
+        Derivatives of the energies by h and k, in meV; 0 where a mode is not usable.
+    usable : (m, N) bool
+        Whether a mode's weight is finite: a Goldstone mode's at its own momentum may not be.
+    amplitudes
+        From a slice of the N modes, and complex or complex64, to (m, n, component, group): spin amplitude
+        and l phase. The neutron sees the sum over groups of F_ion(Q) exp(-2 pi i l z) times this.
     """
 
     energies: np.ndarray
-    amplitudes: np.ndarray
-
-    @property
-    def usable(self) -> np.ndarray:
-        """Whether a mode's weight is finite: a Goldstone mode's at its own momentum may not be, (m, N)."""
-        return np.isfinite(self.amplitudes[..., 0, 0].real)
+    velocities: np.ndarray
+    usable: np.ndarray
+    amplitudes: Callable[[slice, type], np.ndarray]
 
 
 class SharedSolve:
@@ -89,11 +90,13 @@ class SharedSolve:
         )
         self.number_of_momenta, self.number_of_solves = len(hk), len(solved)
         require_affordable(model, estimated_seconds(len(model.sites), len(solved), self._hamiltonian.folds))
-        waves = self._hamiltonian.waves(np.column_stack((solved, np.zeros(len(solved)))))
+        solved = np.column_stack((solved, np.zeros(len(solved))))
+        waves, slopes = self._hamiltonian.waves(solved), self._hamiltonian.wave_slopes(solved)[:2]
         self._form = self._hamiltonian.folded if self._hamiltonian.folds else self._hamiltonian.full
         n = self._hamiltonian.size
         step = max(1, int(PIECE / ((160 if self._hamiltonian.folds else 640) * n**2)))
-        self._pieces = [waves[start : start + step] for start in range(0, len(waves), step)]
+        parts = [slice(start, start + step) for start in range(0, len(waves), step)]
+        self._pieces = [(waves[part], slopes[:, part]) for part in parts]
 
         keys = [(s.ion, round(float(s.position[2]), 9)) for s in model.sites]
         self.groups = list(dict.fromkeys(keys))
@@ -110,11 +113,13 @@ class SharedSolve:
         at = hk if seen_at is None else seen_at
         paired = np.cos(np.pi * (at @ model.pairs[:, :2].T))[:, None, :] if np.any(model.pairs) else None
         sites = np.eye(n) if self._form.sites is None else self._form.sites
-        self._weights = []
+        weights = []
         for one in self._classes:
             factor = np.exp(-2j * np.pi * (in_plane @ one.shift)) * (1 if paired is None else paired[one.pixels])
             of_images = sites.conj() if one.operation.conjugate else sites
-            self._weights.append([(w.reshape(-1, n) * factor)[..., one.operation.images] @ of_images for w in (w1, w2)])
+            along_e1, along_e2 = ((w.reshape(-1, n) * factor)[..., one.operation.images] @ of_images for w in (w1, w2))
+            weights.append(np.concatenate((along_e1, -1j * along_e2), axis=-1))
+        self._weights = {kind: [one.astype(kind) for one in weights] for kind in (complex, np.complex64)}
 
     @staticmethod
     def allowed(model: SpinModel) -> bool:
@@ -126,21 +131,45 @@ class SharedSolve:
 
         `workers` is the number of threads; all cores by default.
         """
-        scale = self._hamiltonian.scale(table[None])[0]
-        raws = []
-        for raw in in_threads(lambda waves: solve(*(x[0] for x in self._form.at(waves, table[None])), scale=scale), self._pieces, workers):
+        scale = self._hamiltonian.scale(table[None])[:, None]
+
+        def work(piece: tuple[np.ndarray, np.ndarray]) -> tuple[np.ndarray, ...] | None:
+            waves, slopes = piece
+            raw = solve(*self._form.at(waves, table[None]), scale=scale)
             if np.any(raw.status == UNSTABLE):
                 return None
-            raws.append((raw.energies, raw.p, raw.m))
-        solved_energies, solved_p, solved_m = (np.concatenate(x) for x in zip(*raws, strict=True))
-        parts = (len(self.components), len(self.groups))
+            return raw.energies[0], raw.p[0], raw.m[0], mode_velocities(raw, self._form, slopes, table[None])[0]
+
+        raws = []
+        for raw in in_threads(work, self._pieces, workers):
+            if raw is None:
+                return None
+            raws.append(raw)
+        solved_energies, solved_p, solved_m, solved_velocities = (np.concatenate(x) for x in zip(*raws, strict=True))
         energies = np.empty((self.number_of_momenta, solved_energies.shape[-1]))
-        amplitudes = np.empty((*energies.shape, *parts), complex)
-        for one, (w1, w2) in zip(self._classes, self._weights, strict=True):
+        velocities, usable = np.empty((*energies.shape, 2)), np.empty(energies.shape, bool)
+        solved_usable = np.isfinite(solved_p[:, 0].real)
+        for one in self._classes:
             energies[one.pixels] = solved_energies[one.source]
-            p, m = (x[one.source].conj() if one.operation.conjugate else x[one.source] for x in (solved_p, solved_m))
-            amplitudes[one.pixels] = (w1 @ p - 1j * (w2 @ m)).swapaxes(-1, -2).reshape(len(one.source), -1, *parts)
-        return PlanarModes(energies, amplitudes)
+            usable[one.pixels] = solved_usable[one.source]
+            velocities[one.pixels] = solved_velocities[one.source] @ np.linalg.inv(one.operation.matrix)
+
+        def amplitudes(modes: slice, kind: type = complex) -> np.ndarray:
+            rows = np.concatenate((solved_p[..., modes], solved_m[..., modes]), axis=1).astype(kind)  # (solve, 2n, mode)
+            number = rows.shape[-1]
+            rows = np.ascontiguousarray(rows.transpose(1, 0, 2))
+            conjugate = rows.conj() if any(one.operation.conjugate for one in self._classes) else rows
+            found = np.empty((self.number_of_momenta, number, len(self.components), len(self.groups)), kind)
+            for one, weights in zip(self._classes, self._weights[kind], strict=True):
+                part = (conjugate if one.operation.conjugate else rows)[:, one.source]
+                if weights.ndim == 2:
+                    seen = weights @ part.reshape(part.shape[0], -1)
+                else:  # a weight for each momentum
+                    seen = np.moveaxis(weights @ part.transpose(1, 0, 2), 1, 0)
+                found[one.pixels] = seen.reshape(*found.shape[2:], -1, number).transpose(2, 3, 0, 1)
+            return found
+
+        return PlanarModes(energies, velocities, usable, amplitudes)
 
 
 class SharedSpiral:
@@ -172,14 +201,24 @@ class SharedSpiral:
 
     def solve(self, table: np.ndarray, workers: int | None = None) -> PlanarModes | None:
         """As `SharedSolve.solve`; 3 N modes at each momentum."""
-        energies, amplitudes = [], []
-        for solver, projector in self._parts:
+        found = []
+        for solver, _ in self._parts:
             modes = solver.solve(table, workers)
             if modes is None:
                 return None
-            energies.append(modes.energies)
-            amplitudes.append(np.swapaxes(np.swapaxes(modes.amplitudes, -1, -2) @ (solver.components @ projector.T), -1, -2))
-        return PlanarModes(np.concatenate(energies, axis=1), np.concatenate(amplitudes, axis=1))
+            found.append(modes)
+
+        def amplitudes(wanted: slice, kind: type = complex) -> np.ndarray:
+            turned = [
+                np.swapaxes(
+                    np.swapaxes(modes.amplitudes(slice(None), kind), -1, -2) @ (solver.components @ projector.T).astype(kind), -1, -2
+                )
+                for modes, (solver, projector) in zip(found, self._parts, strict=True)
+            ]
+            return np.concatenate(turned, axis=1)[:, wanted]
+
+        joined = (np.concatenate([getattr(one, name) for one in found], axis=1) for name in ("energies", "velocities", "usable"))
+        return PlanarModes(*joined, amplitudes)
 
 
 @dataclass(frozen=True, eq=False)

@@ -19,7 +19,7 @@ import numpy as np
 from mantid_insdl.errors import MaterialError
 from mantid_insdl.spinwave.hamiltonian import Hamiltonian
 from mantid_insdl.spinwave.model import SpinModel
-from mantid_insdl.spinwave.modes import Modes, mode_amplitudes, perpendicular, site_weights, solve
+from mantid_insdl.spinwave.modes import Modes, mode_amplitudes, mode_velocities, perpendicular, site_weights, solve
 from mantid_insdl.spinwave.structure import ClassicalEnergy
 
 
@@ -192,7 +192,13 @@ def relax_spiral(
 
 
 def spiral_waves(
-    model: SpinModel, k: Sequence[float], axis: Sequence[float], q: np.ndarray, parameters: Mapping[str, float | np.ndarray]
+    model: SpinModel,
+    k: Sequence[float],
+    axis: Sequence[float],
+    q: np.ndarray,
+    parameters: Mapping[str, float | np.ndarray],
+    *,
+    velocities: bool = False,
 ) -> Modes:
     """Spin waves of a single-k spiral.
 
@@ -206,7 +212,7 @@ def spiral_waves(
         Axis of rotation, Cartesian.
     q : (m, 3)
         Momenta in r.l.u.
-    parameters
+    parameters, velocities
         As for `mantid_insdl.spinwave.spin_waves`.
 
     Returns
@@ -231,12 +237,17 @@ def spiral_waves(
     found = []
     for shift, projector in rotating_parts(k, axis):
         raw = solve(*hamiltonian.full.at(hamiltonian.waves(q + shift), table), scale=scale)
-        found.append((raw.energies, mode_amplitudes(raw, turning, weight) @ projector.T, raw.status, raw.lowest))
+        slopes = mode_velocities(raw, hamiltonian.full, hamiltonian.wave_slopes(q + shift), table) if velocities else np.zeros(0)
+        found.append((raw.energies, mode_amplitudes(raw, turning, weight) @ projector.T, raw.status, raw.lowest, slopes))
     energies, amplitudes = (np.concatenate([one[x] for one in found], axis=2) for x in (0, 1))
     order = np.argsort(energies, axis=-1)
     energies = np.take_along_axis(energies, order, axis=-1)
     amplitudes = np.take_along_axis(amplitudes, order[..., None], axis=2)
+    by_momentum = None
+    if velocities:
+        by_momentum = np.take_along_axis(np.concatenate([one[4] for one in found], axis=2), order[..., None], axis=2)
     status = np.max([one[2] for one in found], axis=0)
     lowest = np.fmin.reduce([one[3] for one in found])
     cartesian = model.lattice.to_cartesian(q)
-    return Modes(q, energies, amplitudes, perpendicular(amplitudes, cartesian[:, None, :]), status, lowest)
+    seen = perpendicular(amplitudes, cartesian[:, None, :])
+    return Modes(q, energies, amplitudes, seen, status, lowest, velocities=by_momentum)

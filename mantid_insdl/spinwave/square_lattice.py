@@ -51,3 +51,18 @@ def square_lattice_modes(
     # at the nuclear zone centre of a gapless magnet A = B: the mode is there, without intensity
     s_xx[soft & (np.abs(minus) <= zero)] = 0.0
     return energy, s_xx, lowest
+
+
+def square_lattice_slopes(
+    h: np.ndarray, k: np.ndarray, spin: float, j1: np.ndarray, j2: np.ndarray, d: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Derivatives of the energy by h and by k, (set, m) each, in meV; 0 where the energy is. Parameters as for `square_lattice_modes`."""
+    angles = [2 * np.pi * np.asarray(x, float) for x in (h, k)]
+    (ch, ck), (sh, sk) = (np.cos(x) for x in angles), (np.sin(x) for x in angles)
+    j1, j2, d = (spin * np.atleast_1d(np.asarray(x, float))[:, None] for x in (j1, j2, d))
+    a = 4 * j1 - 2 * d - 4 * j2 * (1 - ch * ck)
+    b = 2 * j1 * (ch + ck)
+    square = a**2 - b**2
+    energy = np.sqrt(np.where(square > 0, square, np.inf))
+    by_h, by_k = (-2 * np.pi * (4 * j2 * a * own * other - 2 * j1 * b * own) / energy for own, other in ((sh, ck), (sk, ch)))
+    return by_h, by_k

@@ -1,0 +1,131 @@
+"""A pixel of a map is the average over its area: here it is cut into pieces small enough for the modes to be straight across each.
+
+Two ways to cut. `divide` cuts every pixel alike, each piece with the momentum of its own centre. `cut` cuts along the cells of a lattice of
+momenta that repeats with the magnet's zone, so that most of its nodes are equal by symmetry and are solved once for the whole map; a piece
+then takes the modes of the node of its cell, moved to its own centre by their velocities. Either way the line of a mode is as wide as the
+mode's energy spreads across the piece.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+ROUNDING = 1e-9
+"""Of a momentum in r.l.u.: what lies closer is one place."""
+
+
+@dataclass(frozen=True, eq=False)
+class Pieces:
+    """Pixels cut into rectangles; momenta are (qh, qk) in r.l.u. of the map.
+
+    Parameters
+    ----------
+    nodes : (node, 2)
+        Momenta whose modes are wanted.
+    node, pixel : (piece,) int
+        Of each piece the node whose modes it takes, and the pixel that it is part of, rising.
+    offset, half : (piece, 2)
+        The piece's centre less its node; half of its widths.
+    share : (piece,)
+        Part of the pixel's area; those of a pixel sum to one.
+    """
+
+    nodes: np.ndarray
+    node: np.ndarray
+    pixel: np.ndarray
+    offset: np.ndarray
+    half: np.ndarray
+    share: np.ndarray
+
+    @property
+    def reach(self) -> np.ndarray:
+        """Farthest point of any piece from its node, along each axis, (2,)."""
+        return (np.abs(self.offset) + self.half).max(axis=0)
+
+
+def divide(low: np.ndarray, high: np.ndarray, parts: tuple[int, int]) -> Pieces:
+    """Cut each of the pixels from `low` to `high`, (pixel, 2), into `parts` equal parts along each axis."""
+    place = [(np.arange(n) + 0.5) / n for n in parts]
+    inside = np.stack(np.meshgrid(*place, indexing="ij"), -1).reshape(-1, 2)
+    width = high - low
+    nodes = (low[:, None] + inside * width[:, None]).reshape(-1, 2)
+    number = len(inside)
+    return Pieces(
+        nodes=nodes,
+        node=np.arange(len(nodes)),
+        pixel=np.repeat(np.arange(len(low)), number),
+        offset=np.zeros_like(nodes),
+        half=np.repeat(0.5 * width / np.array(parts), number, axis=0),
+        share=np.full(len(nodes), 1 / number),
+    )
+
+
+def cut(low: np.ndarray, high: np.ndarray, steps: tuple[int, int]) -> Pieces:
+    """Cut the pixels from `low` to `high`, (pixel, 2), along a lattice with `steps` cells to 1 r.l.u. of each axis.
+
+    A node lies in the middle of its cell, so that the lattice has the mirrors of the axes and no node on a line of symmetry.
+    """
+    parts = [_Intervals(low[:, axis], high[:, axis], steps[axis]) for axis in (0, 1)]
+    counts = [one.count[one.which] for one in parts]
+    number = counts[0] * counts[1]
+    pixel = np.repeat(np.arange(len(low)), number)
+    within = np.arange(len(pixel)) - np.repeat(np.cumsum(number) - number, number)
+    turns = np.divmod(within, counts[1][pixel])
+    chosen = [one.start[one.which][pixel] + turn for one, turn in zip(parts, turns, strict=True)]
+    cells = np.stack([one.cell[index] for one, index in zip(parts, chosen, strict=True)], -1)
+    nodes, node = np.unique(cells, axis=0, return_inverse=True)
+    nodes = (nodes + 0.5) / np.array(steps)
+    centre, half, share = (
+        np.stack([getattr(one, name)[index] for one, index in zip(parts, chosen, strict=True)], -1) for name in ("centre", "half", "share")
+    )
+    node = node.ravel()
+    return Pieces(nodes, node, pixel, centre - nodes[node], half, share.prod(axis=1))
+
+
+class _Intervals:
+    """Pieces of the sides of pixels along one axis: of each unlike side, from `start` on, `count` pieces."""
+
+    def __init__(self, low: np.ndarray, high: np.ndarray, steps: int):
+        sides, self.which = np.unique(np.round(np.stack((low, high), -1), 12), axis=0, return_inverse=True)
+        self.which = self.which.ravel()
+        cells, centres, halves, shares = [], [], [], []
+        for one, other in sides:
+            first, last = int(np.floor(one * steps + ROUNDING)), int(np.ceil(other * steps - ROUNDING))
+            edges = np.concatenate(([one], np.arange(first + 1, last) / steps, [other]))
+            width = np.diff(edges)
+            cells.append(np.arange(first, last))
+            centres.append(0.5 * (edges[1:] + edges[:-1]))
+            halves.append(0.5 * width)
+            shares.append(width / (other - one))
+        self.count = np.array([len(x) for x in cells])
+        self.start = np.cumsum(self.count) - self.count
+        self.cell, self.centre, self.half, self.share = (np.concatenate(x) for x in (cells, centres, halves, shares))
+
+
+SIGNED_PERMUTATIONS = tuple(
+    np.diag(signs) @ order for order in (np.eye(2), np.eye(2)[::-1]) for signs in ([1.0, 1.0], [-1.0, 1.0], [1.0, -1.0], [-1.0, -1.0])
+)
+"""Operations on (qh, qk), as rows times a matrix, that take upright rectangles to upright rectangles."""
+
+
+def images(low: np.ndarray, high: np.ndarray, operation: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Rectangles under one of `SIGNED_PERMUTATIONS`."""
+    first, second = low @ operation, high @ operation
+    return np.minimum(first, second), np.maximum(first, second)
+
+
+def unlike(low: np.ndarray, high: np.ndarray, operations: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Rectangles that the operations do not take into each other, and for each given one which of them it is.
+
+    The operations have to be a group. Returns low and high, (unlike, 2), and an index (rectangle,).
+    """
+    turned = [images(low, high, one) for one in operations]
+    places = np.stack([np.concatenate(pair, axis=1) for pair in turned])  # (operation, rectangle, 4)
+    keys = np.round(places / ROUNDING).astype(np.int64)
+    best = np.lexsort(tuple(-keys[..., column] for column in (3, 1, 2, 0)), axis=0)[0]
+    here = np.arange(len(low))
+    _, first, which = np.unique(keys[best, here], axis=0, return_index=True, return_inverse=True)
+    chosen = places[best, here][first]
+    return chosen[:, :2], chosen[:, 2:], which.ravel()
