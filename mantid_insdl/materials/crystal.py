@@ -103,7 +103,7 @@ def crystal_of(material: MaterialFile) -> Crystal:
 def _places(spec: SiteSpec, cif: CifCrystal | None) -> list[tuple[np.ndarray, np.ndarray | None]]:
     """Position of each site of an entry, and its ordered moment where the CIF file gives one, after a look at its ion and its occupancy."""
     if spec.atom is None:
-        require_magnetic(spec.ion)
+        require_magnetic(spec.ion, own=bool(spec.form_factor))
         return [(exact_thirds(position), None) for position in spec.positions]
     if cif is None:
         raise SpecError(f"site {spec.name} names an atom, but there is no CIF file", "add cif: FILE, or give positions")
@@ -114,7 +114,7 @@ def _places(spec: SiteSpec, cif: CifCrystal | None) -> list[tuple[np.ndarray, np
     if len(kinds) > 1:
         raise SpecError(f"the CIF file repeats the label {spec.atom} for {' and '.join(kinds)}", "give each atom of it its own label")
     for atom in cif.atoms[spec.atom]:
-        require_magnetic(spec.ion, atom.symbol)
+        require_magnetic(spec.ion, atom.symbol, own=bool(spec.form_factor))
         if not np.all(np.isfinite(atom.position)):
             raise SpecError(f"the atom {spec.atom} has no known position in the CIF file", "add it to the file, or give positions")
         _require_full(spec.atom, atom, cif)
@@ -178,7 +178,7 @@ def _equivalent_sites(
     for place, operation, direction in zip(positions, operations, directions, strict=True):
         turn = rotations[operation]
         g, pair = (spec.g_tensor, spec.pair) if single else (turn @ spec.g_tensor @ turn.T, symmetry.rotations[operation] @ spec.pair)
-        sites.append(Site(spec.name, place, spec.spin, direction, spec.ion, g=g, pair=np.array(pair)))
+        sites.append(Site(spec.name, place, spec.spin, direction, spec.form_factor or spec.ion, g=g, pair=np.array(pair)))
     return sites
 
 

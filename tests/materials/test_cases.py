@@ -71,3 +71,14 @@ def test_direction_beside_a_magnetic_cif_is_refused():
 def test_shared_site_is_named_as_such(name):
     with pytest.raises(MaterialError, match=r"Mn1 shares its place \[0.0, 0.0, 0.0\] with Fe1 \(occupancies Mn1 0.5, Fe1 0.5\)"):
         load_material(CASES / "sunny-158-shared-site" / f"{name}.yaml")
+
+
+def test_cerium_has_its_own_form_factor():
+    magnet = load_material(CASES / "ion-ce3" / "m.yaml")
+    assert {site.ion for site in magnet.model.sites} == {"Ce3+"}
+    modes = spin_waves(magnet.model, [[0.2, 0.1, 0.5], [2.2, 2.1, 0.5]], magnet.defaults)
+    # the same mode at a larger momentum is weaker, as Ce3+ is at rest over 2 per angstrom
+    length = np.linalg.norm(magnet.model.lattice.to_cartesian(modes.q), axis=1)
+    expected = 0.2291 * np.exp(-18.18 * (length / 4 / np.pi) ** 2) + 0.7897 * np.exp(-5.807 * (length / 4 / np.pi) ** 2) - 0.0191
+    trace = (np.abs(modes.amplitudes[0]) ** 2).sum(axis=(-1, -2))
+    assert trace[1] / trace[0] == pytest.approx((expected[1] / expected[0]) ** 2, rel=1e-6)

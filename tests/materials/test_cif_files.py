@@ -8,6 +8,7 @@ from mantid_insdl.errors import MaterialError
 from mantid_insdl.materials import load_material
 from mantid_insdl.materials.cif import read_cif
 from mantid_insdl.materials.crystal import exact_thirds
+from mantid_insdl.materials.summary import summarise
 from mantid_insdl.spinwave.symmetry import read_operations
 
 CIF = """data_test
@@ -163,3 +164,19 @@ def test_cut_off_kagome_has_one_shell(load):
     sites = [{"label": "k", "positions": places, "spin": 1.0, "direction": [0, 0, 1]}]
     text = cif("X 0 0 0.5", symmetry="_symmetry_space_group_name_H-M 'P 1'", b=6.0, gamma=120, columns="")
     assert len(load(text, sites=sites).model.bonds) == 6
+
+
+def test_form_factor_by_hand(load):
+    numbers = [0.5, 20.0, 0.5, 5.0, 0.0]
+    site = {"atom": "M1", "spin": 0.5, "direction": [0, 0, 1], "ion": "Ru3+"}
+    magnet = load(cif("M1 Ru3+ 0 0 0"), sites=[{**site, "form_factor": numbers}])
+    assert magnet.model.sites[0].ion == tuple(numbers)
+    assert "Ru3+ (own form factor)" in summarise(magnet, grid=1)
+    with pytest.raises(MaterialError, match=r"no magnetic form factor for Ru3\+.*form_factor"):
+        load(cif("M1 Ru3+ 0 0 0"), sites=[site])
+    with pytest.raises(MaterialError, match="the atom of the CIF file is Fe"):
+        load(cif("M1 Fe 0 0 0"), sites=[{**site, "form_factor": numbers}])
+    with pytest.raises(MaterialError, match="is 1.5 at Q = 0, not 1"):
+        load(cif("M1 Ru 0 0 0"), sites=[{**site, "form_factor": [*numbers[:4], 0.5]}])
+    with pytest.raises(MaterialError, match="form factor of 4 numbers"):
+        load(cif("M1 Ru 0 0 0"), sites=[{**site, "form_factor": numbers[:4]}])
