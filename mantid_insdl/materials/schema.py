@@ -113,7 +113,7 @@ class SiteSpec(Strict):
     moments: list[MomentSpec] = []
     ion: str = ""
     form_factor: tuple[Finite, ...] = ()
-    """Coefficients A, a, B, b, ..., D of <j0> = A exp(-a s^2) + B exp(-b s^2) + ... + D, s = q / 4 pi in 1/angstrom, in place of the tables'."""
+    """Own coefficients A, a, B, b, ..., D of <j0> = A exp(-a s^2) + B exp(-b s^2) + ... + D, s = q / 4 pi in 1/angstrom."""
     g: float | Vector | Matrix = 2.0
     """g-tensor: a number, three diagonal elements, or 3 x 3."""
     pair: Vector = (0.0, 0.0, 0.0)

@@ -176,7 +176,7 @@ def test_form_factor_by_hand(load):
         load(cif("M1 Ru3+ 0 0 0"), sites=[site])
     with pytest.raises(MaterialError, match="the atom of the CIF file is Fe"):
         load(cif("M1 Fe 0 0 0"), sites=[{**site, "form_factor": numbers}])
-    with pytest.raises(MaterialError, match="is 1.5 at Q = 0, not 1"):
+    with pytest.raises(MaterialError, match=r"is 1\.5 at Q = 0, not 1"):
         load(cif("M1 Ru 0 0 0"), sites=[{**site, "form_factor": [*numbers[:4], 0.5]}])
     with pytest.raises(MaterialError, match="form factor of 4 numbers"):
         load(cif("M1 Ru 0 0 0"), sites=[{**site, "form_factor": numbers[:4]}])

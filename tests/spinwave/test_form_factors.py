@@ -24,7 +24,7 @@ def test_form_factor_is_one_at_zero_and_falls(ion):
     assert np.all(np.diff(found[:21]) < 0) and found.max() < 1.003 and found.min() > -0.2
 
 
-# s^2 = (Q / 4 pi)^2; of the tables of SpinW 3 (dat_files/magion.dat: Ir4+, Ir5+, Mn5+), Mantid (MagneticIon.cpp: Ni3+) and McPhase (ffacts: Ce3+)
+# of the tables of SpinW 3 (magion.dat: Ir4+, Ir5+, Mn5+), Mantid (MagneticIon.cpp: Ni3+) and McPhase (ffacts: Ce3+)
 OTHERS = {
     "Ir4+": [0.3969, 22.05, 0.931, 11.768, -0.709, 3.017, 0.3857, 1.778, -0.0047],
     "Ir5+": [0.3059, 20.759, 1.0432, 11.622, -1.3457, 2.655, 1.0008, 2.066, -0.0043],
