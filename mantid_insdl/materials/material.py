@@ -14,6 +14,7 @@ from mantid_insdl.materials.bonds import Coupling, couplings_of
 from mantid_insdl.materials.crystal import Crystal, crystal_of
 from mantid_insdl.materials.description import MaterialFile
 from mantid_insdl.materials.magnetic_cell import Supercell, magnetic_model
+from mantid_insdl.materials.remarks import remarks
 from mantid_insdl.materials.schema import At, SpecError
 from mantid_insdl.spinwave.model import SpinModel
 from mantid_insdl.spinwave.spiral import require_uniform
@@ -27,12 +28,25 @@ class Material(MaterialFile):
         if self.spiral is not None:
             with At("spiral"):
                 require_uniform(self.model, np.array(self.spiral.axis) / np.linalg.norm(self.spiral.axis))
+        self._require_units()
         names, used = [p.name for p in self.parameters], set(self.model.parameters)
         if used != set(names):
             raise SpecError(
                 f"parameters are {', '.join(names)}, the bonds and anisotropy use {', '.join(sorted(used))}", location=("parameters",)
             )
         return self
+
+    def _require_units(self) -> None:
+        """A field is in T, all else in meV."""
+        fields, others = {term.parameter for term in self.fields}, {term.parameter for term in (*self.bonds, *self.anisotropy)}
+        for index, parameter in enumerate(self.parameters):
+            name, at = parameter.name, ("parameters", index)
+            if name in fields & others:
+                raise SpecError(f"{name} is both a field and a coupling", "give them a parameter each", at)
+            if name in fields and parameter.unit != "T":
+                raise SpecError(f"{name} is a magnetic field, which is in T, but its unit is {parameter.unit}", "add unit: T", at)
+            if name in others and parameter.unit != "meV":
+                raise SpecError(f"{name} is a coupling, which is in meV, but its unit is {parameter.unit}", "leave out the unit", at)
 
     @property
     def frame(self) -> str:
@@ -103,6 +117,11 @@ class Material(MaterialFile):
     def exchange(self) -> list[Coupling]:
         """All bonds of the cell of the file."""
         return couplings_of(self, self.crystal)
+
+    @cached_property
+    def remarks(self) -> list[str]:
+        """What is as the file says, but may not be meant, in sentences."""
+        return remarks(self, self.crystal, self.exchange)
 
     @cached_property
     def model(self) -> SpinModel:

@@ -12,6 +12,7 @@ from mantid_insdl.errors import InstabilityError
 from mantid_insdl.materials.bonds import Coupling, bond_name
 from mantid_insdl.materials.material import Material
 from mantid_insdl.materials.modes import modes_of, uniform_model
+from mantid_insdl.materials.remarks import unlike_bonds
 from mantid_insdl.materials.schema import DomainSpec
 from mantid_insdl.spinwave.hamiltonian import Hamiltonian
 from mantid_insdl.spinwave.lattice import Lattice
@@ -61,6 +62,7 @@ def summarise(material: Material, parameters: Mapping[str, float] | None = None,
         lines.append(f"  {parameter.name:10}{values[parameter.name]:>10g} {parameter.unit:4}{count:>7}{span:>10}  {parameter.description}")
     lines += ["", *_bonds(material)] if material.bonds else []
     lines += _onsite(material)
+    lines += ["", *(f"Note: {remark}" for remark in material.remarks)] if material.remarks else []
     lines += ["", *_state(material, values, grid), "", "Sources:", *(f"  {source}" for source in material.sources)]
     return "\n".join(lines)
 
@@ -120,20 +122,22 @@ def _matrix(matrix: np.ndarray) -> str:
 
 
 def _bonds(material: Material) -> list[str]:
-    """The entries of the file with their bonds, one line for each length and pair of labels, and what symmetry allows on a named bond."""
+    """The entries of the file with their bonds, one line for each length, pair of labels and kind, and what symmetry allows."""
     crystal = material.crystal
     cells = len(material.model.sites) // len(crystal.sites)
     vectors, sites = crystal.lattice.vectors, crystal.sites
     lines = [f"  {'bonds of':10}{'number':>7}{'length':>10}  for instance"]
     for index, spec in enumerate(material.bonds):
         groups: dict[tuple, list[Coupling]] = {}
-        for coupling in material.exchange:
-            if coupling.spec == index:
-                i, j, cell = coupling.ends
-                apart = sites[j].position + np.array(cell) - sites[i].position
-                key = (round(float(np.linalg.norm(apart @ vectors)), 3), tuple(sorted((sites[i].label, sites[j].label))))
-                groups.setdefault(key, []).append(coupling)
-        for (length, _), couplings in groups.items():
+        own = [coupling for coupling in material.exchange if coupling.spec == index]
+        kinds = unlike_bonds(crystal, [coupling.ends for coupling in own])
+        for coupling in own:
+            i, j, cell = coupling.ends
+            apart = sites[j].position + np.array(cell) - sites[i].position
+            kind = next(number for number, bonds in enumerate(kinds) if coupling.ends in bonds)
+            key = (round(float(np.linalg.norm(apart @ vectors)), 3), tuple(sorted((sites[i].label, sites[j].label))), kind)
+            groups.setdefault(key, []).append(coupling)
+        for (length, *_), couplings in groups.items():
             first = couplings[0]
             form = "biquadratic" if spec.biquadratic else "isotropic"
             if spec.dm is not None:
