@@ -86,6 +86,15 @@ class Material(MaterialFile):
         ]
         return ", ".join(parts)
 
+    def remedy(self, values: Mapping[str, float]) -> str:
+        """What to do where the structure is unstable at these parameter values, for messages."""
+        if any(abs(values[name] - value) > 1e-9 * abs(value) for name, value in self.defaults.items()):
+            return "choose parameters nearer to the published ones: " + self.describe(self.defaults)
+        return (
+            "these are the values of the material file, whose order and couplings contradict each other: correct a sign (J > 0 is "
+            "antiferromagnetic, D < 0 an easy axis) or the directions (mantid_insdl.spinwave.relax finds those of lowest energy)"
+        )
+
     def resolve(self, overrides: Mapping[str, float] | None = None) -> dict[str, float]:
         """All parameters: the published values with `overrides` in their place.
 

@@ -184,7 +184,8 @@ def _state(material: Material, values: dict[str, float], grid: int) -> list[str]
         at = q[np.nanargmin(np.where(unstable, modes.lowest[0], np.inf))]
         where = ", ".join(f"{x:.3f}" for x in at)
         lines.append(
-            f"Unstable: at {unstable.sum()} of {len(q)} momenta the structure is no minimum, worst at ({where}) of the magnetic cell"
+            f"Unstable: at {unstable.sum()} of {len(q)} momenta the structure is no minimum, worst at ({where}) of the magnetic cell; "
+            f"{material.remedy(values)}"
         )
     else:
         lines.append(f"Stable at all of {len(q)} momenta; energies from {modes.energies.min():.3f} to {modes.energies.max():.3f} meV")

@@ -411,5 +411,5 @@ def _instability(simulator: SliceSimulator, values: Mapping[str, float]) -> Inst
     return InstabilityError(
         f"the magnetic structure of {domain.material.name} is unstable at {domain.material.describe(values)}",
         where,
-        "choose parameters nearer to the published ones: " + domain.material.describe(domain.material.defaults),
+        domain.material.remedy(values),
     )

@@ -5,9 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mantid_insdl.errors import MaterialError
+from mantid_insdl.errors import InstabilityError, MaterialError
+from mantid_insdl.maps import Axis, Slices
 from mantid_insdl.materials import load_material
 from mantid_insdl.materials.summary import summarise
+from mantid_insdl.simulation.slices import simulate
+from mantid_insdl.simulation.spectra import dispersion
 from mantid_insdl.spinwave import spin_waves
 
 CASES = Path(__file__).parents[1] / "data" / "cases"
@@ -71,6 +74,21 @@ def test_direction_beside_a_magnetic_cif_is_refused():
 def test_shared_site_is_named_as_such(name):
     with pytest.raises(MaterialError, match=r"Mn1 shares its place \[0.0, 0.0, 0.0\] with Fe1 \(occupancies Mn1 0.5, Fe1 0.5\)"):
         load_material(CASES / "sunny-158-shared-site" / f"{name}.yaml")
+
+
+def test_wrong_sign_of_the_file_is_not_mended_by_its_own_values():
+    magnet = load_material(CASES / "spinw-169-wrong-sign" / "m.yaml")
+    advice = r"these are the values of the material file.*J > 0 is antiferromagnetic"
+    axis = Axis("qh", "r.l.u.", [0.1, 0.2, 0.5])
+    with pytest.raises(InstabilityError, match=advice):
+        dispersion(magnet, corners=[(0, 0, 0), (0.5, 0, 0)])
+    with pytest.raises(InstabilityError, match=advice):
+        simulate(magnet, slices=Slices([12.0], [1.0], [2.0]), qh=axis, qk=Axis("qk", "r.l.u.", [0.0, 0.1]))
+    assert "these are the values of the material file" in summarise(magnet, grid=2)
+    assert "Unstable" not in summarise(magnet, {"J": -1.0}, grid=2)
+    # a value of the user's own is another matter
+    with pytest.raises(InstabilityError, match=r"nearer to the published ones: J=1 meV"):
+        dispersion(magnet, {"J": 2.0}, corners=[(0, 0, 0), (0.5, 0, 0)])
 
 
 def test_cerium_has_its_own_form_factor():

@@ -67,7 +67,7 @@ FIELD = {"fields": [{"parameter": "B", "direction": [0, 0, 1]}]}
 @pytest.mark.parametrize(
     ("parts", "message"),
     [
-        ({"parameters": [parameter("J", -1.0), parameter("B", 1.0)], **FIELD}, r"'parameters.1'.*B is a magnetic.*in T.*is meV; add unit: T"),
+        ({"parameters": [parameter("J", -1.0), parameter("B", 1.0)], **FIELD}, r"'parameters.1'.*B is a.*in T.*is meV; add unit: T"),
         ({"parameters": [parameter("J", -1.0, unit="T")]}, r"'parameters.0'.*J is a coupling.*in meV.*unit is T"),
         (
             {"parameters": [parameter("J", -1.0, unit="T")], "fields": [{"parameter": "J", "direction": [0, 0, 1]}]},
