@@ -76,12 +76,12 @@ def read_cif(path: str | Path) -> CifCrystal:
     MaterialError
         If it cannot be read, lacks cell, operations or positions, or describes a modulated structure.
     """
-    gemmi = require_gemmi()
     try:
-        document = gemmi.cif.read_string(_text(Path(path).read_bytes()))
+        document = _document(_text(Path(path).read_bytes()))
     except (OSError, ValueError, RuntimeError) as error:
-        raise MaterialError(f"cannot read the CIF file '{path}'", str(error).splitlines()[0] if str(error) else "", "correct it") from None
-    tables = [_Tables(block) for block in document]
+        reason = re.sub(r"^string:(\d+)(:\d+\(\d+\))?", r"line \1", str(error).partition("\n")[0])
+        raise MaterialError(f"cannot read the CIF file '{path}'", reason, "correct it") from None
+    tables = [_Tables(block, path) for block in document]
     found = next((one for one in tables if one.number("_cell_length_a") is not None), None)
     if found is None:
         raise MaterialError(f"the CIF file '{path}' holds no crystal structure", "it gives no _cell_length_a")
@@ -106,24 +106,49 @@ def _text(contents: bytes) -> str:
         return contents.decode("latin-1")
 
 
+_UNQUOTED = re.compile(r"^([ \t]*_\S+[ \t]+)([^'\"#;_\s][^'\"#\n]*[ \t][^'\"#\n]*?)[ \t]*$", re.MULTILINE)
+
+
+def _document(text: str) -> gemmi.cif.Document:
+    """The data blocks of a text; where it is no CIF, with quotes round values of several words (McPhase writes P b n 21 without)."""
+    gemmi = require_gemmi()
+    try:
+        return gemmi.cif.read_string(text, check_level=0)
+    except (ValueError, RuntimeError):
+        try:
+            return gemmi.cif.read_string(_UNQUOTED.sub(r"\1'\2'", text), check_level=0)
+        except (ValueError, RuntimeError):
+            pass
+        raise
+
+
 class _Tables:
     """The columns of a data block by their tags; dots of the newer dictionaries count as underscores."""
 
-    def __init__(self, block: gemmi.cif.Block):
+    def __init__(self, block: gemmi.cif.Block, path: str | Path):
         gemmi = require_gemmi()
+        self._path = path
         self._columns: dict[str, list[str]] = {}
+        self._differing: set[str] = set()
         for item in block:
+            columns = {}
             if item.pair is not None:
-                tag, value = item.pair
-                self._columns[tag.lower().replace(".", "_")] = [gemmi.cif.as_string(value)]
+                columns = {item.pair[0]: [item.pair[1]]}
             elif item.loop is not None:
-                for index, tag in enumerate(item.loop.tags):
-                    values = [gemmi.cif.as_string(item.loop[row, index]) for row in range(item.loop.length())]
-                    self._columns[tag.lower().replace(".", "_")] = values
+                columns = {tag: [item.loop[row, index] for row in range(item.loop.length())] for index, tag in enumerate(item.loop.tags)}
+            for tag, raw in columns.items():
+                name, values = tag.lower().replace(".", "_"), [gemmi.cif.as_string(value) for value in raw]
+                if self._columns.setdefault(name, values) != values:
+                    self._differing.add(name)
 
     def column(self, *tags: str) -> list[str]:
         """Values of the first tag that is there, or none."""
-        return next((self._columns[tag] for tag in tags if tag in self._columns), [])
+        for tag in tags:
+            if tag in self._differing:
+                raise MaterialError(f"the CIF file '{self._path}' gives {tag} twice, with different values", fix="leave out the wrong one")
+            if tag in self._columns:
+                return self._columns[tag]
+        return []
 
     def numbers(self, *tags: str) -> list[float]:
         """The same as numbers, without their standard uncertainties; NaN where unknown."""

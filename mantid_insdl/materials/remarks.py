@@ -34,7 +34,8 @@ def remarks(material: MaterialFile, crystal: Crystal, couplings: Sequence[Coupli
                 f"{spec.parameter} joins {len(kinds)} kinds of bonds at {what} that {crystal.symmetry.name} tells apart: {named}. "
                 "To tell them apart too, name one of each by segment with symmetric: true."
             )
-        found += _split(bare, spec, own, coupled)
+        if crystal.equivalents is None:  # by a space group equivalent positions are exact
+            found += _split(bare, spec, own, coupled)
     alike: dict[tuple, Coupling] = {}
     for coupling in couplings:
         spec = material.bonds[coupling.spec]

@@ -84,6 +84,25 @@ def test_a_label_for_two_elements_is_refused(load):
         load(cif("M1 Fe 0.2 0 0\nM1 Fe 0.8 0 0"))
 
 
+def test_values_of_several_words_without_quotes(load):
+    name = "_symmetry_space_group_name_H-M P m m m\n_pd_phase_name the low phase  # of two"
+    with pytest.raises(MaterialError, match=r"cannot read the CIF file .*: line 8: parse error"):
+        load(cif("M1 Ni 0 0 0", symmetry=name.replace("  # of two", "\n_x 'a")))
+    assert len(load(cif("M1 Ni 0 0 0", symmetry=name.replace("  # of two", ""))).crystal.symmetry.rotations) == 8
+    # a loop whose last tag has its values behind it is a CIF as it is
+    loop = "loop_ _space_group_symop_operation_xyz x,y,z -x,-y,-z"
+    for text in (loop, loop.replace("loop_ ", "loop_\n")):
+        assert len(load(cif("M1 Ni 0 0 0", symmetry=text)).crystal.symmetry.rotations) == 2
+
+
+def test_tag_given_twice(load):
+    name = "_symmetry_space_group_name_H-M 'P m m m'\n"
+    twice = name + "_chemical_formula_sum A\n_chemical_formula_sum B\n" + name
+    assert len(load(cif("M1 Ni 0 0 0", symmetry=twice)).crystal.symmetry.rotations) == 8
+    with pytest.raises(MaterialError, match=r"gives _cell_length_a twice, with different values"):
+        load(cif("M1 Ni 0 0 0", symmetry=name + "_cell_length_a 6.1"))
+
+
 OCCUPIED = "_atom_site_type_symbol\n_atom_site_occupancy\n"
 
 
