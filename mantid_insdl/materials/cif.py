@@ -106,7 +106,7 @@ def _text(contents: bytes) -> str:
         return contents.decode("latin-1")
 
 
-_UNQUOTED = re.compile(r"^([ \t]*_\S+[ \t]+)([^'\"#;_\s][^'\"#\n]*[ \t][^'\"#\n]*?)[ \t]*$", re.MULTILINE)
+_UNQUOTED = re.compile(r"^([ \t]*_\S+[ \t]+)([^'\"#;_\s][^'\"#\n]*[ \t][^'\"#\s]+)[ \t]*$", re.MULTILINE)
 
 
 def _document(text: str) -> gemmi.cif.Document:
