@@ -38,8 +38,8 @@ class Crystal:
         Whether the file gives a direction for all sites of that entry; where not, it has to for each position.
     equivalents
         What the operations do to the sites; None without a space group.
-    elements
-        Element, with a charge where it is known, of the atom of the CIF file for each entry of the file that names one; else empty.
+    atoms
+        The atoms of the CIF file for each entry of the file that names one; else none.
     """
 
     lattice: Lattice
@@ -48,7 +48,12 @@ class Crystal:
     origin: tuple[int, ...]
     directed: tuple[bool, ...]
     equivalents: SymmetricSites | None
-    elements: tuple[str, ...] = ()
+    atoms: tuple[tuple[Atom, ...], ...] = ()
+
+    @property
+    def elements(self) -> tuple[str, ...]:
+        """Element, with a charge where it is known, of the atoms of each entry of the file; empty where it names none."""
+        return tuple(atoms[0].symbol if atoms else "" for atoms in self.atoms)
 
 
 def crystal_of(material: MaterialFile) -> Crystal:
@@ -96,8 +101,8 @@ def crystal_of(material: MaterialFile) -> Crystal:
             with At("sites", index):
                 require_allowed(equivalents, site, sites[site].g, f"the g-tensor of {sites[site].label}")
                 _require_pair(equivalents, site, sites[site])
-    elements = tuple(cif.atoms[spec.atom][0].symbol if cif is not None and spec.atom is not None else "" for spec in material.sites)
-    return Crystal(lattice, symmetry, tuple(sites), tuple(origin), tuple(directed), equivalents, elements)
+    atoms = tuple(cif.atoms[spec.atom] if cif is not None and spec.atom is not None else () for spec in material.sites)
+    return Crystal(lattice, symmetry, tuple(sites), tuple(origin), tuple(directed), equivalents, atoms)
 
 
 def _places(spec: SiteSpec, cif: CifCrystal | None) -> list[tuple[np.ndarray, np.ndarray | None]]:

@@ -18,8 +18,13 @@ ROUNDING = 0.03
 
 
 def remarks(material: MaterialFile, crystal: Crystal, couplings: Sequence[Coupling]) -> list[str]:
-    """What may not be meant: bonds of one shell that symmetry tells apart, shells split by rounding, and bonds with like couplings."""
-    found = []
+    """What may not be meant: nearly full sites, unlike bonds of one shell, shells split by rounding, and bonds with like couplings."""
+    found = [
+        f"{spec.name} has the occupancy {atom.occupancy:g} and is taken as full."
+        for spec, atoms in zip(material.sites, crystal.atoms, strict=True)
+        for atom in atoms
+        if atom.occupancy < 1 - 1e-3
+    ]
     bare = SpinModel(crystal.lattice, crystal.sites)
     coupled = {end for coupling in couplings for end in (coupling.ends, reversed_ends(coupling.ends))}
     for index, spec in enumerate(material.bonds):

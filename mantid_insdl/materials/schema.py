@@ -102,7 +102,7 @@ class SiteSpec(Strict):
     """Sites with a common label: fractional positions (or the label of an atom of the CIF file), spin length, Cartesian direction, ion.
 
     With a space group, one position stands for all that are equivalent to it, and `g` and `pair`, given for it, are turned to the others.
-    `direction` holds for all of them, except where `moments` gives another; with a magnetic CIF file it is that file's.
+    `direction` holds for all of them, except where `moments` gives another; beside a moment of a magnetic CIF file both are refused.
     """
 
     label: str = ""

@@ -114,6 +114,7 @@ def test_half_occupied_atom_is_refused_and_can_be_taken_as_full(load):
         load(text)
     full = load(text, sites=[{"label": "M1", "positions": [[0, 0, 0]], "spin": 1.0, "direction": [0, 0, 1]}])
     assert len(full.model.sites) == 1
+    assert load(cif("M1 Ni 0.95 0 0 0", columns=OCCUPIED)).remarks == ["M1 has the occupancy 0.95 and is taken as full."]
     for known in ("0.95", "1.0", "?", "."):
         assert len(load(cif(f"M1 Ni {known} 0 0 0", columns=OCCUPIED)).model.sites) == 1
 
