@@ -112,7 +112,8 @@ class Material(MaterialFile):
             except (TypeError, ValueError):
                 number = math.nan
             if not math.isfinite(number):
-                raise MaterialError(f"{name} is {value!r}", "a parameter is a finite number", "give its value in meV")
+                unit = next(p.unit for p in self.parameters if p.name == name)
+                raise MaterialError(f"{name} is {value!r}", "a parameter is a finite number", f"give its value in {unit}")
             values[name] = number
         return values
 

@@ -193,7 +193,7 @@ class SpinModel:
             raise MaterialError("the parameters have the wrong shape", "each is a number or a one-dimensional array")
         bad = [name for name, ok in zip(self.parameters, np.isfinite(table).all(axis=0), strict=True) if not ok]
         if bad:
-            raise MaterialError(f"parameter {', '.join(bad)} is not a finite number", fix="give its value in meV")
+            raise MaterialError(f"parameter {', '.join(bad)} is not a finite number", fix="give its value in meV (a field in T)")
         return table
 
     def neighbours(self, distance: float, tolerance: float = 0.01) -> list[tuple[int, int, tuple[int, int, int]]]:
