@@ -12,6 +12,7 @@ from mantid_insdl.simulation.slices import SliceSimulator
 from mantid_insdl.spinwave import relax, spectrum_derivatives, spin_waves
 from mantid_insdl.spinwave.lattice import Lattice
 from mantid_insdl.spinwave.model import MU_B, Bond, Field, OnSite, Site, SpinModel
+from mantid_insdl.spinwave.spiral import require_fixed_wave_vector, turning_model
 from mantid_insdl.spinwave.structure import ClassicalEnergy
 
 Q = np.random.default_rng(4).uniform(-1, 1, (6, 3))
@@ -133,3 +134,15 @@ def test_wave_vector_of_a_spiral_follows_its_exchange():
 @pytest.mark.parametrize("name", sorted(set(material_names()) - {"pcsmo-zener"}))
 def test_order_of_the_other_materials_follows_no_parameter(name):
     require_fixed_order(load_material(name))
+
+
+def test_wave_vector_follows_where_no_spin_is_pushed_sideways():
+    # J1-J2 chain, cos(2 pi k) = -J1 / (4 J2): neighbours on both sides push alike, and only the pitch tells
+    site, axis = Site("Cu", [0, 0, 0], 0.5, [1, 0, 0]), [0, 0, 1]
+    chain = SpinModel(Lattice(3.0, 8.0, 8.0), [site], [Bond(0, 0, (1, 0, 0), "J1"), Bond(0, 0, (2, 0, 0), "J2")])
+    ClassicalEnergy(turning_model(chain, [1 / 6, 0, 0], axis)).require_fixed_order()
+    with pytest.raises(MaterialError, match="follows J1, J2"):
+        require_fixed_wave_vector(chain, [1 / 6, 0, 0], axis)
+    # 120 degrees on the triangular lattice, whatever its one exchange is
+    bonds = [Bond(0, 0, cell, "J") for cell in ((1, 0, 0), (0, 1, 0), (1, 1, 0))]
+    require_fixed_wave_vector(SpinModel(Lattice(3.0, 3.0, 8.0, gamma=120.0), [site], bonds), [1 / 3, 1 / 3, 0], axis)
