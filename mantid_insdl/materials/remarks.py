@@ -39,8 +39,7 @@ def remarks(material: MaterialFile, crystal: Crystal, couplings: Sequence[Coupli
                 f"{spec.parameter} joins {len(kinds)} kinds of bonds at {what} that {crystal.symmetry.name} tells apart: {named}. "
                 "To tell them apart too, name one of each by segment with symmetric: true."
             )
-        if crystal.equivalents is None:  # by a space group equivalent positions are exact
-            found += _split(bare, spec, own, coupled)
+        found += _split(bare, spec, own, coupled)
     alike: dict[tuple, Coupling] = {}
     for coupling in couplings:
         spec = material.bonds[coupling.spec]

@@ -27,7 +27,7 @@ SAME_PLACE = 0.05
 """Positions closer than this, in angstrom, are one site: files give 0.3333 for 1/3."""
 _FIT = 1e-5
 _ROUNDED = 1e-3
-"""Part of a cell that its symmetry may be off by: lengths and angles of a file are rounded."""
+"""Part of a scalar product of cell vectors that its symmetry may be off by: lengths and angles of a file are rounded."""
 _PARTS = 720720  # translations are compared in these parts of a cell: divisible by all numbers up to 16
 _NUMBER = r"(?:\d+\.?\d*|\.\d+)"
 _RATIO = rf"{_NUMBER}(?:/\d+)?"
@@ -94,7 +94,7 @@ class Symmetry:
         """The cell of exactly this symmetry, where the given one has it but for rounding (b = 6.928 for 4 sqrt 3); else the given one."""
         metric = lattice.vectors @ lattice.vectors.T
         images = self.rotations.swapaxes(1, 2) @ metric @ self.rotations
-        off = np.abs(images - metric).max() / metric.max()
+        off = (np.abs(images - metric) / np.sqrt(np.outer(np.diag(metric), np.diag(metric)))).max()
         if not 1e-12 < off < _ROUNDED:
             return lattice
         mean = images.mean(axis=0)

@@ -9,7 +9,8 @@ from mantid_insdl.materials import load_material
 from mantid_insdl.materials.cif import read_cif
 from mantid_insdl.materials.crystal import exact_thirds
 from mantid_insdl.materials.summary import summarise
-from mantid_insdl.spinwave.symmetry import read_operations
+from mantid_insdl.spinwave.lattice import Lattice
+from mantid_insdl.spinwave.symmetry import read_operations, space_group
 
 CIF = """data_test
 _cell_length_a {a}
@@ -170,6 +171,15 @@ def test_rounded_orthohexagonal_cell_has_its_threefold_axis(load):
     assert turned == {(2, 0, 0, 1), (1.25, half, half, 1.75), (1.25, -half, -half, 1.75)}
     with pytest.raises(MaterialError, match="has not the symmetry"):
         load(cif("M1 Ni 0 0 0", symmetry=ORTHOHEXAGONAL, a=4.0, b=6.9))
+
+
+@pytest.mark.parametrize(("b", "c", "fits"), [(4.0005, 7, True), (4.0, 7, True), (4.01, 7, False), (4.01, 40, False)])
+def test_a_cell_is_fitted_within_rounding_only(b, c, fits):
+    lattice, group = Lattice(4.0, b, c), space_group("P 4/m m m", Lattice(4.0, 4.0, 7.0))
+    fitted = group.fitted(lattice)
+    assert (fitted.a == pytest.approx(fitted.b, abs=1e-12)) is fits and fitted.c == pytest.approx(c)
+    assert (fitted is lattice) is (b in (4.0, 4.01))
+    assert fitted.a == pytest.approx(4.0, abs=3e-4) and (fitted.alpha, fitted.beta, fitted.gamma) == pytest.approx((90, 90, 90))
 
 
 def test_thirds_and_sixths_of_a_file_are_exact():
