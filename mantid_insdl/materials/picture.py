@@ -43,7 +43,7 @@ def plot_structure(material: Material, parameters: Mapping[str, float] | None = 
     model, values = material.model, material.resolve(parameters)
     heights = _layers([float(site.position[2]) for site in model.sites])
     shown = heights[:_MOST_LAYERS]
-    figure = Figure(figsize=(4.5 * len(shown) + 2.5, 5.5), layout="constrained")
+    figure = Figure(layout="constrained")
     FigureCanvasAgg(figure)
     panels = figure.subplots(1, len(shown), squeeze=False)[0]
     names = list(dict.fromkeys(bond.parameter for bond in model.bonds))
@@ -69,6 +69,8 @@ def plot_structure(material: Material, parameters: Mapping[str, float] | None = 
     for sign, marker, words in ((1, "o", "spin along z"), (-1, "x", "spin against z")):
         if sign in out_of_plane:
             entries.append(Line2D([], [], color="black", marker=marker, markersize=9, linestyle="", label=words))
+    widest = max(len(entry.get_label()) for entry in entries)
+    figure.set_size_inches(4.5 * len(shown) + 1.4 + 0.09 * widest, 5.5)
     panels[-1].legend(handles=entries, loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False)
     title = material.title + (f" ({len(shown)} of {len(heights)} layers)" if len(heights) > len(shown) else "")
     figure.suptitle("\n".join(textwrap.wrap(title.replace("$", r"\$"), int(9 * figure.get_figwidth()))))

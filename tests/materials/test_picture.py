@@ -83,9 +83,18 @@ def test_spiral_turns_from_cell_to_cell():
     assert len(plot_structure(triangle(supercell=[3, 3, 1], order=TURN)).axes[0].texts) == 16
 
 
-@pytest.mark.parametrize("name", ["example-kagome", "example-triangular", "pcsmo-zener"])
-def test_title_fits(name):
-    figure = plot_structure(load_material(name))
+def layered(**parts):
+    return material(
+        parameters=[parameter("J", -1.0), parameter("Jbetween", -1.0)],
+        bonds=[{"parameter": "J", "distance": 4.0}, {"parameter": "Jbetween", "distance": 7.0}],
+        **parts,
+    )
+
+
+@pytest.mark.parametrize("name", ["example-kagome", "example-triangular", "pcsmo-zener", "pcsmo-dimer", None])
+def test_words_fit(name):
+    figure = plot_structure(layered() if name is None else load_material(name))
     figure.canvas.draw()
-    box = figure._suptitle.get_window_extent()
-    assert box.x0 > 0 and box.x1 < figure.bbox.x1
+    boxes = [figure._suptitle.get_window_extent(), figure.axes[-1].get_legend().get_window_extent()]
+    boxes += [axes.yaxis.label.get_window_extent() for axes in figure.axes]
+    assert all(box.x0 >= 0 and box.x1 <= figure.bbox.x1 and box.y1 <= figure.bbox.y1 for box in boxes)
