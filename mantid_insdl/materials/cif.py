@@ -197,8 +197,8 @@ def _magnetic(texts: list[str], name: str) -> tuple[np.ndarray, np.ndarray, np.n
 
 def _atoms(tables: _Tables, lattice: Lattice, path: str | Path) -> dict[str, tuple[Atom, ...]]:
     labels = tables.column("_atom_site_label")
-    positions = np.array([tables.numbers(f"_atom_site_fract_{x}") for x in "xyz"]).T
-    if not labels or positions.shape != (len(labels), 3):
+    columns = [tables.numbers(f"_atom_site_fract_{x}") for x in "xyz"]
+    if not labels or any(len(column) != len(labels) for column in columns):
         raise MaterialError(
             f"the CIF file '{path}' gives no positions of atoms", "there is no _atom_site_label with _atom_site_fract_x, y, z"
         )
@@ -206,8 +206,8 @@ def _atoms(tables: _Tables, lattice: Lattice, path: str | Path) -> dict[str, tup
     occupancies = np.array(tables.numbers("_atom_site_occupancy") or [1.0] * len(labels))
     moment = _moments(tables, labels, lattice, path)
     found: dict[str, tuple[Atom, ...]] = {}
-    for label, position, symbol, occupancy in zip(labels, positions, symbols, occupancies, strict=True):
-        atom = Atom(position, _symbol(symbol), moment.get(label), 1.0 if math.isnan(occupancy) else float(occupancy))
+    for label, *position, symbol, occupancy in zip(labels, *columns, symbols, occupancies, strict=True):
+        atom = Atom(np.array(position), _symbol(symbol), moment.get(label), 1.0 if math.isnan(occupancy) else float(occupancy))
         found[label] = (*found.get(label, ()), atom)
     return found
 
@@ -217,8 +217,8 @@ def _moments(tables: _Tables, labels: list[str], lattice: Lattice, path: str | P
     moments = tables.column("_atom_site_moment_label")
     if not moments:
         return {}
-    components = np.array([tables.numbers(f"_atom_site_moment_crystalaxis_{x}", f"_atom_site_moment_crystalaxis_m{x}") for x in "xyz"]).T
-    if components.shape != (len(moments), 3):
+    columns = [tables.numbers(f"_atom_site_moment_crystalaxis_{x}", f"_atom_site_moment_crystalaxis_m{x}") for x in "xyz"]
+    if any(len(column) != len(moments) for column in columns):
         raise MaterialError(
             f"the CIF file '{path}' does not give its moments along the axes of the crystal",
             fix="add _atom_site_moment.crystalaxis_x, y, z",
@@ -233,7 +233,7 @@ def _moments(tables: _Tables, labels: list[str], lattice: Lattice, path: str | P
             f"the CIF file '{path}' gives a moment to {', '.join(repeated)}", "the label is repeated", "give each atom its own label"
         )
     units = lattice.vectors / np.linalg.norm(lattice.vectors, axis=1)[:, None]
-    return {label: one @ units for label, one in zip(moments, components, strict=True)}
+    return {label: one @ units for label, one in zip(moments, np.array(columns).T, strict=True)}
 
 
 def _symbol(text: str) -> str:

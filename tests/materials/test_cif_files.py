@@ -106,6 +106,11 @@ def test_tag_given_twice(load):
         load(cif("M1 Ni 0 0 0", symmetry=name + "_cell_length_a 6.1"))
 
 
+def test_missing_columns_are_named(load):
+    with pytest.raises(MaterialError, match="gives no positions of atoms: there is no _atom_site_label with _atom_site_fract_x, y, z"):
+        load(cif("M1 Ni 0 0 0").replace("_atom_site_fract_z", "_atom_site_fract_q"))
+
+
 OCCUPIED = "_atom_site_type_symbol\n_atom_site_occupancy\n"
 
 
