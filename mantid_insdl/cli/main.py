@@ -334,7 +334,8 @@ def material_summary(
       insdl material my-magnet.yaml --set J1=0.7
     """
     from mantid_insdl.materials import load_material, parse_parameters
-    from mantid_insdl.materials.summary import plot_structure, summarise
+    from mantid_insdl.materials.picture import plot_structure
+    from mantid_insdl.materials.summary import summarise
 
     require_picture(plot)
     described = load_material(name)

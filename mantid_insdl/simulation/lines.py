@@ -75,7 +75,7 @@ def lines_of(
     for weight, turn in domain_turns(material, twins=twins):
         to_model = turn @ np.linalg.inv(lattice.reciprocal)
         modes = modes_of(material, q @ to_model, material.couplings(values), velocities=True)
-        require_stable(material, modes)
+        require_stable(material, modes, values)
         intensities = modes.s_perp[0]
         if component != "perp":
             intensities = polarised(modes.amplitudes[0], (q @ turn)[:, None, :], up @ turn).component(component)
@@ -96,7 +96,7 @@ def check_component(component: str, vertical: Sequence[float]) -> None:
         raise MapError(f"the vertical {vertical} is no direction", "it is (h, k, l), not all zero", "give for example (0, 0, 1)")
 
 
-def require_stable(material: Material, modes: Modes) -> None:
+def require_stable(material: Material, modes: Modes, values: Mapping[str, float]) -> None:
     """Raise `InstabilityError`, with the worst momentum, where the structure is unstable at one of them."""
     if modes.stable[0]:
         return
@@ -105,5 +105,5 @@ def require_stable(material: Material, modes: Modes) -> None:
         f"the magnetic structure of {material.name} is unstable at these parameters",
         f"at (h, k, l) = {np.round(modes.q[index], 3).tolist()} of its magnetic cell a spin deviation costs "
         f"{modes.lowest[0, index]:.3g} meV, below zero",
-        "choose parameters nearer to the published ones: " + material.describe(material.defaults),
+        material.remedy(values),
     )

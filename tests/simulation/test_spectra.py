@@ -69,9 +69,9 @@ def rms(found, expected):
 )
 def test_cut_is_the_average_over_each_step_and_across(name, across, points):
     cut = simulate_cut(name, corners=np.array(CORNERS) + 0.013, energy=ENERGY, points=points, fwhm=0.5, across=across)
-    expected = brute(name, cut, across, 64 if not across else 20 if len(across) == 1 else 14, 0.5)
+    expected = brute(name, cut, across, 64 if not across else 20 if len(across) == 1 else 10, 0.5)
     assert rms(cut.intensity, expected) < 0.03
-    assert cut.intensity.sum() == pytest.approx(expected.sum(), rel=0.01)
+    assert cut.intensity.sum() == pytest.approx(expected.sum(), rel=0.02 if len(across) == 2 else 0.01)  # fewer samples
 
 
 def test_cut_holds_the_modes_of_its_momenta():
