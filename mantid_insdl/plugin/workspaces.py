@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from mantid_insdl.errors import InsdlError, MapError
+from mantid_insdl.files.log_values import TimeSeries, plain
 from mantid_insdl.files.workspace_layout import (
     EI_LOGS,
     REQUESTED_EI_LOGS,
@@ -35,7 +36,7 @@ _READ_LOGS = (
     *EI_LOGS,
     *REQUESTED_EI_LOGS,
     *(name for pair in WINDOW_LOGS for name in pair),
-    *(OWN_LOG_PREFIX + name for name in ("material", "frame", "provenance", "path")),
+    *(OWN_LOG_PREFIX + name for name in ("material", "frame", "provenance", "warnings", "path")),
 )
 _SLICE_LOGS = ("Ei", "energy_min", "energy_max")
 
@@ -156,7 +157,7 @@ def _missing_ei(logs: Mapping[str, tuple[Any, str]]) -> list[str]:
     if np.isfinite(m.slices.ei[0]):
         return []
     there = [name for name in (*EI_LOGS, *REQUESTED_EI_LOGS) if name in logs]
-    reason = f"the sample log {there[0]} is '{logs[there[0]][0]}' and no positive number" if there else "there is no sample log Ei"
+    reason = f"the sample log {there[0]} is '{plain(logs[there[0]][0])}' and no positive number" if there else "there is no sample log Ei"
     how = "AddSampleLog(Workspace=..., LogName='Ei', LogText='50', LogType='Number', LogUnit='meV')"
     return [f"The incident energy is not known: {reason}; add it in meV with {how}."]
 
@@ -198,8 +199,17 @@ def _logs(run: Any) -> dict[str, tuple[Any, str]]:
     for name in _READ_LOGS:
         if run.hasProperty(name):
             log = run.getProperty(name)
-            logs[name] = (log.value, log.units)
+            logs[name] = (_log_value(log), log.units)
     return logs
+
+
+def _log_value(log: Any) -> Any:
+    if not hasattr(log, "times"):  # only a time series has them
+        return log.value
+    values, times = np.asarray(log.value), np.asarray(log.times).astype("datetime64[ns]")
+    if values.dtype.kind not in "fiub":
+        return str(values[-1]) if values.size else ""
+    return TimeSeries(values, (times - times[:1]) / np.timedelta64(1, "s"))
 
 
 # ---- map -> workspace

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from mantid.api import AnalysisDataService, NumericAxis, WorkspaceGroup, mtd
+from mantid.kernel import FloatTimeSeriesProperty
 from mantid.simpleapi import AddSampleLog, CloneWorkspace, CreateEmptyTableWorkspace, CreateSampleWorkspace, MaskBins
 from mantid_helpers import QH_EDGES, QK, add_logs, new_group, new_slice, new_workspace, pattern, set_unit
 
@@ -269,3 +270,54 @@ def test_logs_become_plain_python_values():
     run = workspace.run()
     assert (run.getProperty("a").value, run.getProperty("b").value, run.getProperty("d").value) == (1.5, 1, "text")
     np.testing.assert_array_equal(run.getProperty("c").value, [0, 1, 2])
+
+
+# ---- logs of several values
+
+
+def with_series(workspace, name, values, seconds=None):
+    """The workspace with a log that was recorded at these seconds."""
+    log = FloatTimeSeriesProperty(name)
+    for second, value in zip(range(len(values)) if seconds is None else seconds, values, strict=True):
+        log.addValue(f"2020-01-01T00:00:{second:02d}", float(value))
+    workspace.mutableRun().addProperty(name, log, True)
+    return workspace
+
+
+def test_zeros_in_a_series_of_the_incident_energy_do_not_count():
+    m = from_workspace(with_series(new_slice(), "Ei", [0, 0, 100, 100]))
+    assert m.slices.ei[0] == 100
+    assert any("Ei = 100: time average of 2 values of the log, 2 not positive" in line for line in m.provenance)
+
+
+def test_array_log_of_the_incident_energy():
+    m = from_workspace(add_logs(new_slice(), Ei=[0.0, 0.0, 100.0, 100.0]))
+    assert m.slices.ei[0] == 100
+    assert any("average of 2 values" in line for line in m.provenance)
+
+
+def test_series_is_averaged_in_time():
+    """50 for 3 s, 50.5 for 1 s, 50 for 1 s."""
+    m = from_workspace(with_series(new_slice(), "Ei", [50, 50.5, 50], [0, 3, 4]))
+    assert m.slices.ei[0] == pytest.approx(250.5 / 5)
+
+
+@pytest.mark.parametrize("name", ["Ei", "energy_min", "energy_max"])
+def test_series_of_different_values_is_refused(name):
+    text = problem(with_series(new_slice(), name, [5, 8]))
+    assert f"log {name} is not clear: its 2 values go from 5 to 8" in text
+    assert "AddSampleLog" in text
+
+
+def test_series_of_zeros_is_no_incident_energy():
+    assert "Ei is '0.0' and no positive number" in problem(with_series(new_slice(), "Ei", [0, 0]))
+
+
+def test_result_keeps_the_series_of_the_input():
+    source = with_series(new_slice(), "Ei", [0, 0, 100, 100])
+    result = to_workspace(from_workspace(source).scaled(2), like=source)
+    np.testing.assert_array_equal(result.run().getProperty("Ei").value, [0, 0, 100, 100])
+
+
+def test_warnings_of_an_earlier_step_are_read():
+    assert workspaces._logs(add_logs(new_slice(), insdl_warnings="one\ntwo").run())["insdl_warnings"] == ("one\ntwo", "")

@@ -32,6 +32,7 @@ MatrixWorkspace                                        .../api/src/Exports/Matri
 run, mutableRun, spectrumInfo                          .../api/src/Exports/{ExperimentInfo,Run,SpectrumInfo}.cpp
 isMasked without detectors raises                      API/src/SpectrumInfo.cpp checkAndGetSpectrumDefinition
 types of sample logs                                   .../kernel/src/Registry/PropertyWithValueFactory.cpp
+time series logs: value, times (datetime64[ns])        .../kernel/src/Exports/TimeSeriesProperty.cpp, Converters/CloneToNumpy.cpp
 axes and units                                         .../api/src/Exports/Axis.cpp; .../kernel/src/Exports/{Unit,Units,UnitLabel}.cpp
 tables                                                 .../api/src/Exports/ITableWorkspace.cpp
 subscribe replaces quietly                             .../api/src/Exports/AlgorithmFactory.cpp

@@ -21,7 +21,7 @@ from mantid.api import (
     WorkspaceProperty,
     mtd,
 )
-from mantid.kernel import Direction, LogProperty, StringListValidator
+from mantid.kernel import Direction, FloatTimeSeriesProperty, LogProperty, StringListValidator
 
 __all__ = ["AnalysisDataService", "mtd"]
 
@@ -166,7 +166,12 @@ class AddSampleLog(PythonAlgorithm):
     def PyExec(self):
         name, text, kind, unit = (self.getProperty(p).value for p in ("LogName", "LogText", "LogType", "LogUnit"))
         value = text if kind == "String" else (int(text) if text.lstrip("-").isdigit() else float(text))
-        log = LogProperty(name, [value], unit, series=True) if kind == "Number Series" else LogProperty(name, value, unit)
+        if kind == "Number Series":
+            log = FloatTimeSeriesProperty(name)
+            log.addValue("2010-01-01T00:00:00", value)
+            log.units = unit
+        else:
+            log = LogProperty(name, value, unit)
         self.getProperty("Workspace").value.mutableRun().addProperty(name, log, True)
 
 
