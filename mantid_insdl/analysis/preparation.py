@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from mantid_insdl.analysis.repeats import check_repeats
 from mantid_insdl.errors import BundleError, MaterialError, UnsuitableMapError
 from mantid_insdl.maps import Axis, Map, Slices
 from mantid_insdl.networks.bundles import TASKS, Bundle, bundle_names, bundles_for, default_bundle, find_bundle, load_bundle, read_card
@@ -135,7 +136,7 @@ def prepare(m: Map, card: Card) -> Prepared:
         If the map is of the wrong kind, empty, constant, too coarse, or has no slice the model was trained on.
     """
     check_map(m, card)
-    warnings = []
+    warnings = check_repeats(m)
     axes = tuple(Axis(a.name, a.unit, np.array(a.centres)) for a in card.input.axes)
     if not all(mine.matches(theirs, 1e-3) for mine, theirs in zip(m.axes, axes, strict=True)):
         m = m.regrid(*axes)
