@@ -1,7 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from mantid.api import AlgorithmFactory, PythonAlgorithm
 
-from mantid_insdl.plugin import algorithms as support
+try:
+    from mantid_insdl.plugin import algorithms as support
+except ModuleNotFoundError:
+    raise ImportError(
+        "ComputeGradCAM needs the package mantid_insdl in Mantid's own Python: run "
+        "`mantidpython -m pip install --user --no-deps .` in the folder of its sources, and restart Mantid."
+    ) from None
 
 
 class ComputeGradCAM(PythonAlgorithm):

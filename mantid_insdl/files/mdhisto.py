@@ -112,8 +112,7 @@ def _dimension(data: h5py.Group, key: str) -> _Dimension:
     name, direction = name_of(label), direction_of(label)
     if name == "path":
         name = "ql" if direction in (None, (0.0, 0.0, 1.0)) else ""
-    # Mantid writes the unit of an HKL axis as r.l.u. or as 'in 1.61 A^-1': multiples of a reciprocal lattice vector of that length
-    unit = RLU if frame == "HKL" and re.fullmatch(r"in [\d.]+ A\^-1", unit_text) else unit_of(unit_text)
+    unit = unit_of(unit_text, of_hkl=frame == "HKL")
     expected = {"qh": RLU, "qk": RLU, "ql": RLU, "q": PER_ANGSTROM, "energy": MEV}.get(name)
     if not name:
         raise MapError(

@@ -36,6 +36,9 @@ REQUESTED_EI_LOGS = ("EnergyRequest", "EnergyRequested", "Ei_request", "ei_reque
 WINDOW_LOGS = (("energy_min", "energy_max"), ("Emin", "Emax"), ("E_min", "E_max"), ("DeltaE_min", "DeltaE_max"))
 _OWN_LOGS = ("insdl_material", "insdl_frame", "insdl_provenance", "insdl_path", "insdl_corners")
 
+#: Mantid's unit IDs that an axis of a map may have.
+AXIS_UNITS = ("DeltaE", "DeltaE_inWavenumber", "MomentumTransfer", "Label")
+
 _MAPS = (("qh", "qk"), ("q", "energy"), ("path", "energy"))
 _RLU = {"r.l.u.", "r.l.u", "rlu", "rlu."}
 _PER_ANGSTROM = {"1/angstrom", "angstrom^-1", "a^-1", "å^-1", "å⁻¹", "1/å", "1/a", "ang^-1", "inv.angstrom", "invangstrom"}
@@ -104,8 +107,14 @@ def direction_of(caption: str) -> tuple[float, float, float] | None:
     return (vector[0], vector[1], vector[2]) if len(letters) == 1 and any(vector) else None
 
 
-def unit_of(text: str) -> str:
-    """The unit of this package for any usual way to write it; empty when it is none of them."""
+def unit_of(text: str, *, of_hkl: bool = False) -> str:
+    """The unit of this package for any usual way to write it; empty when it is none of them.
+
+    Mantid's converters write the unit of an axis of the HKL frame (`of_hkl`) as r.l.u., or as ``in 1.162 A^-1``: multiples of a
+    reciprocal lattice vector of that length, which is the same (MDWSTransform.cpp, CutMD.cpp).
+    """
+    if of_hkl and re.fullmatch(r"in [\d.]+ (A|Angstrom)\^-1", text.strip()):
+        return RLU
     plain = re.sub(r"\s+", "", text).lower()
     for names, unit in ((_RLU, RLU), (_PER_ANGSTROM, PER_ANGSTROM), (_MEV, MEV)):
         if plain in names:
@@ -166,13 +175,15 @@ def _unknown_unit(unit: str, which: str) -> tuple[str, str, str]:
 
 def _identify_label(data: AxisData, which: str) -> tuple[str, str, str]:
     name, caption = name_of(data.caption), data.caption.strip()
-    unit = unit_of(data.label)
+    unit = unit_of(data.label, of_hkl=name in ("qh", "qk") or direction_of(caption) is not None)
     if not unit and not data.label.strip():
         in_caption = re.search(r"\(([^()]*)\)$", caption)
         unit = unit_of(in_caption.group(1)) if in_caption else ""
     if not unit:
         stated = f"its unit '{data.label}' is none of r.l.u., 1/angstrom, meV" if data.label.strip() else "it has no unit"
-        raise UnitError(f"the {which} axis '{caption}' cannot be used", stated, "set it with setLabel(caption, 'r.l.u.') in Mantid")
+        axis = "X" if which == "X" else "Y"
+        how = f"ConvertAxisByFormula with Axis='{axis}', Formula='x', AxisTitle='{caption or 'Qh'}', AxisUnits='r.l.u.'"
+        raise UnitError(f"the {which} axis '{caption}' cannot be used", stated, f"if it is in r.l.u., set that in Mantid with {how}")
     expected = {"qh": RLU, "qk": RLU, "q": PER_ANGSTROM, "energy": MEV}.get(name, unit)
     if unit != expected:
         raise UnitError(f"the {which} axis '{caption}' cannot be used", f"its unit is {unit} and not {expected}", "convert the axis")
@@ -220,7 +231,7 @@ def to_map(data: WorkspaceData, *, ei: float | None = None) -> Map:
         raise MapError(
             f"a map with the axes {x.title} and {vertical.title} is none this package knows",
             "known are Qh with Qk at constant energy, |Q| with DeltaE, and a cut in r.l.u. with DeltaE",
-            "cut or reduce the data to one of these",
+            "cut the data to one of these, for the models to Qh with Qk",
         )
     first, second = (by_name[name] for name in order)
     if first is x:

@@ -11,6 +11,8 @@ import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from mantid_insdl.plugin.requirements import missing
+
 if TYPE_CHECKING:
     from mantid_insdl.maps import Map
     from mantid_insdl.networks.bundles import Bundle
@@ -66,15 +68,18 @@ def declare_table(algorithm: Any, name: str, doc: str) -> None:
 
 
 def check_input(algorithm: Any, task: str) -> tuple[dict[str, str], Bundle | None]:
-    """Everything that is wrong with InputWorkspace and Model, as validateInputs returns it, and the model's bundle.
+    """Everything that is wrong with InputWorkspace, Model and the outputs' names, as validateInputs returns it, and the model's bundle.
 
     Nothing is raised: an exception in validateInputs would hide the other problems.
     """
+    lacking = missing()
+    if lacking:
+        return {"InputWorkspace": lacking}, None
     from mantid_insdl.analysis.preparation import choose_bundle, prepare
     from mantid_insdl.errors import InsdlError
 
-    found: dict[str, str] = {}
-    m = checked_map(algorithm.getProperty("InputWorkspace").value, "InputWorkspace", found)
+    found = _same_names(algorithm)
+    m = checked_slices(algorithm.getProperty("InputWorkspace").value, "InputWorkspace", found)
     model = algorithm.getProperty("Model").value.strip()
     bundle = None
     try:
@@ -92,18 +97,34 @@ def check_input(algorithm: Any, task: str) -> tuple[dict[str, str], Bundle | Non
     return found, bundle
 
 
-def checked_map(workspace: Any, name: str, found: dict[str, str]) -> Map | None:
-    """The map in a workspace; what keeps it from being one goes into `found`, under the property's name."""
+def checked_slices(workspace: Any, name: str, found: dict[str, str]) -> Map | None:
+    """The slices in a workspace; what keeps it from being some goes into `found`, under the property's name."""
     from mantid_insdl.errors import InsdlError
     from mantid_insdl.plugin.workspaces import from_workspace
 
     if workspace is None:  # Mantid itself says that it is missing
         return None
     try:
-        return from_workspace(workspace)
+        m = from_workspace(workspace)
     except InsdlError as error:
         found[name] = str(error)
         return None
+    if m.slices is None:
+        found[name] = f"It is a {m.kind} map ({', '.join(axis.title for axis in m.axes)}), where {SLICES} are needed."
+        return None
+    return m
+
+
+def _same_names(algorithm: Any) -> dict[str, str]:
+    """Outputs that would replace each other. Mantid's data service does not tell capitals from small letters."""
+    found: dict[str, str] = {}
+    owners: dict[str, str] = {}
+    for output in algorithm.outputProperties():
+        name = algorithm.getPropertyValue(output)
+        owner = owners.setdefault(name.lower(), output)
+        if name and owner != output:
+            found[output] = f"It has the name '{name}' of {owner} and would replace it; choose another."
+    return found
 
 
 def _nothing_known() -> Map:

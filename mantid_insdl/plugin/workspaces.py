@@ -14,9 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from mantid_insdl.errors import InsdlError, MapError
+from mantid_insdl.errors import InsdlError, MapError, UnitError
 from mantid_insdl.files.log_values import TimeSeries, plain
 from mantid_insdl.files.workspace_layout import (
+    AXIS_UNITS,
     EI_LOGS,
     REQUESTED_EI_LOGS,
     WINDOW_LOGS,
@@ -39,6 +40,12 @@ _READ_LOGS = (
     *(OWN_LOG_PREFIX + name for name in ("material", "frame", "provenance", "warnings", "path")),
 )
 _SLICE_LOGS = ("Ei", "energy_min", "energy_max")
+
+_CUT_SLICES = "cut slices of constant energy in Qh and Qk with BinMD, and convert each with ConvertMDHistoToMatrixWorkspace"
+_AFTER_CONVERTING = (
+    "then give its axes their unit with ConvertAxisByFormula (Formula='x', AxisTitle='Qh' or 'Qk', AxisUnits='r.l.u.') "
+    "and add the logs Ei, energy_min and energy_max with AddSampleLog"
+)
 
 # ---- workspace -> map
 
@@ -103,6 +110,13 @@ def _wrong_kinds(parts: Sequence[Any]) -> list[str]:
             found.append(f"{name} is a group inside the group; put the slices themselves in one group.")
         elif isinstance(part, ITableWorkspace):
             found.append(f"{name} is a table, not a map; give a MatrixWorkspace or a group of them.")
+        elif part.id() == "MDHistoWorkspace":
+            found.append(
+                f"{name} is an MDHistoWorkspace; cut one slice for each energy window, convert it with "
+                f"ConvertMDHistoToMatrixWorkspace, {_AFTER_CONVERTING}."
+            )
+        elif part.id().startswith("MDEventWorkspace"):
+            found.append(f"{name} is an MDEventWorkspace; {_CUT_SLICES}, {_AFTER_CONVERTING}.")
         else:
             found.append(f"{name} is a {part.id()}; give a MatrixWorkspace or a group of them.")
     return found
@@ -144,6 +158,10 @@ _POINT = WorkspaceData(np.ones((1, 1)), *(AxisData("Label", np.zeros(1), name, R
 def _complaint(data: WorkspaceData) -> list[str]:
     try:
         to_map(data)
+    except UnitError as error:
+        # The readers of files advise what makes any map; the models read slices only.
+        foreign = not {data.x.unit, data.vertical.unit} <= set(AXIS_UNITS)
+        return [str(UnitError(error.summary, error.reason, _CUT_SLICES if foreign else error.fix))]
     except InsdlError as error:
         return [str(error)]
     return []

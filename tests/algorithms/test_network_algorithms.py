@@ -11,6 +11,8 @@ from mantid_helpers import QH_EDGES, QK, add_logs, create, new_group, new_worksp
 import mantid_insdl
 from mantid_insdl import worker
 from mantid_insdl.errors import InstabilityError
+from mantid_insdl.maps import Axis
+from mantid_insdl.maps import stack as insdl_stack
 from mantid_insdl.materials import load_material
 from mantid_insdl.networks.bundles import find_bundle
 from mantid_insdl.plugin import algorithms as algorithm_support
@@ -338,6 +340,55 @@ def test_model_for_another_task_is_refused(name, stack):
 def test_two_wrong_properties_are_both_named(stack):
     given = {"InputWorkspace": one_infinite(stack), "Model": "nosuch"}
     assert problems("DenoiseINS", OutputWorkspace="out", **given).keys() == {"InputWorkspace", "Model"}
+
+
+@pytest.mark.parametrize("name", ["DenoiseINS", "ClassifyMagneticModel", "FitExchangeCNN"])
+def test_outputs_of_the_same_name_are_refused(name, stack):
+    """Also where only capitals differ: Mantid's data service does not tell them apart."""
+    first, second = OUTPUTS[name]
+    found = problems(name, InputWorkspace="stack", **{first: "result", second: "Result"})
+    assert found.keys() == {second}
+    assert f"'Result' of {first}" in found[second]
+    with pytest.raises(RuntimeError, match="Some invalid Properties found"):
+        create(name, InputWorkspace="stack", **{first: "result", second: "result"}).execute()
+    assert problems(name, InputWorkspace="stack", **{first: "result"}) == {}
+
+
+def repeated(measured, scale):
+    """The map with its 13th slice once more, times `scale`."""
+    return insdl_stack([measured, measured.select([12]).scaled(scale)])
+
+
+def test_a_window_given_twice_is_said(measured, capfd):
+    execute("DenoiseINS", to_workspace(repeated(measured, 1.0)))
+    assert "Slices 13 and 31 show the same window" in "".join(capfd.readouterr())
+    assert "Slices 13 and 31 show" in mtd["out"].getItem(0).run().getProperty("insdl_provenance").value
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_slices_of_the_same_window_that_disagree_are_refused(name, measured):
+    workspace = to_workspace(repeated(measured, 100.0))
+    found = problems(name, InputWorkspace=workspace, Model=MODELS[name], **OUTPUTS[name])
+    assert "Slices 13 and 31 contradict each other" in found["InputWorkspace"]
+
+
+@pytest.mark.parametrize("name", ["DenoiseINS", "ClassifyMagneticModel", "ComputeGradCAM"])
+def test_material_that_is_assumed_is_said(name, measured, capfd):
+    execute(name, to_workspace(measured.replace(material=None)))
+    assert "PCSMO is assumed" in "".join(capfd.readouterr())
+
+
+def test_kind_of_map_is_named_and_not_the_model(stack):
+    found = problems("FitExchangeCNN", InputWorkspace=of_powder(stack), OutputTable="table")
+    assert found.keys() == {"InputWorkspace"}
+    assert "It is a powder map" in found["InputWorkspace"]
+
+
+def test_map_elsewhere_is_not_called_coarse(measured):
+    elsewhere = measured.replace(axes=tuple(Axis(a.name, a.unit, a.values + 3) for a in measured.axes))
+    found = problems("ClassifyMagneticModel", InputWorkspace=to_workspace(elsewhere), OutputTable="table")
+    assert "outside the model's range along 'qh'" in found["InputWorkspace"]
+    assert "coarse" not in found["InputWorkspace"]
 
 
 def test_wrong_class_and_layer_are_refused(stack):

@@ -106,6 +106,21 @@ def test_template_workspace_with_qk_along_x():
     np.testing.assert_array_equal(result.extractY(), straight.extractY().T)
 
 
+def test_windows_that_a_template_repeats_are_said(capfd):
+    simulate(Template=new_group((1, 2, 1)), Material="pcsmo-goodenough")
+    assert "Slices 1 and 3 show the same window (Ei 50 meV, 5-8 meV)" in "".join(capfd.readouterr())
+
+
+def test_template_whose_repeats_contradict_each_other_is_refused():
+    template = new_group((1, 2, 1))
+    workspace = template.getItem(2)
+    for i in range(workspace.getNumberHistograms()):
+        workspace.setY(i, 100 * workspace.readY(i))
+    found = problems("SimulateSpinWaveMap", Template=template, Material="rb2mnf4", OutputWorkspace="out")
+    assert found.keys() == {"Template"}
+    assert "Slices 1 and 3 contradict each other" in found["Template"]
+
+
 def test_template_that_was_an_analysis_leaves_no_false_trace():
     template = add_logs(new_slice(), insdl_model="denoiser", insdl_verdict="pcsmo-dimer")
     run = simulate(Template=template).run()
@@ -152,7 +167,7 @@ REFUSED = {
     "background is no number": ({**GRID, "Background": float("nan")}, {"Background": "finite"}),
     "temperature is no number": ({**GRID, "Temperature": float("nan")}, {"Temperature": "finite"}),
     "instrument cannot run": ({**GRID, "Instrument": "LET", "Ei": 500.0}, {"Instrument": "LET"}),
-    "infinite counts": ({**GRID, "Counts": float("inf")}, {"Counts": "finite"}),
+    "counts are no number": ({**GRID, "Counts": float("nan")}, {"Counts": "finite"}),
     "several at once": ({"Material": "", "Ei": -1.0, "QhRange": "2, 1"}, {"Material": "", "Ei": "", "EnergyBins": "", "QhRange": ""}),
     "template is a table": ({"Template": table}, {"Template": "is a table"}),
     "template without energies": ({"Template": lambda: new_workspace(QH_EDGES, QK, pattern()[0])}, {"Template": "AddSampleLog"}),
@@ -182,6 +197,8 @@ def test_every_problem_is_named(case):
         ("Instrument", "NIMROD"),
         ("Temperature", -1.0),
         ("Counts", -1.0),
+        ("Counts", 1.1e15),
+        ("Counts", float("inf")),
         ("Background", -0.1),
         ("Seed", -1),
         ("Ei", "fast"),

@@ -4,7 +4,15 @@ import numpy as np
 import pytest
 from mantid.api import AnalysisDataService, NumericAxis, WorkspaceGroup, mtd
 from mantid.kernel import FloatTimeSeriesProperty
-from mantid.simpleapi import AddSampleLog, CloneWorkspace, CreateEmptyTableWorkspace, CreateSampleWorkspace, MaskBins
+from mantid.simpleapi import (
+    AddSampleLog,
+    CloneWorkspace,
+    ConvertAxisByFormula,
+    CreateEmptyTableWorkspace,
+    CreateMDHistoWorkspace,
+    CreateSampleWorkspace,
+    MaskBins,
+)
 from mantid_helpers import QH_EDGES, QK, add_logs, new_group, new_slice, new_workspace, pattern, set_unit
 
 from mantid_insdl.errors import MapError
@@ -152,6 +160,56 @@ def test_problems_are_named(case):
     text = problem(workspace)
     for word in words:
         assert word in text
+
+
+def md_histo():
+    given = {"SignalInput": [1.0, 2.0, 3.0, 4.0], "ErrorInput": [1.0] * 4, "Dimensionality": 2, "NumberOfBins": [2, 2]}
+    names = {"Names": "[H,0,0],[0,K,0]", "Units": "r.l.u.,r.l.u.", "Frames": "HKL,HKL"}
+    return CreateMDHistoWorkspace(Extents=[-1.0, 1.0, -1.0, 1.0], OutputWorkspace="md", **given, **names)
+
+
+def test_md_histo_is_told_the_whole_way():
+    """Each step that it names is needed: see the next test."""
+    text = problem(md_histo())
+    steps = ["ConvertMDHistoToMatrixWorkspace", "ConvertAxisByFormula", "AxisUnits='r.l.u.'", "AddSampleLog"]
+    assert sorted(steps, key=text.index) == steps
+
+
+def test_what_the_converter_gives_is_accepted_once_it_has_units_and_logs():
+    """ConvertMDHistoToMatrixWorkspace writes Label axes with the dimensions' names, without units and without logs."""
+    intensity, error = pattern()
+    converted = new_workspace(QH_EDGES, QH_EDGES, intensity, error, x_unit=("Label", "[H,0,0]", ""), vertical_unit=("Label", "[0,K,0]", ""))
+    AnalysisDataService.addOrReplace("slice", converted)
+    for axis, caption in (("X", "[H,0,0]"), ("Y", "[0,K,0]")):
+        text = problem(mtd["slice"])
+        how = f"ConvertAxisByFormula with Axis='{axis}', Formula='x', AxisTitle='{caption}', AxisUnits='r.l.u.'"
+        assert how in text
+        ConvertAxisByFormula(InputWorkspace="slice", OutputWorkspace="slice", Axis=axis, Formula="x", AxisTitle=caption, AxisUnits="r.l.u.")
+    for name, value in (("Ei", "50"), ("energy_min", "5"), ("energy_max", "8")):
+        assert "AddSampleLog" in problem(mtd["slice"])
+        AddSampleLog(Workspace="slice", LogName=name, LogText=value, LogType="Number", LogUnit="meV")
+    np.testing.assert_array_equal(from_workspace(mtd["slice"]).intensity[0], intensity.T)
+
+
+@pytest.mark.parametrize("captions", [("[H,0,0]", "[0,K,0]"), ("Qh", "K")])
+def test_units_as_mantids_converters_write_them(captions):
+    units = [("Label", caption, f"in {length} A^-1") for caption, length in zip(captions, ("1.162", "0.58"), strict=True)]
+    workspace = new_workspace(QH_EDGES, QK, pattern()[0], x_unit=units[0], vertical_unit=units[1])
+    m = from_workspace(add_logs(workspace, Ei=50.0, energy_min=5.0, energy_max=8.0))
+    assert [(a.name, a.unit) for a in m.axes] == [("qh", RLU), ("qk", RLU)]
+
+
+def test_that_unit_on_an_axis_that_is_not_of_hkl_is_refused():
+    assert "in 1.162 A^-1" in problem(bare(x_unit=("Label", "Q_sample_x", "in 1.162 A^-1")))
+
+
+@pytest.mark.parametrize("options", [{"vertical": None}, {"vertical_unit": ("TOF",)}, {"vertical_unit": ("Degrees",)}])
+def test_no_advice_that_leads_to_another_refusal(options):
+    """A |Q|-E map, as SofQW3 makes it, is no answer to an algorithm that reads slices only."""
+    text = problem(new_workspace(**{"x": QH_EDGES, "vertical": QK, "intensity": pattern()[0]} | options))
+    assert "SofQW3" not in text
+    assert "MomentumTransfer" not in text
+    assert "cut slices of constant energy in Qh and Qk with BinMD" in text
 
 
 def test_infinite_intensity():

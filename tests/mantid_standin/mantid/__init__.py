@@ -38,6 +38,8 @@ tables                                                 .../api/src/Exports/ITabl
 subscribe replaces quietly                             .../api/src/Exports/AlgorithmFactory.cpp
 _create_algorithm_function, names from the left-hand   PythonInterface/mantid/simpleapi.py, kernel/funcinspect.py
 side, results as a namedtuple
+ConvertAxisByFormula: a unit Mantid does not know is a Algorithms/src/ConvertAxisByFormula.cpp
+Label of that title and unit
 CloneWorkspace keeps the history                       Algorithms/src/CloneWorkspace.cpp; API/src/Workspace.cpp copy constructor
 =====================================================  =======================================================================
 """

@@ -348,6 +348,12 @@ class WorkspaceGroup(Workspace):
         return [item.name() for item in self._items]
 
 
+class MDHistoWorkspace(Workspace):
+    """Known by its name only."""
+
+    _id = "MDHistoWorkspace"
+
+
 class ITableWorkspace(Workspace):
     _id = "TableWorkspace"
 
