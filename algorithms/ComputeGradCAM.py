@@ -51,10 +51,10 @@ class ComputeGradCAM(PythonAlgorithm):
         return problems
 
     def PyExec(self):
-        from mantid_insdl.plugin.workspaces import from_workspace, to_workspace
+        from mantid_insdl.plugin.workspaces import to_workspace
 
         workspace = self.getProperty("InputWorkspace").value
-        measured = from_workspace(workspace)
+        measured = support.read_input(self)
         options = {"model": support.model_option(self)}
         options |= {"target": self.getProperty("Class").value or None, "layer": self.getProperty("Layer").value or None}
         maps, _ = support.run(self, "grad_cam", {"input": measured}, options)

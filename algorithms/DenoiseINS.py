@@ -42,10 +42,10 @@ class DenoiseINS(PythonAlgorithm):
         return problems
 
     def PyExec(self):
-        from mantid_insdl.plugin.workspaces import from_workspace, to_workspace
+        from mantid_insdl.plugin.workspaces import to_workspace
 
         workspace = self.getProperty("InputWorkspace").value
-        measured = from_workspace(workspace)
+        measured = support.read_input(self)
         maps, _ = support.run(self, "denoise", {"input": measured}, {"model": support.model_option(self)})
         denoised = maps["output"]
         self.setProperty("OutputWorkspace", to_workspace(denoised, like=workspace, copy=support.copier(self)))

@@ -38,6 +38,7 @@ _OWN_LOGS = ("insdl_material", "insdl_frame", "insdl_provenance", "insdl_path", 
 
 #: Mantid's unit IDs that an axis of a map may have.
 AXIS_UNITS = ("DeltaE", "DeltaE_inWavenumber", "MomentumTransfer", "Label")
+NO_UNIT = ("", "Empty", "unknown")
 
 _MAPS = (("qh", "qk"), ("q", "energy"), ("path", "energy"))
 _RLU = {"r.l.u.", "r.l.u", "rlu", "rlu."}
@@ -168,9 +169,15 @@ def _unknown_unit(unit: str, which: str) -> tuple[str, str, str]:
     about = f"the {which} axis cannot be used"
     if unit in ("spectraNumber", "Degrees", "TextAxis", "SpectraNumber"):
         return about, f"it counts spectra or angles (unit '{unit}')", "reduce to |Q| and E with SofQW3, or save as NXSPE"
-    if unit in ("", "Empty", "unknown"):
-        return about, "it has no unit", "set DeltaE, MomentumTransfer, or Label with a caption (Qh, Qk) and the unit r.l.u."
+    if unit in NO_UNIT:
+        return about, "it has no unit", _unit_fix(which, "Qh" if which == "X" else "Qk")
     return about, f"its unit is '{unit}'", "give a map in DeltaE and MomentumTransfer, or in Qh and Qk (Label, r.l.u.)"
+
+
+def _unit_fix(which: str, caption: str) -> str:
+    axis = "X" if which == "X" else "Y"
+    how = f"ConvertAxisByFormula with Axis='{axis}', Formula='x', AxisTitle='{caption}', AxisUnits='r.l.u.'"
+    return f"if it is in r.l.u., set that in Mantid with {how}"
 
 
 def _identify_label(data: AxisData, which: str) -> tuple[str, str, str]:
@@ -181,9 +188,7 @@ def _identify_label(data: AxisData, which: str) -> tuple[str, str, str]:
         unit = unit_of(in_caption.group(1)) if in_caption else ""
     if not unit:
         stated = f"its unit '{data.label}' is none of r.l.u., 1/angstrom, meV" if data.label.strip() else "it has no unit"
-        axis = "X" if which == "X" else "Y"
-        how = f"ConvertAxisByFormula with Axis='{axis}', Formula='x', AxisTitle='{caption or 'Qh'}', AxisUnits='r.l.u.'"
-        raise UnitError(f"the {which} axis '{caption}' cannot be used", stated, f"if it is in r.l.u., set that in Mantid with {how}")
+        raise UnitError(f"the {which} axis '{caption}' cannot be used", stated, _unit_fix(which, caption))
     expected = {"qh": RLU, "qk": RLU, "q": PER_ANGSTROM, "energy": MEV}.get(name, unit)
     if unit != expected:
         raise UnitError(f"the {which} axis '{caption}' cannot be used", f"its unit is {unit} and not {expected}", "convert the axis")

@@ -161,6 +161,17 @@ def report(algorithm: Any, fraction: float, text: str) -> None:
     Progress(algorithm, end - 0.02, end, 1).report(text)
 
 
+def read_input(algorithm: Any) -> Map:
+    """The map in InputWorkspace; what was done to read it, such as averaging a log, is told in Mantid's message log."""
+    from mantid_insdl.plugin.workspaces import from_workspace, recorded_provenance
+
+    workspace = algorithm.getProperty("InputWorkspace").value
+    m = from_workspace(workspace)
+    earlier = recorded_provenance(workspace)
+    tell(algorithm, [line for line in m.provenance if line not in earlier])
+    return m
+
+
 def run(algorithm: Any, task: str, maps: Mapping[str, Map], options: Mapping[str, Any]) -> tuple[dict[str, Map], dict[str, Any]]:
     """Run a task in the worker process with the algorithm's progress bar; cancelling the algorithm ends it within a second.
 

@@ -19,6 +19,7 @@ from mantid_insdl.files.log_values import TimeSeries, plain
 from mantid_insdl.files.workspace_layout import (
     AXIS_UNITS,
     EI_LOGS,
+    NO_UNIT,
     REQUESTED_EI_LOGS,
     WINDOW_LOGS,
     AxisData,
@@ -92,6 +93,13 @@ def from_workspace(workspace: Any) -> Map:
     return check_group(_with_errors_where_masked(maps))
 
 
+def recorded_provenance(workspace: Any) -> set[str]:
+    """The lines of provenance that the sample logs of a workspace, or of the members of a group, carry already."""
+    runs = [part.run() for part in members(workspace)]
+    name = OWN_LOG_PREFIX + "provenance"
+    return {line for run in runs if run.hasProperty(name) for line in str(run.getProperty(name).value).split("\n")}
+
+
 def _with_errors_where_masked(maps: list[Map]) -> list[Map]:
     """Slices without a single known pixel have no errors either; beside slices with errors that means nothing."""
     if all(m.error is None for m in maps):
@@ -160,7 +168,7 @@ def _complaint(data: WorkspaceData) -> list[str]:
         to_map(data)
     except UnitError as error:
         # The readers of files advise what makes any map; the models read slices only.
-        foreign = not {data.x.unit, data.vertical.unit} <= set(AXIS_UNITS)
+        foreign = not {data.x.unit, data.vertical.unit} <= {*AXIS_UNITS, *NO_UNIT}
         return [str(UnitError(error.summary, error.reason, _CUT_SLICES if foreign else error.fix))]
     except InsdlError as error:
         return [str(error)]

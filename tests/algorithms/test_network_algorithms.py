@@ -372,6 +372,16 @@ def test_slices_of_the_same_window_that_disagree_are_refused(name, measured):
     assert "Slices 13 and 31 contradict each other" in found["InputWorkspace"]
 
 
+@pytest.mark.parametrize("name", MODELS)
+def test_what_was_done_with_a_log_of_several_values_is_said_once(name, stack, capfd):
+    workspace = stack.getItem(12)
+    add_logs(workspace, Ei=[0.0, 0.0, 50.0, 50.0], insdl_provenance="earlier")
+    execute(name, "stack_13")
+    printed = "".join(capfd.readouterr())
+    assert printed.count("Ei = 50: average of 2 values of the log, 2 not positive left out") == 1
+    assert "earlier" not in printed
+
+
 @pytest.mark.parametrize("name", ["DenoiseINS", "ClassifyMagneticModel", "ComputeGradCAM"])
 def test_material_that_is_assumed_is_said(name, measured, capfd):
     execute(name, to_workspace(measured.replace(material=None)))

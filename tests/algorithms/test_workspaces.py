@@ -145,6 +145,7 @@ WRONG = {
     "window the wrong way round": (lambda: add_logs(new_slice(), energy_min=9.0, energy_max=5.0), ["energy window is empty"]),
     "wrong unit": (lambda: bare(x_unit=("Label", "Qh", "furlong")), ["furlong", "no sample log Ei"]),
     "no unit": (lambda: bare(x_unit=("Label", "Qh", "")), ["Qh", "no unit"]),
+    "empty unit": (lambda: bare(vertical_unit=("Empty",)), ["no unit", "Axis='Y', Formula='x', AxisTitle='Qk'"]),
     "time of flight": (lambda: bare(x_unit=("TOF",)), ["TOF"]),
     "two times Qh": (lambda: bare(vertical_unit=("Label", "Qh", "r.l.u.")), ["none this package knows"]),
     "spectra axis": (lambda: new_workspace(QH_EDGES, None, pattern()[0]), ["counts spectra"]),
