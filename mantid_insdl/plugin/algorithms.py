@@ -6,7 +6,9 @@ module is cheap, because every Mantid start-up pays for it.
 
 from __future__ import annotations
 
+import itertools
 import json
+import re
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -116,14 +118,17 @@ def checked_slices(workspace: Any, name: str, found: dict[str, str]) -> Map | No
 
 
 def _same_names(algorithm: Any) -> dict[str, str]:
-    """Outputs that would replace each other. Mantid's data service does not tell capitals from small letters."""
+    """Outputs that would replace each other, or a member of each other's group.
+
+    Mantid's data service does not tell capitals from small letters, and calls the members of a group ``name_1``, ``name_2`` ...
+    """
     found: dict[str, str] = {}
-    owners: dict[str, str] = {}
-    for output in algorithm.outputProperties():
-        name = algorithm.getPropertyValue(output)
-        owner = owners.setdefault(name.lower(), output)
-        if name and owner != output:
-            found[output] = f"It has the name '{name}' of {owner} and would replace it; choose another."
+    number = r"(_\d+)?" if hasattr(algorithm.getProperty("InputWorkspace").value, "getNumberOfEntries") else ""
+    names = {output: algorithm.getPropertyValue(output) for output in algorithm.outputProperties()}
+    for (first, name), (second, other) in itertools.combinations(names.items(), 2):
+        clash = any(re.fullmatch(re.escape(one) + number, two, re.IGNORECASE) for one, two in ((name, other), (other, name)))
+        if name and other and clash:
+            found[second] = f"'{other}' and {first} '{name}' would replace each other; choose another name."
     return found
 
 

@@ -148,14 +148,15 @@ def _examine_member(workspace: Any) -> tuple[list[str], Map | None]:
         m = to_map(data)
     except InsdlError as error:
         return _everything_wrong(data) or [str(error)], None
-    return [] if m.slices is None else _missing_ei(data.logs), m
+    return [] if m.slices is None else _wrong_ei(data.logs), m
 
 
 def _everything_wrong(data: WorkspaceData) -> list[str]:
     """The axes, the energy window and the incident energy are looked at apart, so that one does not hide the other."""
     found = _complaint(replace(data, logs=_ANY_WINDOW))
     if data.x.unit == data.vertical.unit == "Label":
-        found += _complaint(replace(_POINT, logs=data.logs)) + _missing_ei(data.logs)
+        windows = {name: data.logs[name] for pair in WINDOW_LOGS for name in pair if name in data.logs}
+        found += _complaint(replace(_POINT, logs=windows)) + _wrong_ei(data.logs)
     return found
 
 
@@ -175,11 +176,11 @@ def _complaint(data: WorkspaceData) -> list[str]:
     return []
 
 
-def _missing_ei(logs: Mapping[str, tuple[Any, str]]) -> list[str]:
+def _wrong_ei(logs: Mapping[str, tuple[Any, str]]) -> list[str]:
     try:
         m = to_map(replace(_POINT, logs={**logs, **_ANY_WINDOW}))
-    except InsdlError:  # of a unit that is wrong: `_complaint` has it
-        return []
+    except InsdlError as error:
+        return [str(error)]
     if np.isfinite(m.slices.ei[0]):
         return []
     there = [name for name in (*EI_LOGS, *REQUESTED_EI_LOGS) if name in logs]

@@ -348,10 +348,14 @@ def test_outputs_of_the_same_name_are_refused(name, stack):
     first, second = OUTPUTS[name]
     found = problems(name, InputWorkspace="stack", **{first: "result", second: "Result"})
     assert found.keys() == {second}
-    assert f"'Result' of {first}" in found[second]
+    assert found[second] == f"'Result' and {first} 'result' would replace each other; choose another name."
     with pytest.raises(RuntimeError, match="Some invalid Properties found"):
         create(name, InputWorkspace="stack", **{first: "result", second: "result"}).execute()
     assert problems(name, InputWorkspace="stack", **{first: "result"}) == {}
+    for names in (("result", "result_2"), ("result_2", "result")):
+        given = dict(zip((first, second), names, strict=True))
+        assert problems(name, InputWorkspace="stack", **given).keys() == {second}, "a member of the group has that name"
+        assert problems(name, InputWorkspace="stack_13", **given) == {}
 
 
 def repeated(measured, scale):

@@ -368,6 +368,12 @@ def test_series_of_different_values_is_refused(name):
     assert "AddSampleLog" in text
 
 
+def test_a_wrong_series_does_not_hide_a_missing_window():
+    text = problem(with_series(bare(), "Ei", [50, 100]))
+    assert "log Ei is not clear" in text
+    assert "energy_min and energy_max are missing" in text
+
+
 def test_series_of_zeros_is_no_incident_energy():
     assert "Ei is '0.0' and no positive number" in problem(with_series(new_slice(), "Ei", [0, 0]))
 
