@@ -165,7 +165,7 @@ def test_problems_are_named(case):
 
 def md_histo():
     given = {"SignalInput": [1.0, 2.0, 3.0, 4.0], "ErrorInput": [1.0] * 4, "Dimensionality": 2, "NumberOfBins": [2, 2]}
-    names = {"Names": "[H,0,0],[0,K,0]", "Units": "r.l.u.,r.l.u.", "Frames": "HKL,HKL"}
+    names = {"Names": "H,K", "Units": "r.l.u.,r.l.u.", "Frames": "HKL,HKL"}
     return CreateMDHistoWorkspace(Extents=[-1.0, 1.0, -1.0, 1.0], OutputWorkspace="md", **given, **names)
 
 
