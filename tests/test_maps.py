@@ -409,6 +409,17 @@ class TestRegridSlices:
         assert m.regrid_slices(Slices([50], [8.9], [12.0])).mask.all()
         assert not m.regrid_slices(Slices([50], [8.9], [12.0]), minimum_coverage=0.01).mask.any()
 
+    def test_half_of_the_window_has_to_be_covered(self):
+        m = slices_map(2)  # 5-7 and 7-9 meV
+        hole = np.zeros(m.shape, bool)
+        hole[1, 0, 0] = True
+        for low, masked in ((6.9, False), (7.0, False), (7.1, True)):  # 9 - low of 4 meV are known
+            assert np.all(m.regrid_slices(Slices([50], [low], [low + 4])).mask == masked)
+        holed = m.with_mask(hole).regrid_slices(Slices([50, 50, 50], [4.9, 5, 5.1], [8.9, 9, 9.1]))  # there 2.1, 2 and 1.9 of 4 meV
+        assert holed.mask[:, 0, 0].tolist() == [False, False, True]
+        assert holed.mask.sum() == 1
+        assert holed.intensity[1, 0, 0] == pytest.approx(m.intensity[0, 0, 0])
+
     def test_a_masked_slice_leaves_the_other_one(self):
         m = slices_map(2)
         mask = np.zeros(m.shape, bool)

@@ -24,8 +24,14 @@ def test_counting_gives_the_asked_number_of_neutrons():
 
 
 def test_pixels_without_counts_are_not_known_exactly():
-    _, error = count_neutrons(np.full(1000, 1.0), counts=100, rng=np.random.default_rng(3))
-    assert error.min() > 0
+    expected = np.full(1000, 1.0)
+    for seed in range(3):
+        intensity, error = count_neutrons(expected, counts=400, rng=np.random.default_rng(seed), background=1.0)
+        one = 2000 / 400  # of the intensity, background included, that one neutron stands for
+        counts = (intensity + 1.0) / one
+        assert np.count_nonzero(counts < 0.5) > 600 and np.count_nonzero(counts > 1.5) > 40
+        np.testing.assert_allclose(error[counts < 0.5], one)  # as of one neutron, not 0
+        np.testing.assert_allclose(error[counts > 0.5], one * np.sqrt(counts[counts > 0.5]))
 
 
 def test_unseen_pixels_stay_unseen():
