@@ -69,6 +69,33 @@ def test_field_and_easy_plane_along_the_axis_are_allowed_and_others_refused():
         spiral_waves(field, [1 / 3, 1 / 3, 0], Z, [[0, 0, 0]], {"J": 1, "B": 0.2})
 
 
+@pytest.mark.parametrize(
+    ("g", "uniform"),
+    [
+        (np.diag([2.0, 2, 2.3]), True),
+        ([[2, 0.1, 0], [-0.1, 2, 0], [0, 0, 2]], True),
+        (np.diag([2.0, 2.1, 2]), False),
+        ([[2, 0, 0], [0, 2, 0], [0.1, 0, 2]], False),
+    ],
+)
+def test_g_tensor_of_a_spiral_in_a_field_is_uniform_about_its_axis(g, uniform):
+    site = dataclasses.replace(TRIANGULAR.sites[0], g=np.array(g, float))
+    plain = dataclasses.replace(TRIANGULAR, sites=(site,))
+    fielded = dataclasses.replace(plain, fields=(Field("B", Z),))
+    spiral_waves(plain, [1 / 3, 1 / 3, 0], Z, [[0.1, 0.2, 0]], {"J": 1})  # without a field g does nothing
+    if not uniform:
+        with pytest.raises(MaterialError, match="The g-tensor of t changes under rotations"):
+            spiral_waves(fielded, [1 / 3, 1 / 3, 0], Z, [[0.1, 0.2, 0]], {"J": 1, "B": 0.0})
+        with pytest.raises(MaterialError, match="The g-tensor of t changes under rotations"):
+            relax_spiral(fielded, {"J": 1, "B": 0.2}, Z)
+        return
+    # a cone: E / S^2 = -3 J / 2 (sin)^2 + 3 J (cos)^2 - g_zz muB B cos / S
+    relaxed, _, energy = relax_spiral(fielded, {"J": 1, "B": 5.0}, Z, starts=5)
+    cone = site.g[2, 2] * MU_B * 5.0 / (9 * 1.5)
+    assert relaxed.sites[0].direction[2] == pytest.approx(cone, abs=1e-5)
+    assert energy == pytest.approx(1.5**2 * (-1.5 * (1 - cone**2) + 3 * cone**2) - site.g[2, 2] * MU_B * 5.0 * 1.5 * cone)
+
+
 def test_half_a_reciprocal_lattice_vector_is_refused():
     with pytest.raises(MaterialError, match="doubled cell"):
         spiral_waves(TRIANGULAR, [0.5, 0, 0], Z, [[0.1, 0, 0]], {"J": 1})
