@@ -320,8 +320,8 @@ def _without_gaps(m: Map) -> Map:
 def mask_for(m: Map, mask: str | Path | np.ndarray) -> np.ndarray:
     """The mask, in the shape of the map, that an array or a npz file holds.
 
-    A file has ``gap`` or ``mask`` (True = masked), for a cut as (energy, point). Where it has ``ei`` it may hold more incident energies than the map, and each
-    slice takes the one of its own Ei and, with ``energy_edges``, of its own energy window.
+    A file has ``gap`` or ``mask`` (True = masked), for a cut as (energy, point). Where it has ``ei`` it may hold more incident energies
+    than the map, and each slice takes the one of its own Ei and, with ``energy_edges``, of its own energy window.
 
     Raises
     ------

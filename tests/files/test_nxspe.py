@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import xml.etree.ElementTree as ET
 
 import h5py
@@ -53,7 +54,12 @@ class TestReading:
         assert m.axes[0].is_edges
         np.testing.assert_array_equal(m.axes[1].values, EDGES)
         np.testing.assert_allclose(m.intensity[~m.mask], 2.0)
-        assert 0 < m.masked_fraction < 0.6
+        # of a bin of energy that is seen which the four detectors, side by side from 10 to 90 degrees, reach at one of its edges
+        angles, q = np.radians([10.0, 90.0]), m.axes[0].edges
+        reach = np.array([[momentum_transfer(30.0, e, angle) for e in EDGES] for angle in angles])
+        low, high = (np.array([f(pair) for pair in itertools.pairwise(one)]) for f, one in zip((min, max), reach, strict=True))
+        np.testing.assert_array_equal(m.mask, (q[1:, None] <= low) | (q[:-1, None] >= high))
+        assert 0.05 < m.masked_fraction < 0.2
         assert m.logs["psi"] == (12.0, "degree")
         assert m.logs["instrument"] == ("MARI", "")
 

@@ -82,9 +82,18 @@ def test_units(text, unit):
 
 
 @given(st.text(alphabet="[]()HKLhkl0123456789.,+-* aQE|^/_", max_size=12))
-def test_no_caption_is_a_surprise(text):
-    assert name_of(text) in ("qh", "qk", "q", "energy", "path", "")
-    assert direction_of(text) is None or any(direction_of(text))
+def test_any_caption_is_named_or_not_without_an_error(text):
+    direction = direction_of(text)
+    names = {None: name_of(text), (1.0, 0.0, 0.0): "qh", (0.0, 1.0, 0.0): "qk"}
+    assert name_of(text) == names.get(direction, "path")
+    assert direction is None or (len(direction) == 3 and any(direction))
+
+
+@given(st.lists(st.integers(-3, 3), min_size=3, max_size=3).filter(any), st.sampled_from("HKLhkl"), st.sampled_from(["[{}]", "({})"]))
+def test_any_direction_is_read_back(numbers, letter, brackets):
+    parts = [{0: "0", 1: letter, -1: f"-{letter}"}.get(n, f"{n}{letter}") for n in numbers]
+    for text in (brackets.format(", ".join(parts)), brackets.format(" ".join(parts))):
+        assert direction_of(text) == tuple(numbers)
 
 
 @pytest.mark.parametrize(
