@@ -174,6 +174,15 @@ class TestMap:
         with pytest.raises(MapError, match="path"):
             powder_map(path=np.zeros((6, 3)))
 
+    @pytest.mark.parametrize("places", [(0, 2), (-1, 1), (1, 0), (0, 0)])
+    def test_corners_are_rising_points_of_a_path(self, places):
+        axes = (Axis("path", RLU, [0.0, 0.1]), Axis("energy", MEV, [1.0, 2.0, 3.0]))
+        assert Map(np.ones((2, 3)), axes, corners=((0, "G"), (1, "X"))).corners == ((0, "G"), (1, "X"))
+        with pytest.raises(MapError, match="corners"):
+            Map(np.ones((2, 3)), axes, corners=tuple((place, "") for place in places))
+        with pytest.raises(MapError, match="corners"):
+            powder_map(corners=((0, "G"),))
+
     def test_is_immutable(self):
         m = slices_map()
         for array in (m.intensity, m.error, m.mask):
@@ -265,9 +274,11 @@ class TestArrays:
 
     def test_path_survives(self):
         axes = (Axis("path", RLU, [0.0, 0.1], label="G-X"), Axis("energy", MEV, [1.0, 2.0, 3.0]))
-        m = Map(np.ones((2, 3)), axes, path=[[0, 0, 0], [0.1, 0, 0]])
-        back = Map.from_arrays(*m.to_arrays())
+        m = Map(np.ones((2, 3)), axes, path=[[0, 0, 0], [0.1, 0, 0]], corners=((0, "G"), (1, "")))
+        head, arrays = m.to_arrays()
+        back = Map.from_arrays(json.loads(json.dumps(head)), arrays)
         np.testing.assert_array_equal(back.path, m.path)
+        assert back.corners == ((0, "G"), (1, ""))
         assert back.axes[0].label == "G-X"
 
 

@@ -301,6 +301,14 @@ class TestMaskArgument:
         m = load(write(**slices()), mask=write("gaps.npz", mask=gap, ei=[50.0, 25.0]))
         np.testing.assert_array_equal(m.mask, gap[::-1].reshape(4, 5, 5))
 
+    @pytest.mark.parametrize("narrow", [(5.0, 6.0), (6.0, 7.0)])
+    def test_window_of_a_slice_is_that_of_its_mask(self, write, narrow):
+        """The wide window begins, or ends, where a narrow one does."""
+        gap = np.random.default_rng(2).random((2, 5, 5)) < 0.3
+        path = write("gaps.npz", gap=gap, ei=[25.0, 25.0], energy_min=[narrow[0], 5.0], energy_max=[narrow[1], 7.0])
+        wide = write(intensity=INTENSITY[0, :1], ei=[25.0], energy_min=[5.0], energy_max=[7.0], q=Q)
+        np.testing.assert_array_equal(load(wide, mask=path).mask[0], gap[1])
+
     def test_array(self, write):
         mask = np.random.default_rng(2).random((4, 5, 5)) < 0.3
         np.testing.assert_array_equal(load(write(**slices()), mask=mask).mask, mask)
