@@ -9,6 +9,7 @@ from mantid_insdl.errors import InstabilityError, MaterialError
 from mantid_insdl.materials import load_material
 from mantid_insdl.spinwave import Bond, Field, Lattice, OnSite, Site, SpinModel, spin_waves
 from mantid_insdl.spinwave.model import MU_B
+from mantid_insdl.spinwave.polarisation import polarised
 from mantid_insdl.spinwave.spiral import relax_spiral, spiral_waves
 from mantid_insdl.spinwave.structure import ordering_vector
 
@@ -37,6 +38,11 @@ def test_rotating_frame_scatters_as_the_supercell(origin):
     assert spiral.energies == pytest.approx(big.energies, abs=1e-8)
     assert spiral.s_perp.sum(-1) == pytest.approx(big.s_perp.sum(-1), rel=1e-8)
     assert (spiral.s_perp * spiral.energies).sum(-1) == pytest.approx((big.s_perp * big.energies).sum(-1), rel=1e-8)
+    # the sense of the turn: the chiral term, which changes sign with it
+    momenta = model.lattice.to_cartesian(q)[:, None, :]
+    found, expected = (polarised(one.amplitudes[0], momenta, np.array([0, 0, 1.0])).chiral for one in (spiral, big))
+    assert (found * spiral.energies[0]).sum(-1) == pytest.approx((expected * big.energies[0]).sum(-1), rel=1e-6, abs=1e-8)
+    assert np.abs((expected * big.energies[0]).sum(-1)).max() > 0.01
 
 
 def test_incommensurate_chain_against_its_formula():

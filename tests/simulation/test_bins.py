@@ -1,11 +1,12 @@
-r"""What a bin of \|Q\| holds, where the answer is known."""
+r"""What the bins of powder maps and cuts hold, where the answer is known."""
 
 import numpy as np
 import pytest
 
+from mantid_insdl.errors import InstabilityError
 from mantid_insdl.maps import Axis
 from mantid_insdl.materials import Material
-from mantid_insdl.simulation.spectra import simulate_powder
+from mantid_insdl.simulation.spectra import simulate_cut, simulate_powder
 
 CUBE = Material.model_validate(
     {
@@ -36,6 +37,22 @@ def test_the_lowest_bin_begins_at_zero(axis):
     for row, (low, high) in zip(seen, ((0.0, 0.3), (0.3, 0.7)), strict=True):
         reach = np.clip(place(energy.edges), low, high)
         assert row == pytest.approx(2 / 3 * np.diff(reach) / (high - low), abs=0.006)
+
+
+@pytest.mark.parametrize("fwhm", [0.8, lambda energy: 0.02 * energy])
+def test_width_of_a_line(fwhm):
+    energy = Axis("energy", "meV", np.linspace(30, 50, 401), is_edges=True)
+    cut = simulate_cut(CUBE, corners=[[0.5, 0, 0], [0.5, 0, 1]], points=2, energy=energy, fwhm=fwhm)  # both 2 S |J| 2 = 40 meV
+    weight = cut.intensity / cut.intensity.sum(axis=1, keepdims=True)
+    mean = weight @ energy.centres
+    assert mean == pytest.approx(40.0)
+    assert weight @ energy.centres**2 - mean**2 == pytest.approx((0.8 / np.sqrt(8 * np.log(2))) ** 2, rel=0.01)
+
+
+def test_worst_momentum_of_an_unstable_magnet_is_named():
+    energy = Axis("energy", "meV", [1.0, 2.0], is_edges=True)
+    with pytest.raises(InstabilityError, match=r"\(h, k, l\) = \[0\.5, 0\.5, 0\.5\]"):
+        simulate_cut(CUBE, {"J": 2.0}, corners=[[0.1, 0, 0], [0.5, 0.5, 0.5], [0.6, 0.2, 0]], points=9, energy=energy, fwhm=0.5)
 
 
 def test_mask_is_where_no_neutron_goes():
