@@ -8,8 +8,8 @@ engine         magnets                                                          
 `ClosedForm`   square-lattice antiferromagnet with J1, J2, D; c* along the beam         from each mode's own energy
 `Planar`       no bond leaves the cell along c, no spiral turns along it; c* along the   from its own energy; one solve for all slices
                beam
-`General`      all others                                                               from the middle of the energy window, moved to
-                                                                                        the mode's own by its velocity; a solve a slice
+`General`      all others                                                               a solve at each of several along the path of the
+                                                                                        neutrons, moved to the mode's own by its velocity
 =============  =======================================================================  =============================================
 
 Every pixel is cut into pieces (`pixels`); across a piece a mode is a straight line, as wide as its velocity makes it.
@@ -164,6 +164,8 @@ SAMPLES = 300
 """Momenta at which the modes' shape is looked at."""
 CELLS_PER_ZONE = (6, 96)
 """Cells across a zone at least and at most."""
+STOPS_PER_ZONE = 16
+"""Solves to a zone along the beam, where the modes depend on it."""
 
 
 class Domain:
@@ -240,8 +242,8 @@ class Domain:
     def _shape(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Energies (m, mode) at random momenta of the map; slope and curvature along qh and qk, (m, mode, 2) each, unsigned."""
         rng = np.random.default_rng(0)
-        chosen = rng.integers(0, len(self.low), SAMPLES)
-        points = self.low[chosen] + rng.uniform(0, 1, (SAMPLES, 2)) * (self.high - self.low)[chosen]
+        chosen = rng.integers(0, len(self.plane.low), SAMPLES)
+        points = self.plane.low[chosen] + rng.uniform(0, 1, (SAMPLES, 2)) * (self.plane.high - self.plane.low)[chosen]
         step = 1e-3
         places = np.concatenate((points, *(points + step * axis for axis in np.eye(2))))
         # a typical momentum along the beam: that of the middle of the middle slice
@@ -261,7 +263,7 @@ class Domain:
 
     def parts(self, group: Group) -> tuple[int, int]:
         """Equal parts of a pixel along each axis that are no larger than a `cell`."""
-        width = np.median(self.high - self.low, axis=0)
+        width = np.median(self.plane.high - self.plane.low, axis=0)
         return tuple(int(n) for n in np.ceil(width / self.cell(group) - 0.1).clip(1))
 
     def along(self, energy: np.ndarray, across: np.ndarray, group: Group) -> np.ndarray:
@@ -537,14 +539,26 @@ class ClosedForm(Domain):
 
 
 class General(Domain):
-    """Engine for any magnet: each slice is solved at the momentum along the beam that belongs to the middle of its energy window.
+    """Engine for any magnet: solves at energies along the path of the neutrons, a fraction of a zone apart.
 
-    From there the energy of a mode moves with the momentum along the beam that belongs to it, w = w_0 + v (t(w) - t_0), to first order.
+    From each the energy of a mode moves with the momentum along the beam that belongs to it, w = w_0 + v (t(w) - t_0), to first order;
+    between two the results are interpolated.
     """
 
     def __init__(self, *arguments: Any):
         super().__init__(*arguments)
         self._pieces = [divide(self.low, self.high, self.parts(group)) for group in self.groups]
+        self._reached = [self.reached(*each) for each in zip(self._pieces, self.groups, strict=True)]
+
+    def stops(self, group: Group) -> np.ndarray:
+        """Energies to solve at, rising, in meV: equal steps of the momentum along the beam, `STOPS_PER_ZONE` at least."""
+        if not np.isfinite(group.ei):
+            return np.zeros(1)
+        margin = self.margin(group, 1.0)
+        bottom, top = max(group.edges[0] - margin, 0.0), min(group.edges[-1] + margin, 0.98 * group.ei)
+        first, last = np.sqrt((group.ei - np.array([bottom, top])) / MEV_ANGSTROM2)  # kf
+        number = int(np.ceil(STOPS_PER_ZONE * (first - last) * np.abs(self.beam_hkl).max())) + 1
+        return group.ei - MEV_ANGSTROM2 * np.linspace(first, last, max(number, 2)) ** 2
 
     def intensity(
         self, table: np.ndarray, widths: np.ndarray, progress: Progress | None, dtype: type = np.float32
@@ -552,23 +566,29 @@ class General(Domain):
         """Slices of each parameter set, (set, slice, pixel), and which sets are stable."""
         parameters = dict(zip(self.material.model.parameters, table.T, strict=True))
         out, stable = self.empty(len(table), dtype), np.ones(len(table), bool)
-        todo = [(index, pieces) for group, pieces in zip(self.groups, self._pieces, strict=True) for index in group.index]
-        for done, (index, pieces) in enumerate(todo, 1):
-            stable &= self._slice(int(index), pieces, parameters, widths, out)
+        todo = [
+            (number, stops, at) for number, group in enumerate(self.groups) for stops in [self.stops(group)] for at in range(len(stops))
+        ]
+        for done, (number, stops, at) in enumerate(todo, 1):
+            stable &= self._stop(number, stops, at, parameters, widths, out)
             if progress is not None:
-                progress(done / len(todo), f"Spin waves of {self.material.name}: slice {done} of {len(todo)}")
+                progress(done / len(todo), f"Spin waves of {self.material.name}: momentum {done} of {len(todo)} along the beam")
         return out, stable
 
-    def _slice(self, index: int, pieces: Pieces, parameters: Mapping[str, np.ndarray], widths: np.ndarray, out: np.ndarray) -> np.ndarray:
-        """Add one slice of all parameter sets to `out`, (set, slice, pixel); which sets are stable."""
-        group, plane = Group(self.slices, np.array([index])), self.plane
-        reached = self.reached(pieces, group)
-        within = np.flatnonzero(self._reach[index][pieces.pixel] if reached is None else reached[:, 0] > 0)
+    def _stop(
+        self, number: int, stops: np.ndarray, at: int, parameters: Mapping[str, np.ndarray], widths: np.ndarray, out: np.ndarray
+    ) -> np.ndarray:
+        """Add the modes that lie nearer to this stop than to its neighbours, all by their share, to `out`, (set, slice, pixel).
+
+        Returns which sets are stable.
+        """
+        group, pieces, reached, plane = self.groups[number], self._pieces[number], self._reached[number], self.plane
+        within = np.arange(len(pieces.nodes)) if reached is None else np.flatnonzero(reached.any(axis=1))
         if not within.size:
             return np.ones(len(out), bool)
-        middle, q_across = self.slices.centres[index], pieces.nodes[within] @ plane.frame
+        middle, q_across = stops[at], pieces.nodes[within] @ plane.frame
         across = np.sum(q_across**2, axis=-1)
-        along = self.along(middle, across, group)[:, None]
+        along = np.nan_to_num(self.along(middle, across, group))[:, None]
         hkl = pieces.nodes[within] @ self.to_hkl + along * self.beam_hkl
         modes = modes_of(self.material, hkl, parameters, velocities=True)
         seen = self.view.seen(modes.amplitudes, (q_across + along * plane.beam)[:, None], plane.turn)
@@ -579,19 +599,20 @@ class General(Domain):
             root = np.maximum(root, 0.05 * np.sqrt(group.ei / MEV_ANGSTROM2))[:, None]
             slopes = slopes + by_beam[..., None] * ((q_across @ plane.frame.T) / root)[:, None]
             stretch = 1 - by_beam / (2 * MEV_ANGSTROM2 * root)
-            stretch = np.where(np.abs(stretch) < 0.2, np.where(stretch < 0, -0.2, 0.2), stretch)
+            stretch = np.where(np.abs(stretch) < 0.1, np.where(stretch < 0, -0.1, 0.1), stretch)
         else:
             stretch = np.ones_like(modes.energies)
         energies = middle + (modes.energies - middle) / stretch
         usable = np.isfinite(seen) & (modes.energies > 0) & (energies > 0)  # a Goldstone mode at its own momentum is elastic
         usable &= energies < (group.ei if np.isfinite(group.ei) else np.inf)
         energies = np.where(usable, energies, 0.0)
-        weights = np.where(usable, seen / np.abs(stretch), 0.0) * self.view.factor(group.ei, energies) * pieces.share[within, None]
-        weights = weights if reached is None else weights * reached[within]
+        share = np.interp(energies, stops, np.eye(len(stops))[at])
+        weights = np.where(usable, share * seen / np.abs(stretch), 0.0) * self.view.factor(group.ei, energies) * pieces.share[within, None]
         spread = np.sum((slopes * pieces.half[within, None] / stretch[..., None]) ** 2, axis=-1) / 3
-        pixel = np.repeat(pieces.pixel[within], energies.shape[-1])
-        for image, energy, width, weight, scale in zip(out, energies, spread, weights, widths, strict=True):
-            self.add(image, group, pixel, energy.ravel(), np.nan_to_num(width).ravel(), weight.ravel(), scale)
+        for image, energy, width, weight, scale in zip(out, energies, np.nan_to_num(spread), weights, widths, strict=True):
+            piece, mode = np.nonzero(weight)
+            factor = None if reached is None else reached[within[piece]]
+            self.add(image, group, pieces.pixel[within[piece]], energy[piece, mode], width[piece, mode], weight[piece, mode], scale, factor)
         return modes.stable
 
 
