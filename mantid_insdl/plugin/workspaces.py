@@ -31,14 +31,15 @@ from mantid_insdl.maps import MEV, RLU, Map
 MAXIMUM_PIXELS = 50_000_000
 
 OWN_LOG_PREFIX = "insdl_"
+_PATH_LOGS = (OWN_LOG_PREFIX + "path", OWN_LOG_PREFIX + "corners")
 _READ_LOGS = (
+    OWN_LOG_PREFIX + "corners",
     *EI_LOGS,
     *REQUESTED_EI_LOGS,
     *(name for pair in WINDOW_LOGS for name in pair),
-    *(OWN_LOG_PREFIX + name for name in ("material", "frame", "provenance", "path", "corners")),
+    *(OWN_LOG_PREFIX + name for name in ("material", "frame", "provenance", "path")),
 )
 _SLICE_LOGS = ("Ei", "energy_min", "energy_max")
-_PATH_LOGS = (OWN_LOG_PREFIX + "path", OWN_LOG_PREFIX + "corners")
 
 # ---- workspace -> map
 
