@@ -219,6 +219,40 @@ def test_help_shows_its_defaults(insdl):
         assert words in shown
 
 
+def test_options_of_slices_reach_the_simulation(insdl, tmp_path, monkeypatch):
+    from mantid_insdl.simulation import slices as module
+
+    seen = {}
+
+    def record(material, values, **options):
+        seen.update(options, material=material.name, values=values)
+        return simulate(material, values, **options)
+
+    monkeypatch.setattr(module, "simulate", record)
+    axes = ("--qh", "-1,0.5,1", "--qk", "-1,0.25,1")
+    result = insdl(
+        *RB, "--set", "J1=0.6", "--ei", 20, "--ei", 30, *axes, "--no-twins", "--no-resolution", "--background", 0.25, "--kf-ki",
+        "--temperature", 5, "--beam", "1,0,0.5", "--counts", 1000, "--seed", 3, "-o", tmp_path / "out.npz",
+    )  # fmt: skip
+    assert result.exit_code == 0, result.stderr
+    given = {"twins": False, "resolution": False, "background": 0.25, "kf_over_ki": True, "temperature": 5.0, "counts": 1000.0, "seed": 3}
+    assert {name: seen[name] for name in given} == given
+    assert seen["beam"] == (1, 0, 0.5) and seen["component"] == "perp"
+    assert (seen["material"], seen["values"]["J1"]) == ("rb2mnf4", 0.6)
+    assert (seen["qh"].size, seen["qk"].size) == (4, 8)
+    # by default ten windows from 0.1 Ei to 0.7 Ei
+    np.testing.assert_array_equal(seen["slices"].ei, [20] * 10 + [30] * 10)
+    np.testing.assert_allclose(seen["slices"].energy_min[[0, 1, 9, 10]], [2, 3.2, 12.8, 3])
+    np.testing.assert_allclose(seen["slices"].energy_max[[9, 19]], [14, 21])
+
+
+def test_energy_of_a_path_ends_by_default_at_nine_tenths_of_the_incident_energy(insdl, tmp_path):
+    out = tmp_path / "out.npz"
+    assert insdl(*RB, "--path", "0,0,0 0.5,0,0", "--points", 3, "--ei", 20, "-o", out).exit_code == 0
+    m = mantid_insdl.load(out)
+    np.testing.assert_allclose(m.axes[1].edges, np.linspace(0, 18, 181))
+
+
 def test_a_table_of_ellipsoids_broadens_the_slices(insdl, tmp_path):
     table, plain, out = tmp_path / "table.npz", tmp_path / "plain.npz", tmp_path / "out.npz"
     grid = {"energy_ei12": [0.0, 12.0], "qh_ei12": [-2.0, 2.0], "qk_ei12": [-2.0, 2.0]}
