@@ -134,7 +134,7 @@ def test_relaxed_spiral_of_the_frustrated_chain():
 
 
 def test_relaxed_spiral_of_two_sites_with_antisymmetric_exchange_and_a_field():
-    # a ferromagnetic zig-zag chain with D along z turns by atan(D / J) a bond; a field along z makes it a cone
+    # a ferromagnetic zig-zag chain with D along z turns by -atan(D / |J|) a bond; a field along z makes it a cone
     turn = np.array([[0, 1.0, 0], [-1, 0, 0], [0, 0, 0]])
     ends = ((0, 1, (0, 0, 0)), (1, 0, (1, 0, 0)))
     model = SpinModel(
@@ -146,7 +146,7 @@ def test_relaxed_spiral_of_two_sites_with_antisymmetric_exchange_and_a_field():
     )
     values = {"J": -1.0, "Dz": 0.4, "B": 0.5}
     relaxed, k, energy = relax_spiral(model, values, Z, starts=10)
-    assert abs(k[0]) == pytest.approx(2 * np.arctan(0.4) / (2 * np.pi), abs=1e-6)
+    assert k[0] == pytest.approx(-2 * np.arctan(0.4) / (2 * np.pi), abs=1e-6)
     cone = 2 * MU_B * 0.5 / (2 * (np.sqrt(1.16) - 1))  # E = -2 sqrt(J^2 + D^2) sin^2 - 2 |J| cos^2 - 2 g muB B cos
     assert [s.direction[2] for s in relaxed.sites] == pytest.approx([cone, cone], abs=1e-4)
     assert energy == pytest.approx(-2 * np.sqrt(1.16) * (1 - cone**2) - 2 * cone**2 - 4 * MU_B * 0.5 * cone)
