@@ -17,6 +17,7 @@ import numpy as np
 
 from mantid_insdl.errors import FileFormatError, MapError, UnitError
 from mantid_insdl.files._hdf5 import attribute, groups, open_hdf5, read_array, where
+from mantid_insdl.files.log_values import plain
 from mantid_insdl.files.nexus_processed import read_logs
 from mantid_insdl.files.workspace_layout import direction_of, energy_window, incident_energy, name_of, unit_of
 from mantid_insdl.maps import MEV, PER_ANGSTROM, RLU, Axis, Map, Slices
@@ -111,8 +112,7 @@ def _dimension(data: h5py.Group, key: str) -> _Dimension:
     name, direction = name_of(label), direction_of(label)
     if name == "path":
         name = "ql" if direction in (None, (0.0, 0.0, 1.0)) else ""
-    # Mantid writes the unit of an HKL axis as r.l.u. or as 'in 1.61 A^-1': multiples of a reciprocal lattice vector of that length
-    unit = RLU if frame == "HKL" and re.fullmatch(r"in [\d.]+ A\^-1", unit_text) else unit_of(unit_text)
+    unit = unit_of(unit_text, of_hkl=frame == "HKL")
     expected = {"qh": RLU, "qk": RLU, "ql": RLU, "q": PER_ANGSTROM, "energy": MEV}.get(name)
     if not name:
         raise MapError(
@@ -187,10 +187,14 @@ def _to_map(
         "error": error if np.any(error[good] != 0) else None,
         "mask": mask,
         "provenance": notes,
-        "logs": {name: value for name, value in logs.items() if name != "Ei"},
+        "logs": {name: (plain(value), unit) for name, (value, unit) in logs.items() if name != "Ei"},
     }
     if order[-1] == "qk":
-        edges = by_name["energy"].edges if "energy" in by_name else np.array(energy_window(logs)[:2])
+        if "energy" in by_name:
+            edges = by_name["energy"].edges
+        else:
+            *window, _, note = energy_window(logs)
+            edges, common["provenance"] = np.array(window), (*notes, note) if note else notes
         slices = Slices.from_bins([np.nan if ei is None else ei], [edges])
         axes = (_axis(by_name["qh"]), _axis(by_name["qk"]))
         return Map(intensity, axes, slices=slices, **common)
