@@ -62,7 +62,8 @@ def test_parameters_change_the_map_and_are_recorded():
     for parameters, j1, j2 in (("J1=0.5, J2 = 0.01, D=0", 0.5, 0.01), ("J2=0,J1=0.7,D=0", 0.7, 0.0)):
         top = 10 * (j1 - j2)
         windows = {"EnergyBins": f"{top - 0.2}, 0.3, {top + 0.4}", "Resolution": False}
-        below, above = (simulate(**(GRID | windows), Parameters=parameters).getItem(i) for i in (0, 1))
+        group = simulate(**(GRID | windows), Parameters=parameters)
+        below, above = (group.getItem(i) for i in (0, 1))
         assert np.nanmax(below.extractY()) > 0.1
         assert np.nanmax(above.extractY()) < 1e-3 * np.nanmax(below.extractY())
         assert logs(below, "J1", "J2", "D") == [j1, j2, 0]
