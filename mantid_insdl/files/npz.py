@@ -320,8 +320,8 @@ def _without_gaps(m: Map) -> Map:
 def mask_for(m: Map, mask: str | Path | np.ndarray) -> np.ndarray:
     """The mask, in the shape of the map, that an array or a npz file holds.
 
-    A file has ``gap`` or ``mask`` (True = masked). Where it has ``ei`` it may hold more incident energies than the map, and each
-    slice takes the one of its own Ei and, with ``energy_edges``, of its own energy window.
+    A file has ``gap`` or ``mask`` (True = masked), for a cut as (energy, point). Where it has ``ei`` it may hold more incident energies
+    than the map, and each slice takes the one of its own Ei and, with ``energy_edges``, of its own energy window.
 
     Raises
     ------
@@ -331,10 +331,7 @@ def mask_for(m: Map, mask: str | Path | np.ndarray) -> np.ndarray:
         The mask does not fit the map, or lacks an incident energy or energy window of it.
     """
     if not isinstance(mask, str | Path):
-        array = np.asarray(mask, bool)
-        if array.size != m.intensity.size:
-            raise MapError(f"the mask has the shape {array.shape}", f"the map has {m.shape}", "give one value for each pixel")
-        return array.reshape(m.shape)
+        return _fitted(np.asarray(mask, bool), m, "the mask")
     path = Path(mask)
     if not path.is_file():
         raise FileFormatError(f"the mask file '{path}' does not exist", fix="check the path")
@@ -344,10 +341,16 @@ def mask_for(m: Map, mask: str | Path | np.ndarray) -> np.ndarray:
         raise FileFormatError(f"'{path.name}' holds no mask", "it has neither 'mask' nor 'gap'", "save a boolean array under one of them")
     array = arrays[key].astype(bool)
     if m.slices is None or "ei" not in arrays or array.ndim < 3:
-        if array.size != m.intensity.size:
-            raise MapError(f"the mask of '{path.name}' has the shape {array.shape}", f"the map has {m.shape}", "make it fit")
-        return array.reshape(m.shape)
+        as_in_files = m.kind == "cut" and "head" not in arrays and array.shape == m.shape[::-1]  # (energy, point)
+        return _fitted(array.T if as_in_files else array, m, f"the mask of '{path.name}'")
     return _matched(m, array, arrays, path)
+
+
+def _fitted(array: np.ndarray, m: Map, name: str) -> np.ndarray:
+    """A mask in the shape of the map; its slices may be counted along several axes, as (Ei, bin)."""
+    if array.size != m.intensity.size or array.shape[-2:] != m.shape[-2:]:
+        raise MapError(f"{name} has the shape {array.shape}", f"the map has {m.shape}", "give one value for each pixel, in its shape")
+    return array.reshape(m.shape)
 
 
 def _matched(m: Map, array: np.ndarray, arrays: Mapping[str, np.ndarray], path: Path) -> np.ndarray:

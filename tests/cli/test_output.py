@@ -2,6 +2,7 @@
 
 import errno
 import os
+from pathlib import Path
 
 import pytest
 
@@ -25,6 +26,36 @@ def test_folder_appears_at_the_end(tmp_path):
         write_all(folder)
         assert not list((tmp_path / "deep" / "out").glob("[!.]*"))
     assert sorted(os.listdir(tmp_path / "deep" / "out")) == sorted(NAMES)
+
+
+@pytest.mark.parametrize("last", ["a.json", "m.json", "z.json"])
+def test_the_last_file_is_moved_last(tmp_path, monkeypatch, last):
+    """Where it is new, the others are there: a move that fails leaves it as it was."""
+    names = ("b.txt", "n.txt", "y.txt", last)
+    moved = []
+    move = Path.replace
+
+    def recorded(path, target):
+        moved.append(path.name)
+        return move(path, target)
+
+    monkeypatch.setattr(Path, "replace", recorded)
+    with staged_folder(tmp_path / "out", names, last=last) as folder:
+        for name in names:
+            (folder / name).write_text("new")
+    assert moved == ["b.txt", "n.txt", "y.txt", last]
+
+    def failing(path, target):
+        if path.name == "y.txt":
+            raise OSError(errno.EIO, "Input/output error")
+        return move(path, target)
+
+    monkeypatch.setattr(Path, "replace", failing)
+    with pytest.raises(OutputError, match="input/output error"), staged_folder(tmp_path / "out", names, last=last) as folder:
+        for name in names:
+            (folder / name).write_text("newer")
+    assert (tmp_path / "out" / "b.txt").read_text() == "newer"
+    assert (tmp_path / "out" / last).read_text() == "new"
 
 
 def test_failure_leaves_nothing(tmp_path):

@@ -54,11 +54,11 @@ def write(tmp_path):
     return write
 
 
-def test_mantids_own_file_follows_its_formula(shared):
-    m = load(shared("mantid_files/hke_mdhisto.nxs"), ei=70)
-    assert m.shape == (10, 40, 40)
+def test_mantids_own_file_follows_its_formula(mantid_files):
+    m = load(mantid_files / "hke_mdhisto.nxs", ei=70)
+    assert m.shape == (4, 28, 40)
     assert [(a.name, a.unit, a.is_edges) for a in m.axes] == [("qh", RLU, True), ("qk", RLU, True)]
-    np.testing.assert_allclose(m.slices.energy_min, np.arange(5, 35, 3))
+    np.testing.assert_allclose(m.slices.energy_min, [5, 8, 11, 14])
     np.testing.assert_allclose(m.slices.ei, 70)
     h, k = (a.centres for a in m.axes)
     formula = np.exp(-(h[:, None] ** 2 + k**2) / 0.2) * m.slices.centres[:, None, None] / 10

@@ -127,6 +127,29 @@ class TestOtherKinds:
         np.testing.assert_array_equal(m.path, points)
         np.testing.assert_allclose(m.axes[0].values, [0, 0.5, 1.0, 1.5])  # the corner is given twice
 
+    @pytest.mark.parametrize("bins", [3, 4])  # also as many as points
+    def test_mask_and_errors_of_a_cut_lie_as_its_intensity(self, write, bins):
+        values = 1.0 + np.arange(4.0 * bins).reshape(bins, 4)  # (energy, point)
+        mask = np.zeros((bins, 4), bool)
+        mask[0, 3] = mask[2, 1] = True
+        cut = {"intensity": values, "q_rlu": np.linspace([0, 0, 0], [0.3, 0, 0], 4), "energy": np.arange(1.0, bins + 1)}
+        own = load(write(**cut, error=values / 10, mask=mask))
+        np.testing.assert_array_equal(np.argwhere(own.mask), [[1, 2], [3, 0]])
+        assert own.error[0, 1] == pytest.approx(own.intensity[0, 1] / 10) == 0.5
+        path = write(**cut)
+        np.testing.assert_array_equal(load(path, mask=write("other.npz", mask=mask)).mask, mask.T)
+        np.testing.assert_array_equal(load(path, mask=write("gap.npz", gap=mask, q_rlu=cut["q_rlu"])).mask, mask.T)
+        np.testing.assert_array_equal(load(path, mask=mask.T).mask, mask.T)  # an array has the shape of the map
+        np.testing.assert_array_equal(load(path, mask=save(own, path.with_name("own.npz"))).mask, mask.T)
+
+    def test_mask_of_another_shape_is_not_spread_over_a_map(self, write):
+        path = write(intensity=np.ones((3, 4)), q=[1.0, 2.0, 3.0], energy=np.arange(4.0))
+        for wrong in (np.zeros((4, 3), bool), np.zeros(12, bool), np.zeros((2, 6), bool)):
+            with pytest.raises(MapError, match="in its shape"):
+                load(path, mask=wrong)
+            with pytest.raises(MapError, match="in its shape"):
+                load(path, mask=write("other.npz", mask=wrong))
+
     def test_the_la2nio4_cut(self, shared):
         m = load(shared("la2nio4/path_a.npz"))
         assert m.shape == (217, 121)
@@ -278,6 +301,14 @@ class TestMaskArgument:
         m = load(write(**slices()), mask=write("gaps.npz", mask=gap, ei=[50.0, 25.0]))
         np.testing.assert_array_equal(m.mask, gap[::-1].reshape(4, 5, 5))
 
+    @pytest.mark.parametrize("narrow", [(5.0, 6.0), (6.0, 7.0)])
+    def test_window_of_a_slice_is_that_of_its_mask(self, write, narrow):
+        """The wide window begins, or ends, where a narrow one does."""
+        gap = np.random.default_rng(2).random((2, 5, 5)) < 0.3
+        path = write("gaps.npz", gap=gap, ei=[25.0, 25.0], energy_min=[narrow[0], 5.0], energy_max=[narrow[1], 7.0])
+        wide = write(intensity=INTENSITY[0, :1], ei=[25.0], energy_min=[5.0], energy_max=[7.0], q=Q)
+        np.testing.assert_array_equal(load(wide, mask=path).mask[0], gap[1])
+
     def test_array(self, write):
         mask = np.random.default_rng(2).random((4, 5, 5)) < 0.3
         np.testing.assert_array_equal(load(write(**slices()), mask=mask).mask, mask)
@@ -294,7 +325,7 @@ class TestMaskArgument:
         [
             ({"gap": np.zeros((1, 2, 5, 5), bool), "ei": [25.0], "energy_edges": EDGES[:1]}, "lacks a slice.*Ei 50 meV, 10-12 meV"),
             ({"gap": np.zeros((2, 2, 4, 4), bool), "ei": EI, "energy_edges": EDGES}, r"\(4, 4\) pixels"),
-            ({"gap": np.zeros((4, 4), bool)}, "make it fit"),
+            ({"gap": np.zeros((4, 4), bool)}, r"mask of 'gaps.npz' has the shape \(4, 4\)"),
         ],
     )
     def test_refuses_a_mask_that_does_not_fit(self, write, arrays, message):
