@@ -135,7 +135,7 @@ def prepare(m: Map, card: Card) -> Prepared:
         If the map is of the wrong kind, empty, constant, too coarse, or has no slice the model was trained on.
     """
     check_map(m, card)
-    warnings = []
+    warnings = list(m.warnings)
     axes = tuple(Axis(a.name, a.unit, np.array(a.centres)) for a in card.input.axes)
     if not all(mine.matches(theirs, 1e-3) for mine, theirs in zip(m.axes, axes, strict=True)):
         m = m.regrid(*axes)

@@ -35,7 +35,7 @@ _READ_LOGS = (
     *EI_LOGS,
     *REQUESTED_EI_LOGS,
     *(name for pair in WINDOW_LOGS for name in pair),
-    *(OWN_LOG_PREFIX + name for name in ("material", "frame", "provenance", "path")),
+    *(OWN_LOG_PREFIX + name for name in ("material", "frame", "provenance", "warnings", "path")),
 )
 _SLICE_LOGS = ("Ei", "energy_min", "energy_max")
 
