@@ -66,7 +66,7 @@ def load(
         m = m.with_mask(mask_for(m, mask), note=f"masked the pixels of {source}")
     if np.all(m.mask):
         raise MapError(f"'{Path(paths[0]).name}' has no usable pixel", "every intensity is NaN or masked", "check the file and the mask")
-    return m if material is None else m.replace(material=material)
+    return m if material is None else _with_material(m, material)
 
 
 def save(m: Map, path: str | Path, *, name: str = "") -> Path:
@@ -84,6 +84,23 @@ def save(m: Map, path: str | Path, *, name: str = "") -> Path:
     if Path(path).suffix.lower() == ".npz":
         return npz.write(m, path)
     return nexus_processed.write(m, path, name=name)
+
+
+def _with_material(m: Map, material: str) -> Map:
+    """The map with the user's material, and a warning where the file names another, neither its family nor of its family."""
+    if m.material in (None, "", material):
+        return m.replace(material=material)
+    from mantid_insdl.materials import load_material
+
+    def names(one: str) -> set[str]:
+        try:
+            return {one, load_material(one).family}
+        except InsdlError:  # the name of a family, or of a material that this package does not know
+            return {one}
+
+    warning = f"The file says that it is of {m.material}; it is taken for {material}, as you asked."
+    contradicts = m.material not in names(material) and material not in names(m.material)
+    return m.replace(material=material, warnings=(*m.warnings, warning) if contradicts else m.warnings)
 
 
 def _load_one(path: Path, ei: float | None, *, find_gaps: bool) -> Map:
