@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -196,6 +197,8 @@ def _slices(request: Request, material: Material, values: dict[str, float]) -> A
         from mantid_insdl.files import load
 
         place = {"like": load(request.like)}
+        for warning in place["like"].warnings:
+            print(f"insdl: warning: {warning}", file=sys.stderr)
     else:
         place = {"slices": _windows(request.ei, request.energy)}
         place |= {name: _momentum_axis(name, text or "-1,0.05,1") for name, text in (("qh", request.qh), ("qk", request.qk))}
