@@ -8,6 +8,7 @@ from mantid_insdl.instrument.gaps import DetectorLayout
 from mantid_insdl.instrument.noise import count_neutrons
 from mantid_insdl.maps import Axis, Slices
 from mantid_insdl.materials import load_material
+from mantid_insdl.networks.background import backgrounds_left
 from mantid_insdl.networks.measured import MeasuredMaps
 from mantid_insdl.networks.preprocessing import incident_energy_groups, normalise, window_features
 from mantid_insdl.training.datasets import SimulatedMaps, axes
@@ -68,7 +69,8 @@ def measure(
         background = rng.uniform(*settings.background) * (1 + growth * momentum_squared) * np.exp(-decay * energy)
         counts = np.exp(rng.uniform(*np.log(settings.counts_per_pixel))) * signal.size
         intensity, _ = count_neutrons(signal, counts, rng, background=background)
-        measured[group] = intensity + rng.normal(0, settings.background_residual) * background
+        left = settings.background_left > 0 and rng.random() < settings.background_left
+        measured[group] = intensity + (1.0 if left else rng.normal(0, settings.background_residual)) * background
     hot = rng.random(measured.shape, np.float32) < rng.uniform(0, settings.hot_pixels)
     measured[hot] *= rng.uniform(3, 10)
     if rng.random() < settings.negatives_cut:
@@ -77,6 +79,8 @@ def measure(
     gaps &= np.isfinite(measured)
     measured[gaps] = np.nan
     measured[gaps & left_open] = 0
+    if settings.background_left > 0:  # as before an answer
+        measured -= backgrounds_left(measured, groups)[:, None, None].astype(np.float32)
     return measured, true
 
 
