@@ -1,6 +1,6 @@
 """A flat background that a reduction has left under the data.
 
-The networks were trained on maps whose background is subtracted, to a tenth of it or so. One that stays shifts every pixel, and with it what a
+The networks were trained on maps whose background is subtracted, to a tenth or so. One that stays shifts every pixel, and with it what a
 network takes for the mean of the signal. Spin waves leave part of every incident energy's slices empty, which shows the background.
 """
 
