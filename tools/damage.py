@@ -243,12 +243,13 @@ def damaged(whole: bytes, rng: np.random.Generator) -> bytes:
     return bytes(content)
 
 
-def _reader(kind: str, pipe: Connection) -> None:
-    """Reads every file that it is told, and answers with what came of it."""
+def _reader(pipe: Connection) -> None:
+    """Reads every file as it is told, and answers with what came of it."""
     from mantid_insdl.errors import InsdlError
 
-    read = KINDS[kind][2]
-    while (path := pipe.recv()) is not None:
+    pipe.send("ready")
+    while True:
+        read, path = pipe.recv()
         try:
             read(path)
             answer = ("read", "")
@@ -260,20 +261,23 @@ def _reader(kind: str, pipe: Connection) -> None:
 
 
 class Watched:
-    """A process that reads, started anew after a crash or a hang."""
+    """A process that reads files, started anew after a crash or a hang of more than so many seconds."""
 
-    def __init__(self, kind: str, seconds: float):
-        self.kind, self.seconds = kind, seconds
+    def __init__(self, seconds: float = SECONDS):
+        self.seconds = seconds
         self.process: Any = None
 
-    def read(self, path: Path) -> tuple[str, str]:
+    def __enter__(self) -> Watched:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._end()
+
+    def read(self, function: Callable[[Path], Any], path: Path) -> tuple[str, str]:
+        """One of `OUTCOMES`, and what was said."""
         if self.process is None:
-            context = multiprocessing.get_context("spawn")
-            self.pipe, theirs = context.Pipe()
-            self.process = context.Process(target=_reader, args=(self.kind, theirs), daemon=True)
-            self.process.start()
-            theirs.close()
-        self.pipe.send(path)
+            self._start()
+        self.pipe.send((function, path))
         try:
             if self.pipe.poll(self.seconds):
                 return self.pipe.recv()
@@ -281,35 +285,42 @@ class Watched:
         except EOFError:
             self.process.join()
             outcome = ("crash", f"the process ended with {self.process.exitcode}")
-        self.close()
+        self._end()
         return outcome
 
-    def close(self) -> None:
+    def _start(self) -> None:
+        context = multiprocessing.get_context("spawn")
+        self.pipe, theirs = context.Pipe()
+        self.process = context.Process(target=_reader, args=(theirs,), daemon=True)
+        self.process.start()
+        theirs.close()
+        self.pipe.recv()  # it is ready
+
+    def _end(self) -> None:
         if self.process is not None:
             self.process.kill()
             self.process.join()
             self.process = None
 
 
-def run(kind: str, runs: int, seed: int, *, seconds: float = SECONDS, keep: Path | None = None) -> tuple[Counter, list[str], float]:
+def run(kind: str, runs: int, seed: int, reader: Watched, *, keep: Path | None = None) -> tuple[Counter, list[str], float]:
     """Damage a kind of file so many times: outcomes, what was said of those that are faults, and the longest time of one in seconds.
 
     Files that are a fault are kept in the folder `keep`, where one is given.
     """
-    name, make, _ = KINDS[kind]
+    name, make, read = KINDS[kind]
     outcomes: Counter = Counter()
     faults, longest = [], 0.0
     with tempfile.TemporaryDirectory() as folder:
         path = make(Path(folder) / name)
         whole = path.read_bytes()
-        reader = Watched(kind, seconds)
-        outcome, said = reader.read(path)
+        outcome, said = reader.read(read, path)
         if outcome != "read":
             raise SystemExit(f"the whole file of the kind '{kind}' cannot be read: {outcome}: {said}")
         for number in range(runs):
             path.write_bytes(damaged(whole, np.random.default_rng((seed, number))))
             started = time.monotonic()
-            outcome, said = reader.read(path)
+            outcome, said = reader.read(read, path)
             longest = max(longest, time.monotonic() - started)
             outcomes[outcome] += 1
             if outcome not in ("refused", "read"):
@@ -317,7 +328,6 @@ def run(kind: str, runs: int, seed: int, *, seconds: float = SECONDS, keep: Path
                 if keep is not None:
                     keep.mkdir(exist_ok=True)
                     (keep / f"{kind.replace(' ', '-')}-{number}{path.suffix}").write_bytes(path.read_bytes())
-        reader.close()
     return outcomes, faults, longest
 
 
@@ -331,11 +341,12 @@ def main() -> None:
     options = parser.parse_args()
     lines = [f"| kind of file | {' | '.join(OUTCOMES)} | longest, s |", "|---" * (len(OUTCOMES) + 2) + "|"]
     faults = []
-    for kind in options.kinds or KINDS:
-        outcomes, found, longest = run(kind, options.runs, options.seed, keep=options.keep)
-        faults += found
-        lines.append(f"| {kind} | {' | '.join(str(outcomes[one]) for one in OUTCOMES)} | {longest:.1f} |")
-        print(lines[-1], flush=True)
+    with Watched() as reader:
+        for kind in options.kinds or KINDS:
+            outcomes, found, longest = run(kind, options.runs, options.seed, reader, keep=options.keep)
+            faults += found
+            lines.append(f"| {kind} | {' | '.join(str(outcomes[one]) for one in OUTCOMES)} | {longest:.1f} |")
+            print(lines[-1], flush=True)
     if options.write is not None:
         page = options.write.read_text(encoding="utf-8")
         before, after = page[: page.index(BEGIN) + len(BEGIN)], page[page.index(END) :]
