@@ -48,7 +48,7 @@ KINDS = (
 )
 
 
-@pytest.mark.parametrize("kind", MAPS + OTHERS)
+@pytest.mark.parametrize("kind", KINDS)
 def test_damaged_files(damage, reader, kind):
     outcomes, faults, _ = damage.run(kind, FEW, 17, reader)
     assert faults == []
