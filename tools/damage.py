@@ -277,12 +277,12 @@ class Watched:
         """One of `OUTCOMES`, and what was said."""
         if self.process is None:
             self._start()
-        self.pipe.send((function, path))
         try:
+            self.pipe.send((function, path))
             if self.pipe.poll(self.seconds):
                 return self.pipe.recv()
             outcome = ("hang", f"no answer in {self.seconds:g} s")
-        except EOFError:
+        except (EOFError, OSError):
             self.process.join()
             outcome = ("crash", f"the process ended with {self.process.exitcode}")
         self._end()

@@ -19,12 +19,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mantid_insdl.errors import FileFormatError, MapError, UnitError
-from mantid_insdl.files._hdf5 import attribute, groups, open_hdf5, read_array, where
+from mantid_insdl.files._hdf5 import attribute, dataset, groups, open_hdf5, read_array, where
 from mantid_insdl.files.nexus_processed import read_logs
-from mantid_insdl.files.projections import onto_h_and_k
+from mantid_insdl.files.projections import frame_reciprocal, onto_h_and_k
 from mantid_insdl.files.sentinels import mask_sentinels
 from mantid_insdl.files.workspace_layout import MEV_PER_WAVENUMBER, direction_of, energy_window, incident_energy, name_of, unit_of
 from mantid_insdl.maps import MEV, PER_ANGSTROM, RLU, Axis, Map, Slices
+from mantid_insdl.spinwave.lattice import Lattice
 
 if TYPE_CHECKING:
     import h5py
@@ -53,8 +54,10 @@ class _Dimension:
         return float(0.5 * (self.edges[0] + self.edges[-1]))
 
 
-def read(path: str | Path, *, ei: float | None = None) -> Map:
+def read(path: str | Path, *, ei: float | None = None, material: str | None = None) -> Map:
     """The map in a SaveMD file. Dimensions of one bin are integrated: their ranges go into the provenance.
+
+    Momenta in 1/angstrom along directions at right angles are brought to r.l.u. by the cell of the file's sample, or of the material.
 
     Parameters
     ----------
@@ -62,6 +65,8 @@ def read(path: str | Path, *, ei: float | None = None) -> Map:
         The file.
     ei
         Incident energy in meV where the file's logs have none.
+    material
+        Whose cell to take where momenta are in 1/angstrom and the file has no oriented lattice.
 
     Raises
     ------
@@ -82,7 +87,9 @@ def read(path: str | Path, *, ei: float | None = None) -> Map:
         dimensions = [_dimension(data, name) for name in _dimension_names(data)]
         normalization = int(read_array(top, "visual_normalization").ravel()[0]) if "visual_normalization" in top else 0
         reversed_q = attribute(top, "QConvention") == "Crystallography"
-        logs = next((read_logs(group) for name, group in groups(top).items() if re.match(r"experiment\d+$", name)), {})
+        experiments = [group for name, group in groups(top).items() if re.match(r"experiment\d+$", name)]
+        logs = read_logs(experiments[0]) if experiments else {}
+        reciprocal = _sample_reciprocal(experiments[0]) if experiments else None
     shape = tuple(d.size for d in dimensions)
     if not signal.shape == variance.shape == events.shape == mask.shape == shape:
         raise FileFormatError(
@@ -98,6 +105,8 @@ def read(path: str | Path, *, ei: float | None = None) -> Map:
     )
     ei, ei_note = incident_energy(logs, ei)
     notes = tuple(n for n in (note, ei_note) if n)
+    dimensions, cell_note = _in_rlu(dimensions, reciprocal, material)
+    notes += cell_note
     falling = [d.edges[0] > d.edges[-1] for d in dimensions]
     if any(falling):  # as TransformMD with a negative scale leaves them
         names = ", ".join(d.label for d, turned in zip(dimensions, falling, strict=True) if turned)
@@ -142,10 +151,50 @@ def _dimension(data: h5py.Group, key: str) -> _Dimension:
     # Mantid writes the unit of an HKL axis as r.l.u. or as 'in 1.61 A^-1': multiples of a reciprocal lattice vector of that length
     unit = RLU if frame == "HKL" and re.fullmatch(r"in [\d.]+ A\^-1", unit_text) else unit_of(unit_text)
     expected = _UNITS[kind]
-    if unit != expected:
+    if unit != expected and not (kind == "momentum" and unit == PER_ANGSTROM):
         stated = f"its unit is '{unit_text}' and not {expected}" if unit_text else "it has no unit"
         raise UnitError(f"the dimension '{label}' cannot be used", stated, "save it from Mantid with its unit")
     return _Dimension(kind, edges, label, unit, direction)
+
+
+def _sample_reciprocal(experiment: h5py.Group) -> np.ndarray | None:
+    """Reciprocal vectors of the sample's cell in 1/angstrom as rows; None where the file has no oriented lattice."""
+    sample = groups(experiment).get("sample")
+    node = None if sample is None else groups(sample).get("oriented_lattice")
+    names = [f"unit_cell_{name}" for name in ("a", "b", "c", "alpha", "beta", "gamma")]
+    if node is None or any(dataset(node, name) is None for name in names):
+        return None
+    values = [read_array(node, name).ravel() for name in names]
+    return Lattice(*(float(value[0]) for value in values)).reciprocal if all(value.size for value in values) else None
+
+
+def _in_rlu(dimensions: list[_Dimension], reciprocal: np.ndarray | None, material: str | None) -> tuple[list[_Dimension], tuple[str, ...]]:
+    """Momenta in 1/angstrom, as CutMD and ConvertToMD can write them, in r.l.u. along their direction; and a note on whose cell it was."""
+    momenta = [d for d in dimensions if d.kind == "momentum"]
+    absolute = [d for d in momenta if d.unit == PER_ANGSTROM]
+    if not absolute:
+        return dimensions, ()
+    whose = "the file's sample"
+    if reciprocal is None and material is not None:
+        reciprocal, whose = frame_reciprocal(material), material
+    if reciprocal is None:
+        raise UnitError(
+            f"the dimension '{absolute[0].label}' cannot be used",
+            "it is in 1/angstrom and not r.l.u., and the file has no oriented lattice",
+            "name the material (--material), or cut in r.l.u.",
+        )
+    vectors = np.array([d.direction for d in momenta]) @ reciprocal
+    lengths = np.linalg.norm(vectors, axis=1)
+    cosines = vectors @ vectors.T / np.outer(lengths, lengths) - np.eye(len(momenta))
+    if np.abs(cosines).max() > 1e-3:
+        raise UnitError(
+            f"the dimension '{absolute[0].label}' cannot be used",
+            f"it is in 1/angstrom, and in the cell of {whose} its direction is not at right angles to the others",
+            "cut in r.l.u.",
+        )
+    length = {d.label: one for d, one in zip(momenta, lengths, strict=True)}
+    dimensions = [replace(d, edges=d.edges / length[d.label], unit=RLU) if d in absolute else d for d in dimensions]
+    return dimensions, (f"momenta brought from 1/angstrom to r.l.u. of the cell of {whose}",)
 
 
 def _kind(label: str) -> tuple[str, tuple[float, float, float] | None]:

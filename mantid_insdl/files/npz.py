@@ -115,7 +115,9 @@ def read(path: str | Path, *, ei: float | None = None, find_gaps: bool = True) -
     path = Path(path)
     arrays = read_arrays(path)
     if "head" in arrays:
-        return _with_ei(_read_own(arrays, path), ei)
+        m = _with_ei(_read_own(arrays, path), ei)
+        mask, warnings = mask_sentinels(m.intensity, m.error, m.mask)
+        return m.replace(mask=mask, warnings=(*m.warnings, *warnings))
     if "intensity" not in arrays:
         raise FileFormatError(f"'{path.name}' is no map", "it has no 'intensity'", _LAYOUTS)
     for key, array in arrays.items():

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mantid_insdl.errors import MapError
+from mantid_insdl.errors import MapError, MaterialError
 
 _MOST_PARTS = 10  # of a pixel along each side, each of which goes as a whole to the pixel that its centre lies in
 _PARTS_IN_ALL = 4e6
@@ -22,6 +22,23 @@ class Plane:
     error: np.ndarray
     mask: np.ndarray
     rebinned: bool
+
+
+def frame_reciprocal(material: str) -> np.ndarray | None:
+    """Reciprocal vectors in 1/angstrom, as rows, of the cell that a material's maps are in r.l.u. of; None for a name without a material.
+
+    The models of a family share it, so that the name of the family will do.
+    """
+    from mantid_insdl.materials import load_material, material_names
+
+    for name in (material, *material_names()):
+        try:
+            one = load_material(name)
+        except MaterialError:
+            continue
+        if material in (name, one.family):
+            return np.array(one.map.cell).T @ one.model.lattice.reciprocal
+    return None
 
 
 def onto_h_and_k(

@@ -213,8 +213,35 @@ class TestUnitsAndEdges:
     def test_unit_ids_of_mantid(self, write):
         m = load(write((*Q[:2], "MomentumTransfer", *Q[3:]), (*E[:2], "DeltaE", *E[3:])))
         assert [(a.name, a.unit) for a in m.axes] == [("q", PER_ANGSTROM), ("energy", MEV)]
-        with pytest.raises(UnitError, match=r"MomentumTransfer.*not r\.l\.u"):
-            load(write((*H[:2], "MomentumTransfer", *H[3:]), K, E))
+
+    @pytest.mark.parametrize("unit", ["MomentumTransfer", "A^-1", "Angstrom^-1"])
+    def test_momenta_in_reciprocal_angstrom_by_the_cell_of_the_material(self, write, unit):
+        """Rb2MnF4: 4.21 angstrom, so that [H,0,0] is 1.492 and [H,H,0] 2.111 1/angstrom long."""
+        path = write((*H[:2], unit, *H[3:]), (*K[:2], unit, *K[3:]), E)
+        with pytest.raises(UnitError, match=r"1/angstrom and not r\.l\.u.*no oriented lattice; name the material"):
+            load(path)
+        m = load(path, material="rb2mnf4")
+        np.testing.assert_allclose(m.axes[0].edges, H[1] / (2 * np.pi / 4.21), rtol=1e-4)
+        assert m.axes[0].unit == RLU
+        assert "momenta brought from 1/angstrom to r.l.u. of the cell of rb2mnf4" in m.provenance
+        diagonal = ("[H,H,0]", H[1], unit, "HKL", "[H,H,0]")
+        across = ("[H,-H,0]", np.array([-0.1, 0.1]), unit, "HKL", "[H,-H,0]")
+        cut = load(write(diagonal, across, L, E), material="rb2mnf4")
+        np.testing.assert_allclose(cut.path[-1], np.array([1, 1, 0]) * 0.75 / (2 * np.pi / 4.21 * np.sqrt(2)), rtol=1e-4, atol=1e-12)
+
+    def test_the_cell_of_the_file_goes_before_that_of_the_material(self, write):
+        path = write((*H[:2], "A^-1", *H[3:]), (*K[:2], "A^-1", *K[3:]), E)
+        with h5py.File(path, "a") as file:
+            node = file.create_group("MDHistoWorkspace/experiment0/sample/oriented_lattice")
+            for name, value in zip(("a", "b", "c", "alpha", "beta", "gamma"), (np.pi, np.pi / 2, 5, 90, 90, 90), strict=True):
+                node[f"unit_cell_{name}"] = [float(value)]
+        m = load(path, material="rb2mnf4")
+        np.testing.assert_allclose(m.axes[0].edges, H[1] / 2)
+        np.testing.assert_allclose(m.axes[1].edges, K[1] / 4)
+        with h5py.File(path, "a") as file:
+            file["MDHistoWorkspace/experiment0/sample/oriented_lattice/unit_cell_gamma"][0] = 120.0
+        with pytest.raises(UnitError, match="not at right angles"):
+            load(path)
 
     def test_wavenumbers_become_mev(self, write):
         m = load(write(H, K, ("DeltaE", E[1], "DeltaE_inWavenumber", *E[3:])))

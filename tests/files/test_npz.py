@@ -319,6 +319,13 @@ class TestWhatOthersWrite:
         assert m.mask[3, 0, 0]
         assert m.mask.sum() == 1
 
+    def test_sentinels_of_the_packages_own_files(self, slices_map, tmp_path):
+        intensity = np.array(slices_map.intensity)
+        intensity[0, 0, 0] = -1e30
+        m = load(save(slices_map.replace(intensity=intensity), tmp_path / "out.npz"))
+        assert m.mask.sum() == slices_map.mask.sum() + 1
+        assert "(1) were masked" in m.warnings[0]
+
     def test_large_numbers_that_are_none_stay(self, write):
         assert not load(write(**slices(intensity=INTENSITY * 9e9))).mask.any()
 
