@@ -152,7 +152,7 @@ class TestProjections:
         furthest = np.abs(coordinates).max(axis=0)
         inside = furthest < 0.9
         assert not m.mask[:, inside].any()
-        assert m.mask[:, furthest > 1.1].all()
+        assert m.mask[:, furthest > 1.005].all()  # of a pixel whose centre is outside, less than half is known
         np.testing.assert_allclose(m.intensity[0, inside], self.formula(h, k)[inside], atol=0.05)
         np.testing.assert_allclose(m.intensity[1, inside], 3 * self.formula(h, k)[inside], atol=0.15)
         assert "were re-binned onto [H,0,0] and [0,K,0]" in m.warnings[0]
