@@ -153,7 +153,8 @@ def prepare(m: Map, card: Card) -> Prepared:
             "check the mask and the range of the axes",
         )
     groups = incident_energy_groups(gridded.slices)
-    gridded = _without_background(gridded, groups, warnings)
+    if card.input.slices is not None:
+        gridded = _without_background(gridded, groups, warnings)
     stack, scale = normalise(gridded.intensity[None], groups)
     size = gridded.slices.size if card.input.slices is not None else MAXIMUM_SLICES
     inputs = MeasuredMaps(

@@ -1,7 +1,8 @@
 """A flat background that a reduction has left under the data.
 
 The networks were trained on maps whose background is subtracted, to a tenth or so. One that stays shifts every pixel, and with it what a
-network takes for the mean of the signal. Spin waves leave part of every incident energy's slices empty, which shows the background.
+network takes for the mean of the signal. In narrow energy windows spin waves leave most slices nearly empty, which shows the background;
+windows as wide as a band, or a resolution as wide, do not, so that this is for models of fixed windows.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import numpy as np
 
 LEAST = 0.2  # of the mean intensity of the incident energy: less is what a subtraction leaves, and what training maps hold
 _FEWEST_PIXELS = 50  # of a slice, to see its background
+_FEWEST_SLICES = 5  # of an incident energy: signal may fill all of one, as where a band is flat, but not most
 _CUT = 2.0  # standard deviations above the median, beyond which a pixel is signal
 _QUANTILE = 0.2  # of the slices of an incident energy: those with the least of signal
 
@@ -34,7 +36,7 @@ def backgrounds_left(intensity: np.ndarray, groups: list[np.ndarray]) -> np.ndar
 
 
 def flat_background(intensity: np.ndarray) -> float:
-    """The level of the empty parts of slices of one incident energy; zero where it is negative, or no slice has pixels enough.
+    """The level of the empty parts of slices of one incident energy; zero where it is negative, or where too few slices are known.
 
     Of each slice it is the median after signal is cut off (pixels more than two robust standard deviations above it, again and again);
     of the slices, a low quantile. The median of simulated maps without background is zero, with noise or without.
@@ -45,7 +47,7 @@ def flat_background(intensity: np.ndarray) -> float:
         NaN where masked.
     """
     levels = [_empty_level(one[np.isfinite(one)]) for one in intensity if np.isfinite(one).sum() >= _FEWEST_PIXELS]
-    return max(float(np.quantile(levels, _QUANTILE)), 0.0) if levels else 0.0
+    return max(float(np.quantile(levels, _QUANTILE)), 0.0) if len(levels) >= _FEWEST_SLICES else 0.0
 
 
 def _empty_level(values: np.ndarray) -> float:

@@ -79,8 +79,6 @@ def measure(
     gaps &= np.isfinite(measured)
     measured[gaps] = np.nan
     measured[gaps & left_open] = 0
-    if settings.background_left > 0:  # as before an answer
-        measured -= backgrounds_left(measured, groups)[:, None, None].astype(np.float32)
     return measured, true
 
 
@@ -130,6 +128,8 @@ class Measurer:
     def _measure_one(self, index: int, slices: Slices, rng: np.random.Generator) -> tuple[np.ndarray, ...]:
         expected = mix_twins(self.data.intensity[index, : slices.size].astype(np.float32), rng.uniform(*self.settings.twin_fraction))
         measured, signal = measure(expected, slices, self.qh, self.qk, self.reciprocal, self.settings, rng)
+        if self.settings.background_left > 0 and self.spec.slices.kind == "fixed":  # as before an answer
+            measured -= backgrounds_left(measured, incident_energy_groups(slices))[:, None, None].astype(np.float32)
         stack, scale = normalise(measured[None], incident_energy_groups(slices))
         kept = (stack[0, ..., 0].astype(np.float16), stack[0, ..., 1] > 0, scale[0])
         return (*kept, (signal / scale[0, :, None, None]).astype(np.float16)) if self.keep_signal else kept

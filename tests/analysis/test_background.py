@@ -67,11 +67,19 @@ def test_only_the_energies_that_have_one(noise_free):
 
 
 def test_slices_with_few_pixels_do_not_count():
-    intensity = np.full((2, 40, 40), np.nan)
-    intensity[0, 0, :40] = 7.0
-    assert flat_background(intensity) == 0.0
-    intensity[1] = 3.0
+    intensity = np.full((5, 40, 40), 3.0)
     assert flat_background(intensity) == 3.0
+    intensity[4] = np.nan
+    intensity[4, 0] = 3.0  # 40 pixels
+    assert flat_background(intensity) == 0.0
+
+
+def test_a_few_slices_are_not_enough(noise_free):
+    """A band that is flat fills whole slices: with few of them that is no background."""
+    flat = np.argmax([flat_background(np.stack([one] * 5)) for one in noise_free.intensity])
+    filled = np.stack([noise_free.intensity[flat]] * 4)
+    assert flat_background(np.concatenate([filled, filled])) > 0.3
+    assert flat_background(filled) == 0.0
 
 
 def test_noise_alone_is_all_background():
