@@ -308,7 +308,7 @@ def _shown(dimensions: list[_Dimension], along: list[_Dimension], energy: _Dimen
         raise MapError(
             summary,
             f"'{strange[0]}' is none this package knows (a direction such as [H,H,0], |Q| or DeltaE)",
-            "integrate over it with BinMD",
+            "integrate over it, or project onto such directions, with BinMD",
         )
     if len(along) == 2 and any(d.direction[2] for d in along):
         names = " and ".join(d.label for d in along)
