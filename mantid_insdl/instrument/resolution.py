@@ -89,7 +89,7 @@ class ChopperSpectrometer:
         """
         if self._fitted:
             left = np.maximum(1 - energy / np.asarray(ei, float), 0.0)
-            return FWHM_TO_SIGMA * ei * (self._fitted.floor + self._fitted.slope * left**1.5)
+            return FWHM_TO_SIGMA * ei * (self._fitted.floor + self._fitted.slope * left * np.sqrt(left))
         if np.ndim(ei) == 0:
             self.check(float(ei))
             return chopper_sigma(self.specification, self.chopper, self.frequency, float(ei), energy)
@@ -188,12 +188,12 @@ def _specification(name: str) -> Spectrometer:
         return read_spectrometer(path)
 
 
-_BEYOND = 6.0
-"""Distance in sqrt(2) standard deviations beyond which a line has nothing that double precision shows."""
+_ERF = (1.12837971, 1.02765481e-1, -1.84383663e-4, -6.25719599e-4, 8.97125968e-5, -5.98569220e-6, 1.58960312e-7)
+"""atanh(erf(x)) / x in powers of x^2, fitted for the smallest error of erf, 6e-8: numpy's tanh is ten times as fast as an erf."""
 
 
 def bin_fractions(energy: np.ndarray, sigma: np.ndarray, edges: np.ndarray) -> np.ndarray:
-    """Fraction of a Gaussian line that falls into each energy bin, exactly, (..., bin).
+    """Fraction of a Gaussian line that falls into each energy bin, integrated over the bin, (..., bin).
 
     Parameters
     ----------
@@ -206,15 +206,21 @@ def bin_fractions(energy: np.ndarray, sigma: np.ndarray, edges: np.ndarray) -> n
 
 
 def line_below(energy: np.ndarray, sigma: np.ndarray, edges: np.ndarray) -> np.ndarray:
-    """Twice the part of a Gaussian line below each edge, less one, (..., edge). Parameters as for `bin_fractions`."""
-    from scipy.special import erf
+    """Twice the part of a Gaussian line below each edge, less one, (..., edge), in the precision of `energy`.
 
-    width = np.sqrt(2.0) * np.maximum(sigma, 1e-9)
-    reduced = (edges - energy[..., None]) / width[..., None]
-    near = np.abs(reduced) < _BEYOND  # few edges lie within a line, and erf is slow
-    below = np.sign(reduced)
-    below[near] = erf(reduced[near])
-    return below
+    Parameters as for `bin_fractions`. Good to 6e-8.
+    """
+    narrowing = np.sqrt(0.5) / np.maximum(sigma, 1e-9)
+    x = (edges.astype(energy.dtype) - energy[..., None]) * narrowing[..., None].astype(energy.dtype)
+    with np.errstate(over="ignore"):  # far from a narrow line: tanh of infinity is one
+        squared = x * x
+        series = squared * _ERF[-1]
+        for coefficient in _ERF[-2:0:-1]:
+            series += coefficient
+            series *= squared
+        series += _ERF[0]
+        series *= x
+    return np.tanh(series, out=series)
 
 
 def bin_slopes(energy: np.ndarray, sigma: np.ndarray, sigma_slope: np.ndarray, edges: np.ndarray) -> np.ndarray:

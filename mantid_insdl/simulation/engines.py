@@ -8,8 +8,8 @@ engine         magnets                                                          
 `ClosedForm`   square-lattice antiferromagnet with J1, J2, D; c* along the beam         from each mode's own energy
 `Planar`       no bond leaves the cell along c, no spiral turns along it; c* along the   from its own energy; one solve for all slices
                beam
-`General`      all others                                                               from the middle of the energy window, moved to
-                                                                                        the mode's own by its velocity; a solve a slice
+`General`      all others                                                               a solve at each of several along the path of the
+                                                                                        neutrons, moved to the mode's own by its velocity
 =============  =======================================================================  =============================================
 
 Every pixel is cut into pieces (`pixels`); across a piece a mode is a straight line, as wide as its velocity makes it.
@@ -33,7 +33,7 @@ from mantid_insdl.materials import Material
 from mantid_insdl.materials.modes import modes_of
 from mantid_insdl.parallel import in_threads
 from mantid_insdl.progress import Progress
-from mantid_insdl.simulation.pixels import SIGNED_PERMUTATIONS, Pieces, cut, divide, images, unlike
+from mantid_insdl.simulation.pixels import SIGNED_PERMUTATIONS, Pieces, cut, differences, divide, images, unlike
 from mantid_insdl.spinwave.form_factors import coefficients, j0
 from mantid_insdl.spinwave.modes import perpendicular
 from mantid_insdl.spinwave.polarisation import polarised
@@ -155,7 +155,7 @@ def group_by_ei(slices: Slices) -> list[Group]:
     return [Group(slices, np.flatnonzero(key == one)) for one in np.unique(key)]
 
 
-STEEPNESS, CURVATURE = 0.3, 6.0
+STEEPNESS, CURVATURE = 0.3, 5.0
 """Cells of momentum: to each width in energy that a steep mode crosses, and, squared, that a curved one leaves its tangent by.
 
 Chosen so that slices are within 3 % of those of many times finer cells, and their means within 1 % (`benchmarks/pixels.py`).
@@ -164,6 +164,10 @@ SAMPLES = 300
 """Momenta at which the modes' shape is looked at."""
 CELLS_PER_ZONE = (6, 96)
 """Cells across a zone at least and at most."""
+MERGED = 1.5
+"""A lattice of this many times as many cells as needed is taken where another incident energy needs it."""
+STOPS_PER_ZONE = 16
+"""Solves to a zone along the beam, where the modes depend on it."""
 
 
 class Domain:
@@ -240,8 +244,8 @@ class Domain:
     def _shape(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Energies (m, mode) at random momenta of the map; slope and curvature along qh and qk, (m, mode, 2) each, unsigned."""
         rng = np.random.default_rng(0)
-        chosen = rng.integers(0, len(self.low), SAMPLES)
-        points = self.low[chosen] + rng.uniform(0, 1, (SAMPLES, 2)) * (self.high - self.low)[chosen]
+        chosen = rng.integers(0, len(self.plane.low), SAMPLES)
+        points = self.plane.low[chosen] + rng.uniform(0, 1, (SAMPLES, 2)) * (self.plane.high - self.plane.low)[chosen]
         step = 1e-3
         places = np.concatenate((points, *(points + step * axis for axis in np.eye(2))))
         # a typical momentum along the beam: that of the middle of the middle slice
@@ -261,8 +265,12 @@ class Domain:
 
     def parts(self, group: Group) -> tuple[int, int]:
         """Equal parts of a pixel along each axis that are no larger than a `cell`."""
-        width = np.median(self.high - self.low, axis=0)
-        return tuple(int(n) for n in np.ceil(width / self.cell(group) - 0.1).clip(1))
+        return tuple(int(n) for n in np.ceil(self.width / self.cell(group) - 0.1).clip(1))
+
+    @property
+    def width(self) -> np.ndarray:
+        """Of a pixel, along qh and qk in r.l.u."""
+        return np.median(self.plane.high - self.plane.low, axis=0)
 
     def along(self, energy: np.ndarray, across: np.ndarray, group: Group) -> np.ndarray:
         """Component of Q along the beam for modes at `energy`, in 1/angstrom; 0 where Ei is unknown."""
@@ -272,13 +280,13 @@ class Domain:
         """How far from an energy window a mode still reaches into it, in meV."""
         if self.view.kernel is not None:
             return self.view.kernel.reach(group.index)
-        return 5 * scale * float(self.view.instrument.sigma(group.ei, np.zeros(()))) if np.isfinite(group.ei) else 0.0
+        return 4 * scale * float(self.view.instrument.sigma(group.ei, np.zeros(()))) if np.isfinite(group.ei) else 0.0
 
     def density(self, energy: np.ndarray, spread: np.ndarray, group: Group, scale: np.ndarray | float) -> np.ndarray:
         """Density in each window of the group of lines at `energy` with variances `spread`, (..., window), in 1/meV."""
         if np.isfinite(group.ei):
             spread = spread + (scale * self.view.instrument.sigma(group.ei, energy)) ** 2
-        return line_below(energy, np.sqrt(spread), group.edges) @ group.windows
+        return line_below(energy, np.sqrt(spread), group.edges) @ group.windows.astype(energy.dtype)
 
     def reached(self, pieces: Pieces, group: Group) -> np.ndarray | None:
         """Share of each piece in the part of its pixel that the kinematics allow, over its share of all of it, (piece, window).
@@ -320,7 +328,7 @@ class Domain:
                 target = np.argsort(source)
                 self.view.kernel.add(out, group.index, target[pixel], energy, weight * intensity, self.reach, spread)
             return
-        lines = np.empty((len(energy), group.index.size))
+        lines = np.empty((len(energy), group.index.size), energy.dtype)
         for first in range(0, len(energy), BLOCK):
             part = slice(first, first + BLOCK)
             np.multiply(self.density(energy[part], spread[part], group, scale), intensity[part, None], out=lines[part])
@@ -360,7 +368,7 @@ class Planar(Domain):
 
     def __init__(self, *arguments: Any):
         super().__init__(*arguments)
-        steps = [self._steps(group) for group in self.groups]
+        steps = _merged([self._steps(group) for group in self.groups])
         lattices = {step: self._lattice(step) for step in dict.fromkeys(steps)}
         self._lattices, self._which = list(lattices.values()), [list(lattices).index(step) for step in steps]
         for number, (group, which) in enumerate(zip(self.groups, self._which, strict=True)):
@@ -383,7 +391,8 @@ class Planar(Domain):
         if self.parts(group) == (1, 1):
             return None
         multiple = 4 * np.maximum(np.rint(self.zones), 1)
-        return tuple(int(n) for n in multiple * np.ceil(1 / self.cell(group) / multiple - 0.1))
+        wanted = np.maximum(1 / self.cell(group), 0.8 / self.width)  # a cell much larger than a pixel has its modes elsewhere
+        return tuple(int(n) for n in multiple * np.ceil(wanted / multiple - 0.1))
 
     def _lattice(self, steps: tuple[int, int] | None) -> Lattice:
         pieces = divide(self.low, self.high, (1, 1)) if steps is None else cut(self.low, self.high, steps)
@@ -419,8 +428,9 @@ class Planar(Domain):
         """Add the slices of one incident energy of one parameter set to `out`, (slice, pixel)."""
         group, lattice = self.groups[number], self._lattices[self._which[number]]
         pieces, margin = lattice.pieces, self.margin(group, scale)
-        slopes = modes.velocities @ self.to_hkl[:, :2].T
-        farthest = 3 * np.abs(slopes) @ pieces.reach  # a line is as wide as the mode's energy spreads across a piece
+        real, kind = (np.float32, np.complex64) if out.dtype == np.float32 else (float, complex)
+        slopes = np.tensordot(self.to_hkl[:, :2], modes.velocities, axes=([1], [2]))  # (axis of the map, node, mode)
+        farthest = 3 * np.tensordot(pieces.reach, np.abs(slopes), axes=1)  # a line is as wide as its energy spreads across a piece
         top = group.ei if np.isfinite(group.ei) else np.inf
         near = (modes.energies >= group.edges[0] - margin - farthest) & (modes.energies <= group.edges[-1] + margin + farthest)
         # a Goldstone mode at its own momentum is elastic
@@ -428,17 +438,26 @@ class Planar(Domain):
         columns = np.flatnonzero(near.any(axis=0))
         if not columns.size:
             return
-        first, last = columns[0], columns[-1] + 1
-        intensity = np.zeros((len(near), last - first))
-        chosen = near[:, first:last]
-        amplitudes = modes.amplitudes(slice(first, last), np.complex64 if out.dtype == np.float32 else complex)
-        intensity[chosen] = self._intensity(lattice, modes.energies[:, first:last], amplitudes, group, chosen)
-        energies = modes.energies[pieces.node, first:last] + np.einsum("pni,pi->pn", slopes[pieces.node, first:last], pieces.offset)
-        spread = (slopes[pieces.node, first:last] * pieces.half[:, None]) ** 2
-        strength = intensity[pieces.node] * pieces.share[:, None]
-        spread = spread.sum(axis=-1) / 3
-        reach = margin + 5 * np.sqrt(spread)
-        kept = (strength != 0) & (energies > group.edges[0] - reach) & (energies < group.edges[-1] + reach)
+        span = slice(columns[0], columns[-1] + 1)
+        near = near[:, span]
+        intensity = np.zeros(near.shape, real)
+        intensity[near] = self._intensity(lattice, modes.energies[:, span], modes.amplitudes(span, kind), group, near)
+        energies = modes.energies[:, span].astype(real)[pieces.node]
+        spread = np.zeros_like(energies)
+        for axis, slope in enumerate(slopes[..., span]):
+            offset, variance = pieces.offset[:, axis], pieces.half[:, axis] ** 2 / 3
+            here = slope.astype(real)[pieces.node]
+            energies += here * offset.astype(real)[:, None]
+            here *= here
+            here *= variance.astype(real)[:, None]
+            spread += here
+            if pieces.beside is not None:
+                bend = differences(slope, pieces, axis).astype(real)[pieces.node]
+                bend *= (0.5 * (offset**2 + variance)).astype(real)[:, None]
+                energies += bend
+        strength = intensity[pieces.node] * pieces.share.astype(real)[:, None]
+        reach = np.sqrt(margin**2 + 16 * spread)
+        kept = (strength != 0) & (energies > real(group.edges[0]) - reach) & (energies < real(group.edges[-1]) + reach)
         piece = np.nonzero(kept)[0]
         reached = lattice.reached[number]
         factor = None if reached is None else reached[piece]
@@ -477,6 +496,15 @@ class Planar(Domain):
         return intensity * self.view.factor(group.ei, energy)
 
 
+def _merged(steps: list[tuple[int, int] | None]) -> list[tuple[int, int] | None]:
+    """The same with lattices left out that another can stand for: a solve costs more than a piece."""
+    chosen = []
+    for one in steps:
+        finer = [n for n in steps if one and n and n[0] >= one[0] and n[1] >= one[1] and n[0] * n[1] <= MERGED * one[0] * one[1]]
+        chosen.append(max(finer, default=one))
+    return chosen
+
+
 class ClosedForm(Domain):
     """Engine for the square-lattice antiferromagnet: closed form, all parameter sets at once."""
 
@@ -500,9 +528,9 @@ class ClosedForm(Domain):
 
         def work(part: slice) -> None:
             for number, group in enumerate(self.groups):
-                density, whole = self._density(number, table[part][:, self._columns], widths[part, None])
+                density, whole = self._density(number, table[part][:, self._columns], widths[part, None], dtype)
                 stable[part] &= whole
-                self.place(out[part], group.index, density.astype(dtype).swapaxes(1, 2))
+                self.place(out[part], group.index, density.swapaxes(1, 2))
 
         parts = [slice(start, start + step) for start in range(0, len(table), step)]
         for part, _ in zip(parts, in_threads(work, parts), strict=True):
@@ -511,7 +539,7 @@ class ClosedForm(Domain):
                 progress(done / len(table), f"Spin waves of {self.material.name}: {done} of {len(table)}")
         return out, stable
 
-    def _density(self, number: int, couplings: np.ndarray, widths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _density(self, number: int, couplings: np.ndarray, widths: np.ndarray, dtype: type) -> tuple[np.ndarray, np.ndarray]:
         """Density at the calculated pixels for one incident energy, (set, pixel, window), and which sets are stable."""
         group, pieces, reached = self.groups[number], self._pieces[number], self._reached[number]
         chemical = pieces.nodes @ self.to_hkl @ np.linalg.inv(np.array(self.material.map.cell)).T
@@ -530,21 +558,35 @@ class ClosedForm(Domain):
         seen = s_xx * (2 - across / np.where(q_squared > 0, q_squared, 1.0)) * self.view.factor(group.ei, energy)
         if self._ion:
             seen *= j0(coefficients(self._ion), q_squared) ** 2
-        density = self.density(energy, spread, group, widths) * (seen * pieces.share)[..., None]
+        energy, spread, seen = (x.astype(dtype, copy=False) for x in (energy, spread, seen * pieces.share))
+        density = self.density(energy, spread, group, widths.astype(dtype))
+        density *= seen[..., None]
         if reached is not None:
-            density *= reached
+            density *= reached.astype(dtype)
         return density.reshape(len(couplings), len(self.low), len(pieces.nodes) // len(self.low), -1).sum(axis=2), stable
 
 
 class General(Domain):
-    """Engine for any magnet: each slice is solved at the momentum along the beam that belongs to the middle of its energy window.
+    """Engine for any magnet: solves at energies along the path of the neutrons, a fraction of a zone apart.
 
-    From there the energy of a mode moves with the momentum along the beam that belongs to it, w = w_0 + v (t(w) - t_0), to first order.
+    From each the energy of a mode moves with the momentum along the beam that belongs to it, w = w_0 + v (t(w) - t_0), to first order;
+    between two the results are interpolated.
     """
 
     def __init__(self, *arguments: Any):
         super().__init__(*arguments)
         self._pieces = [divide(self.low, self.high, self.parts(group)) for group in self.groups]
+        self._reached = [self.reached(*each) for each in zip(self._pieces, self.groups, strict=True)]
+
+    def stops(self, group: Group) -> np.ndarray:
+        """Energies to solve at, rising, in meV: equal steps of the momentum along the beam, `STOPS_PER_ZONE` at least."""
+        if not np.isfinite(group.ei):
+            return np.zeros(1)
+        margin = self.margin(group, 1.0)
+        bottom, top = max(group.edges[0] - margin, 0.0), min(group.edges[-1] + margin, 0.98 * group.ei)
+        first, last = np.sqrt((group.ei - np.array([bottom, top])) / MEV_ANGSTROM2)  # kf
+        number = int(np.ceil(STOPS_PER_ZONE * (first - last) * np.abs(self.beam_hkl).max())) + 1
+        return group.ei - MEV_ANGSTROM2 * np.linspace(first, last, max(number, 2)) ** 2
 
     def intensity(
         self, table: np.ndarray, widths: np.ndarray, progress: Progress | None, dtype: type = np.float32
@@ -552,23 +594,29 @@ class General(Domain):
         """Slices of each parameter set, (set, slice, pixel), and which sets are stable."""
         parameters = dict(zip(self.material.model.parameters, table.T, strict=True))
         out, stable = self.empty(len(table), dtype), np.ones(len(table), bool)
-        todo = [(index, pieces) for group, pieces in zip(self.groups, self._pieces, strict=True) for index in group.index]
-        for done, (index, pieces) in enumerate(todo, 1):
-            stable &= self._slice(int(index), pieces, parameters, widths, out)
+        todo = [
+            (number, stops, at) for number, group in enumerate(self.groups) for stops in [self.stops(group)] for at in range(len(stops))
+        ]
+        for done, (number, stops, at) in enumerate(todo, 1):
+            stable &= self._stop(number, stops, at, parameters, widths, out)
             if progress is not None:
-                progress(done / len(todo), f"Spin waves of {self.material.name}: slice {done} of {len(todo)}")
+                progress(done / len(todo), f"Spin waves of {self.material.name}: momentum {done} of {len(todo)} along the beam")
         return out, stable
 
-    def _slice(self, index: int, pieces: Pieces, parameters: Mapping[str, np.ndarray], widths: np.ndarray, out: np.ndarray) -> np.ndarray:
-        """Add one slice of all parameter sets to `out`, (set, slice, pixel); which sets are stable."""
-        group, plane = Group(self.slices, np.array([index])), self.plane
-        reached = self.reached(pieces, group)
-        within = np.flatnonzero(self._reach[index][pieces.pixel] if reached is None else reached[:, 0] > 0)
+    def _stop(
+        self, number: int, stops: np.ndarray, at: int, parameters: Mapping[str, np.ndarray], widths: np.ndarray, out: np.ndarray
+    ) -> np.ndarray:
+        """Add the modes that lie nearer to this stop than to its neighbours, all by their share, to `out`, (set, slice, pixel).
+
+        Returns which sets are stable.
+        """
+        group, pieces, reached, plane = self.groups[number], self._pieces[number], self._reached[number], self.plane
+        within = np.arange(len(pieces.nodes)) if reached is None else np.flatnonzero(reached.any(axis=1))
         if not within.size:
             return np.ones(len(out), bool)
-        middle, q_across = self.slices.centres[index], pieces.nodes[within] @ plane.frame
+        middle, q_across = stops[at], pieces.nodes[within] @ plane.frame
         across = np.sum(q_across**2, axis=-1)
-        along = self.along(middle, across, group)[:, None]
+        along = np.nan_to_num(self.along(middle, across, group))[:, None]
         hkl = pieces.nodes[within] @ self.to_hkl + along * self.beam_hkl
         modes = modes_of(self.material, hkl, parameters, velocities=True)
         seen = self.view.seen(modes.amplitudes, (q_across + along * plane.beam)[:, None], plane.turn)
@@ -579,19 +627,20 @@ class General(Domain):
             root = np.maximum(root, 0.05 * np.sqrt(group.ei / MEV_ANGSTROM2))[:, None]
             slopes = slopes + by_beam[..., None] * ((q_across @ plane.frame.T) / root)[:, None]
             stretch = 1 - by_beam / (2 * MEV_ANGSTROM2 * root)
-            stretch = np.where(np.abs(stretch) < 0.2, np.where(stretch < 0, -0.2, 0.2), stretch)
+            stretch = np.where(np.abs(stretch) < 0.1, np.where(stretch < 0, -0.1, 0.1), stretch)
         else:
             stretch = np.ones_like(modes.energies)
         energies = middle + (modes.energies - middle) / stretch
         usable = np.isfinite(seen) & (modes.energies > 0) & (energies > 0)  # a Goldstone mode at its own momentum is elastic
         usable &= energies < (group.ei if np.isfinite(group.ei) else np.inf)
         energies = np.where(usable, energies, 0.0)
-        weights = np.where(usable, seen / np.abs(stretch), 0.0) * self.view.factor(group.ei, energies) * pieces.share[within, None]
-        weights = weights if reached is None else weights * reached[within]
+        share = np.interp(energies, stops, np.eye(len(stops))[at])
+        weights = np.where(usable, share * seen / np.abs(stretch), 0.0) * self.view.factor(group.ei, energies) * pieces.share[within, None]
         spread = np.sum((slopes * pieces.half[within, None] / stretch[..., None]) ** 2, axis=-1) / 3
-        pixel = np.repeat(pieces.pixel[within], energies.shape[-1])
-        for image, energy, width, weight, scale in zip(out, energies, spread, weights, widths, strict=True):
-            self.add(image, group, pixel, energy.ravel(), np.nan_to_num(width).ravel(), weight.ravel(), scale)
+        for image, energy, width, weight, scale in zip(out, energies, np.nan_to_num(spread), weights, widths, strict=True):
+            piece, mode = np.nonzero(weight)
+            factor = None if reached is None else reached[within[piece]]
+            self.add(image, group, pieces.pixel[within[piece]], energy[piece, mode], width[piece, mode], weight[piece, mode], scale, factor)
         return modes.stable
 
 

@@ -2,8 +2,8 @@
 
 Two ways to cut. `divide` cuts every pixel alike, each piece with the momentum of its own centre. `cut` cuts along the cells of a lattice of
 momenta that repeats with the magnet's zone, so that most of its nodes are equal by symmetry and are solved once for the whole map; a piece
-then takes the modes of the node of its cell, moved to its own centre by their velocities. Either way the line of a mode is as wide as the
-mode's energy spreads across the piece.
+then takes the modes of the node of its cell, moved to its own centre by their velocities and curvatures. Either way the line of a mode is as
+wide as the mode's energy spreads across the piece.
 """
 
 from __future__ import annotations
@@ -30,6 +30,10 @@ class Pieces:
         The piece's centre less its node; half of its widths.
     share : (piece,)
         Part of the pixel's area; those of a pixel sum to one.
+    steps : (2,)
+        Cells to 1 r.l.u., for the pieces of a lattice.
+    beside : (axis, side, node) int
+        Of a lattice: the nodes before and after each along each axis, or the node itself where there is none.
     """
 
     nodes: np.ndarray
@@ -38,6 +42,8 @@ class Pieces:
     offset: np.ndarray
     half: np.ndarray
     share: np.ndarray
+    steps: np.ndarray | None = None
+    beside: np.ndarray | None = None
 
     @property
     def reach(self) -> np.ndarray:
@@ -75,13 +81,30 @@ def cut(low: np.ndarray, high: np.ndarray, steps: tuple[int, int]) -> Pieces:
     turns = np.divmod(within, counts[1][pixel])
     chosen = [one.start[one.which][pixel] + turn for one, turn in zip(parts, turns, strict=True)]
     cells = np.stack([one.cell[index] for one, index in zip(parts, chosen, strict=True)], -1)
-    nodes, node = np.unique(cells, axis=0, return_inverse=True)
-    nodes = (nodes + 0.5) / np.array(steps)
+    at, node = np.unique(cells, axis=0, return_inverse=True)
+    nodes = (at + 0.5) / np.array(steps)
     centre, half, share = (
         np.stack([getattr(one, name)[index] for one, index in zip(parts, chosen, strict=True)], -1) for name in ("centre", "half", "share")
     )
     node = node.ravel()
-    return Pieces(nodes, node, pixel, centre - nodes[node], half, share.prod(axis=1))
+    return Pieces(nodes, node, pixel, centre - nodes[node], half, share.prod(axis=1), np.array(steps, float), _beside(at))
+
+
+def _beside(cells: np.ndarray) -> np.ndarray:
+    """Neighbours among unlike cells (node, 2) in rising order: see `Pieces`."""
+    number = {tuple(cell): index for index, cell in enumerate(cells.tolist())}
+    around = [[tuple(step) for step in (-axis, axis)] for axis in np.eye(2, dtype=int)]
+    return np.array(
+        [[[number.get((i + di, j + dj), own) for own, (i, j) in enumerate(cells.tolist())] for di, dj in sides] for sides in around]
+    )
+
+
+def differences(values: np.ndarray, pieces: Pieces, axis: int) -> np.ndarray:
+    """Derivative along an axis of values (node, ...) on a lattice, from the neighbours of each node; 0 where it has none."""
+    before, after = pieces.beside[axis]
+    here = np.arange(len(before))
+    apart = ((before != here).astype(float) + (after != here)) / pieces.steps[axis]
+    return (values[after] - values[before]) / np.where(apart > 0, apart, np.inf).reshape(-1, *[1] * (values.ndim - 1))
 
 
 class _Intervals:

@@ -14,12 +14,13 @@ from mantid_insdl.instrument.resolution import bin_fractions, bin_slopes, load_i
 from mantid_insdl.instrument.temperature import bose
 from mantid_insdl.maps import Axis, Map, Slices
 from mantid_insdl.materials import Material, load_material
+from mantid_insdl.simulation import engines
 from mantid_insdl.simulation.engines import General
 from mantid_insdl.simulation.slices import SliceSimulator, simulate
 from mantid_insdl.spinwave import spectrum_derivatives, spin_waves
 from mantid_insdl.spinwave.spiral import rotation
 
-DATA = Path(__file__).parents[1] / "../shared/data/pcsmo"
+DATA = Path(__file__).parents[2] / "../shared/data/pcsmo"
 needs_data = pytest.mark.skipif(not DATA.exists(), reason="the published maps are not at ../shared/data/pcsmo")
 
 PCSMO = ("pcsmo-goodenough", "pcsmo-dimer")
@@ -34,62 +35,88 @@ def windows(ei=(50.0,), n=6):
     return Slices.from_bins(ei, [np.linspace(0.1, 0.7, n + 1) * e for e in ei])
 
 
-def direct_map(name, slices, qh, qk, twins, scale=1.0):
-    """The same map from `spin_waves` at each momentum, mode by mode, without blur: slow and plain."""
+def point(name, at):
+    """An axis of one bin so narrow that its average is the value at its centre."""
+    return Axis(name, "r.l.u.", [at - 1e-6, at + 1e-6], is_edges=True)
+
+
+POINTS = [(-0.83, 0.17), (0.31, 0.44), (-0.26, -0.9), (0.62, 0.9), (0.05, 0.55)]
+
+
+def intensity_at(material, slices, places, *, sets=None, scale=1.0, engine=None, **view):
+    """Slices at momenta, (slice, place), from maps of one tiny pixel each."""
+    found = []
+    for h, k in places:
+        simulator = SliceSimulator(material, slices, point("qh", h), point("qk", k), **view)
+        if engine is not None:
+            simulator._domains = [engine(domain) for domain in simulator._domains]
+        images, stable = simulator.intensity(sets or {}, energy_width_scale=scale, q_sigma_pixels=0)
+        assert stable.all()
+        found.append(images[0, :, 0, 0])
+    return np.stack(found, -1)
+
+
+def direct(name, slices, places, twins, scale=1.0):
+    """The same from `spin_waves` at each momentum, mode by mode: slow and plain."""
     material, instrument = load_material(name), load_instrument("MAPS")
     model, cell = material.model, np.array(material.map.cell)
-    out = np.zeros((slices.size, qh.size, qk.size))
+    out = np.zeros((slices.size, len(places)))
     for index in range(slices.size):
         ei, low, high = slices.ei[index], slices.energy_min[index], slices.energy_max[index]
-        for a, one in enumerate(qh.centres):
-            for b, two in enumerate(qk.centres):
-                for h, k in [(one, two), (two, one)] if twins else [(one, two)]:
-                    flat = cell @ [h, k, 0]
-                    across = np.sum(model.lattice.to_cartesian(flat) ** 2)
-                    if not reachable(ei, 0.5 * (low + high), across):
-                        out[index, a, b] = np.nan
-                        continue
-                    energies = spin_waves(model, [flat], material.defaults).energies[0, 0]
-                    energies = np.where((energies > 0) & (energies < ei), energies, np.nan)
-                    l = along_beam(ei, energies, across) / model.lattice.reciprocal[2, 2]
-                    # the energies do not depend on l: mode n at its own l
-                    momenta = np.column_stack((np.tile(flat[:2], (len(l), 1)), np.nan_to_num(l)))
-                    weight = np.diagonal(spin_waves(model, momenta, material.defaults).s_perp[0])
-                    share = bin_fractions(energies, scale * instrument.sigma(ei, energies), np.array([low, high]))[:, 0]
-                    out[index, a, b] += np.nansum(weight * share) / (high - low) / (2 if twins else 1)
+        for place, (one, two) in enumerate(places):
+            for h, k in [(one, two), (two, one)] if twins else [(one, two)]:
+                flat = cell @ [h, k, 0]
+                across = np.sum(model.lattice.to_cartesian(flat) ** 2)
+                if not reachable(ei, 0.5 * (low + high), across):
+                    out[index, place] = np.nan
+                    continue
+                energies = spin_waves(model, [flat], material.defaults).energies[0, 0]
+                energies = np.where((energies > 0) & (energies < ei), energies, np.nan)
+                l = along_beam(ei, energies, across) / model.lattice.reciprocal[2, 2]
+                # the energies do not depend on l: mode n at its own l
+                momenta = np.column_stack((np.tile(flat[:2], (len(l), 1)), np.nan_to_num(l)))
+                weight = np.diagonal(spin_waves(model, momenta, material.defaults).s_perp[0])
+                share = bin_fractions(energies, scale * instrument.sigma(ei, energies), np.array([low, high]))[:, 0]
+                out[index, place] += np.nansum(weight * share) / (high - low) / (2 if twins else 1)
     return out
 
 
 @pytest.mark.parametrize("name", [*PCSMO, "rb2mnf4"])
 def test_fast_map_is_the_plain_one(name):
-    qh = Axis("qh", "r.l.u.", [-0.83, 0.31])
-    qk = Axis("qk", "r.l.u.", [0.17, 0.44, 0.9])
     slices = Slices([35.0, 35.0, 100.0], [4.0, 8.0, 15.0], [8.0, 12.0, 60.0])
     if name == "rb2mnf4":
         slices = Slices([15.0, 15.0], [0.5, 3.0], [3.0, 6.0])
-    fast, stable = SliceSimulator(name, slices, qh, qk).intensity({}, q_sigma_pixels=0)
-    plain = direct_map(name, slices, qh, qk, twins=name in PCSMO)
-    assert stable.all()
-    assert fast[0] == pytest.approx(plain, rel=2e-4, abs=1e-7, nan_ok=True)
+    plain = direct(name, slices, POINTS, twins=name in PCSMO)
+    assert intensity_at(name, slices, POINTS) == pytest.approx(plain, rel=2e-4, abs=1e-7, nan_ok=True)
 
 
 def general(domain):
-    return General(domain.material, domain.view, domain.slices, domain.grid, domain.places)
+    return General(domain.material, domain.view, domain.slices, domain.plane, [(1.0, np.eye(2))])
 
 
 @pytest.mark.parametrize("name", ["pcsmo-dimer", "pcsmo-zener", "rb2mnf4", "example-triangular", "example-kagome"])
 def test_general_engine_agrees_with_the_special_ones(name):
-    qh, qk = (Axis(axis, "r.l.u.", np.linspace(low, 0.9, 5)) for axis, low in (("qh", -0.8), ("qk", -0.97)))
     top = 40.0 if name.startswith("pcsmo") else 6.0
     # without an incident energy l is zero for both: the same numbers; with one, l differs within each narrow window only
     narrow = Slices.from_bins([1.5 * top], [np.linspace(0.1 * top, 1.1 * top, 81)])
+    assert not isinstance(SliceSimulator(name, narrow, *axes(3), twins=False)._domains[0], General)
     for slices, tolerance in ((Slices([np.nan], [0.1 * top], [1.1 * top]), 1e-4), (narrow, 0.04)):
-        special = SliceSimulator(name, slices, qh, qk, twins=False)._domains[0]
-        plain = general(special)
-        table = special.material.model.parameter_table(special.material.couplings(special.material.defaults))
-        (a, one), (b, two) = (e.intensity(table, np.zeros(1), None) for e in (special, plain))
-        assert not isinstance(special, General) and one.all() and two.all()
-        assert np.sum(a > 0) > 10 and b * plain.reach == pytest.approx(a * special.reach, rel=tolerance, abs=tolerance * float(a.max()))
+        special, plain = (intensity_at(name, slices, POINTS, scale=0, twins=False, engine=engine) for engine in (None, general))
+        assert np.nansum(special > 0) >= 2
+        assert plain == pytest.approx(special, rel=tolerance, abs=tolerance * float(np.nanmax(special)), nan_ok=True)
+
+
+@pytest.mark.parametrize("engine", [None, general])
+@pytest.mark.parametrize("name", ["pcsmo-goodenough", "rb2mnf4"])
+def test_modes_above_the_incident_energy_are_not_seen(name, engine):
+    # the highest mode lies just above Ei: with lines this wide much of it would fall into the window
+    material, place = load_material(name), (0.15, 0.1) if name == "rb2mnf4" else (0.1, 0.45)
+    highest = spin_waves(material.model, [np.array(material.map.cell) @ [*place, 0]], material.defaults).energies.max()
+    slices = [Slices([ei], [0.8 * highest], [0.95 * highest]) for ei in (0.99 * highest, 1.01 * highest)]
+    below, above = (intensity_at(name, one, [place], scale=4.0, twins=False, engine=engine)[0, 0] for one in slices)
+    others, all_of_them = (direct(name, one, [place], twins=False, scale=4.0)[0, 0] for one in slices)
+    assert others < 0.9 * all_of_them
+    assert (below, above) == pytest.approx((others, all_of_them), rel=0.05 if engine else 2e-4, abs=1e-9)
 
 
 def test_material_coupled_along_c_is_simulated(tmp_path):
@@ -104,7 +131,7 @@ def test_material_coupled_along_c_is_simulated(tmp_path):
     coupled = simulate(path, slices=windows((20.0,)), qh=qh, qk=qk, progress=lambda f, t: seen.append(f))
     assert isinstance(SliceSimulator(path, windows((20.0,)), qh, qk)._domains[0], General)
     free = simulate("rb2mnf4", slices=windows((20.0,)), qh=qh, qk=qk)
-    assert seen[-1] == 1.0 and len(seen) == 6
+    assert seen[-1] == 1.0 and seen == sorted(seen) and len(seen) > 6
     assert np.nanmax(np.abs(coupled.intensity - free.intensity)) > 0.1 * np.nanmax(free.intensity)
     with pytest.raises(InstabilityError):
         simulate(path, {"Jc": 0.5}, slices=windows((20.0,)), qh=qh, qk=qk)
@@ -118,11 +145,18 @@ def test_twins_make_the_map_symmetric_and_are_the_mean_of_two_crystals():
     assert np.abs(one - one.swapaxes(1, 2)).max() > 0.1 * one.max()
 
 
+def rms(found, expected):
+    """Root mean square of the difference, relative to that of what is expected."""
+    known = np.isfinite(expected)
+    assert np.array_equal(known, np.isfinite(found))
+    return np.sqrt(np.mean((found - expected)[known] ** 2) / np.mean(expected[known] ** 2))
+
+
 def test_unlike_axes_give_the_same_pixels_as_like_ones():
     qh, qk = axes(8)
     part = Axis("qk", "r.l.u.", qk.values[2:6])
     whole, cut = (SliceSimulator("pcsmo-goodenough", windows(), qh, k).intensity({}, q_sigma_pixels=0)[0] for k in (qk, part))
-    assert cut == pytest.approx(whole[..., 2:6], rel=1e-4, abs=1e-7)
+    assert rms(cut, whole[..., 2:6]) < 0.03
 
 
 def test_map_has_the_mirror_symmetry_of_the_crystal():
@@ -160,28 +194,36 @@ def test_gradient_of_a_map():
     assert only[0] == pytest.approx(fine[names.index("J2")])
 
 
+class Constant:
+    """A spectrometer of one width."""
+
+    name = "constant"
+
+    def __init__(self, width):
+        self.width = width
+
+    def sigma(self, ei, energy):
+        return np.full(np.shape(energy), self.width)
+
+
 def test_gradient_is_the_exact_derivative():
-    # the general engine solves at a fixed momentum for each window: perturbation theory gives the derivative of its map exactly
-    material = load_material("example-kagome")
-    slices, qh, qk = Slices([20.0, 20.0], [1.0, 4.0], [3.0, 5.0]), Axis("qh", "r.l.u.", [0.11, 0.52]), Axis("qk", "r.l.u.", [0.23, 0.4])
-    simulator = SliceSimulator(material, slices, qh, qk)
+    # of neutrons this fast the momentum along the beam is zero: perturbation theory gives the derivative of the map exactly
+    material, place = load_material("example-kagome"), (0.11, 0.23)
+    slices = Slices([1e7, 1e7], [1.0, 4.0], [3.0, 5.0])
+    simulator = SliceSimulator(material, slices, point("qh", place[0]), point("qk", place[1]), instrument=Constant(0.3))
     simulator._domains = [general(domain) for domain in simulator._domains]
-    found = simulator.gradient({"Dz": 0.2}, q_sigma_pixels=0, step=2e-5)
-    model, instrument = material.model, load_instrument()
+    found = simulator.gradient({"Dz": 0.2}, q_sigma_pixels=0, step=2e-5)[..., 0, 0]
     for index, (low, high) in enumerate(((1.0, 3.0), (4.0, 5.0))):
         edges = np.array([low, high])
 
         def lines(energies, edges=edges):
-            sigma = instrument.sigma(20.0, energies)
-            slope = (instrument.sigma(20.0, energies + 1e-4) - instrument.sigma(20.0, energies - 1e-4)) / 2e-4
-            return [f / np.diff(edges) for f in (bin_fractions(energies, sigma, edges), bin_slopes(energies, sigma, slope, edges))]
+            wide = np.full(energies.shape, 0.3)
+            return [f / np.diff(edges) for f in (bin_fractions(energies, wide, edges), bin_slopes(energies, wide, 0 * wide, edges))]
 
-        q = np.array([[h, k, 0.0] for h in qh.centres for k in qk.centres])
-        across = np.sum(model.lattice.to_cartesian(q) ** 2, axis=1)
-        q[:, 2] = along_beam(20.0, 0.5 * (low + high), across) / model.lattice.reciprocal[2, 2]
-        exact = spectrum_derivatives(model, q, {"J": -1.0, "Dz": 0.2}, lines)[1]
-        order = [model.parameters.index(p.name) for p in material.parameters]
-        assert found[:, index].reshape(2, -1) == pytest.approx(exact[order, :, 0], rel=1e-5, abs=1e-5 * np.abs(exact).max())
+        exact = spectrum_derivatives(material.model, np.array([[*place, 0.0]]), {"J": -1.0, "Dz": 0.2}, lines)[1]
+        order = [material.model.parameters.index(p.name) for p in material.parameters]
+        assert np.abs(exact).max() > 1e-3
+        assert found[:, index] == pytest.approx(exact[order, 0, 0], rel=1e-3, abs=1e-3 * np.abs(exact).max())
 
 
 CROOKED = {
@@ -203,35 +245,51 @@ CROOKED = {
 }
 
 
-def crooked_map(material, slices, qh, qk, beam, turns):
-    """Slices from the scattering triangle, momentum by momentum; `turns` are the (weight, matrix) of the domains."""
+def crooked_map(material, slices, places, beam, turns):
+    """Slices from the scattering triangle, momentum by momentum and mode by mode, each mode where it meets the path of its neutrons.
+
+    `turns` are the (weight, matrix) of the domains.
+    """
     lattice, instrument = material.model.lattice, load_instrument()
     b = lattice.to_cartesian(beam) / np.linalg.norm(lattice.to_cartesian(beam))
-    out = np.zeros((slices.size, qh.size, qk.size))
-    for index in range(slices.size):
+    out = np.zeros((slices.size, len(places)))
+    for index, place in np.ndindex(out.shape):
         ei, low, high = slices.ei[index], slices.energy_min[index], slices.energy_max[index]
-        ki, kf = np.sqrt(np.array([ei, ei - 0.5 * (low + high)]) / 2.0721)
-        for i, h in enumerate(qh.centres):
-            for j, k in enumerate(qk.centres):
-                plane = lattice.to_cartesian([h, k, 0])
+        plane = lattice.to_cartesian([*places[place], 0])
 
-                def miss(t, plane=plane, ki=ki, kf=kf):
-                    return np.linalg.norm(ki * b - plane - t * b) - kf
+        def momentum(energy, ei=ei, plane=plane):
+            """On the path: ki - Q is as long as kf says."""
+            ki, kf = np.sqrt(np.array([ei, ei - energy]) / 2.0721)
+            forward = ki - plane @ b
+            q = plane + brentq(lambda t: np.linalg.norm(ki * b - plane - t * b) - kf, forward - kf, forward) * b
+            assert np.linalg.norm(ki * b - q) == pytest.approx(kf)
+            return q
 
-                forward = ki - plane @ b
-                offset = brentq(miss, forward - kf, forward)
-                q = plane + offset * b
-                assert np.linalg.norm(ki * b - q) == pytest.approx(kf)
-                for weight, turn in turns:
-                    modes = spin_waves(material.model, [turn.T @ q @ np.linalg.inv(lattice.reciprocal)], material.defaults)
-                    energies = modes.energies[0, 0]
-                    share = bin_fractions(energies, instrument.sigma(ei, energies), np.array([low, high]))[:, 0]
-                    out[index, i, j] += weight * np.sum(share * modes.s_perp[0, 0]) / (high - low)
+        for weight, turn in turns:
+
+            def modes(energy, turn=turn):
+                return spin_waves(material.model, [turn.T @ momentum(energy) @ np.linalg.inv(lattice.reciprocal)], material.defaults)
+
+            for number in range(2):
+                step = 1e-4
+
+                def miss(energy, number=number):
+                    return energy - modes(energy).energies[0, 0, number]
+
+                tried = np.linspace(0.01, 0.75 * ei, 60)
+                apart = np.array([miss(energy) for energy in tried])
+                for start in np.flatnonzero(apart[:-1] * apart[1:] < 0):  # a steep mode may be met more than once
+                    energy = brentq(miss, tried[start], tried[start + 1])
+                    slope = (miss(energy + step) - miss(energy - step)) / (2 * step)  # delta(E - w(Q(E)))
+                    share = bin_fractions(np.array(energy), instrument.sigma(ei, energy), np.array([low, high]))[0]
+                    out[index, place] += weight * share * modes(energy).s_perp[0, 0, number] / abs(slope) / (high - low)
     return out
 
 
 @pytest.mark.parametrize("beam", [(0.0, 0.0, 1.0), (0.3, -0.2, 1.0), (-1.0, 0.1, 0.2)])
-def test_any_orientation_and_domains_against_the_scattering_triangle(beam):
+def test_any_orientation_and_domains_against_the_scattering_triangle(beam, monkeypatch):
+    # with the first beam a mode runs along the path of the neutrons for 2 meV: there the answer needs more solves than most maps do
+    monkeypatch.setattr(engines, "STOPS_PER_ZONE", 40 if beam == (0.0, 0.0, 1.0) else engines.STOPS_PER_ZONE)
     turn = rotation(np.array([1.0, 2, 2]) / 3, 0.7)
     mirror = np.eye(3) - 2 * np.outer([0.6, 0, 0.8], [0.6, 0, 0.8])
     domains = [
@@ -241,12 +299,14 @@ def test_any_orientation_and_domains_against_the_scattering_triangle(beam):
     ]
     domains[0] |= {"axis": [0, 0, 1], "angle": 0.0}
     material = Material.model_validate({**CROOKED, "map": {**CROOKED["map"], "twins": domains, "beam": beam}})
-    slices, qh, qk = Slices([15.0, 15.0], [0.5, 3.0], [2.0, 5.0]), Axis("qh", "r.l.u.", [-0.4, 0.3]), Axis("qk", "r.l.u.", [0.17, 0.5])
-    found = SliceSimulator(material, slices, qh, qk).intensity({}, q_sigma_pixels=0)[0][0]
-    expected = crooked_map(material, slices, qh, qk, beam, [(0.5, np.eye(3)), (0.3, turn), (0.2, mirror)])
-    assert expected.max() > 0.05 and found == pytest.approx(expected, rel=1e-4, abs=1e-6)
-    alone = SliceSimulator(material, slices, qh, qk, twins=False, beam=(0, 0, 1)).intensity({}, q_sigma_pixels=0)[0][0]
-    assert alone == pytest.approx(crooked_map(material, slices, qh, qk, (0, 0, 1), [(1.0, np.eye(3))]), rel=1e-4, abs=1e-6)
+    slices, places = Slices([15.0] * 4, [1.0, 2.0, 3.0, 4.0], [2.0, 3.0, 4.0, 5.0]), [(-0.4, 0.17), (0.3, 0.5)]
+    found = intensity_at(material, slices, places)
+    expected = crooked_map(material, slices, places, beam, [(0.5, np.eye(3)), (0.3, turn), (0.2, mirror)])
+    assert expected.max() > 0.05 and found == pytest.approx(expected, rel=0.03, abs=0.03 * expected.max())
+    alone = intensity_at(material, slices, places, twins=False, beam=(0, 0, 1))
+    assert alone == pytest.approx(
+        crooked_map(material, slices, places, (0, 0, 1), [(1.0, np.eye(3))]), rel=0.03, abs=0.03 * float(alone.max())
+    )
 
 
 def test_domains_with_the_same_momenta_share_their_calculation():
@@ -256,7 +316,7 @@ def test_domains_with_the_same_momenta_share_their_calculation():
     material = Material.model_validate({**described, "map": {**described["map"], "twins": turned}})
     qh, qk = axes(8)
     simulator = SliceSimulator(material, windows((20.0,)), qh, qk)
-    assert len(simulator._domains) == 1 and len(simulator._domains[0].places) == 4
+    assert len(simulator._domains) == 1 and len(simulator._domains[0]._sources) == 4
     assert simulator.intensity({})[0] == pytest.approx(
         SliceSimulator("rb2mnf4", windows((20.0,)), qh, qk).intensity({})[0], rel=1e-5, nan_ok=True
     )
@@ -265,15 +325,11 @@ def test_domains_with_the_same_momenta_share_their_calculation():
 @pytest.mark.parametrize("name", ["rb2mnf4", "pcsmo-dimer", "example-kagome"])
 def test_temperature_and_flux_multiply_the_intensity(name):
     # of a line the factors are those at its own energy: in narrow windows, sharp, they are those of the window
-    qh, qk = axes(6)
     top = 60.0 if name == "pcsmo-dimer" else 6.0
     slices = Slices.from_bins([1.5 * top], [np.linspace(0.3 * top, top, 1400)])
-    plain, hot = (
-        SliceSimulator(name, slices, qh, qk, **view).intensity({}, energy_width_scale=0, q_sigma_pixels=0)[0][0]
-        for view in ({}, {"temperature": 40.0, "kf_over_ki": True})
-    )
+    plain, hot = (intensity_at(name, slices, POINTS, scale=0, **view) for view in ({}, {"temperature": 40.0, "kf_over_ki": True}))
     factor = kf_over_ki(slices.ei, slices.centres) * bose(slices.centres, 40.0)
-    assert np.nanmax(plain) > 0 and hot == pytest.approx(plain * factor[:, None, None], rel=2e-3, nan_ok=True)
+    assert np.nanmax(plain) > 0 and hot == pytest.approx(plain * factor[:, None], rel=2e-3, nan_ok=True)
 
 
 @pytest.mark.parametrize("name", ["pcsmo-dimer", "example-triangular", "example-kagome"])
@@ -282,7 +338,8 @@ def test_polarised_components_add_up(name):
     make = dict(slices=windows((100.0 if name == "pcsmo-dimer" else 10.0,), 3), qh=qh, qk=qk)
     yy, zz, perp = (SliceSimulator(name, **make, component=c, vertical=(0, 1, 0)).intensity({})[0][0] for c in ("yy", "zz", "perp"))
     undefined = np.isnan(yy) | (qh.centres == 0)[:, None] * (yy == 0)
-    assert (yy + zz)[~undefined] == pytest.approx(perp[~undefined], rel=1e-4, abs=1e-6)
+    # the components tell domains apart that the sum does not: their pixels are cut alike only where a map is one domain
+    assert rms((yy + zz)[~undefined], perp[~undefined]) < 0.005
     assert np.nanmin(yy) >= 0 and np.abs(yy - zz)[~undefined].max() > 0.1 * perp[~undefined].max()
 
 
@@ -327,7 +384,7 @@ def test_spiral_agrees_with_its_supercell():
     qh, qk = axes(6, 0.9)
     slices = Slices([10.0] * 3, [1.0, 2.0, 4.0], [2.0, 4.0, 5.0])
     spiral, cell = (SliceSimulator(m, slices, qh, qk) for m in (Material.model_validate(chemical), "example-triangular"))
-    assert spiral.intensity({})[0] == pytest.approx(cell.intensity({})[0], rel=1e-4, abs=1e-6, nan_ok=True)
+    assert rms(spiral.intensity({})[0], cell.intensity({})[0]) < 0.005  # whose zones, along which pixels are cut, differ
 
 
 def ellipsoids(ei, covariance, reach=1.5):
@@ -340,17 +397,11 @@ def test_ellipsoid_without_tilt_is_energy_width_and_blur():
     slices = windows((40.0,), 3)
     width, sigma = qh.values[1] - qh.values[0], 1.3
 
-    class Constant:
-        name = "constant"
-
-        def sigma(self, ei, energy):
-            return np.full(np.shape(energy), sigma)
-
     for name in ("rb2mnf4", "pcsmo-dimer", "example-kagome"):
         table = ellipsoids(40.0, [(0.7 * width) ** 2, 0, 0, (0.7 * width) ** 2, 0, sigma**2])
         found = SliceSimulator(name, slices, qh, qk, ellipsoids=table).intensity({})[0]
-        plain = SliceSimulator(name, slices, qh, qk, instrument=Constant()).intensity({}, q_sigma_pixels=0.7)[0]
-        assert found == pytest.approx(plain, rel=5e-3, abs=5e-4 * float(np.nanmax(plain)), nan_ok=True)
+        plain = SliceSimulator(name, slices, qh, qk, instrument=Constant(sigma)).intensity({}, q_sigma_pixels=0.7)[0]
+        assert rms(found, plain) < 0.02  # pixels are cut by the width of the instrument, which differs
 
 
 def test_tilted_ellipsoid_moves_the_sides_of_a_cone_apart():
@@ -378,19 +429,17 @@ def test_energy_width_conserves_the_integral_over_energy():
 
 
 def test_overlapping_and_unordered_windows():
-    qh, qk = axes(5)
-    joined = SliceSimulator("rb2mnf4", Slices([30.0], [2.0], [6.0]), qh, qk).intensity({})[0][0, 0]
-    parts = SliceSimulator("rb2mnf4", Slices([30.0] * 3, [4.0, 2.0, 2.0], [6.0, 4.0, 6.0]), qh, qk).intensity({})[0][0]
+    joined = intensity_at("rb2mnf4", Slices([30.0], [2.0], [6.0]), POINTS)[0]
+    parts = intensity_at("rb2mnf4", Slices([30.0] * 3, [4.0, 2.0, 2.0], [6.0, 4.0, 6.0]), POINTS)
     assert 0.5 * (parts[0] + parts[1]) == pytest.approx(joined, rel=1e-5)
     assert parts[2] == pytest.approx(joined, rel=1e-5)
 
 
 def test_unknown_incident_energy_means_l_is_zero_and_sharp_lines():
-    qh, qk = axes(5)
-    image, _ = SliceSimulator("rb2mnf4", Slices([np.nan], [0.0], [7.0]), qh, qk).intensity({}, q_sigma_pixels=0)
+    image = intensity_at("rb2mnf4", Slices([np.nan], [0.0], [7.0]), [(-0.5, 0.5)])
     material = load_material("rb2mnf4")
-    flat = np.array(material.map.cell) @ [qh.values[1], qk.values[3], 0]
-    assert image[0, 0, 1, 3] * 7.0 == pytest.approx(spin_waves(material.model, [flat], material.defaults).s_perp.sum(), rel=1e-5)
+    flat = np.array(material.map.cell) @ [-0.5, 0.5, 0]
+    assert image[0, 0] * 7.0 == pytest.approx(spin_waves(material.model, [flat], material.defaults).s_perp.sum(), rel=1e-5)
 
 
 def test_out_of_reach_is_masked():
@@ -456,7 +505,7 @@ def test_progress_is_reported_and_can_stop():
 
 
 @needs_data
-@pytest.mark.parametrize(("name", "expected"), [("pcsmo-goodenough", (0.46, 0.73, 0.83)), ("pcsmo-dimer", (0.46, 0.73, 0.82))])
+@pytest.mark.parametrize(("name", "expected"), [("pcsmo-goodenough", (0.56, 0.75, 0.83)), ("pcsmo-dimer", (0.56, 0.74, 0.82))])
 def test_correlation_with_the_measured_maps(name, expected):
     with np.load(DATA / "measured.npz") as measured, np.load(DATA / "detector_gaps.npz") as gaps:
         q, slices = measured["q"], Slices.from_bins(measured["ei"], measured["energy_edges"])
@@ -468,11 +517,11 @@ def test_correlation_with_the_measured_maps(name, expected):
         model = simulator.intensity({}, q_sigma_pixels=blur)[0][0].reshape(intensity.shape)
         return np.round([np.corrcoef(m[k], i[k])[0, 1] for m, i, k in zip(model, intensity, known, strict=True)], 2)
 
-    # with the factor kf/ki, of which the source of the data does not speak, the correlation is higher at all three energies
-    assert np.all(correlations(kf_over_ki=True) >= expected) and np.all(correlations() >= [0.52, 0.73, 0.80])
-    # the published ellipsoids alone are too narrow in momentum; blurred by 0.6 pixels they describe the maps as well as a width does
+    # sampled at the centres of the pixels it was 0.46, 0.73, 0.83 for Goodenough
+    assert np.all(correlations(kf_over_ki=True) >= expected) and np.all(correlations() >= [0.57, 0.75, 0.80])
+    # the published ellipsoids alone describe the maps nearly as well, and blurred by 0.6 pixels as well as a width does
     table = TabulatedResolution.from_file(DATA / "resolution.npz")
-    assert np.all(correlations(ellipsoids=table, kf_over_ki=True) < expected + np.array([0.05, 0.0, 0.0]))
+    assert np.all(np.abs(correlations(ellipsoids=table, kf_over_ki=True) - expected) < 0.02)
     assert np.all(correlations(ellipsoids=table, kf_over_ki=True, blur=0.6) >= expected)
 
 
