@@ -9,9 +9,10 @@ import pytest
 
 from mantid_insdl import load
 from mantid_insdl.analysis import classify
-from mantid_insdl.analysis.preparation import _without_background
-from mantid_insdl.maps import RLU, Axis, Slices
+from mantid_insdl.analysis.preparation import _without_background, prepare
+from mantid_insdl.maps import RLU, Axis, Map, Slices
 from mantid_insdl.networks.background import backgrounds_left, flat_background
+from mantid_insdl.networks.bundles import load_bundle
 from mantid_insdl.networks.preprocessing import incident_energy_groups
 from mantid_insdl.simulation.slices import simulate
 
@@ -85,6 +86,18 @@ def test_a_few_slices_are_not_enough(noise_free):
 def test_noise_alone_is_all_background():
     counts = np.random.default_rng(2).poisson(30.0, (10, 40, 40)).astype(float)
     np.testing.assert_allclose(backgrounds_left(counts, [np.arange(10)]), 30.0, atol=1.0)
+
+
+def test_before_an_answer_of_a_model_of_fixed_windows_only(noise_free):
+    raised = noise_free.replace(intensity=noise_free.intensity + 3, material="pcsmo", warnings=("a guess of the reader",))
+    fixed = prepare(raised, load_bundle("pcsmo-classifier").card)
+    assert fixed.warnings[0] == "a guess of the reader"
+    assert any("flat background of 3" in text for text in fixed.warnings)
+    assert np.nanmean(fixed.gridded.intensity) == pytest.approx(1, abs=0.1)
+    slices = Slices(np.full(6, 10.0), np.arange(1.0, 7), np.arange(2.0, 8))
+    axes = tuple(Axis(name, RLU, np.linspace(-1, 1, 40)) for name in ("qh", "qk"))
+    any_windows = Map(np.random.default_rng(0).gamma(1.0, size=(6, 40, 40)) + 3, axes, slices=slices, material="rb2mnf4")
+    assert not any("flat background" in text for text in prepare(any_windows, load_bundle("rb2mnf4-exchange").card).warnings)
 
 
 @pytest.mark.tensorflow
