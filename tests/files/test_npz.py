@@ -10,6 +10,7 @@ import pytest
 from mantid_insdl import load, save
 from mantid_insdl.errors import FileFormatError, MapError
 from mantid_insdl.files import _hdf5, npz
+from mantid_insdl.files.detector_gaps import without_gaps
 from mantid_insdl.maps import PER_ANGSTROM, RLU
 
 EI, EDGES, Q = [25.0, 50.0], [[5.0, 6.0, 7.0], [10.0, 12.0, 14.0]], np.linspace(-1, 1, 5)
@@ -301,7 +302,7 @@ class TestGaps:
         assert np.all(zero[m.mask])
         for scale in (1.0, 0.1):
             counts = raw.replace(intensity=np.random.default_rng(0).poisson(raw.intensity * scale))
-            assert np.mean(npz._without_gaps(counts).mask[~truth]) < 0.07
+            assert np.mean(without_gaps(counts).mask[~truth]) < 0.07
 
 
 class TestWhatOthersWrite:
