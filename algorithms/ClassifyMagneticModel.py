@@ -1,7 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from mantid.api import AlgorithmFactory, PythonAlgorithm
 
-from mantid_insdl.plugin import algorithms as support
+try:
+    from mantid_insdl.plugin import algorithms as support
+except ModuleNotFoundError:
+    raise ImportError(
+        "ClassifyMagneticModel needs the package mantid_insdl in Mantid's own Python: run "
+        "`mantidpython -m pip install --user --no-deps .` in the folder of its sources, and restart Mantid."
+    ) from None
 
 
 class ClassifyMagneticModel(PythonAlgorithm):
@@ -42,11 +48,11 @@ class ClassifyMagneticModel(PythonAlgorithm):
         return problems
 
     def PyExec(self):
-        from mantid_insdl.plugin.workspaces import copy_with_logs, from_workspace, to_table
+        from mantid_insdl.plugin.workspaces import copy_with_logs, to_table
 
         workspace = self.getProperty("InputWorkspace").value
         options = {"model": support.model_option(self), "denoise": self.getProperty("Denoise").value}
-        _, answer = support.run(self, "classify", {"input": from_workspace(workspace)}, options)
+        _, answer = support.run(self, "classify", {"input": support.read_input(self)}, options)
         rows = zip(answer["models"], answer["probabilities"], answer["uncertainties"], strict=True)
         columns = (("Model", "str"), ("Probability", "double"), ("Uncertainty", "double"))
         self.setProperty("OutputTable", to_table(columns, rows))

@@ -1,7 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from mantid.api import AlgorithmFactory, PythonAlgorithm
 
-from mantid_insdl.plugin import algorithms as support
+try:
+    from mantid_insdl.plugin import algorithms as support
+except ModuleNotFoundError:
+    raise ImportError(
+        "ComputeGradCAM needs the package mantid_insdl in Mantid's own Python: run "
+        "`mantidpython -m pip install --user --no-deps .` in the folder of its sources, and restart Mantid."
+    ) from None
 
 
 class ComputeGradCAM(PythonAlgorithm):
@@ -45,10 +51,10 @@ class ComputeGradCAM(PythonAlgorithm):
         return problems
 
     def PyExec(self):
-        from mantid_insdl.plugin.workspaces import from_workspace, to_workspace
+        from mantid_insdl.plugin.workspaces import to_workspace
 
         workspace = self.getProperty("InputWorkspace").value
-        measured = from_workspace(workspace)
+        measured = support.read_input(self)
         options = {"model": support.model_option(self)}
         options |= {"target": self.getProperty("Class").value or None, "layer": self.getProperty("Layer").value or None}
         maps, _ = support.run(self, "grad_cam", {"input": measured}, options)

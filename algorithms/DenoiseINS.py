@@ -1,7 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from mantid.api import AlgorithmFactory, PythonAlgorithm
 
-from mantid_insdl.plugin import algorithms as support
+try:
+    from mantid_insdl.plugin import algorithms as support
+except ModuleNotFoundError:
+    raise ImportError(
+        "DenoiseINS needs the package mantid_insdl in Mantid's own Python: run "
+        "`mantidpython -m pip install --user --no-deps .` in the folder of its sources, and restart Mantid."
+    ) from None
 
 
 class DenoiseINS(PythonAlgorithm):
@@ -36,10 +42,10 @@ class DenoiseINS(PythonAlgorithm):
         return problems
 
     def PyExec(self):
-        from mantid_insdl.plugin.workspaces import from_workspace, to_workspace
+        from mantid_insdl.plugin.workspaces import to_workspace
 
         workspace = self.getProperty("InputWorkspace").value
-        measured = from_workspace(workspace)
+        measured = support.read_input(self)
         maps, _ = support.run(self, "denoise", {"input": measured}, {"model": support.model_option(self)})
         denoised = maps["output"]
         self.setProperty("OutputWorkspace", to_workspace(denoised, like=workspace, copy=support.copier(self)))

@@ -1,7 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from mantid.api import AlgorithmFactory, PythonAlgorithm
 
-from mantid_insdl.plugin import algorithms as support
+try:
+    from mantid_insdl.plugin import algorithms as support
+except ModuleNotFoundError:
+    raise ImportError(
+        "FitExchangeCNN needs the package mantid_insdl in Mantid's own Python: run "
+        "`mantidpython -m pip install --user --no-deps .` in the folder of its sources, and restart Mantid."
+    ) from None
 
 
 class FitExchangeCNN(PythonAlgorithm):
@@ -42,10 +48,10 @@ class FitExchangeCNN(PythonAlgorithm):
 
     def PyExec(self):
         from mantid_insdl.errors import InstabilityError
-        from mantid_insdl.plugin.workspaces import from_workspace, to_table, to_workspace
+        from mantid_insdl.plugin.workspaces import to_table, to_workspace
 
         workspace = self.getProperty("InputWorkspace").value
-        inputs, options = {"input": from_workspace(workspace)}, {"model": support.model_option(self)}
+        inputs, options = {"input": support.read_input(self)}, {"model": support.model_option(self)}
         try:
             options["simulate_fit"] = support.wanted(self, "OutputFitWorkspace")
             maps, answer = support.run(self, "fit_exchange", inputs, options)

@@ -2,8 +2,14 @@
 from mantid.api import AlgorithmFactory, FileAction, FileProperty, PropertyMode, PythonAlgorithm, WorkspaceProperty
 from mantid.kernel import Direction, FloatArrayProperty, FloatBoundedValidator, IntBoundedValidator, StringListValidator
 
-from mantid_insdl.plugin import algorithms as support
-from mantid_insdl.plugin import simulation_properties
+try:
+    from mantid_insdl.plugin import algorithms as support
+    from mantid_insdl.plugin import simulation_properties
+except ModuleNotFoundError:
+    raise ImportError(
+        "SimulateSpinWaveMap needs the package mantid_insdl in Mantid's own Python: run "
+        "`mantidpython -m pip install --user --no-deps .` in the folder of its sources, and restart Mantid."
+    ) from None
 
 
 class SimulateSpinWaveMap(PythonAlgorithm):
@@ -51,8 +57,9 @@ class SimulateSpinWaveMap(PythonAlgorithm):
         )
         not_negative = FloatBoundedValidator(lower=0.0)
         self.declareProperty("Background", 0.0, not_negative, "A constant added to the intensity.")
+        counts = FloatBoundedValidator(lower=0.0, upper=simulation_properties.MAXIMUM_COUNTS)
         self.declareProperty(
-            "Counts", 0.0, not_negative, "Number of neutrons counted in the whole map, which gives noise and errors. 0 is no noise."
+            "Counts", 0.0, counts, "Number of neutrons counted in the whole map, which gives noise and errors. 0 is no noise."
         )
         self.declareProperty("Seed", 0, IntBoundedValidator(lower=0), "Start of the random numbers: the same seed gives the same noise.")
         instruments = StringListValidator(simulation_properties.shipped_instruments())
@@ -66,10 +73,12 @@ class SimulateSpinWaveMap(PythonAlgorithm):
         return problems
 
     def PyExec(self):
+        from mantid_insdl.analysis.repeats import check_repeats
         from mantid_insdl.plugin.workspaces import to_workspace
 
         _, (maps, options) = simulation_properties.read(self)
         outputs, _ = support.run(self, "simulate", maps, options)
+        support.tell(self, [], check_repeats(maps["like"]) if maps else [])
         template = self.getProperty("Template").value
         self.setProperty("OutputWorkspace", to_workspace(outputs["output"], like=template))
 

@@ -2,10 +2,10 @@
 
     python benchmarks/pixels.py [MAGNET ...] [--samples N]
 
-The samples are point values of the same spin waves at N x N places in each pixel (8 x 8 by default, 16 x 16 on the coarse grid), each with its
-own momentum along the beam. Shown for each incident energy: the largest relative rms error of a slice that holds more than 1 % of the
-intensity, and the largest error of such a slice's mean; then the same for samples of the centres alone, as version 0.1.0 took them. No blur.
-About ten minutes for all.
+The samples are point values of the same spin waves at N x N places in each pixel (8 x 8 by default, 16 x 16 on the coarse grid), each with
+its own momentum along the beam. Shown for each incident energy: the largest relative rms error of a slice that holds more than 1 % of the
+intensity, and the largest error of such a slice's mean; then the same for samples of the centres alone, as version 0.1.0 took them. No
+blur. About ten minutes for all.
 """
 
 from __future__ import annotations

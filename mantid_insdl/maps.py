@@ -487,7 +487,7 @@ def stack(maps: Iterable[Map]) -> Map:
         for mine, theirs in zip(first.axes, one.axes, strict=True):
             if not mine.matches(theirs):
                 raise MapError(
-                    f"cannot stack the maps: axis '{mine.name}' differs", "they do not show the same pixels", "regrid them first"
+                    f"cannot stack the maps: axis '{mine.name}' differs", "they do not show the same pixels", "cut them on the same grid"
                 )
         if one.intensity_unit != first.intensity_unit:
             raise UnitError(
@@ -495,9 +495,7 @@ def stack(maps: Iterable[Map]) -> Map:
             )
     known = {one.error is not None for one in maps if not one.mask.all()}
     if len(known) > 1:
-        raise MapError(
-            "cannot stack the maps", "some have errors and some have none", "give errors for all, or drop them with replace(error=None)"
-        )
+        raise MapError("cannot stack the maps", "some have errors and some have none", "give errors for all of them, or for none")
     described = {}
     for name in ("material", "frame"):
         values = sorted({getattr(one, name) for one in maps if getattr(one, name)})

@@ -8,7 +8,7 @@ from mantid_insdl.analysis.classify import classify
 from mantid_insdl.analysis.denoise import denoise
 from mantid_insdl.analysis.exchange import fit_exchange, simulate_fit
 from mantid_insdl.analysis.explain import grad_cam
-from mantid_insdl.analysis.preparation import family_of
+from mantid_insdl.analysis.preparation import check_kind, family_of
 from mantid_insdl.analysis.results import Classification, ExchangeFit
 from mantid_insdl.errors import BundleError, InstabilityError
 from mantid_insdl.maps import Map
@@ -45,6 +45,7 @@ def analyse(m: Map, *, progress: Progress | None = None) -> Analysis:
         If the map is not what the models were trained on.
     """
     report = progress or ignore_progress
+    check_kind(m)
     family = family_of(m.material)
     if family is None:
         raise BundleError("the map does not say of which material it is", "each material has models of its own", "name it (--material)")

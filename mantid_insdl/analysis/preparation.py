@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from mantid_insdl.analysis.repeats import check_repeats
 from mantid_insdl.errors import BundleError, MaterialError, UnsuitableMapError
 from mantid_insdl.maps import Axis, Map, Slices
 from mantid_insdl.networks.background import backgrounds_left
@@ -39,7 +40,10 @@ def choose_bundle(task: str, m: Map, model: str | Path | None) -> Bundle:
     ------
     BundleError
         If the named bundle answers another question, or none is named and the map's material does not tell which to take.
+    UnsuitableMapError
+        If no model can read a map of this kind.
     """
+    check_kind(m)
     if model not in (None, ""):
         bundle = load_bundle(model)
         if bundle.card.task != task:
@@ -91,15 +95,20 @@ class Prepared:
     warnings: tuple[str, ...]
 
 
-def check_map(m: Map, card: Card) -> None:
-    """Raise `UnsuitableMapError` where a map cannot be what the model of `card` was trained on."""
+def check_kind(m: Map) -> None:
+    """Raise `UnsuitableMapError` where no model can read a map of this kind: before any talk of models and materials."""
     if m.kind != "slices":
+        what = "|Q|-E map" if m.kind == "powder" else "cut"
         raise UnsuitableMapError(
-            f"model '{card.name}' cannot read this {m.kind} map",
-            "it was trained on constant-energy slices against Qh and Qk, and directions in the plane are lost in "
-            + ("|Q|" if m.kind == "powder" else "a cut"),
+            f"no model can read this {m.kind} map",
+            "the models were trained on constant-energy slices against Qh and Qk, and directions in the plane are lost in a " + what,
             "give (Qh, Qk) slices",
         )
+
+
+def check_map(m: Map, card: Card) -> None:
+    """Raise `UnsuitableMapError` where a map cannot be what the model of `card` was trained on."""
+    check_kind(m)
     family = family_of(m.material)
     if family is not None and family != card.family:
         raise UnsuitableMapError(
@@ -108,14 +117,7 @@ def check_map(m: Map, card: Card) -> None:
     for axis, wanted in zip(m.axes, card.input.axes, strict=True):
         if axis.unit != wanted.unit:
             raise UnsuitableMapError(f"axis '{axis.name}' is in {axis.unit}", f"the model was trained in {wanted.unit}", "convert the axis")
-        span = np.ptp(wanted.centres)
-        inside = np.sum((axis.edges[1:] > wanted.centres[0]) & (axis.edges[:-1] < wanted.centres[-1]))
-        if inside < SMALLEST_SIDE:
-            raise UnsuitableMapError(
-                f"the map is too coarse or too small along '{axis.name}'",
-                f"{inside} of its {axis.size} pixels lie in the {span:g} {axis.unit} of the model's range; a pattern needs {SMALLEST_SIDE}",
-                "cut the data on a finer grid",
-            )
+        _check_overlap(axis, wanted.centres[0], wanted.centres[-1])
     if m.mask.all():
         raise UnsuitableMapError("the map is empty", "every pixel is masked or NaN", "check the mask and the range of the cuts")
     known = m.intensity[~m.mask]
@@ -124,6 +126,24 @@ def check_map(m: Map, card: Card) -> None:
     if known.max() <= 0:
         raise UnsuitableMapError(
             "the map has no positive intensity", "there is nothing that could be a spin wave", "check the background subtraction"
+        )
+
+
+def _check_overlap(axis: Axis, low: float, high: float) -> None:
+    """Raise `UnsuitableMapError` where an axis has too few pixels within a model's range."""
+    inside = np.count_nonzero((axis.edges[1:] > low) & (axis.edges[:-1] < high))
+    trained = f"the model's range, {low:g} to {high:g} {axis.unit}"
+    if inside == 0:
+        raise UnsuitableMapError(
+            f"the map lies outside the model's range along '{axis.name}'",
+            f"it goes from {axis.edges[0]:g} to {axis.edges[-1]:g}, and {trained}, is elsewhere",
+            "cut the data in that range",
+        )
+    if inside < SMALLEST_SIDE:
+        raise UnsuitableMapError(
+            f"the map is too coarse or too small along '{axis.name}'",
+            f"{inside} of its {axis.size} pixels lie in {trained}; a pattern needs {SMALLEST_SIDE}",
+            "cut the data on a finer grid, or on more of that range",
         )
 
 
@@ -136,7 +156,9 @@ def prepare(m: Map, card: Card) -> Prepared:
         If the map is of the wrong kind, empty, constant, too coarse, or has no slice the model was trained on.
     """
     check_map(m, card)
-    warnings = list(m.warnings)
+    warnings = [*m.warnings, *check_repeats(m)]
+    if m.material is None:
+        warnings.append(f"The map does not say of which material it is: {card.family.upper()} is assumed, for which {card.name} was made.")
     axes = tuple(Axis(a.name, a.unit, np.array(a.centres)) for a in card.input.axes)
     if not all(mine.matches(theirs, 1e-3) for mine, theirs in zip(m.axes, axes, strict=True)):
         m = m.regrid(*axes)

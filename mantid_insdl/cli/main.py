@@ -253,7 +253,7 @@ def simulate(
     ] = None,
     points: Annotated[int | None, typer.Option(metavar="N", min=2, help="Momenta along the path, 200 by default.")] = None,
     powder: Annotated[str | None, typer.Option(metavar="MIN,STEP,MAX", help="The map of a powder: |Q| bins in 1/angstrom.")] = None,
-    directions: Annotated[int | None, typer.Option(metavar="N", min=1, help="Momenta in each |Q| bin, 1000 by default.")] = None,
+    directions: Annotated[int | None, typer.Option(metavar="N", min=1, help="Momenta in each |Q| bin, 3000 by default.")] = None,
     fwhm: Annotated[
         float | None, typer.Option(metavar="MEV", help="Energy width of a path or powder, in place of the instrument's.")
     ] = None,
@@ -350,7 +350,8 @@ def material_summary(
       insdl material my-magnet.yaml --set J1=0.7
     """
     from mantid_insdl.materials import load_material, parse_parameters
-    from mantid_insdl.materials.summary import plot_structure, summarise
+    from mantid_insdl.materials.picture import plot_structure
+    from mantid_insdl.materials.summary import summarise
 
     require_picture(plot)
     described = load_material(name)

@@ -78,6 +78,8 @@ def run(request: Request) -> list[Path]:
 
     _check(request)
     material = load_material(request.material)
+    for remark in material.remarks:
+        print(f"insdl: note: {remark}", file=sys.stderr)
     values = material.resolve(parse_parameters(", ".join(request.parameters or [])))
     prepare = _path if request.path is not None else _powder if request.powder is not None else _slices
     simulate = prepare(request, material, values)

@@ -20,6 +20,7 @@ import numpy as np
 
 from mantid_insdl.errors import FileFormatError, MapError, UnitError
 from mantid_insdl.files._hdf5 import attribute, dataset, groups, open_hdf5, read_array, where
+from mantid_insdl.files.log_values import plain
 from mantid_insdl.files.nexus_processed import read_logs
 from mantid_insdl.files.projections import frame_reciprocal, onto_h_and_k
 from mantid_insdl.files.sentinels import mask_sentinels
@@ -148,8 +149,7 @@ def _dimension(data: h5py.Group, key: str) -> _Dimension:
         return _Dimension(kind, edges, label, unit_text)
     if kind == "energy" and unit_text in _WAVENUMBERS:
         return _Dimension(kind, edges * MEV_PER_WAVENUMBER, label, MEV)
-    # Mantid writes the unit of an HKL axis as r.l.u. or as 'in 1.61 A^-1': multiples of a reciprocal lattice vector of that length
-    unit = RLU if frame == "HKL" and re.fullmatch(r"in [\d.]+ A\^-1", unit_text) else unit_of(unit_text)
+    unit = unit_of(unit_text, of_hkl=frame == "HKL")
     expected = _UNITS[kind]
     if unit != expected and not (kind == "momentum" and unit == PER_ANGSTROM):
         stated = f"its unit is '{unit_text}' and not {expected}" if unit_text else "it has no unit"
@@ -254,11 +254,15 @@ def _to_map(
     origin = sum((d.centre * np.array(d.direction) for d in momenta if d not in along), np.zeros(3))
     good = ~mask & np.isfinite(intensity)
     has_errors = bool(np.any(error[good] != 0))
-    common = {"logs": {name: value for name, value in logs.items() if name != "Ei"}}
+    common = {"logs": {name: (plain(value), unit) for name, (value, unit) in logs.items() if name != "Ei"}}
     if len(along) == 2:
         if energy is None:
             intensity, error, mask = intensity[np.newaxis], error[np.newaxis], mask[np.newaxis]
-        window = energy.edges if energy is not None else np.array(energy_window(logs)[:2])
+        if energy is not None:
+            window = energy.edges
+        else:
+            *window, _, note = energy_window(logs)
+            window, notes = np.array(window), (*notes, note) if note else notes
         basis = np.array([d.direction[:2] for d in along])
         plane = onto_h_and_k(intensity, error, mask, (along[0].edges, along[1].edges), basis, origin[:2])
         if plane.rebinned:

@@ -19,6 +19,7 @@ from mantid_insdl._version import __version__
 from mantid_insdl.errors import FileFormatError
 from mantid_insdl.files._hdf5 import attribute, check_size, dataset, groups, open_hdf5, read_array, read_text, text, where
 from mantid_insdl.files._writing import replacing
+from mantid_insdl.files.log_values import TimeSeries
 from mantid_insdl.files.workspace_layout import AxisData, WorkspaceData, check_group, from_map, intensity_unit, to_map
 from mantid_insdl.maps import Map
 
@@ -171,7 +172,7 @@ def _within(indices: np.ndarray, size: int) -> bool:
 
 
 def read_logs(entry: h5py.Group) -> dict[str, tuple[Any, str]]:
-    """Sample logs: name -> (value, unit). A time series becomes the mean of its numbers, or its last text."""
+    """Sample logs: name -> (value, unit). A time series of numbers is a `TimeSeries`; of one of texts the last is taken."""
     logs: dict[str, tuple[Any, str]] = {}
     parent = groups(entry).get("logs")
     for name, node in ({} if parent is None else groups(parent)).items():
@@ -179,18 +180,19 @@ def read_logs(entry: h5py.Group) -> dict[str, tuple[Any, str]]:
         if attribute(node, "NX_class") != "NXlog" or value is None or value.size == 0:
             continue
         check_size(value.shape, f"log '{name}'", where(entry))
-        logs[name] = (_log_value(value[()], "time" in node), attribute(value, "units"))
+        times = dataset(node, "time")
+        seconds = None if times is None or times.size != value.size or times.dtype.kind not in "fiu" else times[()].ravel().astype(float)
+        logs[name] = (_log_value(value[()], seconds), attribute(value, "units"))
     return logs
 
 
-def _log_value(value: Any, series: bool) -> Any:
+def _log_value(value: Any, seconds: np.ndarray | None) -> Any:
     value = np.asarray(value).ravel()
     if value.dtype.kind in "SOU":
         return text(value[-1])
-    if series:
-        finite = value[np.isfinite(value)]
-        return float(np.mean(finite)) if finite.size else float("nan")
-    return value[0].item() if value.size == 1 else value
+    if value.size == 1:
+        return value[0].item()
+    return value if seconds is None else TimeSeries(value, seconds)
 
 
 # ---- writing

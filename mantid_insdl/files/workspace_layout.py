@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 
 from mantid_insdl.errors import MapError, UnitError
+from mantid_insdl.files.log_values import number, plain
 from mantid_insdl.files.sentinels import mask_sentinels
 from mantid_insdl.maps import MEV, PER_ANGSTROM, RLU, Axis, Map, Slices, stack
 
@@ -35,6 +36,10 @@ EI_LOGS = ("Ei", "EI", "ei", "incident_energy", "Efix", "Efixed", "fixed_energy"
 REQUESTED_EI_LOGS = ("EnergyRequest", "EnergyRequested", "Ei_request", "ei_request")
 WINDOW_LOGS = (("energy_min", "energy_max"), ("Emin", "Emax"), ("E_min", "E_max"), ("DeltaE_min", "DeltaE_max"))
 _OWN_LOGS = ("insdl_material", "insdl_frame", "insdl_provenance", "insdl_warnings", "insdl_path", "insdl_corners")
+
+#: Mantid's unit IDs that an axis of a map may have.
+AXIS_UNITS = ("DeltaE", "DeltaE_inWavenumber", "MomentumTransfer", "Label")
+NO_UNIT = ("", "Empty", "unknown")
 
 _MAPS = (("qh", "qk"), ("q", "energy"), ("path", "energy"))
 _RLU = {"r.l.u.", "r.l.u", "rlu", "rlu."}
@@ -113,8 +118,14 @@ def direction_of(caption: str) -> tuple[float, float, float] | None:
     return (vector[0], vector[1], vector[2]) if len(letters) == 1 and any(vector) else None
 
 
-def unit_of(text: str) -> str:
-    """The unit of this package for any usual way to write it; empty when it is none of them."""
+def unit_of(text: str, *, of_hkl: bool = False) -> str:
+    """The unit of this package for any usual way to write it; empty when it is none of them.
+
+    Mantid's converters write the unit of an axis of the HKL frame (`of_hkl`) as r.l.u., or as ``in 1.162 A^-1``: multiples of a
+    reciprocal lattice vector of that length, which is the same (MDWSTransform.cpp, CutMD.cpp).
+    """
+    if of_hkl and re.fullmatch(r"in [\d.]+ (A|Angstrom)\^-1", text.strip()):
+        return RLU
     plain = re.sub(r"\s+", "", text).lower()
     for names, unit in ((_RLU, RLU), (_PER_ANGSTROM, PER_ANGSTROM), (_MEV, MEV)):
         if plain in names:
@@ -168,20 +179,26 @@ def _unknown_unit(unit: str, which: str) -> tuple[str, str, str]:
     about = f"the {which} axis cannot be used"
     if unit in ("spectraNumber", "Degrees", "TextAxis", "SpectraNumber"):
         return about, f"it counts spectra or angles (unit '{unit}')", "reduce to |Q| and E with SofQW3, or save as NXSPE"
-    if unit in ("", "Empty", "unknown"):
-        return about, "it has no unit", "set DeltaE, MomentumTransfer, or Label with a caption (Qh, Qk) and the unit r.l.u."
+    if unit in NO_UNIT:
+        return about, "it has no unit", _unit_fix(which, "Qh" if which == "X" else "Qk")
     return about, f"its unit is '{unit}'", "give a map in DeltaE and MomentumTransfer, or in Qh and Qk (Label, r.l.u.)"
+
+
+def _unit_fix(which: str, caption: str) -> str:
+    axis = "X" if which == "X" else "Y"
+    how = f"ConvertAxisByFormula with Axis='{axis}', Formula='x', AxisTitle='{caption}', AxisUnits='r.l.u.'"
+    return f"if it is in r.l.u., set that in Mantid with {how}"
 
 
 def _identify_label(data: AxisData, which: str) -> tuple[str, str, str]:
     name, caption = name_of(data.caption), data.caption.strip()
-    unit = unit_of(data.label)
+    unit = unit_of(data.label, of_hkl=name in ("qh", "qk") or direction_of(caption) is not None)
     if not unit and not data.label.strip():
         in_caption = re.search(r"\(([^()]*)\)$", caption)
         unit = unit_of(in_caption.group(1)) if in_caption else ""
     if not unit:
         stated = f"its unit '{data.label}' is none of r.l.u., 1/angstrom, meV" if data.label.strip() else "it has no unit"
-        raise UnitError(f"the {which} axis '{caption}' cannot be used", stated, "set it with setLabel(caption, 'r.l.u.') in Mantid")
+        raise UnitError(f"the {which} axis '{caption}' cannot be used", stated, _unit_fix(which, caption))
     expected = {"qh": RLU, "qk": RLU, "q": PER_ANGSTROM, "energy": MEV}.get(name, unit)
     if unit != expected:
         raise UnitError(f"the {which} axis '{caption}' cannot be used", f"its unit is {unit} and not {expected}", "convert the axis")
@@ -229,7 +246,7 @@ def to_map(data: WorkspaceData, *, ei: float | None = None) -> Map:
         raise MapError(
             f"a map with the axes {x.title} and {vertical.title} is none this package knows",
             "known are Qh with Qk at constant energy, |Q| with DeltaE, and a cut in r.l.u. with DeltaE",
-            "cut or reduce the data to one of these",
+            "cut the data to one of these, for the models to Qh with Qk",
         )
     first, second = (by_name[name] for name in order)
     if first is x:
@@ -242,7 +259,8 @@ def to_map(data: WorkspaceData, *, ei: float | None = None) -> Map:
     provenance = _lines(own.get("insdl_provenance", "")) + [note for note in (x_note, v_note, ei_note) if note]
     changes: dict[str, Any] = {}
     if first.name == "qh":
-        low, high, window_logs = energy_window(data.logs)
+        low, high, window_logs, window_note = energy_window(data.logs)
+        provenance += [window_note] if window_note else []
         changes["slices"] = Slices(np.array([np.nan if ei is None else ei]), np.array([low]), np.array([high]))
         intensity, error, mask = (None if a is None else a[np.newaxis] for a in (intensity, error, mask))
     else:
@@ -265,7 +283,7 @@ def to_map(data: WorkspaceData, *, ei: float | None = None) -> Map:
         title=data.title.strip(),
         provenance=tuple(provenance),
         warnings=(*_lines(own.get("insdl_warnings", "")), *warnings),
-        logs={k: v for k, v in data.logs.items() if k not in used},
+        logs={k: (plain(value), unit) for k, (value, unit) in data.logs.items() if k not in used},
         **changes,
     )
 
@@ -293,21 +311,12 @@ def intensity_unit(label: str) -> str:
     return "arb. units" if label.strip() in ("", "Intensity") else label.strip()
 
 
-def _number(logs: Mapping[str, tuple[Any, str]], name: str) -> float | None:
-    """A log in meV as one number: of a series the mean. None when it is absent or holds no finite number."""
-    if name not in logs:
-        return None
-    value, unit = logs[name]
-    try:
-        values = np.asarray(value, dtype=float).ravel()
-    except (TypeError, ValueError):
-        return None
-    values = values[np.isfinite(values)]
-    if values.size == 0:
-        return None
-    if unit and not unit_of(unit) == MEV:
-        raise UnitError(f"the sample log '{name}' cannot be used", f"its unit is '{unit}'", "give it in meV")
-    return float(np.mean(values))
+def _energy(logs: Mapping[str, tuple[Any, str]], name: str, *, positive: bool = False) -> tuple[float | None, str]:
+    """A log in meV as one number and a note on what was done with a log of several, as `log_values.number`."""
+    value, note = number(logs, name, positive=positive)
+    if value is not None and logs[name][1] and not unit_of(logs[name][1]) == MEV:
+        raise UnitError(f"the sample log '{name}' cannot be used", f"its unit is '{logs[name][1]}'", "give it in meV")
+    return value, note
 
 
 def incident_energy(logs: Mapping[str, tuple[Any, str]], given: float | None) -> tuple[float | None, str]:
@@ -316,33 +325,50 @@ def incident_energy(logs: Mapping[str, tuple[Any, str]], given: float | None) ->
     Raises
     ------
     MapError
-        The log and `given` differ by more than 2 %.
+        The log and `given` differ by more than 2 %, or the log holds several energies.
     UnitError
         The log is not in meV.
     """
     for name in EI_LOGS:
-        value = _number(logs, name)
-        if value is not None and value > 0:
+        try:
+            value, note = _energy(logs, name, positive=True)
+        except MapError as error:
+            if given is None or isinstance(error, UnitError):
+                raise
+            return float(given), f"Ei = {given:g} meV given by the user; {error.summary}: {error.reason}"
+        if value is not None:
             if given is not None and abs(value - given) > 0.02 * value:
                 raise MapError(
                     "the incident energy is not clear", f"the log {name} says {value:g} meV and you gave {given:g} meV", "leave yours out"
                 )
-            return value, "" if name == "Ei" else f"Ei = {value:g} meV from the log {name}"
+            return value, _joined("" if name == "Ei" else f"Ei = {value:g} meV from the log {name}", note)
     if given is not None:
         return float(given), f"Ei = {given:g} meV given by the user"
     for name in REQUESTED_EI_LOGS:
-        value = _number(logs, name)
-        if value is not None and value > 0:
-            return value, f"Ei = {value:g} meV from the log {name}: the requested, not the measured energy"
+        value, note = _energy(logs, name, positive=True)
+        if value is not None:
+            return value, _joined(f"Ei = {value:g} meV from the log {name}: the requested, not the measured energy", note)
     return None, ""
 
 
-def energy_window(logs: Mapping[str, tuple[Any, str]]) -> tuple[float, float, tuple[str, str]]:
-    """Lower and upper energy transfer of a slice in meV, and the names of the logs they are from; `MapError` without such logs."""
+def _joined(*notes: str) -> str:
+    return "; ".join(note for note in notes if note)
+
+
+def energy_window(logs: Mapping[str, tuple[Any, str]]) -> tuple[float, float, tuple[str, str], str]:
+    """Lower and upper energy transfer of a slice in meV, the names of the logs they are from, and a note for the provenance.
+
+    Raises
+    ------
+    MapError
+        There are no such logs, or one holds several energies.
+    UnitError
+        One is not in meV.
+    """
     for names in WINDOW_LOGS:
-        low, high = (_number(logs, name) for name in names)
+        (low, low_note), (high, high_note) = (_energy(logs, name) for name in names)
         if low is not None and high is not None:
-            return low, high, names
+            return low, high, names, _joined(low_note, high_note)
     raise MapError(
         "a (Qh, Qk) slice has no energy window",
         "its sample logs energy_min and energy_max are missing",

@@ -41,7 +41,23 @@ def couplings_of(material: MaterialFile, crystal: Crystal) -> list[Coupling]:
                 found += _by_segment(crystal, spec, index, material.layers)
             else:
                 found += [Coupling(ends, _checked(crystal, spec, ends), index) for ends in _by_distance(bare, spec)]
+    _require_once(material, crystal, found)
     return found
+
+
+def _require_once(material: MaterialFile, crystal: Crystal, couplings: Sequence[Coupling]) -> None:
+    """Refuse a bond that two entries give to one parameter: it would count twice."""
+    seen: dict[tuple[Ends, str, bool], int] = {}
+    for coupling in couplings:
+        spec = material.bonds[coupling.spec]
+        key = min(coupling.ends, reversed_ends(coupling.ends)), spec.parameter, spec.biquadratic
+        if seen.setdefault(key, coupling.spec) != coupling.spec:
+            name = bond_name(crystal, coupling.ends)
+            raise SpecError(
+                f"the bond {name} is given to {spec.parameter} twice, in bonds.{seen[key]} and bonds.{coupling.spec}",
+                "leave out one of the two, or give them a parameter each",
+                ("bonds", coupling.spec),
+            )
 
 
 def _by_distance(bare: SpinModel, spec: BondSpec) -> list[Ends]:

@@ -16,7 +16,7 @@ import numpy as np
 
 from mantid_insdl.errors import MaterialError
 from mantid_insdl.spinwave.lattice import Lattice
-from mantid_insdl.spinwave.symmetry import Symmetry, read_operations, require_gemmi, space_group
+from mantid_insdl.spinwave.symmetry import SAME_PLACE, Symmetry, read_operations, require_gemmi, space_group
 
 if TYPE_CHECKING:
     import gemmi
@@ -34,20 +34,33 @@ class Atom:
         Its element, with a charge where the file tells, as ``Mn3+``; empty where the file does not tell.
     moment : (3,) or None
         Cartesian, in Bohr magnetons.
+    occupancy
+        Part of the sites that it occupies.
     """
 
     position: np.ndarray
     symbol: str
     moment: np.ndarray | None
+    occupancy: float = 1.0
 
 
 @dataclass(frozen=True, eq=False)
 class CifCrystal:
-    """What a CIF file tells: the cell, the operations, and the atoms by their labels."""
+    """What a CIF file tells: the cell, the operations, and the atoms by their labels; several positions may share a label."""
 
     lattice: Lattice
     symmetry: Symmetry
-    atoms: dict[str, Atom]
+    atoms: dict[str, tuple[Atom, ...]]
+
+    def sharing(self, atom: Atom) -> dict[str, Atom]:
+        """The other atoms at the place of an atom, by their labels: symmetry takes them there, or the file lists them there."""
+        found = {}
+        for label, others in self.atoms.items():
+            for other in others:
+                apart = self.symmetry.rotations @ other.position + self.symmetry.translations - atom.position
+                if other is not atom and (np.linalg.norm((apart - np.rint(apart)) @ self.lattice.vectors, axis=1) < SAME_PLACE).any():
+                    found[label] = other
+        return found
 
 
 _OPERATIONS = ("_space_group_symop_operation_xyz", "_symmetry_equiv_pos_as_xyz")
@@ -63,12 +76,12 @@ def read_cif(path: str | Path) -> CifCrystal:
     MaterialError
         If it cannot be read, lacks cell, operations or positions, or describes a modulated structure.
     """
-    gemmi = require_gemmi()
     try:
-        document = gemmi.cif.read(str(path))
+        document = _document(_text(Path(path).read_bytes()))
     except (OSError, ValueError, RuntimeError) as error:
-        raise MaterialError(f"cannot read the CIF file '{path}'", str(error).splitlines()[0] if str(error) else "", "correct it") from None
-    tables = [_Tables(block) for block in document]
+        reason = re.sub(r"^string:(\d+)(:\d+\(\d+\))?", r"line \1", str(error).partition("\n")[0])
+        raise MaterialError(f"cannot read the CIF file '{path}'", reason, "correct it") from None
+    tables = [_Tables(block, path) for block in document]
     found = next((one for one in tables if one.number("_cell_length_a") is not None), None)
     if found is None:
         raise MaterialError(f"the CIF file '{path}' holds no crystal structure", "it gives no _cell_length_a")
@@ -85,24 +98,57 @@ def read_cif(path: str | Path) -> CifCrystal:
     return CifCrystal(lattice, _symmetry(found, lattice, path), _atoms(found, lattice, path))
 
 
+def _text(contents: bytes) -> str:
+    """The text of a CIF file: the standard asks for ASCII, and what names of authors add to it is UTF-8 or Latin-1."""
+    try:
+        return contents.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return contents.decode("latin-1")
+
+
+_UNQUOTED = re.compile(r"^([ \t]*_\S+[ \t]+)([^'\"#;_\s][^'\"#\n]*[ \t][^'\"#\s]+)[ \t]*$", re.MULTILINE)
+
+
+def _document(text: str) -> gemmi.cif.Document:
+    """The data blocks of a text; where it is no CIF, with quotes round values of several words (McPhase writes P b n 21 without)."""
+    gemmi = require_gemmi()
+    try:
+        return gemmi.cif.read_string(text, check_level=0)
+    except (ValueError, RuntimeError):
+        try:
+            return gemmi.cif.read_string(_UNQUOTED.sub(r"\1'\2'", text), check_level=0)
+        except (ValueError, RuntimeError):
+            pass
+        raise
+
+
 class _Tables:
     """The columns of a data block by their tags; dots of the newer dictionaries count as underscores."""
 
-    def __init__(self, block: gemmi.cif.Block):
+    def __init__(self, block: gemmi.cif.Block, path: str | Path):
         gemmi = require_gemmi()
+        self._path = path
         self._columns: dict[str, list[str]] = {}
+        self._differing: set[str] = set()
         for item in block:
+            columns = {}
             if item.pair is not None:
-                tag, value = item.pair
-                self._columns[tag.lower().replace(".", "_")] = [gemmi.cif.as_string(value)]
+                columns = {item.pair[0]: [item.pair[1]]}
             elif item.loop is not None:
-                for index, tag in enumerate(item.loop.tags):
-                    values = [gemmi.cif.as_string(item.loop[row, index]) for row in range(item.loop.length())]
-                    self._columns[tag.lower().replace(".", "_")] = values
+                columns = {tag: [item.loop[row, index] for row in range(item.loop.length())] for index, tag in enumerate(item.loop.tags)}
+            for tag, raw in columns.items():
+                name, values = tag.lower().replace(".", "_"), [gemmi.cif.as_string(value) for value in raw]
+                if self._columns.setdefault(name, values) != values:
+                    self._differing.add(name)
 
     def column(self, *tags: str) -> list[str]:
         """Values of the first tag that is there, or none."""
-        return next((self._columns[tag] for tag in tags if tag in self._columns), [])
+        for tag in tags:
+            if tag in self._differing:
+                raise MaterialError(f"the CIF file '{self._path}' gives {tag} twice, with different values", fix="leave out the wrong one")
+            if tag in self._columns:
+                return self._columns[tag]
+        return []
 
     def numbers(self, *tags: str) -> list[float]:
         """The same as numbers, without their standard uncertainties; NaN where unknown."""
@@ -149,34 +195,56 @@ def _magnetic(texts: list[str], name: str) -> tuple[np.ndarray, np.ndarray, np.n
     return (*read_operations([part[0] for part in parts], name), np.array([float(part[1]) for part in parts]))
 
 
-def _atoms(tables: _Tables, lattice: Lattice, path: str | Path) -> dict[str, Atom]:
+def _atoms(tables: _Tables, lattice: Lattice, path: str | Path) -> dict[str, tuple[Atom, ...]]:
     labels = tables.column("_atom_site_label")
-    positions = np.array([tables.numbers(f"_atom_site_fract_{x}") for x in "xyz"]).T
-    if not labels or positions.shape != (len(labels), 3):
+    columns = [tables.numbers(f"_atom_site_fract_{x}") for x in "xyz"]
+    if not labels or any(len(column) != len(labels) for column in columns):
         raise MaterialError(
             f"the CIF file '{path}' gives no positions of atoms", "there is no _atom_site_label with _atom_site_fract_x, y, z"
         )
     symbols = tables.column("_atom_site_type_symbol") or labels
-    units = lattice.vectors / np.linalg.norm(lattice.vectors, axis=1)[:, None]
-    components = np.array([tables.numbers(f"_atom_site_moment_crystalaxis_{x}", f"_atom_site_moment_crystalaxis_m{x}") for x in "xyz"]).T
+    occupancies = np.array(tables.numbers("_atom_site_occupancy") or [1.0] * len(labels))
+    moment = _moments(tables, labels, lattice, path)
+    found: dict[str, tuple[Atom, ...]] = {}
+    for label, *position, symbol, occupancy in zip(labels, *columns, symbols, occupancies, strict=True):
+        atom = Atom(np.array(position), _symbol(symbol), moment.get(label), 1.0 if math.isnan(occupancy) else float(occupancy))
+        found[label] = (*found.get(label, ()), atom)
+    return found
+
+
+def _moments(tables: _Tables, labels: list[str], lattice: Lattice, path: str | Path) -> dict[str, np.ndarray]:
+    """Cartesian moments by the labels of their atoms."""
     moments = tables.column("_atom_site_moment_label")
-    if moments and components.shape != (len(moments), 3):
+    if not moments:
+        return {}
+    columns = [tables.numbers(f"_atom_site_moment_crystalaxis_{x}", f"_atom_site_moment_crystalaxis_m{x}") for x in "xyz"]
+    if any(len(column) != len(moments) for column in columns):
         raise MaterialError(
             f"the CIF file '{path}' does not give its moments along the axes of the crystal",
             fix="add _atom_site_moment.crystalaxis_x, y, z",
         )
-    moment = {label: one @ units for label, one in zip(moments, components, strict=True)} if moments else {}
-    if set(moment) - set(labels):
+    if set(moments) - set(labels):
         raise MaterialError(
-            f"the CIF file '{path}' gives a moment to {', '.join(sorted(set(moment) - set(labels)))}", "there is no such atom"
+            f"the CIF file '{path}' gives a moment to {', '.join(sorted(set(moments) - set(labels)))}", "there is no such atom"
         )
-    return {
-        label: Atom(position, _symbol(symbol), moment.get(label))
-        for label, position, symbol in zip(labels, positions, symbols, strict=True)
-    }
+    repeated = [label for label in dict.fromkeys(moments) if labels.count(label) > 1 or moments.count(label) > 1]
+    if repeated:
+        raise MaterialError(
+            f"the CIF file '{path}' gives a moment to {', '.join(repeated)}", "the label is repeated", "give each atom its own label"
+        )
+    units = lattice.vectors / np.linalg.norm(lattice.vectors, axis=1)[:, None]
+    return {label: one @ units for label, one in zip(moments, np.array(columns).T, strict=True)}
 
 
 def _symbol(text: str) -> str:
-    """Element and charge, if any, out of a type symbol such as ``Mn3+`` or a label such as ``Mn1``; empty where it is none."""
-    match = re.match(r"[A-Z][a-z]?(\d+[+-])?", text)
-    return match[0] if match else ""
+    """Element and charge, if any, out of a type symbol such as ``Mn3+``, ``MN+3`` or a label such as ``Mn1``; empty where it is none."""
+    gemmi = require_gemmi()
+    match = re.match(r"([A-Za-z]{1,2})(?:(\d+)([+-])|([+-])(\d+))?", text)
+    if match is None:
+        return ""
+    for letters in (match[1], match[1][:1]):
+        element = gemmi.Element(letters)
+        if element.atomic_number:
+            charge = (match[2] or match[5] or "") + (match[3] or match[4] or "")
+            return element.name + (charge if len(letters) == len(match[1]) else "")
+    return ""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mantid_insdl.materials.cif import Atom, read_cif
+from mantid_insdl.materials.cif import Atom, CifCrystal, read_cif
 from mantid_insdl.materials.description import MaterialFile
 from mantid_insdl.materials.ions import require_magnetic
 from mantid_insdl.materials.schema import At, SiteSpec, SpecError
@@ -17,6 +17,9 @@ from mantid_insdl.spinwave.symmetry import SAME_PLACE, SymmetricSites, Symmetry,
 
 FORBIDDEN = 1e-3
 """Part of a matrix, relative to all of it, that symmetry may forbid: below, it is rounding in the file and is taken out."""
+
+FULL = 0.9
+"""Occupancy from which an atom counts as one spin on each of its sites: less is not a crystal of spins."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,6 +38,8 @@ class Crystal:
         Whether the file gives a direction for all sites of that entry; where not, it has to for each position.
     equivalents
         What the operations do to the sites; None without a space group.
+    atoms
+        The atoms of the CIF file for each entry of the file that names one; else none.
     """
 
     lattice: Lattice
@@ -43,6 +48,12 @@ class Crystal:
     origin: tuple[int, ...]
     directed: tuple[bool, ...]
     equivalents: SymmetricSites | None
+    atoms: tuple[tuple[Atom, ...], ...] = ()
+
+    @property
+    def elements(self) -> tuple[str, ...]:
+        """Element, with a charge where it is known, of the atoms of each entry of the file; empty where it names none."""
+        return tuple(atoms[0].symbol if atoms else "" for atoms in self.atoms)
 
 
 def crystal_of(material: MaterialFile) -> Crystal:
@@ -53,17 +64,18 @@ def crystal_of(material: MaterialFile) -> Crystal:
     SpecError, MaterialError
         For a cell without the symmetry, a missing atom, a moment that symmetry or the ion forbids.
     """
-    atoms: dict[str, Atom] = {}
+    cif = None
     if material.cif is not None:
         with At("cif"):
-            found = read_cif(material.cif)
-        lattice, symmetry, atoms = found.lattice, found.symmetry, found.atoms
+            cif = read_cif(material.cif)
+        lattice, symmetry = cif.lattice, cif.symmetry
     else:
         with At("cell"):
             lattice = Lattice(**material.cell.model_dump())
         with At("space_group"):
             named = material.space_group not in (None, "find")
             symmetry = space_group(material.space_group, lattice) if named else Symmetry.none()
+    lattice = symmetry.fitted(lattice)
     with At("cif" if material.cif is not None else "space_group"):
         rotations = symmetry.cartesian(lattice)
     sites: list[Site] = []
@@ -72,14 +84,12 @@ def crystal_of(material: MaterialFile) -> Crystal:
     for layer in material.layers:
         for index, spec in enumerate(material.sites):
             with At("sites", index):
-                atom = _atom(spec, atoms, material.cif)
-                for position in spec.positions or [atom.position]:
-                    new = _equivalent_sites(spec, np.add(position, layer), atom, lattice, symmetry, rotations)
+                for position, moment in _places(spec, cif):
+                    new = _equivalent_sites(spec, position + np.array(layer), moment, lattice, symmetry, rotations)
                     _require_apart(new, sites, lattice, symmetry)
                     sites += new
                     origin += [index] * len(new)
-                    moment = None if atom is None else atom.moment
-                    directed += [spec.direction is not None or (moment is not None and np.linalg.norm(moment) > 0)] * len(new)
+                    directed += [spec.direction is not None or moment is not None] * len(new)
     positions = np.array([site.position for site in sites])
     if material.space_group == "find":
         with At("space_group"):
@@ -91,35 +101,73 @@ def crystal_of(material: MaterialFile) -> Crystal:
             with At("sites", index):
                 require_allowed(equivalents, site, sites[site].g, f"the g-tensor of {sites[site].label}")
                 _require_pair(equivalents, site, sites[site])
-    return Crystal(lattice, symmetry, tuple(sites), tuple(origin), tuple(directed), equivalents)
+    atoms = tuple(cif.atoms[spec.atom] if cif is not None and spec.atom is not None else () for spec in material.sites)
+    return Crystal(lattice, symmetry, tuple(sites), tuple(origin), tuple(directed), equivalents, atoms)
 
 
-def _atom(spec: SiteSpec, atoms: dict[str, Atom], cif: str | None) -> Atom | None:
-    """The atom that a site names, after a look at its ion."""
+def _places(spec: SiteSpec, cif: CifCrystal | None) -> list[tuple[np.ndarray, np.ndarray | None]]:
+    """Position of each site of an entry, and its ordered moment where the CIF file gives one, after a look at its ion and its occupancy."""
     if spec.atom is None:
-        require_magnetic(spec.ion)
-        return None
+        require_magnetic(spec.ion, own=bool(spec.form_factor))
+        return [(exact_thirds(position), None) for position in spec.positions]
     if cif is None:
         raise SpecError(f"site {spec.name} names an atom, but there is no CIF file", "add cif: FILE, or give positions")
-    if spec.atom not in atoms:
-        raise SpecError(f"the CIF file has no atom {spec.atom}: it has {', '.join(atoms)}", "name one of these")
-    require_magnetic(spec.ion, atoms[spec.atom].symbol)
-    if not np.all(np.isfinite(atoms[spec.atom].position)):
-        raise SpecError(f"the atom {spec.atom} has no known position in the CIF file", "add it to the file, or give positions")
-    return atoms[spec.atom]
+    if spec.atom not in cif.atoms:
+        raise SpecError(f"the CIF file has no atom {spec.atom}: it has {', '.join(cif.atoms)}", "name one of these")
+    found = []
+    kinds = list(dict.fromkeys(atom.symbol for atom in cif.atoms[spec.atom]))
+    if len(kinds) > 1:
+        raise SpecError(f"the CIF file repeats the label {spec.atom} for {' and '.join(kinds)}", "give each atom of it its own label")
+    for atom in cif.atoms[spec.atom]:
+        require_magnetic(spec.ion, atom.symbol, own=bool(spec.form_factor))
+        if not np.all(np.isfinite(atom.position)):
+            raise SpecError(f"the atom {spec.atom} has no known position in the CIF file", "add it to the file, or give positions")
+        _require_full(spec.atom, atom, cif)
+        moment = atom.moment if atom.moment is not None and np.linalg.norm(atom.moment) > 0 else None
+        if moment is not None and (spec.direction is not None or spec.moments):
+            raise SpecError(
+                f"site {spec.name} has a direction here and a moment in the magnetic CIF file",
+                "leave out direction and moments: the order is that of the magnetic CIF file",
+            )
+        found.append((exact_thirds(atom.position), moment))
+    return found
+
+
+def _require_full(label: str, atom: Atom, cif: CifCrystal) -> None:
+    """Refuse an atom that shares its place with another, or occupies a part of its places only: each site carries one spin."""
+    where = np.round(atom.position, 4).tolist()
+    others = cif.sharing(atom)
+    fix = f"to take the place as full, list its position in place of the atom, as label: {label}, positions: [{where}]"
+    if others:
+        parts = ", ".join(f"{name} {one.occupancy:g}" for name, one in ((label, atom), *others.items()))
+        raise SpecError(f"the atom {label} shares its place {where} with {', '.join(others)} (occupancies {parts})", fix)
+    if atom.occupancy < FULL:
+        raise SpecError(f"the atom {label} at {where} has the occupancy {atom.occupancy:g}: some of its places have no spin", fix)
+
+
+def exact_thirds(position: Sequence[float]) -> np.ndarray:
+    """A fractional position, (3,), with thirds and sixths that a file rounds or cuts off at three digits or more (0.333, 0.667, 0.1666)."""
+    found = np.array(position, float)
+    for axis, x in enumerate(found):
+        exact = np.rint(6 * x) / 6
+        for digits in range(3, 9):
+            power = 10.0**digits
+            if np.abs(x * power - np.array([np.rint(exact * power), np.trunc(exact * power)])).min() < 1e-3:
+                found[axis] = exact
+                break
+    return found
 
 
 def _equivalent_sites(
-    spec: SiteSpec, position: np.ndarray, atom: Atom | None, lattice: Lattice, symmetry: Symmetry, rotations: np.ndarray
+    spec: SiteSpec, position: np.ndarray, moment: np.ndarray | None, lattice: Lattice, symmetry: Symmetry, rotations: np.ndarray
 ) -> list[Site]:
     """A site and those that the space group makes of it."""
     single = len(rotations) == 1
     positions, operations = ([position], [0]) if single else expand(symmetry, lattice, position)
     parity = np.rint(np.linalg.det(rotations)) * symmetry.reversals
-    moment = None if atom is None else atom.moment
     if spec.direction is not None:
         directions = [np.array(spec.direction)] * len(positions)
-    elif moment is not None and np.linalg.norm(moment) > 0:
+    elif moment is not None:
         images = symmetry.rotations @ positions[0] + symmetry.translations - positions[0]
         kept = np.linalg.norm((images - np.rint(images)) @ lattice.vectors, axis=1) < SAME_PLACE
         turned = parity[:, None] * (rotations @ moment)
@@ -135,7 +183,7 @@ def _equivalent_sites(
     for place, operation, direction in zip(positions, operations, directions, strict=True):
         turn = rotations[operation]
         g, pair = (spec.g_tensor, spec.pair) if single else (turn @ spec.g_tensor @ turn.T, symmetry.rotations[operation] @ spec.pair)
-        sites.append(Site(spec.name, place, spec.spin, direction, spec.ion, g=g, pair=np.array(pair)))
+        sites.append(Site(spec.name, place, spec.spin, direction, spec.form_factor or spec.ion, g=g, pair=np.array(pair)))
     return sites
 
 

@@ -14,6 +14,7 @@ from mantid_insdl.materials.bonds import Coupling, couplings_of
 from mantid_insdl.materials.crystal import Crystal, crystal_of
 from mantid_insdl.materials.description import MaterialFile
 from mantid_insdl.materials.magnetic_cell import Supercell, magnetic_model
+from mantid_insdl.materials.remarks import remarks
 from mantid_insdl.materials.schema import At, SpecError
 from mantid_insdl.spinwave.model import SpinModel
 from mantid_insdl.spinwave.spiral import require_uniform
@@ -27,12 +28,25 @@ class Material(MaterialFile):
         if self.spiral is not None:
             with At("spiral"):
                 require_uniform(self.model, np.array(self.spiral.axis) / np.linalg.norm(self.spiral.axis))
+        self._require_units()
         names, used = [p.name for p in self.parameters], set(self.model.parameters)
         if used != set(names):
             raise SpecError(
                 f"parameters are {', '.join(names)}, the bonds and anisotropy use {', '.join(sorted(used))}", location=("parameters",)
             )
         return self
+
+    def _require_units(self) -> None:
+        """A field is in T, all else in meV."""
+        fields, others = {term.parameter for term in self.fields}, {term.parameter for term in (*self.bonds, *self.anisotropy)}
+        for index, parameter in enumerate(self.parameters):
+            name, at = parameter.name, ("parameters", index)
+            if name in fields & others:
+                raise SpecError(f"{name} is both a field and a coupling", "give them a parameter each", at)
+            if name in fields and parameter.unit != "T":
+                raise SpecError(f"{name} is a magnetic field, which is in T, but its unit is {parameter.unit}", "add unit: T", at)
+            if name in others and parameter.unit != "meV":
+                raise SpecError(f"{name} is a coupling, which is in meV, but its unit is {parameter.unit}", "leave out the unit", at)
 
     @property
     def frame(self) -> str:
@@ -72,6 +86,15 @@ class Material(MaterialFile):
         ]
         return ", ".join(parts)
 
+    def remedy(self, values: Mapping[str, float]) -> str:
+        """What to do where the structure is unstable at these parameter values, for messages."""
+        if any(abs(values[name] - value) > 1e-9 * abs(value) for name, value in self.defaults.items()):
+            return "choose parameters nearer to the published ones: " + self.describe(self.defaults)
+        return (
+            "these are the values of the material file, whose order and couplings contradict each other: correct a sign (J > 0 is "
+            "antiferromagnetic, D < 0 an easy axis) or the directions (mantid_insdl.spinwave.relax finds those of lowest energy)"
+        )
+
     def resolve(self, overrides: Mapping[str, float] | None = None) -> dict[str, float]:
         """All parameters: the published values with `overrides` in their place.
 
@@ -89,7 +112,8 @@ class Material(MaterialFile):
             except (TypeError, ValueError):
                 number = math.nan
             if not math.isfinite(number):
-                raise MaterialError(f"{name} is {value!r}", "a parameter is a finite number", "give its value in meV")
+                unit = next(p.unit for p in self.parameters if p.name == name)
+                raise MaterialError(f"{name} is {value!r}", "a parameter is a finite number", f"give its value in {unit}")
             values[name] = number
         return values
 
@@ -103,6 +127,11 @@ class Material(MaterialFile):
     def exchange(self) -> list[Coupling]:
         """All bonds of the cell of the file."""
         return couplings_of(self, self.crystal)
+
+    @cached_property
+    def remarks(self) -> list[str]:
+        """What is as the file says, but may not be meant, in sentences."""
+        return remarks(self, self.crystal, self.exchange)
 
     @cached_property
     def model(self) -> SpinModel:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from mantid_insdl.materials.material import Material
 from mantid_insdl.spinwave.model import SpinModel
 from mantid_insdl.spinwave.modes import Modes, spin_waves
-from mantid_insdl.spinwave.spiral import spiral_waves, turning_model
+from mantid_insdl.spinwave.spiral import require_fixed_wave_vector, spiral_waves, turning_model
+from mantid_insdl.spinwave.structure import ClassicalEnergy
 
 
 def modes_of(material: Material, hkl: np.ndarray, couplings: Mapping[str, float | np.ndarray], *, velocities: bool = False) -> Modes:
@@ -31,6 +32,13 @@ def uniform_model(material: Material) -> SpinModel:
     """The model about whose structure the spin waves are: the material's own, or that of the frame that turns with its spiral."""
     spiral = material.spiral
     return material.model if spiral is None else turning_model(material.model, spiral.k, spiral.axis)
+
+
+def require_fixed_order(material: Material, names: Sequence[str] | None = None) -> None:
+    """Raise `MaterialError` if the order follows one of the parameters (all by default): see `ClassicalEnergy.require_fixed_order`."""
+    ClassicalEnergy(uniform_model(material)).require_fixed_order(names)
+    if material.spiral is not None:
+        require_fixed_wave_vector(material.model, material.spiral.k, material.spiral.axis, names)
 
 
 def domain_turns(material: Material, *, twins: bool = True) -> list[tuple[float, np.ndarray]]:

@@ -102,7 +102,7 @@ class SiteSpec(Strict):
     """Sites with a common label: fractional positions (or the label of an atom of the CIF file), spin length, Cartesian direction, ion.
 
     With a space group, one position stands for all that are equivalent to it, and `g` and `pair`, given for it, are turned to the others.
-    `direction` holds for all of them, except where `moments` gives another; with a magnetic CIF file it is that file's.
+    `direction` holds for all of them, except where `moments` gives another; beside a moment of a magnetic CIF file both are refused.
     """
 
     label: str = ""
@@ -112,6 +112,8 @@ class SiteSpec(Strict):
     direction: Vector | None = None
     moments: list[MomentSpec] = []
     ion: str = ""
+    form_factor: tuple[Finite, ...] = ()
+    """Own coefficients A, a, B, b, ..., D of <j0> = A exp(-a s^2) + B exp(-b s^2) + ... + D, s = q / 4 pi in 1/angstrom."""
     g: float | Vector | Matrix = 2.0
     """g-tensor: a number, three diagonal elements, or 3 x 3."""
     pair: Vector = (0.0, 0.0, 0.0)
@@ -138,6 +140,18 @@ class SiteSpec(Strict):
         if shape not in ((), (3,), (3, 3)):
             raise SpecError("g is no g-tensor", "give a number, three diagonal elements or three rows of three")
         return g
+
+    @field_validator("form_factor")
+    @classmethod
+    def _normalised(cls, numbers: tuple[float, ...]) -> tuple[float, ...]:
+        if numbers and (len(numbers) < 3 or len(numbers) % 2 == 0):
+            raise SpecError(
+                f"a form factor of {len(numbers)} numbers", "give pairs of height and width and a constant, as [A, a, B, b, C, c, D]"
+            )
+        total = sum(numbers[0:-1:2]) + numbers[-1] if numbers else 1.0
+        if abs(total - 1) > 0.05:
+            raise SpecError(f"the form factor is {total:.3g} at Q = 0, not 1", "give A, a, B, b, ..., D with A + B + ... + D = 1")
+        return numbers
 
     @model_validator(mode="after")
     def _placed(self) -> SiteSpec:

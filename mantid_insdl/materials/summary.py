@@ -1,10 +1,9 @@
-"""What was understood of a material: text with its spins, bonds, energy and stability, and a picture of the structure."""
+"""What was understood of a material: text with its spins, bonds, energy and stability."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,18 +11,14 @@ from mantid_insdl.errors import InstabilityError
 from mantid_insdl.materials.bonds import Coupling, bond_name
 from mantid_insdl.materials.material import Material
 from mantid_insdl.materials.modes import modes_of, uniform_model
+from mantid_insdl.materials.remarks import unlike_bonds
 from mantid_insdl.materials.schema import DomainSpec
 from mantid_insdl.spinwave.hamiltonian import Hamiltonian
 from mantid_insdl.spinwave.lattice import Lattice
 from mantid_insdl.spinwave.model import Bond, SpinModel
 from mantid_insdl.spinwave.modes import UNSTABLE
-from mantid_insdl.spinwave.spiral import rotation
 from mantid_insdl.spinwave.structure import ClassicalEnergy
 from mantid_insdl.spinwave.symmetry import describe
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 
 def summarise(material: Material, parameters: Mapping[str, float] | None = None, *, grid: int = 8) -> str:
@@ -41,11 +36,15 @@ def summarise(material: Material, parameters: Mapping[str, float] | None = None,
     values = material.resolve(parameters)
     model = material.model
     lines = [material.title, "", *_crystal(material), "", f"Spins in the cell: {len(model.sites)}"]
+    ions = {spec.name: f"{spec.ion} (own form factor)".lstrip() for spec in material.sites if spec.form_factor}
+    elements = {spec.name: element for spec, element in zip(material.sites, material.crystal.elements, strict=True) if element}
     for label in dict.fromkeys(s.label for s in model.sites):
         same = [s for s in model.sites if s.label == label]
         ways = sorted({tuple((np.round(s.direction, 3) + 0.0).tolist()) for s in same}, reverse=True)
         where = " and ".join(_vector(way) for way in ways)
-        lines.append(f"  {label:10} {len(same):3} x S = {same[0].spin:g}  {same[0].ion or 'no form factor':6} along {where}")
+        atom = f" (atom {elements[label]})" if label in elements else ""
+        ion = ions.get(label, same[0].ion or "no form factor")
+        lines.append(f"  {label:10} {len(same):3} x S = {same[0].spin:g}  {ion:6}{atom} along {where}")
     for turn, name in ((material.order, "Order"), (material.spiral, "Spiral in the rotating frame")):
         if turn is not None:
             lines.append(f"{name}: k = {_vector(turn.k)} r.l.u. of the file's cell, about {_vector(turn.axis)}")
@@ -57,6 +56,7 @@ def summarise(material: Material, parameters: Mapping[str, float] | None = None,
         lines.append(f"  {parameter.name:10}{values[parameter.name]:>10g} {parameter.unit:4}{count:>7}{span:>10}  {parameter.description}")
     lines += ["", *_bonds(material)] if material.bonds else []
     lines += _onsite(material)
+    lines += ["", *(f"Note: {remark}" for remark in material.remarks)] if material.remarks else []
     lines += ["", *_state(material, values, grid), "", "Sources:", *(f"  {source}" for source in material.sources)]
     return "\n".join(lines)
 
@@ -116,20 +116,22 @@ def _matrix(matrix: np.ndarray) -> str:
 
 
 def _bonds(material: Material) -> list[str]:
-    """The entries of the file with their bonds, one line for each length and pair of labels, and what symmetry allows on a named bond."""
+    """The entries of the file with their bonds, one line for each length, pair of labels and kind, and what symmetry allows."""
     crystal = material.crystal
     cells = len(material.model.sites) // len(crystal.sites)
     vectors, sites = crystal.lattice.vectors, crystal.sites
     lines = [f"  {'bonds of':10}{'number':>7}{'length':>10}  for instance"]
     for index, spec in enumerate(material.bonds):
         groups: dict[tuple, list[Coupling]] = {}
-        for coupling in material.exchange:
-            if coupling.spec == index:
-                i, j, cell = coupling.ends
-                apart = sites[j].position + np.array(cell) - sites[i].position
-                key = (round(float(np.linalg.norm(apart @ vectors)), 3), tuple(sorted((sites[i].label, sites[j].label))))
-                groups.setdefault(key, []).append(coupling)
-        for (length, _), couplings in groups.items():
+        own = [coupling for coupling in material.exchange if coupling.spec == index]
+        kinds = unlike_bonds(crystal, [coupling.ends for coupling in own])
+        for coupling in own:
+            i, j, cell = coupling.ends
+            apart = sites[j].position + np.array(cell) - sites[i].position
+            kind = next(number for number, bonds in enumerate(kinds) if coupling.ends in bonds)
+            key = (round(float(np.linalg.norm(apart @ vectors)), 3), tuple(sorted((sites[i].label, sites[j].label))), kind)
+            groups.setdefault(key, []).append(coupling)
+        for (length, *_), couplings in groups.items():
             first = couplings[0]
             form = "biquadratic" if spec.biquadratic else "isotropic"
             if spec.dm is not None:
@@ -176,91 +178,10 @@ def _state(material: Material, values: dict[str, float], grid: int) -> list[str]
         at = q[np.nanargmin(np.where(unstable, modes.lowest[0], np.inf))]
         where = ", ".join(f"{x:.3f}" for x in at)
         lines.append(
-            f"Unstable: at {unstable.sum()} of {len(q)} momenta the structure is no minimum, worst at ({where}) of the magnetic cell"
+            f"Unstable: at {unstable.sum()} of {len(q)} momenta the structure is no minimum, worst at ({where}) of the magnetic cell; "
+            f"{material.remedy(values)}"
         )
     else:
         lines.append(f"Stable at all of {len(q)} momenta; energies from {modes.energies.min():.3f} to {modes.energies.max():.3f} meV")
     folds = "folds to N x N" if Hamiltonian(uniform).folds else "needs the full 2N x 2N form"
     return [*lines, f"The spin-wave Hamiltonian {folds}."]
-
-
-def plot_structure(material: Material, parameters: Mapping[str, float] | None = None) -> Figure:
-    """Layers of the cell seen along c: spins as arrows (dots or crosses where along c), bonds coloured by their coupling.
-
-    Up to four layers are shown; bonds between layers are in the legend only. A spiral is shown over a turn of it, up to eight cells.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-    """
-    from matplotlib import colormaps
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    model, values = material.model, material.resolve(parameters)
-    heights = sorted({round(float(s.position[2]), 4) for s in model.sites})
-    shown = heights[:4]
-    figure = Figure(figsize=(4.5 * len(shown) + 2.5, 5.5), layout="constrained")
-    FigureCanvasAgg(figure)
-    panels = figure.subplots(1, len(shown), squeeze=False)[0]
-    drawn = list(dict.fromkeys(b.parameter for b in model.bonds))
-    colours = {name: colormaps["tab10"](index % 10) for index, name in enumerate(drawn)}
-    for axes, height in zip(panels, shown, strict=True):
-        _draw_layer(axes, material, height, colours)
-    for name in drawn:
-        panels[-1].plot([], [], color=colours[name], linewidth=3, label=f"{name} = {values[name]:g} meV")
-    panels[-1].legend(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False)
-    figure.suptitle(material.title + (f" ({len(shown)} of {len(heights)} layers)" if len(heights) > len(shown) else ""))
-    return figure
-
-
-def _cells_shown(material: Material) -> list[np.ndarray]:
-    """Cells of the picture: the magnetic one, or as many as a spiral takes for a turn along a and b."""
-    if material.spiral is None:
-        return [np.zeros(3)]
-    counts = []
-    for k in material.spiral.k[:2]:
-        part = abs(k - round(k))
-        counts.append(1 if part < 1e-6 else min(8, int(np.ceil(1 / part - 1e-6))))
-    return [np.array([x, y, 0.0]) for x in range(counts[0]) for y in range(counts[1])]
-
-
-def _draw_layer(axes: Axes, material: Material, height: float, colours: Mapping[str, tuple[float, ...]]) -> None:
-    """Sites at one height of the cell, with the bonds between them."""
-    model, cells = material.model, _cells_shown(material)
-    vectors = model.lattice.vectors
-    corners = np.array([[0, 0, 0], [1, 0, 0], [1, 1, 0], [0, 1, 0], [0, 0, 0]]) @ vectors
-    axes.plot(corners[:, 0], corners[:, 1], color="0.6", linewidth=1, label="magnetic cell" if material.spiral is None else "cell")
-    here = [abs(s.position[2] - height) < 1e-3 for s in model.sites]
-    lines = []
-    for bond in model.bonds:
-        if here[bond.i] and here[bond.j] and bond.cell[2] == 0:
-            ends = np.array([model.sites[bond.i].position, model.sites[bond.j].position + np.array(bond.cell)])
-            length = float(np.linalg.norm((ends[1] - ends[0]) @ vectors))
-            lines += [(length, (ends + cell) @ vectors, bond.parameter) for cell in cells]
-    # long bonds lie over short ones where sites are in line: broad and beneath, so that both are seen
-    shortest = min((length for length, _, _ in lines), default=1.0)
-    for length, ends, name in sorted(lines, key=lambda line: -line[0]):
-        width = 2.5 if length < 1.05 * shortest else 7.0
-        axes.plot(ends[:, 0], ends[:, 1], color=colours[name], linewidth=width, alpha=0.9 if width < 5 else 0.4, zorder=1)
-    size = 0.35 * min(model.lattice.a, model.lattice.b) / np.sqrt(max(2, sum(here)))
-    for cell in cells:
-        turn = np.eye(3)
-        if material.spiral is not None:
-            axis = np.array(material.spiral.axis)
-            turn = rotation(axis / np.linalg.norm(axis), 2 * np.pi * (np.array(material.spiral.k) @ cell))
-        for site, shown in zip(model.sites, here, strict=True):
-            if not shown:
-                continue
-            x, y, _ = (site.position + cell) @ vectors
-            direction = turn @ site.direction
-            sx, sy, sz = direction * size
-            if abs(direction[2]) > 0.9:
-                axes.plot(x, y, marker="o" if sz > 0 else "x", color="black", markersize=9, zorder=3)
-            else:
-                tip, tail = (x + sx, y + sy), (x - sx, y - sy)
-                axes.annotate("", tip, tail, arrowprops={"arrowstyle": "-|>", "linewidth": 2.0}, zorder=3)
-                axes.update_datalim([tip, tail])  # an arrow that ends outside the axes is not drawn
-                axes.plot(x, y, marker="o", color="black", markersize=4, zorder=3)
-    axes.set(xlabel="x (angstrom)", ylabel="y (angstrom)", title=f"z = {height:g} c", aspect="equal")
-    axes.autoscale_view()

@@ -27,7 +27,11 @@ _THIN, _THICK = 0.8, 4.0
 _UNSEEN = 0.005
 """Part of the intensity scale below which a line stays grey."""
 _TOGETHER = 0.004
-"""Modes nearer than this part of the energy scale are drawn as one line, and their intensities added."""
+"""Modes nearer than this part of the energy scale are drawn as one line, and their intensities added, if they stay so near ..."""
+_STRETCH = 0.05
+"""... over this part of the path: lines that cross are two."""
+_DEGENERATE = 1e-7
+"""Part of the energy scale below which two energies are the same: there the intensity of each by itself is no property of the magnet."""
 
 _GREEK = {"g": "Γ", "gamma": "Γ", "γ": "Γ", "delta": "Δ", "lambda": "Λ", "sigma": "Σ"}
 _FRACTIONS = {1 / 2: "½", 1 / 3: "⅓", 2 / 3: "⅔", 1 / 4: "¼", 3 / 4: "¾"}
@@ -79,8 +83,9 @@ def plot_cut(m: Map, *, title: str = "", dispersion: Dispersion | None = None) -
 def plot_dispersion(found: Dispersion, *, title: str = "") -> Figure:
     """Energies along a path as lines, the more intense the thicker and darker; grey lines are modes that no neutron sees.
 
-    Modes of nearly the same energy are one line with the sum of their intensities. The scale ends at the 98th percentile, since an
-    antiferromagnet's intensity diverges at its magnetic zone centres. Of a chiral component red is positive and blue negative.
+    Modes of nearly the same energy are one line with the sum of their intensities; lines that cross go on straight. The scale ends at the
+    98th percentile, since an antiferromagnet's intensity diverges at its magnetic zone centres. Of a chiral component red is positive and
+    blue negative.
 
     Parameters
     ----------
@@ -97,7 +102,9 @@ def plot_dispersion(found: Dispersion, *, title: str = "") -> Figure:
     axes = figure.add_subplot()
     where, energies = found.axis.centres, found.energies
     top = float(np.nanmax(energies, initial=0.0)) or 1.0
-    intensities = _together(energies, found.s_perp, _TOGETHER * top)
+    order = _branches(energies, found.s_perp, top, [index for index, _ in found.corners])
+    energies = np.take_along_axis(energies, order, axis=1)
+    intensities = _together(energies, np.take_along_axis(found.s_perp, order, axis=1), top)
     scale = style.scale(intensities, 98)
     norm = style.norm(scale)
     starts, ends = (np.stack((np.broadcast_to(where[part, None], energies[part].shape), energies[part]), axis=-1)
@@ -129,15 +136,35 @@ def plot_dispersion(found: Dispersion, *, title: str = "") -> Figure:
     return figure
 
 
-def _together(energies: np.ndarray, intensities: np.ndarray, apart: float) -> np.ndarray:
-    """Intensities (point, mode) summed over modes not further apart than `apart` meV; NaN where a mode's own is."""
-    summed = np.empty_like(intensities)
-    for point, (where, own) in enumerate(zip(energies, intensities, strict=True)):
-        order = np.argsort(where)
-        below = np.concatenate(([0.0], np.cumsum(np.nan_to_num(own[order]))))
-        first, last = (np.searchsorted(where[order], where + sign * apart, side) for sign, side in ((-1, "left"), (1, "right")))
-        summed[point] = np.where(np.isnan(own), np.nan, below[last] - below[first])
-    return summed
+def _branches(energies: np.ndarray, intensities: np.ndarray, top: float, corners: Sequence[int]) -> np.ndarray:
+    """Order of the modes at each point, (point, mode), in which every mode goes on straight, through crossings, and as strong as it was."""
+    from scipy.optimize import linear_sum_assignment
+
+    strength = np.sqrt(np.abs(np.nan_to_num(intensities)))
+    strength *= _TOGETHER * top / (strength.max(initial=0.0) or 1.0)
+    order = np.empty(energies.shape, int)
+    order[0] = np.arange(energies.shape[1])
+    before = now = energies[0]
+    for point, there in enumerate(energies[1:], 1):
+        # behind a corner the slope is another one: only the energy goes on
+        expected = now if point - 1 in corners else 2 * now - before
+        cost = np.abs(np.nan_to_num(expected)[:, None] - np.nan_to_num(there))
+        cost += np.abs(strength[point - 1, order[point - 1]][:, None] - strength[point])
+        order[point] = linear_sum_assignment(cost)[1]
+        before, now = now, there[order[point]]
+    return order
+
+
+def _together(energies: np.ndarray, intensities: np.ndarray, top: float) -> np.ndarray:
+    """Intensities (point, mode) of lines: summed over modes that go together, NaN where a mode's own is or is not defined."""
+    from scipy.ndimage import binary_opening
+
+    apart = np.abs(energies[:, :, None] - energies[:, None, :])
+    stretch = max(3, int(_STRETCH * len(energies)))
+    joined = binary_opening(apart < _TOGETHER * top, np.ones((stretch, 1, 1))) | np.eye(energies.shape[1], dtype=bool)
+    meeting = np.any((apart < _DEGENERATE * top) & ~joined, axis=2)
+    summed = np.einsum("pij,pj->pi", joined, np.nan_to_num(intensities))
+    return np.where(np.isnan(intensities) | meeting, np.nan, summed)
 
 
 def _between(values: np.ndarray) -> np.ndarray:

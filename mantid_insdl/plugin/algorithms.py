@@ -6,10 +6,14 @@ module is cheap, because every Mantid start-up pays for it.
 
 from __future__ import annotations
 
+import itertools
 import json
+import re
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
+
+from mantid_insdl.plugin.requirements import missing
 
 if TYPE_CHECKING:
     from mantid_insdl.maps import Map
@@ -66,15 +70,18 @@ def declare_table(algorithm: Any, name: str, doc: str) -> None:
 
 
 def check_input(algorithm: Any, task: str) -> tuple[dict[str, str], Bundle | None]:
-    """Everything that is wrong with InputWorkspace and Model, as validateInputs returns it, and the model's bundle.
+    """Everything that is wrong with InputWorkspace, Model and the outputs' names, as validateInputs returns it, and the model's bundle.
 
     Nothing is raised: an exception in validateInputs would hide the other problems.
     """
+    lacking = missing()
+    if lacking:
+        return {"InputWorkspace": lacking}, None
     from mantid_insdl.analysis.preparation import choose_bundle, prepare
     from mantid_insdl.errors import InsdlError
 
-    found: dict[str, str] = {}
-    m = checked_map(algorithm.getProperty("InputWorkspace").value, "InputWorkspace", found)
+    found = _same_names(algorithm)
+    m = checked_slices(algorithm.getProperty("InputWorkspace").value, "InputWorkspace", found)
     model = algorithm.getProperty("Model").value.strip()
     bundle = None
     try:
@@ -92,18 +99,37 @@ def check_input(algorithm: Any, task: str) -> tuple[dict[str, str], Bundle | Non
     return found, bundle
 
 
-def checked_map(workspace: Any, name: str, found: dict[str, str]) -> Map | None:
-    """The map in a workspace; what keeps it from being one goes into `found`, under the property's name."""
+def checked_slices(workspace: Any, name: str, found: dict[str, str]) -> Map | None:
+    """The slices in a workspace; what keeps it from being some goes into `found`, under the property's name."""
     from mantid_insdl.errors import InsdlError
     from mantid_insdl.plugin.workspaces import from_workspace
 
     if workspace is None:  # Mantid itself says that it is missing
         return None
     try:
-        return from_workspace(workspace)
+        m = from_workspace(workspace)
     except InsdlError as error:
         found[name] = str(error)
         return None
+    if m.slices is None:
+        found[name] = f"It is a {m.kind} map ({', '.join(axis.title for axis in m.axes)}), where {SLICES} are needed."
+        return None
+    return m
+
+
+def _same_names(algorithm: Any) -> dict[str, str]:
+    """Outputs that would replace each other, or a member of each other's group.
+
+    Mantid's data service does not tell capitals from small letters, and calls the members of a group ``name_1``, ``name_2`` ...
+    """
+    found: dict[str, str] = {}
+    number = r"(_\d+)?" if hasattr(algorithm.getProperty("InputWorkspace").value, "getNumberOfEntries") else ""
+    names = {output: algorithm.getPropertyValue(output) for output in algorithm.outputProperties()}
+    for (first, name), (second, other) in itertools.combinations(names.items(), 2):
+        clash = any(re.fullmatch(re.escape(one) + number, two, re.IGNORECASE) for one, two in ((name, other), (other, name)))
+        if name and other and clash:
+            found[second] = f"'{other}' and {first} '{name}' would replace each other; choose another name."
+    return found
 
 
 def _nothing_known() -> Map:
@@ -138,6 +164,17 @@ def report(algorithm: Any, fraction: float, text: str) -> None:
 
     end = min(max(float(fraction), 0.02), 1.0)
     Progress(algorithm, end - 0.02, end, 1).report(text)
+
+
+def read_input(algorithm: Any) -> Map:
+    """The map in InputWorkspace; what was done to read it, such as averaging a log, is told in Mantid's message log."""
+    from mantid_insdl.plugin.workspaces import from_workspace, recorded_provenance
+
+    workspace = algorithm.getProperty("InputWorkspace").value
+    m = from_workspace(workspace)
+    earlier = recorded_provenance(workspace)
+    tell(algorithm, [line for line in m.provenance if line not in earlier])
+    return m
 
 
 def run(algorithm: Any, task: str, maps: Mapping[str, Map], options: Mapping[str, Any]) -> tuple[dict[str, Map], dict[str, Any]]:

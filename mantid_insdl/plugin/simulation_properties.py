@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mantid_insdl.plugin.algorithms import SLICES, checked_map
+from mantid_insdl.plugin.algorithms import checked_slices
+from mantid_insdl.plugin.requirements import missing
 
 if TYPE_CHECKING:
     from mantid_insdl.maps import Map
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 DEFAULT_RANGE = (-1.0, 0.05, 1.0)
 MAXIMUM_BINS = 2000
 MAXIMUM_PIXELS = 5_000_000
+MAXIMUM_COUNTS = 1e15  # of a whole map: far beyond any measurement, and far below what the random numbers can hold
 _GRID = ("Ei", "EnergyBins", "QhRange", "QkRange")
 
 
@@ -32,6 +34,9 @@ def shipped_instruments() -> list[str]:
 
 def read(algorithm: Any) -> tuple[dict[str, str], tuple[dict[str, Map], dict[str, Any]]]:
     """Everything that is wrong with the properties of SimulateSpinWaveMap, and the maps and options of the worker's task."""
+    lacking = missing()
+    if lacking:
+        return {"Material": lacking}, ({}, {})
     found: dict[str, str] = {}
     names = ("Twins", "Resolution", "Instrument", "Temperature", "KfOverKi", "Background", "Counts", "Seed")
     value = {name: algorithm.getProperty(name).value for name in names}
@@ -84,12 +89,21 @@ def _check_instrument(name: str, energies: Sequence[float], found: dict[str, str
 
 def _check_template(workspace: Any, name: str, found: dict[str, str]) -> Map | None:
     """The map of a workspace that only lends its axes; what is wrong with it goes into `found`."""
-    m = checked_map(workspace, name, found)
-    if m is not None and m.slices is None:
-        found[name] = f"It is a {m.kind} map ({', '.join(a.title for a in m.axes)}), where {SLICES} are needed."
-    elif m is not None and m.mask.all():
+    from mantid_insdl.analysis.repeats import check_repeats
+    from mantid_insdl.errors import InsdlError
+
+    m = checked_slices(workspace, name, found)
+    if m is None:
+        return None
+    if m.mask.all():
         found[name] = "Every pixel is masked or NaN, so there is nothing to simulate; check its mask."
-    return m if name not in found else None
+        return None
+    try:
+        check_repeats(m)
+    except InsdlError as error:
+        found[name] = str(error)
+        return None
+    return m
 
 
 def _material(algorithm: Any, found: dict[str, str]) -> tuple[str, dict[str, float]]:

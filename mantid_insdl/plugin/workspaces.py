@@ -14,9 +14,12 @@ from typing import Any
 
 import numpy as np
 
-from mantid_insdl.errors import InsdlError, MapError
+from mantid_insdl.errors import InsdlError, MapError, UnitError
+from mantid_insdl.files.log_values import TimeSeries, plain
 from mantid_insdl.files.workspace_layout import (
+    AXIS_UNITS,
     EI_LOGS,
+    NO_UNIT,
     REQUESTED_EI_LOGS,
     WINDOW_LOGS,
     AxisData,
@@ -38,6 +41,12 @@ _READ_LOGS = (
     *(OWN_LOG_PREFIX + name for name in ("material", "frame", "provenance", "warnings", "path")),
 )
 _SLICE_LOGS = ("Ei", "energy_min", "energy_max")
+
+_CUT_SLICES = "cut slices of constant energy in Qh and Qk with BinMD, and convert each with ConvertMDHistoToMatrixWorkspace"
+_AFTER_CONVERTING = (
+    "then give its axes their unit with ConvertAxisByFormula (Formula='x', AxisTitle='Qh' or 'Qk', AxisUnits='r.l.u.') "
+    "and add the logs Ei, energy_min and energy_max with AddSampleLog"
+)
 
 # ---- workspace -> map
 
@@ -84,6 +93,13 @@ def from_workspace(workspace: Any) -> Map:
     return check_group(_with_errors_where_masked(maps))
 
 
+def recorded_provenance(workspace: Any) -> set[str]:
+    """The lines of provenance that the sample logs of a workspace, or of the members of a group, carry already."""
+    runs = [part.run() for part in members(workspace)]
+    name = OWN_LOG_PREFIX + "provenance"
+    return {line for run in runs if run.hasProperty(name) for line in str(run.getProperty(name).value).split("\n")}
+
+
 def _with_errors_where_masked(maps: list[Map]) -> list[Map]:
     """Slices without a single known pixel have no errors either; beside slices with errors that means nothing."""
     if all(m.error is None for m in maps):
@@ -102,6 +118,13 @@ def _wrong_kinds(parts: Sequence[Any]) -> list[str]:
             found.append(f"{name} is a group inside the group; put the slices themselves in one group.")
         elif isinstance(part, ITableWorkspace):
             found.append(f"{name} is a table, not a map; give a MatrixWorkspace or a group of them.")
+        elif part.id() == "MDHistoWorkspace":
+            found.append(
+                f"{name} is an MDHistoWorkspace; cut one slice for each energy window, convert it with "
+                f"ConvertMDHistoToMatrixWorkspace, {_AFTER_CONVERTING}."
+            )
+        elif part.id().startswith("MDEventWorkspace"):
+            found.append(f"{name} is an MDEventWorkspace; {_CUT_SLICES}, {_AFTER_CONVERTING}.")
         else:
             found.append(f"{name} is a {part.id()}; give a MatrixWorkspace or a group of them.")
     return found
@@ -125,14 +148,15 @@ def _examine_member(workspace: Any) -> tuple[list[str], Map | None]:
         m = to_map(data)
     except InsdlError as error:
         return _everything_wrong(data) or [str(error)], None
-    return [] if m.slices is None else _missing_ei(data.logs), m
+    return [] if m.slices is None else _wrong_ei(data.logs), m
 
 
 def _everything_wrong(data: WorkspaceData) -> list[str]:
     """The axes, the energy window and the incident energy are looked at apart, so that one does not hide the other."""
     found = _complaint(replace(data, logs=_ANY_WINDOW))
     if data.x.unit == data.vertical.unit == "Label":
-        found += _complaint(replace(_POINT, logs=data.logs)) + _missing_ei(data.logs)
+        windows = {name: data.logs[name] for pair in WINDOW_LOGS for name in pair if name in data.logs}
+        found += _complaint(replace(_POINT, logs=windows)) + _wrong_ei(data.logs)
     return found
 
 
@@ -143,20 +167,24 @@ _POINT = WorkspaceData(np.ones((1, 1)), *(AxisData("Label", np.zeros(1), name, R
 def _complaint(data: WorkspaceData) -> list[str]:
     try:
         to_map(data)
+    except UnitError as error:
+        # The readers of files advise what makes any map; the models read slices only.
+        foreign = not {data.x.unit, data.vertical.unit} <= {*AXIS_UNITS, *NO_UNIT}
+        return [str(UnitError(error.summary, error.reason, _CUT_SLICES if foreign else error.fix))]
     except InsdlError as error:
         return [str(error)]
     return []
 
 
-def _missing_ei(logs: Mapping[str, tuple[Any, str]]) -> list[str]:
+def _wrong_ei(logs: Mapping[str, tuple[Any, str]]) -> list[str]:
     try:
         m = to_map(replace(_POINT, logs={**logs, **_ANY_WINDOW}))
-    except InsdlError:  # of a unit that is wrong: `_complaint` has it
-        return []
+    except InsdlError as error:
+        return [str(error)]
     if np.isfinite(m.slices.ei[0]):
         return []
     there = [name for name in (*EI_LOGS, *REQUESTED_EI_LOGS) if name in logs]
-    reason = f"the sample log {there[0]} is '{logs[there[0]][0]}' and no positive number" if there else "there is no sample log Ei"
+    reason = f"the sample log {there[0]} is '{plain(logs[there[0]][0])}' and no positive number" if there else "there is no sample log Ei"
     how = "AddSampleLog(Workspace=..., LogName='Ei', LogText='50', LogType='Number', LogUnit='meV')"
     return [f"The incident energy is not known: {reason}; add it in meV with {how}."]
 
@@ -198,8 +226,17 @@ def _logs(run: Any) -> dict[str, tuple[Any, str]]:
     for name in _READ_LOGS:
         if run.hasProperty(name):
             log = run.getProperty(name)
-            logs[name] = (log.value, log.units)
+            logs[name] = (_log_value(log), log.units)
     return logs
+
+
+def _log_value(log: Any) -> Any:
+    if not hasattr(log, "times"):  # only a time series has them
+        return log.value
+    values, times = np.asarray(log.value), np.asarray(log.times).astype("datetime64[ns]")
+    if values.dtype.kind not in "fiub":
+        return str(values[-1]) if values.size else ""
+    return TimeSeries(values, (times - times[:1]) / np.timedelta64(1, "s"))
 
 
 # ---- map -> workspace

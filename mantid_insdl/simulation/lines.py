@@ -27,11 +27,14 @@ class Lines:
         the component is not defined.
     defined : (m,) bool
         Where the component is defined: see `mantid_insdl.spinwave.polarisation.polarised`.
+    velocities : (m, line, 3)
+        Derivatives of the energies by the Cartesian momentum, in meV angstrom; 0 where a Goldstone mode has none.
     """
 
     energies: np.ndarray
     intensities: np.ndarray
     defined: np.ndarray
+    velocities: np.ndarray
 
 
 def lines_of(
@@ -70,16 +73,18 @@ def lines_of(
     q, up = (lattice.to_cartesian(np.asarray(x, float) @ np.array(material.map.cell).T) for x in (hkl, vertical))
     parts = []
     for weight, turn in domain_turns(material, twins=twins):
-        modes = modes_of(material, q @ turn @ np.linalg.inv(lattice.reciprocal), material.couplings(values))
-        require_stable(material, modes)
+        to_model = turn @ np.linalg.inv(lattice.reciprocal)
+        modes = modes_of(material, q @ to_model, material.couplings(values), velocities=True)
+        require_stable(material, modes, values)
         intensities = modes.s_perp[0]
         if component != "perp":
             intensities = polarised(modes.amplitudes[0], (q @ turn)[:, None, :], up @ turn).component(component)
             intensities = intensities * np.sign(np.linalg.det(turn)) if component == "chiral" else intensities
         defined = ~np.any(np.isnan(intensities) & np.isfinite(modes.s_perp[0]), axis=1)
-        parts.append((modes.energies[0], weight * intensities, defined))
-    energies, intensities, defined = zip(*parts, strict=True)
-    return Lines(np.concatenate(energies, axis=1), np.concatenate(intensities, axis=1), np.all(defined, axis=0))
+        parts.append((modes.energies[0], weight * intensities, modes.velocities[0] @ to_model.T, defined))
+    *joined, defined = zip(*parts, strict=True)
+    energies, intensities, velocities = (np.concatenate(part, axis=1) for part in joined)
+    return Lines(energies, intensities, np.all(defined, axis=0), velocities)
 
 
 def check_component(component: str, vertical: Sequence[float]) -> None:
@@ -91,7 +96,7 @@ def check_component(component: str, vertical: Sequence[float]) -> None:
         raise MapError(f"the vertical {vertical} is no direction", "it is (h, k, l), not all zero", "give for example (0, 0, 1)")
 
 
-def require_stable(material: Material, modes: Modes) -> None:
+def require_stable(material: Material, modes: Modes, values: Mapping[str, float]) -> None:
     """Raise `InstabilityError`, with the worst momentum, where the structure is unstable at one of them."""
     if modes.stable[0]:
         return
@@ -100,5 +105,5 @@ def require_stable(material: Material, modes: Modes) -> None:
         f"the magnetic structure of {material.name} is unstable at these parameters",
         f"at (h, k, l) = {np.round(modes.q[index], 3).tolist()} of its magnetic cell a spin deviation costs "
         f"{modes.lowest[0, index]:.3g} meV, below zero",
-        "choose parameters nearer to the published ones: " + material.describe(material.defaults),
+        material.remedy(values),
     )

@@ -2,8 +2,8 @@
 
 Two ways to cut. `divide` cuts every pixel alike, each piece with the momentum of its own centre. `cut` cuts along the cells of a lattice of
 momenta that repeats with the magnet's zone, so that most of its nodes are equal by symmetry and are solved once for the whole map; a piece
-then takes the modes of the node of its cell, moved to its own centre by their velocities and curvatures. Either way the line of a mode is as
-wide as the mode's energy spreads across the piece.
+then takes the modes of the node of its cell, moved to its own centre by their velocities and curvatures. Either way the line of a mode is
+as wide as the mode's energy spreads across the piece.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from mantid_insdl.instrument.ellipsoid import TabulatedResolution
 from mantid_insdl.instrument.resolution import ChopperSpectrometer, blur, load_instrument
 from mantid_insdl.maps import COMPONENT_LOG, RLU, Axis, Map, Slices
 from mantid_insdl.materials import Material, load_material
-from mantid_insdl.materials.modes import domain_turns, modes_of, uniform_model
+from mantid_insdl.materials.modes import domain_turns, modes_of, require_fixed_order, uniform_model
 from mantid_insdl.progress import Progress
 from mantid_insdl.simulation.engines import UNIT, ClosedForm, General, Planar, Plane, View, engine_for
 from mantid_insdl.simulation.lines import check_component
@@ -174,8 +174,14 @@ class SliceSimulator:
         -------
         (parameter, slice, qh, qk) float64
             Per meV; NaN throughout for a parameter one step of which makes the structure unstable.
+
+        Raises
+        ------
+        MaterialError
+            If the order follows one of the parameters: the derivative would be that at a fixed order.
         """
         values = self.material.resolve(parameters)
+        require_fixed_order(self.material, names)
         chosen = [p for p in self.material.parameters if names is None or p.name in names]
         steps = np.array([step * (p.high - p.low) or step for p in chosen])
         sets = {name: np.full(2 * len(chosen), value) for name, value in values.items()}
@@ -405,5 +411,5 @@ def _instability(simulator: SliceSimulator, values: Mapping[str, float]) -> Inst
     return InstabilityError(
         f"the magnetic structure of {domain.material.name} is unstable at {domain.material.describe(values)}",
         where,
-        "choose parameters nearer to the published ones: " + domain.material.describe(domain.material.defaults),
+        domain.material.remedy(values),
     )

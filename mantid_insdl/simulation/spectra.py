@@ -19,9 +19,9 @@ from mantid_insdl.instrument.temperature import bose
 from mantid_insdl.maps import COMPONENT_LOG, MEV, PER_ANGSTROM, Axis, Map
 from mantid_insdl.materials import Material, load_material
 from mantid_insdl.progress import Progress
-from mantid_insdl.simulation.engines import UNIT
+from mantid_insdl.simulation.engines import CURVATURE, STEEPNESS, UNIT
 from mantid_insdl.simulation.lines import Lines, check_component, lines_of
-from mantid_insdl.simulation.paths import path_through
+from mantid_insdl.simulation.paths import MomentumPath, path_through
 
 MAX_MOMENTA = 5_000_000
 
@@ -93,6 +93,7 @@ def simulate_cut(
     energy: Axis,
     points: int = 200,
     labels: Sequence[str] | None = None,
+    across: Sequence[Sequence[float]] = (),
     ei: float | None = None,
     fwhm: Width | None = None,
     instrument: str | ChopperSpectrometer | None = None,
@@ -103,7 +104,7 @@ def simulate_cut(
     vertical: Sequence[float] = (0, 0, 1),
     progress: Progress | None = None,
 ) -> Map:
-    r"""Intensity along a path in momentum against energy.
+    r"""Intensity along a path in momentum against energy: the average over each step of the path, and over a width across it.
 
     Parameters
     ----------
@@ -117,6 +118,9 @@ def simulate_cut(
         Momenta along the path, the corners among them.
     labels
         Names of the corners, such as ``["G", "M", "X", "G"]``; G and Gamma are drawn as the Greek letter.
+    across : (width, 3)
+        What a cut is averaged over beside the path, up to two full widths (h, k, l): ``[(0, 0.1, 0), (0, 0, 0.5)]`` averages k over +-0.05
+        and l over +-0.25 about each point.
     ei
         Incident energy in meV: the energy width is that of the instrument, and points (\|Q\|, E) that no neutron of this energy reaches
         in any orientation of the crystal are masked. Not given, all points are reached and the width is `fwhm`.
@@ -159,7 +163,7 @@ def simulate_cut(
     spectrum = _Spectrum(
         known, known.resolve(parameters), energy, ei, fwhm, instrument, temperature, kf_over_ki, twins, component, tuple(vertical)
     )
-    intensity = spectrum.at(path.hkl, progress)
+    intensity = _averaged(spectrum, path, across, progress)
     lengths = np.linalg.norm(known.model.lattice.to_cartesian(path.hkl @ np.array(known.map.cell).T), axis=1)
     return spectrum.map(intensity, path.axis, lengths, component, path=path.hkl, corners=path.corners)
 
@@ -170,7 +174,7 @@ def simulate_powder(
     *,
     q: Axis,
     energy: Axis,
-    directions: int = 1000,
+    directions: int = 3000,
     ei: float | None = None,
     fwhm: Width | None = None,
     instrument: str | ChopperSpectrometer | None = None,
@@ -188,7 +192,8 @@ def simulate_powder(
     q
         Axis of momentum transfer in 1/angstrom.
     directions
-        Number of momenta for each bin of \|Q\|, spread evenly over directions and over the bin. With too few a map is speckled.
+        Number of momenta for each bin of \|Q\|, spread evenly over directions and over the bin. With too few a map is speckled: of a chain
+        with lines 1/20 of its bandwidth wide, the relative rms error of a bin is 5 % with 3000 and 3 % with 10000.
     component
         As for `simulate_cut`. The grains of a powder lie in all ways about Q, so that ``yy`` and ``zz`` are half of ``perp``.
 
@@ -211,15 +216,53 @@ def simulate_powder(
     share, calculated = (0.5, "perp") if component in ("yy", "zz") else (1.0, component)
     values = known.resolve(parameters)
     spectrum = _Spectrum(known, values, energy, ei, fwhm, instrument, temperature, kf_over_ki, twins=False, component=calculated)
-    to_rlu = np.linalg.inv(np.array(known.map.cell).T @ known.model.lattice.reciprocal)
+    to_rlu = np.linalg.inv(spectrum.to_cartesian)
     sphere, place = _even_shell(directions)
     intensity = np.empty((q.size, energy.size))
-    for index, (low, high) in enumerate(itertools.pairwise(q.edges)):
-        length = max(low, 0.0) + (high - max(low, 0.0)) * place
-        intensity[index] = share * spectrum.at(length[:, None] * sphere @ to_rlu, None).mean(axis=0)
+    for index, (low, high) in enumerate(itertools.pairwise(np.maximum(q.edges, 0.0))):
+        length = low + (high - low) * place
+        # a line is as wide as its energy spreads over half the way to the next point: the points lie evenly in any projection too
+        volume = 4 * np.pi * length**2 * (high - low) / directions
+        radial = np.minimum(high - low, np.cbrt(volume))
+        around = np.eye(3) - sphere[:, :, None] * sphere[:, None]
+        cell = 0.5 * (radial[:, None, None] * sphere[:, :, None] * sphere[:, None] + np.sqrt(volume / radial)[:, None, None] * around)
+        intensity[index] = share * spectrum.at(length[:, None] * sphere @ to_rlu, cell, None).mean(axis=0)
         if progress is not None:
             progress((index + 1) / q.size, f"Powder average of {known.name}: |Q| {index + 1} of {q.size}")
     return spectrum.map(intensity, q, q.centres, component)
+
+
+FINER, MOST_PARTS = 2.0, 32
+"""Parts of a step, against those of a pixel that is averaged over two directions; and at most."""
+
+
+def _averaged(spectrum: _Spectrum, path: MomentumPath, across: Sequence[Sequence[float]], progress: Progress | None) -> np.ndarray:
+    """Averages over the steps of a path and the widths across it, (point, energy): each cut into parts that the modes cross straight."""
+    widths = np.asarray(across, float).reshape(-1, 3) if np.size(across) % 3 == 0 else np.full((1, 3), np.nan)
+    if len(widths) > 2 or not np.all(np.isfinite(widths)) or not np.all(np.any(widths != 0, axis=1)):
+        raise MapError(f"the widths across the path are {across}", "they are up to two momenta (h, k, l), none of them zero")
+    edges = path.axis.edges
+    distance = path.axis.centres
+
+    def place(along: np.ndarray) -> np.ndarray:
+        """hkl at distances along the path, straight on beyond its ends."""
+        ends = np.concatenate(([edges[0] - 1e-9], distance, [edges[-1] + 1e-9]))
+        first, last = 2 * path.hkl[0] - path.hkl[1], 2 * path.hkl[-1] - path.hkl[-2]
+        half = [0.5 * (path.hkl[0] + first), *path.hkl, 0.5 * (path.hkl[-1] + last)]
+        return np.stack([np.interp(along, ends, column) for column in np.transpose(half)], axis=-1)
+
+    steps = np.stack([place(edges[1:]) - place(edges[:-1]), *(np.broadcast_to(w, path.hkl.shape) for w in widths)], axis=1)
+    parts = spectrum.parts(path.hkl, steps)
+    offsets = np.stack(np.meshgrid(*((np.arange(n) + 0.5) / n - 0.5 for n in parts), indexing="ij"), -1).reshape(-1, len(parts))
+    along = 0.5 * (edges[1:] + edges[:-1])[:, None] + offsets[:, 0] * np.diff(edges)[:, None]
+    hkl = place(along) + offsets[:, 1:] @ widths
+    if hkl.size // 3 > MAX_MOMENTA:
+        raise MapError(
+            f"the cut needs {hkl.size // 3:,} momenta", f"at most {MAX_MOMENTA:,} are possible", "use fewer points or less width"
+        )
+    cells = (steps / np.array(parts)[:, None]) @ spectrum.to_cartesian
+    cells = np.repeat(cells, len(offsets), axis=0)
+    return spectrum.at(hkl.reshape(-1, 3), cells, progress).reshape(len(distance), len(offsets), -1).mean(axis=1)
 
 
 def _even_shell(number: int) -> tuple[np.ndarray, np.ndarray]:
@@ -271,31 +314,54 @@ class _Spectrum:
         named = self.instrument is None or isinstance(self.instrument, str)
         object.__setattr__(self, "spectrometer", load_instrument(self.instrument or "MAPS") if named else self.instrument)
 
-    def at(self, hkl: np.ndarray, progress: Progress | None) -> np.ndarray:
-        """Density at momenta in r.l.u. of the map frame, (m, energy); NaN where the component is not defined."""
+    @property
+    def to_cartesian(self) -> np.ndarray:
+        """From rows (h, k, l) of the map frame to 1/angstrom."""
+        return np.array(self.material.map.cell).T @ self.material.model.lattice.reciprocal
+
+    def parts(self, hkl: np.ndarray, steps: np.ndarray) -> tuple[int, ...]:
+        """Into how many parts to cut steps (m, direction, 3) in r.l.u. about momenta (m, 3) for the modes to be straight across each."""
+        found = []
+        seen = slice(None, None, max(1, len(hkl) // 100))
+        for step in steps[seen].swapaxes(0, 1):
+            here, aside = (self._lines(hkl[seen] + place * step) for place in (0.0, 1e-3))
+            cartesian = step @ self.to_cartesian
+            steep, there = (np.einsum("mlc,mc->ml", lines.velocities, cartesian) for lines in (here, aside))
+            curved = np.abs(there - steep) / 1e-3
+            inside = (here.energies > 0) & (here.energies - np.abs(steep) < self.energy.edges[-1])
+            width = np.hypot(np.diff(self.energy.edges).min() / np.sqrt(12), self._sigma(np.where(inside, here.energies, 1.0)))
+            wanted = FINER * np.maximum(STEEPNESS * np.abs(steep) / width, np.sqrt(CURVATURE * curved / width))[inside]
+            found.append(int(np.ceil(np.quantile(wanted, 0.9) - 0.1).clip(1, MOST_PARTS)) if wanted.size else 1)
+        return tuple(found)
+
+    def at(self, hkl: np.ndarray, cells: np.ndarray, progress: Progress | None) -> np.ndarray:
+        """Density at momenta in r.l.u. of the map frame, (m, energy); NaN where the component is not defined.
+
+        Lines are as wide as their energy spreads over the box of edges `cells` (m, direction, 3), in 1/angstrom, about each momentum.
+        """
         out = np.empty((len(hkl), self.energy.size))
         piece = max(1, 20_000_000 // (self.energy.size * 8 * len(self.material.model.sites)))
         for start in range(0, len(hkl), piece):
             part = slice(start, start + piece)
-            out[part] = self._density(hkl[part])
+            out[part] = self._density(hkl[part], cells[part])
             if progress is not None:
                 done = min(start + piece, len(hkl))
                 progress(done / len(hkl), f"Spin waves of {self.material.name}: {done} of {len(hkl)} momenta")
         return out
 
-    def _density(self, hkl: np.ndarray) -> np.ndarray:
+    def _density(self, hkl: np.ndarray, cells: np.ndarray) -> np.ndarray:
         loss = self._lines(hkl)
-        total = self._broadened(loss, 1)
+        total = self._broadened(loss, cells, 1)
         if self.temperature > 0 and self.energy.edges[0] < 0:
             # the neutron takes the energy of a spin wave of momentum -Q
-            total += self._broadened(self._lines(-hkl), -1)
+            total += self._broadened(self._lines(-hkl), cells, -1)
         total[~loss.defined] = np.nan
         return total
 
     def _lines(self, hkl: np.ndarray) -> Lines:
         return lines_of(self.material, self.values, hkl, twins=self.twins, component=self.component, vertical=self.vertical)
 
-    def _broadened(self, lines: Lines, sign: int) -> np.ndarray:
+    def _broadened(self, lines: Lines, cells: np.ndarray, sign: int) -> np.ndarray:
         """Density of lines at `sign` times their energies."""
         usable = np.isfinite(lines.intensities) & (lines.energies > 0)  # a Goldstone mode at its own momentum is elastic
         energies = sign * np.where(usable, lines.energies, 1.0)
@@ -303,7 +369,9 @@ class _Spectrum:
         if self.kf_over_ki:
             weights *= flux_factor(self.ei, energies)
         edges = self.energy.edges
-        return np.sum(weights[..., None] * bin_fractions(energies, self._sigma(energies), edges), axis=1) / np.diff(edges)
+        spread = np.sum((lines.velocities @ cells.swapaxes(1, 2)) ** 2, axis=-1) / 12
+        sigma = np.sqrt(self._sigma(energies) ** 2 + spread)
+        return np.sum(weights[..., None] * bin_fractions(energies, sigma, edges), axis=1) / np.diff(edges)
 
     def _sigma(self, energies: np.ndarray) -> np.ndarray:
         if self.fwhm is None:

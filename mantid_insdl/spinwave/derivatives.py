@@ -54,13 +54,17 @@ def spectrum_derivatives(model: SpinModel, q: np.ndarray, parameters: Mapping[st
 
     Raises
     ------
+    MaterialError
+        If the order follows a parameter, as that of a magnet canted in a field: see `ClassicalEnergy.require_fixed_order`.
     InstabilityError
         If the structure is not stationary, or a momentum is soft or unstable: nothing is differentiable there.
     """
     q = np.atleast_2d(np.asarray(q, float))
     hamiltonian = Hamiltonian(model)
     table = model.parameter_table(parameters)[:1]
-    ClassicalEnergy(model).require_stationary(table)
+    classical = ClassicalEnergy(model)
+    classical.require_stationary(table)
+    classical.require_fixed_order()
     step = max(1, int(PIECE / (320 * hamiltonian.size**2 * (len(model.parameters) + 2))))
     pieces = [q[start : start + step] for start in range(0, len(q), step)]
     parts = list(in_threads(lambda part: _piece(hamiltonian, part, table, lines), pieces))

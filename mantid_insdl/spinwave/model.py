@@ -9,6 +9,7 @@ from functools import cached_property
 import numpy as np
 
 from mantid_insdl.errors import MaterialError
+from mantid_insdl.spinwave.form_factors import Ion
 from mantid_insdl.spinwave.lattice import Lattice
 
 MU_B = 0.057883818066
@@ -45,7 +46,7 @@ class Site:
     direction : (3,)
         Direction of the ordered spin, Cartesian; need not be normalised.
     ion
-        For the form factor, as ``Mn3+``; empty for none (F = 1).
+        For the form factor, as ``Mn3+``, or the coefficients A, a, B, b, ..., D of it; empty for none (F = 1).
     g
         g-tensor: a number, three diagonal elements or 3 x 3.
     pair : (3,)
@@ -56,7 +57,7 @@ class Site:
     position: np.ndarray
     spin: float
     direction: np.ndarray
-    ion: str = ""
+    ion: Ion = ""
     g: np.ndarray = field(default_factory=lambda: 2.0 * np.eye(3))
     pair: np.ndarray = field(default_factory=lambda: np.zeros(3))
 
@@ -192,7 +193,7 @@ class SpinModel:
             raise MaterialError("the parameters have the wrong shape", "each is a number or a one-dimensional array")
         bad = [name for name, ok in zip(self.parameters, np.isfinite(table).all(axis=0), strict=True) if not ok]
         if bad:
-            raise MaterialError(f"parameter {', '.join(bad)} is not a finite number", fix="give its value in meV")
+            raise MaterialError(f"parameter {', '.join(bad)} is not a finite number", fix="give its value in meV (a field in T)")
         return table
 
     def neighbours(self, distance: float, tolerance: float = 0.01) -> list[tuple[int, int, tuple[int, int, int]]]:

@@ -267,7 +267,8 @@ def spin_waves(
     Raises
     ------
     MaterialError
-        For a missing, unknown or non-finite parameter, and for a calculation that would take longer than `longest`.
+        For a missing, unknown or non-finite parameter, for a calculation that would take longer than `longest`, and for derivatives where
+        the order follows a parameter (a magnet canted in a field).
     InstabilityError
         If the structure is not stationary for one of the parameter sets. (An unstable one is reported in `Modes.status`.)
     """
@@ -278,7 +279,10 @@ def spin_waves(
     fold = hamiltonian.folds if fold is None else fold
     table = model.parameter_table(parameters)
     require_affordable(model, estimated_seconds(len(model.sites), len(q) * len(table), fold), longest)
-    ClassicalEnergy(model).require_stationary(table)
+    classical = ClassicalEnergy(model)
+    classical.require_stationary(table)
+    if derivatives:
+        classical.require_fixed_order()
     workers = workers or cores()
     size = 16 * hamiltonian.size**2 * (10 if fold else 40) * (len(table) + derivatives * len(model.parameters) + 3 * velocities)
     piece = max(1, int(min(memory / workers, PIECE) / size))

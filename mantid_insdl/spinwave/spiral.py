@@ -20,7 +20,7 @@ from mantid_insdl.errors import MaterialError
 from mantid_insdl.spinwave.hamiltonian import Hamiltonian
 from mantid_insdl.spinwave.model import SpinModel
 from mantid_insdl.spinwave.modes import Modes, mode_amplitudes, mode_velocities, perpendicular, site_weights, solve
-from mantid_insdl.spinwave.structure import ClassicalEnergy
+from mantid_insdl.spinwave.structure import STATIONARY, ClassicalEnergy, refuse_derivatives
 
 
 def _unit(axis: Sequence[float]) -> np.ndarray:
@@ -104,6 +104,27 @@ def turning_model(model: SpinModel, k: Sequence[float], axis: Sequence[float]) -
         apart = positions[bond.j] + np.array(bond.cell) - positions[bond.i]
         bonds.append(dataclasses.replace(bond, matrix=bond.matrix @ rotation(axis, 2 * np.pi * (k @ apart))))
     return dataclasses.replace(model, sites=sites, bonds=tuple(bonds))
+
+
+def require_fixed_wave_vector(model: SpinModel, k: Sequence[float], axis: Sequence[float], names: Sequence[str] | None = None) -> None:
+    """Raise `MaterialError` if the wave vector of a spiral follows one of the parameters (all by default).
+
+    It does where that parameter's own part of the classical energy has a slope at `k`: at the minimum only the sum of all slopes is zero.
+    """
+    k, axis = _wave_vector(k), _unit(axis)
+    moments = model.spins[:, None] * np.array([site.direction for site in model.sites])
+    slopes, scales = np.zeros((len(model.parameters), 3)), np.zeros(len(model.parameters))
+    for bond in model.bonds:
+        cell, p = np.array(bond.cell), model.parameters.index(bond.parameter)
+        matrix = bond.matrix @ rotation(axis, 2 * np.pi * (k @ cell))
+        by_phase = moments[bond.i] @ matrix @ _cross(axis) @ moments[bond.j]
+        size = np.abs(bond.matrix).max() * model.spins[bond.i] * model.spins[bond.j]
+        if bond.biquadratic:
+            by_phase, size = 2 * by_phase * (moments[bond.i] @ matrix @ moments[bond.j]), 2 * size**2
+        slopes[p] += by_phase * cell
+        scales[p] += size
+    following = np.abs(slopes).max(axis=1) > STATIONARY * scales
+    refuse_derivatives([name for name, one in zip(model.parameters, following, strict=True) if one and (names is None or name in names)])
 
 
 def relax_spiral(

@@ -7,7 +7,7 @@ boson Hamiltonian no linear term, and spin waves are meaningful.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -87,6 +87,46 @@ class ClassicalEnergy:
                 f"the spin of site {site} ({self.model.sites[site].label}) is pushed sideways with {sideways[set_index, site]:.3g} meV",
                 "correct the directions, or let mantid_insdl.spinwave.structure.relax find them",
             )
+
+    def require_fixed_order(self, names: Sequence[str] | None = None) -> None:
+        """Raise `MaterialError` if the order follows a parameter, so that derivatives at fixed directions are partial ones.
+
+        A stationary structure stays so when a parameter changes if that parameter by itself pushes no spin sideways. A canted magnet is
+        stationary only because the sideways forces of exchange and field cancel: there both turn the spins.
+
+        Parameters
+        ----------
+        names
+            Parameters of the derivatives; all by default.
+        """
+        directions = np.array([s.direction for s in self.model.sites])
+        gradients = self._per_parameter(directions)[1]
+        along = np.einsum("pia,ia->pi", gradients, directions)
+        sideways = np.linalg.norm(gradients - along[..., None] * directions, axis=-1).max(axis=-1)
+        scales = self._scales()
+        following = [name for name, push, scale in zip(self.model.parameters, sideways, scales, strict=True) if push > STATIONARY * scale]
+        refuse_derivatives([name for name in following if names is None or name in names])
+
+    def _scales(self) -> np.ndarray:
+        """Largest force on a spin per unit of each parameter if none of its parts cancelled, (parameter,)."""
+        spins = self.model.spins
+        forces = np.einsum("piajb,j->pia", np.abs(self._coupling), spins, optimize=True) + np.abs(self._field)
+        for p, bond in self._quartic:
+            size = 2 * np.abs(bond.matrix).sum() ** 2 * spins[bond.i] * spins[bond.j]
+            forces[p, bond.i] += size * spins[bond.j]
+            forces[p, bond.j] += size * spins[bond.i]
+        return forces.reshape(len(forces), -1).max(axis=-1, initial=0.0)
+
+
+def refuse_derivatives(following: Sequence[str]) -> None:
+    """Raise `MaterialError` for derivatives by parameters that the order follows; nothing where there are none of these."""
+    if following:
+        names = ", ".join(following)
+        raise MaterialError(
+            f"there are no derivatives by {names} at this structure: the order of the magnet follows {names}",
+            "total derivatives, which take that in, are not there yet, and those at a fixed order are wrong",
+            "take differences of the spin waves of the structures that mantid_insdl.spinwave.relax (of a spiral, relax_spiral) finds",
+        )
 
 
 def relax(model: SpinModel, parameters: Mapping[str, float], *, starts: int = 20, seed: int = 0) -> tuple[SpinModel, float]:

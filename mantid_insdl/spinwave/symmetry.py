@@ -26,8 +26,13 @@ Ends = tuple[int, int, tuple[int, int, int]]
 SAME_PLACE = 0.05
 """Positions closer than this, in angstrom, are one site: files give 0.3333 for 1/3."""
 _FIT = 1e-5
+_ROUNDED = 1e-3
+"""Part of a scalar product of cell vectors that its symmetry may be off by: lengths and angles of a file are rounded."""
 _PARTS = 720720  # translations are compared in these parts of a cell: divisible by all numbers up to 16
-_NUMBER = re.compile(r"[+-]?\s*(?:\d+(?:\.\d*)?|\.\d+)(?:/\d+)?(?![\d./]|\s*\*?\s*[a-z])")
+_NUMBER = r"(?:\d+\.?\d*|\.\d+)"
+_RATIO = rf"{_NUMBER}(?:/\d+)?"
+_TERM = re.compile(rf"([+-]?)(?:({_RATIO})?\*?([xyz])(?:/(\d+))?|({_RATIO}))")
+_TERMS = re.compile(rf"(?:{_TERM.pattern})(?:(?=[+-])(?:{_TERM.pattern}))*")
 _TRANSPOSE = np.eye(9)[np.arange(9).reshape(3, 3).T.ravel()]
 
 
@@ -85,6 +90,18 @@ class Symmetry:
             )
         return cls(name, rotations, translations, reversals)
 
+    def fitted(self, lattice: Lattice) -> Lattice:
+        """The cell of exactly this symmetry, where the given one has it but for rounding (b = 6.928 for 4 sqrt 3); else the given one."""
+        metric = lattice.vectors @ lattice.vectors.T
+        images = self.rotations.swapaxes(1, 2) @ metric @ self.rotations
+        off = (np.abs(images - metric) / np.sqrt(np.outer(np.diag(metric), np.diag(metric)))).max()
+        if not 1e-12 < off < _ROUNDED:
+            return lattice
+        mean = images.mean(axis=0)
+        lengths = np.sqrt(np.diag(mean))
+        cosines = mean / np.outer(lengths, lengths)
+        return Lattice(*lengths, *np.degrees(np.arccos([cosines[1, 2], cosines[0, 2], cosines[0, 1]])))
+
     def cartesian(self, lattice: Lattice) -> np.ndarray:
         """Cartesian rotation matrices, (n, 3, 3), orthogonal.
 
@@ -106,8 +123,8 @@ class Symmetry:
 
 
 def _keys(rotations: np.ndarray, translations: np.ndarray, reversals: np.ndarray) -> list[tuple[int, ...]]:
-    """Operations as hashable numbers; translations as whole parts of a cell, modulo 1."""
-    parts = [np.rint(rotations).reshape(-1, 9), np.mod(np.rint(translations * _PARTS), _PARTS), np.rint(reversals)[:, None]]
+    """Operations as hashable numbers, in whole parts of a cell; translations modulo 1."""
+    parts = [np.rint(rotations * _PARTS).reshape(-1, 9), np.mod(np.rint(translations * _PARTS), _PARTS), np.rint(reversals)[:, None]]
     return [tuple(row) for row in np.hstack(parts).astype(int).tolist()]
 
 
@@ -135,24 +152,41 @@ def space_group(name: str | int, lattice: Lattice) -> Symmetry:
 
 
 def read_operations(triplets: Sequence[str], name: str) -> tuple[np.ndarray, np.ndarray]:
-    """Rotations (n, 3, 3) and translations (n, 3) of operations written as ``x,y+1/2,-z``; `name` is for messages."""
-    gemmi = require_gemmi()
-    rotations, translations = [], []
+    """Rotations (n, 3, 3) and translations (n, 3) of operations written as ``x,y+1/2,-z`` or ``1/2x-3/2y,...``; `name` is for messages."""
+    rows = []
     for text in triplets:
+        parts = text.lower().split(",")
         try:
-            # gemmi's translations are in twenty-fourths: those of magnetic cells may be in fifths
-            parts = [part.strip() for part in text.lower().split(",")]
-            constants = [_NUMBER.findall(part) for part in parts]
-            operation = gemmi.Op(",".join(_NUMBER.sub("", part) for part in parts))
-            translations.append([float(sum(Fraction(one.replace(" ", "")) for one in numbers)) for numbers in constants])
-        except (RuntimeError, ValueError, ZeroDivisionError):
+            if len(parts) != 3:
+                raise ValueError("three components")
+            rows.append([_component(part) for part in parts])
+            if abs(abs(np.linalg.det(np.array(rows[-1])[:, :3])) - 1) > 1e-6:
+                raise ValueError("no rotation")
+        except (ValueError, ZeroDivisionError):
             raise MaterialError(
                 f"cannot read '{text}', a symmetry operation of {name}", "it is not like x,y+1/2,-z", "correct it"
             ) from None
-        rotations.append(np.array(operation.rot) / operation.DEN)
-    found = np.array(translations)
-    simple = np.array([[float(Fraction(one).limit_denominator(16)) for one in row] for row in found.tolist()])
-    return np.array(rotations), np.where(np.abs(found - simple) < 1e-3, simple, found)  # 0.3333 is 1/3
+    found = np.array(rows, float).reshape(-1, 3, 4)
+    return found[..., :3], found[..., 3]
+
+
+def _component(text: str) -> list[float]:
+    """The factors of x, y and z, and the constant, of one component of an operation.
+
+    Raises
+    ------
+    ValueError
+        For anything else.
+    """
+    text = "".join(text.split())
+    if not text or not _TERMS.fullmatch(text):
+        raise ValueError("terms")
+    found = [Fraction(0)] * 4
+    for sign, before, letter, below, alone in _TERM.findall(text):
+        value = Fraction(before or "1") / Fraction(below or "1") if letter else Fraction(alone)
+        found["xyz".index(letter) if letter else 3] += -value if sign == "-" else value
+    simple = [one.limit_denominator(16) for one in found]
+    return [float(near if abs(near - one) < 1e-3 else one) for near, one in zip(simple, found, strict=True)]  # 0.3333 is 1/3
 
 
 def find_symmetry(lattice: Lattice, positions: np.ndarray, kinds: Sequence[int]) -> Symmetry:
@@ -247,34 +281,41 @@ class SymmetricSites:
     def __init__(self, symmetry: Symmetry, lattice: Lattice, positions: np.ndarray):
         self.symmetry = symmetry
         self.rotations = symmetry.cartesian(lattice)
-        positions = np.asarray(positions, float)
-        images = np.einsum("gij,sj->gsi", symmetry.rotations, positions) + symmetry.translations[:, None]
-        apart = images[:, :, None] - positions
-        cells = np.rint(apart)
-        distance = np.linalg.norm((apart - cells) @ lattice.vectors, axis=-1)
-        self.images = distance.argmin(axis=-1)
+        self._lattice, self._positions = lattice, np.asarray(positions, float)
+        self.images, self._cells, distance = self._locate(self._moved(self._positions))
         """Site onto which each operation takes each site, (operation, site)."""
-        if distance.min(axis=-1).max() > SAME_PLACE:
-            site = np.argwhere(distance.min(axis=-1) > SAME_PLACE)[0][1]
+        if distance.max() > SAME_PLACE:
+            site = np.argwhere(distance > SAME_PLACE)[0][1]
             raise MaterialError(
                 f"the sites have not the symmetry of {symmetry.name}",
-                f"there is none at some of the positions equivalent to {np.round(positions[site], 4).tolist()}",
+                f"there is none at some of the positions equivalent to {np.round(self._positions[site], 4).tolist()}",
             )
-        self.cells = np.take_along_axis(cells, self.images[:, :, None, None], axis=2)[:, :, 0].astype(int)
-        """Cell of that site, (operation, site, 3)."""
 
-    def image(self, operation: int, ends: Ends) -> Ends:
-        """The bond onto which an operation takes a bond."""
+    def _moved(self, points: np.ndarray) -> np.ndarray:
+        """Where the operations take points (m, 3), (operation, m, 3)."""
+        return np.einsum("gij,sj->gsi", self.symmetry.rotations, points) + self.symmetry.translations[:, None]
+
+    def _locate(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The nearest site to each of the points (..., 3), its cell (..., 3), and how far it is in angstrom."""
+        apart = points[..., None, :] - self._positions
+        cells = np.rint(apart)
+        distance = np.linalg.norm((apart - cells) @ self._lattice.vectors, axis=-1)
+        nearest = distance.argmin(axis=-1)
+        chosen = np.take_along_axis(cells, nearest[..., None, None], axis=-2)[..., 0, :].astype(int)
+        return nearest, chosen, np.take_along_axis(distance, nearest[..., None], axis=-1)[..., 0]
+
+    def bonds(self, ends: Ends) -> list[Ends]:
+        """The bond onto which each operation takes a bond."""
         i, j, cell = ends
-        moved = np.rint(self.symmetry.rotations[operation] @ np.array(cell)).astype(int)
-        moved = moved + self.cells[operation, j] - self.cells[operation, i]
-        return int(self.images[operation, i]), int(self.images[operation, j]), tuple(int(n) for n in moved)
+        # the far end by itself: a rotation by half-integers (orthohexagonal cells) takes a lattice vector to a centring
+        far, cells, _ = self._locate(self._moved((self._positions[j] + np.array(cell))[None])[:, 0])
+        moved = (cells - self._cells[:, i]).tolist()
+        return [(a, b, (h, k, l)) for a, b, (h, k, l) in zip(self.images[:, i].tolist(), far.tolist(), moved, strict=True)]  # noqa: E741
 
     def orbit(self, ends: Ends) -> list[tuple[Ends, np.ndarray]]:
         """All bonds equivalent to one, each once, with the Cartesian rotation R that makes their exchange matrix R M R^T."""
         found: dict[Ends, np.ndarray] = {ends: np.eye(3)}
-        for operation, rotation in enumerate(self.rotations):
-            image = self.image(operation, ends)
+        for image, rotation in zip(self.bonds(ends), self.rotations, strict=True):
             if image not in found and reversed_ends(image) not in found:
                 found[image] = rotation
         return list(found.items())
@@ -286,8 +327,7 @@ class SymmetricSites:
     def exchange_projector(self, ends: Ends) -> np.ndarray:
         """Projector onto the allowed exchange matrices, (9, 9), for matrices as rows of nine."""
         kept = []
-        for operation, rotation in enumerate(self.rotations):
-            image = self.image(operation, ends)
+        for image, rotation in zip(self.bonds(ends), self.rotations, strict=True):
             if image in (ends, reversed_ends(ends)):
                 turned = np.kron(rotation, rotation)
                 kept.append(turned if image == ends else _TRANSPOSE @ turned)

@@ -10,7 +10,10 @@ import signal
 import sys
 
 OLDEST_PYTHON = (3, 11)
-REQUIRED = ("numpy", "scipy", "h5py", "pydantic", "yaml", "periodictable")
+OLDEST_PYDANTIC = (2, 7)
+REQUIRED = ("numpy", "scipy", "h5py", "pydantic", "yaml", "periodictable", "threadpoolctl")
+ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+"""Of the libraries of linear algebra, which read them as they are loaded: our own threads share the work."""
 
 
 def main():
@@ -25,6 +28,8 @@ def main():
         replies.write(frame.MAGIC + frame.LENGTH.pack(len(content)) + content)
         replies.flush()
         return
+    for name in ONE_THREAD:
+        os.environ.setdefault(name, "1")
     _load_package(os.path.dirname(here))
     from mantid_insdl.worker.server import serve
 
@@ -50,12 +55,25 @@ def _problem():
             "fix": "set INSDL_PYTHON to another one",
         }
     missing = [name for name in REQUIRED if importlib.util.find_spec(name) is None]
-    if missing:
+    reason = f"it lacks {', '.join(missing)}" if missing else _wrong_pydantic()
+    if reason:
         return {
             "summary": f"the interpreter {sys.executable} cannot run mantid_insdl",
-            "reason": f"it lacks {', '.join(missing)}",
+            "reason": reason,
             "fix": 'install "mantid_insdl[cpu]" there, or set INSDL_PYTHON to another one',
         }
+    return None
+
+
+def _wrong_pydantic():
+    """What is wrong with pydantic, which pip leaves as it is where the package is installed without its dependencies."""
+    try:
+        import pydantic
+    except Exception as error:  # a pydantic-core of another version raises a SystemError
+        return f"its pydantic cannot be imported ({type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''})"
+    version = str(pydantic.VERSION)
+    if tuple(int(part) for part in version.split(".")[:2]) < OLDEST_PYDANTIC:
+        return f"it has pydantic {version}, and {_dotted(OLDEST_PYDANTIC)} or newer is needed"
     return None
 
 

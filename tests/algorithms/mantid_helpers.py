@@ -66,9 +66,9 @@ def new_group(numbers=(1, 2, 3), store=None, **options):
     return group
 
 
-def create(name, **properties):
-    """An algorithm with its properties set, to be executed or asked for its problems."""
-    algorithm = AlgorithmManager.createUnmanaged(name)
+def create(name, *, managed=False, **properties):
+    """An algorithm with its properties set, to be executed or asked for its problems; one to be observed must be managed."""
+    algorithm = AlgorithmManager.create(name) if managed else AlgorithmManager.createUnmanaged(name)
     algorithm.initialize()
     algorithm.setRethrows(True)
     for key, value in properties.items():

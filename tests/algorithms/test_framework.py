@@ -1,9 +1,12 @@
 """What the algorithms rely on in Mantid: the same on the real Framework and on the stand-in."""
 
+import importlib
+
 import numpy as np
 import pytest
 from mantid.api import (
     AlgorithmFactory,
+    AlgorithmObserver,
     AnalysisDataService,
     Progress,
     PythonAlgorithm,
@@ -12,7 +15,7 @@ from mantid.api import (
     WorkspaceProperty,
     mtd,
 )
-from mantid.kernel import Direction, FloatArrayProperty, IntBoundedValidator, StringListValidator
+from mantid.kernel import Direction, FloatArrayProperty, FloatTimeSeriesProperty, IntBoundedValidator, StringListValidator
 from mantid_helpers import create, new_group, new_slice
 
 
@@ -135,6 +138,51 @@ def test_progress_that_does_not_advance_is_dropped():
     once.report(5, "five again")  # dropped, and with it the cancelling
     with pytest.raises(KeyboardInterrupt):
         Progress(algorithm, 0.03, 0.05, 1).report("five")
+
+
+def test_workspace_that_is_replaced_or_removed_is_gone():
+    """What the data service and groups give keeps nothing alive."""
+    AnalysisDataService.addOrReplace("one", WorkspaceFactory.create("Workspace2D", NVectors=2, XLength=3, YLength=2))
+    new_group(store="group")
+    held, member = mtd["one"], mtd["group"].getItem(0)
+    assert (held.getNumberHistograms(), member.getTitle()) == (2, "slice 1")
+    AnalysisDataService.addOrReplace("one", WorkspaceFactory.create("Workspace2D", NVectors=5, XLength=3, YLength=2))
+    assert mtd["one"].getNumberHistograms() == 5
+    AnalysisDataService.clear()
+    for gone in (held, member):
+        with pytest.raises(RuntimeError, match="Variable invalidated, data has been deleted"):
+            gone.getTitle()
+
+
+def test_workspace_that_python_made_stays():
+    mine = new_slice()
+    AnalysisDataService.addOrReplace("mine", mine)
+    AnalysisDataService.addOrReplace("mine", new_slice(2))
+    assert mine.getTitle() == "slice 1"
+
+
+def test_observer_needs_a_managed_algorithm():
+    with pytest.raises(TypeError):
+        AlgorithmObserver().observeProgress(create("FailsLoudly"))
+    AlgorithmObserver().observeProgress(create("FailsLoudly", managed=True))
+
+
+def test_time_series_log_has_times():
+    run = new_slice().mutableRun()
+    log = FloatTimeSeriesProperty("x")
+    log.addValue("2020-01-01T00:00:10", 2.0)
+    log.addValue("2020-01-01T00:00:00", 1.0)
+    run.addProperty("x", log, True)
+    times = np.asarray(run.getProperty("x").times)
+    assert times.dtype.kind == "M"
+    assert dict(zip((times - times.min()) / np.timedelta64(1, "s"), run.getProperty("x").value, strict=True)) == {0: 1, 10: 2}
+    assert not hasattr(new_slice().run().getProperty("Ei"), "times")
+
+
+@pytest.mark.parametrize("name", ["tensorflow", "keras", "h5py"])
+def test_mantids_python_lacks_the_networks_libraries(name):
+    with pytest.raises(ImportError):
+        importlib.import_module(name)
 
 
 def test_sample_logs_take_plain_python_values():

@@ -11,6 +11,8 @@ from mantid_helpers import QH_EDGES, QK, add_logs, create, new_group, new_worksp
 import mantid_insdl
 from mantid_insdl import worker
 from mantid_insdl.errors import InstabilityError
+from mantid_insdl.maps import Axis
+from mantid_insdl.maps import stack as insdl_stack
 from mantid_insdl.materials import load_material
 from mantid_insdl.networks.bundles import find_bundle
 from mantid_insdl.plugin import algorithms as algorithm_support
@@ -340,6 +342,69 @@ def test_two_wrong_properties_are_both_named(stack):
     assert problems("DenoiseINS", OutputWorkspace="out", **given).keys() == {"InputWorkspace", "Model"}
 
 
+@pytest.mark.parametrize("name", ["DenoiseINS", "ClassifyMagneticModel", "FitExchangeCNN"])
+def test_outputs_of_the_same_name_are_refused(name, stack):
+    """Also where only capitals differ: Mantid's data service does not tell them apart."""
+    first, second = OUTPUTS[name]
+    found = problems(name, InputWorkspace="stack", **{first: "result", second: "Result"})
+    assert found.keys() == {second}
+    assert found[second] == f"'Result' and {first} 'result' would replace each other; choose another name."
+    with pytest.raises(RuntimeError, match="Some invalid Properties found"):
+        create(name, InputWorkspace="stack", **{first: "result", second: "result"}).execute()
+    assert problems(name, InputWorkspace="stack", **{first: "result"}) == {}
+    for names in (("result", "result_2"), ("result_2", "result")):
+        given = dict(zip((first, second), names, strict=True))
+        assert problems(name, InputWorkspace="stack", **given).keys() == {second}, "a member of the group has that name"
+        assert problems(name, InputWorkspace="stack_13", **given) == {}
+
+
+def repeated(measured, scale):
+    """The map with its 13th slice once more, times `scale`."""
+    return insdl_stack([measured, measured.select([12]).scaled(scale)])
+
+
+def test_a_window_given_twice_is_said(measured, capfd):
+    execute("DenoiseINS", to_workspace(repeated(measured, 1.0)))
+    assert "Slices 13 and 31 show the same window" in "".join(capfd.readouterr())
+    assert "Slices 13 and 31 show" in mtd["out"].getItem(0).run().getProperty("insdl_provenance").value
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_slices_of_the_same_window_that_disagree_are_refused(name, measured):
+    workspace = to_workspace(repeated(measured, 100.0))
+    found = problems(name, InputWorkspace=workspace, Model=MODELS[name], **OUTPUTS[name])
+    assert "Slices 13 and 31 contradict each other" in found["InputWorkspace"]
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_what_was_done_with_a_log_of_several_values_is_said_once(name, stack, capfd):
+    workspace = stack.getItem(12)
+    add_logs(workspace, Ei=[0.0, 0.0, 50.0, 50.0], insdl_provenance="earlier")
+    execute(name, "stack_13")
+    printed = "".join(capfd.readouterr())
+    assert printed.count("Ei = 50: average of 2 values of the log, 2 not positive left out") == 1
+    assert "earlier" not in printed
+
+
+@pytest.mark.parametrize("name", ["DenoiseINS", "ClassifyMagneticModel", "ComputeGradCAM"])
+def test_material_that_is_assumed_is_said(name, measured, capfd):
+    execute(name, to_workspace(measured.replace(material=None)))
+    assert "PCSMO is assumed" in "".join(capfd.readouterr())
+
+
+def test_kind_of_map_is_named_and_not_the_model(stack):
+    found = problems("FitExchangeCNN", InputWorkspace=of_powder(stack), OutputTable="table")
+    assert found.keys() == {"InputWorkspace"}
+    assert "It is a powder map" in found["InputWorkspace"]
+
+
+def test_map_elsewhere_is_not_called_coarse(measured):
+    elsewhere = measured.replace(axes=tuple(Axis(a.name, a.unit, a.values + 3) for a in measured.axes))
+    found = problems("ClassifyMagneticModel", InputWorkspace=to_workspace(elsewhere), OutputTable="table")
+    assert "outside the model's range along 'qh'" in found["InputWorkspace"]
+    assert "coarse" not in found["InputWorkspace"]
+
+
 def test_wrong_class_and_layer_are_refused(stack):
     found = problems("ComputeGradCAM", InputWorkspace="stack", OutputWorkspace="out", Class="zener", Layer="last")
     assert "pcsmo-goodenough" in found["Class"]
@@ -369,12 +434,12 @@ def test_damaged_model_is_refused(stack, tmp_path):
 
 
 def test_interpreter_that_does_not_exist_is_one_clear_error(stack, monkeypatch):
-    monkeypatch.setenv("INSDL_PYTHON", "/nowhere/python")
-    worker.stop()
-    with pytest.raises(RuntimeError, match="/nowhere/python"):
-        create("DenoiseINS", InputWorkspace="stack", OutputWorkspace="out").execute()
-    monkeypatch.delenv("INSDL_PYTHON")
-    execute("DenoiseINS", "stack")
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setenv("INSDL_PYTHON", "/nowhere/python")
+        worker.stop()
+        with pytest.raises(RuntimeError, match="/nowhere/python"):
+            create("DenoiseINS", InputWorkspace="stack", OutputWorkspace="out").execute()
+    execute("DenoiseINS", "stack")  # with the interpreter of before: Mantid's own may have no TensorFlow
 
 
 def test_provenance_is_carried_on(stack):

@@ -1,6 +1,7 @@
 """The plugin folder, registering, and what a Mantid start-up pays for."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ from mantid_helpers import create
 
 import mantid_insdl
 from mantid_insdl.plugin.registration import plugin_directory
+from mantid_insdl.plugin.requirements import REQUIRED
 
 NAMES = ["ClassifyMagneticModel", "ComputeGradCAM", "DenoiseINS", "FitExchangeCNN", "SimulateSpinWaveMap"]
 #: Mantid asks for these only in the body of the registered class itself.
@@ -114,6 +116,76 @@ print(sorted(algorithm.validateInputs()))
     done = run(code)
     assert done.returncode == 0, done.stderr
     assert done.stdout.split("\n")[-3:-1] == ["['Parameters', 'Template']", "['Model']"]
+
+
+#: Takes the place of pydantic; a package that is installed may be asked for its metadata, so that is not enough.
+PYDANTIC = {
+    "old": ("pydantic.__version__ = '1.10.13'", "has pydantic 1.10.13, and mantid_insdl needs pydantic>=2.7"),
+    "a little old": ("pydantic.__version__ = '2.6.4'", "has pydantic 2.6.4, and"),
+    "none": ("sys.modules['pydantic'] = None", "has no pydantic, and mantid_insdl needs pydantic>=2.7"),
+    "broken": (
+        """class Broken:
+    def find_spec(self, name, path=None, target=None):
+        if name == "pydantic":
+            raise SystemError("The installed pydantic-core version is incompatible")
+sys.meta_path.insert(0, Broken())
+del sys.modules["pydantic"]""",
+        "has a pydantic that cannot be imported (SystemError), and",
+    ),
+    "no yaml either": (
+        "sys.modules['pydantic'] = sys.modules['yaml'] = None",
+        "has no yaml and no pydantic, and mantid_insdl needs pyyaml>=6.0 and pydantic>=2.7",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", PYDANTIC)
+def test_what_mantids_python_lacks_is_one_sentence_with_the_fix(case):
+    change, words = PYDANTIC[case]
+    code = f"""
+import mantid.simpleapi, types, mantid_insdl
+sys.modules["pydantic"] = pydantic = types.ModuleType("pydantic")
+{change}
+mantid_insdl.register()
+from mantid.api import AlgorithmManager
+for name in {NAMES}:
+    algorithm = AlgorithmManager.createUnmanaged(name)
+    algorithm.initialize()
+    ((prop, text),) = algorithm.validateInputs().items()
+    assert prop in algorithm.mandatoryProperties()
+    print(text)
+"""
+    done = run(code)
+    assert done.returncode == 0, done.stderr
+    sentences = done.stdout.splitlines()[-len(NAMES) :]
+    assert len(set(sentences)) == 1
+    assert sentences[0].startswith(f"Mantid's Python ({sys.executable}) {words}")
+    assert "`mantidpython -m pip install --user " in sentences[0]
+    assert '"pydantic>=2.7"` and restart Mantid.' in sentences[0]
+
+
+def test_requirements_are_those_of_the_installation():
+    setup = (Path(__file__).parents[2] / "setup.cfg").read_text()
+    for _, (major, minor), package in REQUIRED:
+        assert re.search(rf"^    {package}>={major}(\.{minor})?$", setup, re.MULTILINE), package
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_without_the_package_a_plugin_file_says_so_in_one_sentence(name):
+    """Mantid shows what is raised while it loads a plugin file."""
+    code = f"""
+import mantid.simpleapi
+sys.modules["mantid_insdl"] = None
+import runpy
+runpy.run_path({str(plugin_directory() / name)!r} + ".py")
+"""
+    done = run(code)
+    assert done.returncode == 1
+    assert "During handling" not in done.stderr
+    assert done.stderr.splitlines()[-1] == (
+        f"ImportError: {name} needs the package mantid_insdl in Mantid's own Python: run "
+        "`mantidpython -m pip install --user --no-deps .` in the folder of its sources, and restart Mantid."
+    )
 
 
 def test_without_mantid_the_message_says_what_to_do():

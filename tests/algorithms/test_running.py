@@ -31,7 +31,7 @@ class Recorder(AlgorithmObserver):
 
 
 def started(**properties):
-    algorithm, recorder = create("SimulateSpinWaveMap", OutputWorkspace="out", **properties), Recorder()
+    algorithm, recorder = create("SimulateSpinWaveMap", managed=True, OutputWorkspace="out", **properties), Recorder()
     recorder.observeProgress(algorithm)
     recorder.observeFinish(algorithm)
     recorder.observeError(algorithm)

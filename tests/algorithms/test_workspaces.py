@@ -3,7 +3,16 @@
 import numpy as np
 import pytest
 from mantid.api import AnalysisDataService, NumericAxis, WorkspaceGroup, mtd
-from mantid.simpleapi import AddSampleLog, CloneWorkspace, CreateEmptyTableWorkspace, CreateSampleWorkspace, MaskBins
+from mantid.kernel import FloatTimeSeriesProperty
+from mantid.simpleapi import (
+    AddSampleLog,
+    CloneWorkspace,
+    ConvertAxisByFormula,
+    CreateEmptyTableWorkspace,
+    CreateMDHistoWorkspace,
+    CreateSampleWorkspace,
+    MaskBins,
+)
 from mantid_helpers import QH_EDGES, QK, add_logs, new_group, new_slice, new_workspace, pattern, set_unit
 
 from mantid_insdl.errors import MapError
@@ -136,6 +145,7 @@ WRONG = {
     "window the wrong way round": (lambda: add_logs(new_slice(), energy_min=9.0, energy_max=5.0), ["energy window is empty"]),
     "wrong unit": (lambda: bare(x_unit=("Label", "Qh", "furlong")), ["furlong", "no sample log Ei"]),
     "no unit": (lambda: bare(x_unit=("Label", "Qh", "")), ["Qh", "no unit"]),
+    "empty unit": (lambda: bare(vertical_unit=("Empty",)), ["no unit", "Axis='Y', Formula='x', AxisTitle='Qk'"]),
     "time of flight": (lambda: bare(x_unit=("TOF",)), ["TOF"]),
     "two times Qh": (lambda: bare(vertical_unit=("Label", "Qh", "r.l.u.")), ["none this package knows"]),
     "spectra axis": (lambda: new_workspace(QH_EDGES, None, pattern()[0]), ["counts spectra"]),
@@ -151,6 +161,56 @@ def test_problems_are_named(case):
     text = problem(workspace)
     for word in words:
         assert word in text
+
+
+def md_histo():
+    given = {"SignalInput": [1.0, 2.0, 3.0, 4.0], "ErrorInput": [1.0] * 4, "Dimensionality": 2, "NumberOfBins": [2, 2]}
+    names = {"Names": "H,K", "Units": "r.l.u.,r.l.u.", "Frames": "HKL,HKL"}
+    return CreateMDHistoWorkspace(Extents=[-1.0, 1.0, -1.0, 1.0], OutputWorkspace="md", **given, **names)
+
+
+def test_md_histo_is_told_the_whole_way():
+    """Each step that it names is needed: see the next test."""
+    text = problem(md_histo())
+    steps = ["ConvertMDHistoToMatrixWorkspace", "ConvertAxisByFormula", "AxisUnits='r.l.u.'", "AddSampleLog"]
+    assert sorted(steps, key=text.index) == steps
+
+
+def test_what_the_converter_gives_is_accepted_once_it_has_units_and_logs():
+    """ConvertMDHistoToMatrixWorkspace writes Label axes with the dimensions' names, without units and without logs."""
+    intensity, error = pattern()
+    converted = new_workspace(QH_EDGES, QH_EDGES, intensity, error, x_unit=("Label", "[H,0,0]", ""), vertical_unit=("Label", "[0,K,0]", ""))
+    AnalysisDataService.addOrReplace("slice", converted)
+    for axis, caption in (("X", "[H,0,0]"), ("Y", "[0,K,0]")):
+        text = problem(mtd["slice"])
+        how = f"ConvertAxisByFormula with Axis='{axis}', Formula='x', AxisTitle='{caption}', AxisUnits='r.l.u.'"
+        assert how in text
+        ConvertAxisByFormula(InputWorkspace="slice", OutputWorkspace="slice", Axis=axis, Formula="x", AxisTitle=caption, AxisUnits="r.l.u.")
+    for name, value in (("Ei", "50"), ("energy_min", "5"), ("energy_max", "8")):
+        assert "AddSampleLog" in problem(mtd["slice"])
+        AddSampleLog(Workspace="slice", LogName=name, LogText=value, LogType="Number", LogUnit="meV")
+    np.testing.assert_array_equal(from_workspace(mtd["slice"]).intensity[0], intensity.T)
+
+
+@pytest.mark.parametrize("captions", [("[H,0,0]", "[0,K,0]"), ("Qh", "K")])
+def test_units_as_mantids_converters_write_them(captions):
+    units = [("Label", caption, f"in {length} A^-1") for caption, length in zip(captions, ("1.162", "0.58"), strict=True)]
+    workspace = new_workspace(QH_EDGES, QK, pattern()[0], x_unit=units[0], vertical_unit=units[1])
+    m = from_workspace(add_logs(workspace, Ei=50.0, energy_min=5.0, energy_max=8.0))
+    assert [(a.name, a.unit) for a in m.axes] == [("qh", RLU), ("qk", RLU)]
+
+
+def test_that_unit_on_an_axis_that_is_not_of_hkl_is_refused():
+    assert "in 1.162 A^-1" in problem(bare(x_unit=("Label", "Q_sample_x", "in 1.162 A^-1")))
+
+
+@pytest.mark.parametrize("options", [{"vertical": None}, {"vertical_unit": ("TOF",)}, {"vertical_unit": ("Degrees",)}])
+def test_no_advice_that_leads_to_another_refusal(options):
+    """A |Q|-E map, as SofQW3 makes it, is no answer to an algorithm that reads slices only."""
+    text = problem(new_workspace(**{"x": QH_EDGES, "vertical": QK, "intensity": pattern()[0]} | options))
+    assert "SofQW3" not in text
+    assert "MomentumTransfer" not in text
+    assert "cut slices of constant energy in Qh and Qk with BinMD" in text
 
 
 def test_infinite_intensity():
@@ -269,3 +329,60 @@ def test_logs_become_plain_python_values():
     run = workspace.run()
     assert (run.getProperty("a").value, run.getProperty("b").value, run.getProperty("d").value) == (1.5, 1, "text")
     np.testing.assert_array_equal(run.getProperty("c").value, [0, 1, 2])
+
+
+# ---- logs of several values
+
+
+def with_series(workspace, name, values, seconds=None):
+    """The workspace with a log that was recorded at these seconds."""
+    log = FloatTimeSeriesProperty(name)
+    for second, value in zip(range(len(values)) if seconds is None else seconds, values, strict=True):
+        log.addValue(f"2020-01-01T00:00:{second:02d}", float(value))
+    workspace.mutableRun().addProperty(name, log, True)
+    return workspace
+
+
+def test_zeros_in_a_series_of_the_incident_energy_do_not_count():
+    m = from_workspace(with_series(new_slice(), "Ei", [0, 0, 100, 100]))
+    assert m.slices.ei[0] == 100
+    assert any("Ei = 100: time average of 2 values of the log, 2 not positive" in line for line in m.provenance)
+
+
+def test_array_log_of_the_incident_energy():
+    m = from_workspace(add_logs(new_slice(), Ei=[0.0, 0.0, 100.0, 100.0]))
+    assert m.slices.ei[0] == 100
+    assert any("average of 2 values" in line for line in m.provenance)
+
+
+def test_series_is_averaged_in_time():
+    """50 for 3 s, 50.5 for 1 s, 50 for 1 s."""
+    m = from_workspace(with_series(new_slice(), "Ei", [50, 50.5, 50], [0, 3, 4]))
+    assert m.slices.ei[0] == pytest.approx(250.5 / 5)
+
+
+@pytest.mark.parametrize("name", ["Ei", "energy_min", "energy_max"])
+def test_series_of_different_values_is_refused(name):
+    text = problem(with_series(new_slice(), name, [5, 8]))
+    assert f"log {name} is not clear: its 2 values go from 5 to 8" in text
+    assert "AddSampleLog" in text
+
+
+def test_a_wrong_series_does_not_hide_a_missing_window():
+    text = problem(with_series(bare(), "Ei", [50, 100]))
+    assert "log Ei is not clear" in text
+    assert "energy_min and energy_max are missing" in text
+
+
+def test_series_of_zeros_is_no_incident_energy():
+    assert "Ei is '0.0' and no positive number" in problem(with_series(new_slice(), "Ei", [0, 0]))
+
+
+def test_result_keeps_the_series_of_the_input():
+    source = with_series(new_slice(), "Ei", [0, 0, 100, 100])
+    result = to_workspace(from_workspace(source).scaled(2), like=source)
+    np.testing.assert_array_equal(result.run().getProperty("Ei").value, [0, 0, 100, 100])
+
+
+def test_warnings_of_an_earlier_step_are_read():
+    assert workspaces._logs(add_logs(new_slice(), insdl_warnings="one\ntwo").run())["insdl_warnings"] == ("one\ntwo", "")

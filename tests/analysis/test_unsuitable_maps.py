@@ -83,6 +83,35 @@ def test_unknown_class_and_layer_list_the_valid_ones(measured):
         insdl.grad_cam(measured, layer="dense")
 
 
+@pytest.mark.parametrize("analysis", ANALYSES, ids=lambda f: f.__name__)
+def test_kind_of_map_is_named_before_the_model_and_the_material(analysis):
+    for m in (powder(), powder().replace(material=None), powder().replace(material="la2cuo4")):
+        with pytest.raises(
+            UnsuitableMapError, match=r"No model can read this powder map: .* lost in a \|Q\|-E map; give \(Qh, Qk\) slices"
+        ):
+            analysis(m)
+    with pytest.raises(UnsuitableMapError, match="powder map"):
+        insdl.analysis.pipeline.analyse(powder().replace(material=None))
+
+
+def test_map_elsewhere_is_not_called_coarse(measured):
+    elsewhere = measured.replace(axes=tuple(Axis(a.name, RLU, a.values + 3) for a in measured.axes))
+    with pytest.raises(
+        UnsuitableMapError, match=r"outside the model's range along 'qh': it goes from 1\.97\d* to 4\.02\d*, and .* -1 to 1 r\.l\.u\."
+    ):
+        insdl.classify(elsewhere)
+    corner = measured.replace(axes=tuple(Axis(a.name, RLU, a.values + 1.7) for a in measured.axes))
+    with pytest.raises(UnsuitableMapError, match=r"too coarse or too small along 'qh': [67] of its 40 pixels lie in the model's range"):
+        insdl.classify(corner)
+
+
+def test_assumed_material_is_said(measured):
+    sentence = "The map does not say of which material it is: PCSMO is assumed, for which pcsmo-{} was made."
+    assert sentence.format("classifier") in insdl.classify(measured.replace(material=None)).warnings
+    assert sentence.format("denoiser") in insdl.denoise(measured.replace(material=None)).provenance
+    assert not any("assumed" in warning for warning in insdl.classify(measured).warnings)
+
+
 def test_windows_beyond_training():
     axes = tuple(Axis(n, RLU, np.linspace(-1, 1, 40)) for n in ("qh", "qk"))
     intensity = np.random.default_rng(0).random((1, 40, 40))

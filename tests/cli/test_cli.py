@@ -336,6 +336,40 @@ def test_plugin_dir(insdl):
     assert os.path.isfile(os.path.join(folder, "DenoiseINS.py"))
 
 
+BARE = "import sys\nfor name in ('typer', 'click', 'rich', 'pydantic', 'numpy', 'yaml', 'h5py'): sys.modules[name] = None\n"
+
+
+def without_dependencies(*arguments, before=""):
+    """`insdl` where nothing is installed but the package itself."""
+    entry = "from mantid_insdl.__main__ import main\nmain()"
+    line = [sys.executable, "-c", f"{BARE}sys.argv = {['insdl', *arguments]}\n{before}\n{entry}"]
+    return subprocess.run(line, capture_output=True, text=True, check=False, timeout=60)
+
+
+def test_plugin_dir_needs_nothing_installed(insdl):
+    """It is asked in Mantid's own Python."""
+    done = without_dependencies("plugin-dir")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == insdl("plugin-dir").stdout
+
+
+def test_plugin_dir_of_a_broken_installation_is_one_sentence():
+    lost = "from pathlib import Path\nPath.is_file = lambda self: False"
+    done = without_dependencies("plugin-dir", before=lost)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("insdl: error: The Mantid algorithms are missing: ")
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("arguments", [[], ["models"], ["plugin-dir", "--help"]])
+def test_other_commands_without_dependencies_say_what_is_missing(arguments):
+    done = without_dependencies(*arguments)
+    assert (done.returncode, done.stdout) == (8, "")
+    assert "has no module 'typer'; in Mantid's own Python only `insdl plugin-dir` can" in done.stderr
+    assert ".venv/bin/insdl" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
 @pytest.mark.tensorflow
 def test_demo_from_end_to_end(tmp_path):
     """The real thing, in a process of its own: quiet, right, complete."""

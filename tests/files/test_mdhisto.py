@@ -108,6 +108,16 @@ def test_slice_whose_energy_window_is_in_the_logs(write):
     np.testing.assert_array_equal(m.intensity[0], np.arange(1.0, 13).reshape(3, 4).T)
 
 
+def test_window_that_was_logged_several_times_is_said(write):
+    twice = np.array([5.0, 5.0])
+    m = load(write(H, K, logs={"energy_min": (twice, "meV"), "energy_max": (8.0, "meV"), "Ei": (np.array([0.0, 0.0, 50.0]), "meV")}))
+    assert (m.slices.ei[0], m.slices.energy_min[0]) == (50, 5)
+    assert any("energy_min = 5: average of 2 values" in line for line in m.provenance)
+    assert any("Ei = 50: average of 1 value" in line for line in m.provenance)
+    with pytest.raises(MapError, match="energy_max is not clear"):
+        load(write(H, K, logs={"energy_min": (5.0, "meV"), "energy_max": (np.array([8.0, 11.0]), "meV")}))
+
+
 def test_cut_has_the_momenta_of_its_points(write):
     m = load(write(H, ("K", np.array([0.4, 0.6]), *K[2:]), L, E))
     assert m.kind == "cut"

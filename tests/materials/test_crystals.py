@@ -9,7 +9,7 @@ import yaml
 from mantid_insdl.errors import MaterialError
 from mantid_insdl.materials import Material, load_material
 from mantid_insdl.materials.bonds import shell_distance
-from mantid_insdl.materials.summary import plot_structure, summarise
+from mantid_insdl.materials.summary import summarise
 from mantid_insdl.spinwave import SpinModel, spin_waves, spiral_waves
 
 HKL = np.random.default_rng(0).uniform(-1, 1, (6, 3))
@@ -254,11 +254,6 @@ def test_material_survives_being_written_and_read():
     magnet = triangle(supercell=[3, 3, 1], order=TURN)
     again = Material.model_validate(yaml.safe_load(magnet.model_dump_json()))
     assert again == magnet and len(again.model.bonds) == len(magnet.model.bonds)
-
-
-def test_picture_of_a_spiral_shows_a_turn_of_it():
-    figure = plot_structure(triangle(spiral={"k": [1 / 3, 0, 0], "axis": [0, 0, 1]}))
-    assert len(figure.axes[0].texts) == 3
 
 
 # CIF files

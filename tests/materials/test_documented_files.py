@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from mantid_insdl.materials import load_material
-from mantid_insdl.materials.summary import plot_structure, summarise
+from mantid_insdl.materials.picture import plot_structure
+from mantid_insdl.materials.summary import summarise
 from mantid_insdl.spinwave import spin_waves, spiral_waves
 
 PAGE = (Path(__file__).parents[2] / "docs/materials.md").read_text(encoding="utf-8")

@@ -89,6 +89,8 @@ def test_resolve_takes_overrides_and_refuses_wrong_ones():
     for bad in (float("nan"), float("inf"), "much", None):
         with pytest.raises(MaterialError, match="J1 is"):
             material.resolve({"J1": bad})
+    with pytest.raises(MaterialError, match=r"B is 'strong'.*in T"):
+        load_material("example-chain").resolve({"B": "strong"})
 
 
 def test_parameter_text():

@@ -5,7 +5,8 @@ import pytest
 
 from mantid_insdl.errors import MaterialError
 from mantid_insdl.materials import Material, load_material
-from mantid_insdl.materials.summary import plot_structure, summarise
+from mantid_insdl.materials.picture import plot_structure
+from mantid_insdl.materials.summary import summarise
 
 
 def test_summary_tells_spins_bonds_energy_and_stability():

@@ -150,9 +150,12 @@ def test_installed_wheel_is_complete(wheel, tmp_path):
     assert run(python.with_name("insdl"), "--version", cwd=tmp_path).split()[-1] == wheel.name.split("-")[1]
 
 
-def test_package_can_be_imported_without_any_dependency(wheel, tmp_path):
+def test_package_without_any_dependency_can_be_imported_and_names_its_plugin_folder(wheel, tmp_path):
+    """So it stands in Mantid's own Python."""
     python = empty_environment(tmp_path / "env", with_dependencies=False)
     install(python, wheel)
+    folder = Path(run(python.with_name("insdl"), "plugin-dir", cwd=tmp_path).strip())
+    assert (folder.is_relative_to(tmp_path), sorted(p.stem for p in folder.glob("*.py"))) == (True, ALGORITHMS)
     assert run(python, "-I", "-c", "import mantid_insdl; print(mantid_insdl.__version__)", cwd=tmp_path).strip() == wheel.name.split("-")[1]
 
 

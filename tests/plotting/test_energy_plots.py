@@ -83,6 +83,34 @@ def test_degenerate_modes_show_their_sum():
     assert np.asarray(coloured(figure.axes[0]).get_array()) == pytest.approx(1.0)
 
 
+@pytest.mark.parametrize("points", [41, 40])  # with the crossing on a point, and between two
+def test_crossing_modes_go_on_with_their_own_intensities(points):
+    x = np.linspace(-1, 1, points)
+    rising, falling = 5 + x, 5 - x
+    energies = np.sort(np.stack((rising, falling), axis=1), axis=1)
+    strong, weak = 0.7, 0.2
+    intensities = np.where((x < 0)[:, None], [strong, weak], [weak, strong])  # of the lower and the upper mode: the rising one is strong
+    if points % 2:
+        intensities[points // 2] = 0.9, 0.0  # where both are one energy, what each has is arbitrary
+    seen = coloured(plotting.plot_dispersion(made(energies, intensities)).axes[0])
+    slopes = np.array([np.subtract(*segment[::-1, 1]) for segment in seen.get_segments()])
+    values = np.asarray(seen.get_array())
+    assert (slopes > 1e-9).sum() == (slopes < -1e-9).sum() == points - 1
+    assert values[slopes > 0] == pytest.approx(strong) and values[slopes < 0] == pytest.approx(weak)
+
+
+def test_modes_that_go_together_for_a_while_are_one_line_there():
+    # two modes 0.1 % apart on half of the path, and far apart on the other: the sum is seen where they are one line
+    x = np.linspace(0, 1, 101)
+    energies = np.stack((np.full(101, 4.0), 4.004 + np.where(x < 0.5, 0, 4 * (x - 0.5))), axis=1)
+    seen = coloured(plotting.plot_dispersion(made(energies, np.tile([0.3, 0.7], (101, 1)))).axes[0])
+    middle = np.array([segment[:, 0].mean() for segment in seen.get_segments()])
+    middle /= middle.max()
+    values = np.asarray(seen.get_array())
+    assert values[middle < 0.45] == pytest.approx(1.0)
+    assert sorted(set(np.round(values[middle > 0.6], 6))) == [0.3, 0.7]
+
+
 def test_divergent_goldstone_points_take_the_colour_of_their_neighbours(tmp_path):
     intensities = np.array([[np.nan], [5.0], [2.0], [1.0]])
     figure = plotting.plot_dispersion(made(np.array([[0.0], [1.0], [2.0], [3.0]]), intensities))

@@ -148,6 +148,25 @@ def test_python_without_the_packages(monkeypatch, tmp_path):
     assert 'install "mantid_insdl[cpu]" there' in message
 
 
+@pytest.mark.parametrize(
+    ("contents", "reason"),
+    [
+        ("VERSION = '1.10.13'", "it has pydantic 1.10.13, and 2.7 or newer is needed"),
+        (
+            "raise SystemError('pydantic-core is another one')",
+            "its pydantic cannot be imported (SystemError: pydantic-core is another one)",
+        ),
+    ],
+)
+def test_python_with_a_pydantic_that_will_not_do(monkeypatch, tmp_path, contents, reason):
+    """Where the package is installed without its dependencies, pip does not see to it."""
+    script(tmp_path / "packages" / "pydantic" / "__init__.py", contents)
+    start = f'#!/bin/sh\nPYTHONPATH="{tmp_path}/packages" exec "{sys.executable}" "$@"\n'
+    monkeypatch.setenv("INSDL_PYTHON", str(script(tmp_path / "python", start)))
+    message = refusal()
+    assert f"cannot run mantid_insdl: {reason}; install" in message
+
+
 def test_python_that_is_too_old(monkeypatch, tmp_path):
     start = "import runpy, sys; sys.version_info = (3, 8, 10); sys.argv = sys.argv[1:]; runpy.run_path(sys.argv[0], run_name='__main__')"
     monkeypatch.setenv("INSDL_PYTHON", str(script(tmp_path / "python", f'#!/bin/sh\nexec "{sys.executable}" -c "{start}" "$@"\n')))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import threading
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -83,6 +85,38 @@ class Workspace(DataItem):
 
     def __str__(self):
         return self._name
+
+
+class _WeakHandle:
+    """What Python has of a workspace that Mantid holds: it keeps nothing alive, and is of no use once the workspace is gone."""
+
+    def __init__(self, workspace):
+        object.__setattr__(self, "_reference", weakref.ref(workspace))
+
+    def __getattribute__(self, name):
+        return object.__getattribute__(self, name) if name == "__class__" else getattr(_strong(self), name)
+
+    def __setattr__(self, name, value):
+        setattr(_strong(self), name, value)
+
+
+@functools.cache
+def _handle_class(kind):
+    return type(kind.__name__, (_WeakHandle, kind), {})
+
+
+def _weak(workspace):
+    return _handle_class(type(workspace))(workspace)
+
+
+def _strong(workspace):
+    """The workspace itself, of a handle or of itself."""
+    if not isinstance(workspace, _WeakHandle):
+        return workspace
+    found = object.__getattribute__(workspace, "_reference")()
+    if found is None:
+        raise RuntimeError("Variable invalidated, data has been deleted.")
+    return found
 
 
 class Run:
@@ -328,6 +362,7 @@ class WorkspaceGroup(Workspace):
     def addWorkspace(self, workspace):
         if not isinstance(workspace, Workspace):
             raise TypeError("WorkspaceGroup.addWorkspace takes a workspace")
+        workspace = _strong(workspace)
         if not any(workspace is item for item in self._items):
             self._items.append(workspace)
 
@@ -340,12 +375,18 @@ class WorkspaceGroup(Workspace):
     size = __len__ = getNumberOfEntries
 
     def getItem(self, index):
-        return self._items[_index(index, len(self._items))]
+        return _weak(self._items[_index(index, len(self._items))])
 
     __getitem__ = getItem
 
     def getNames(self):
         return [item.name() for item in self._items]
+
+
+class MDHistoWorkspace(Workspace):
+    """Known by its name only."""
+
+    _id = "MDHistoWorkspace"
 
 
 class ITableWorkspace(Workspace):
@@ -410,11 +451,12 @@ class _AnalysisDataService:
     def __getitem__(self, name):
         if name not in self._items:
             raise KeyError(f"'{name}' does not exist.")
-        return self._items[name]
+        return _weak(self._items[name])
 
     retrieve = __getitem__
 
     def addOrReplace(self, name, workspace):
+        workspace = _strong(workspace)
         replaced = self._items.get(name)
         for group in [w for w in self._items.values() if isinstance(w, WorkspaceGroup)]:
             group._items = [workspace if item is replaced else item for item in group._items]
@@ -496,7 +538,7 @@ class WorkspaceProperty(Property, IWorkspaceProperty):
         if isinstance(value, str):
             self.set_text(value)
         elif isinstance(value, self._type):
-            self._workspace = value
+            self._workspace = _strong(value)
             if self.direction == Direction.Input:
                 self._value = value.name()
         else:
@@ -505,7 +547,7 @@ class WorkspaceProperty(Property, IWorkspaceProperty):
     def set_text(self, text):
         self._value, self._workspace = text.strip(), None
         if self.direction != Direction.Output and self._value in AnalysisDataService:
-            found = AnalysisDataService[self._value]
+            found = AnalysisDataService._items[self._value]
             self._workspace = found if isinstance(found, self._type) else None
         if self.isValid:
             raise ValueError(f'Invalid value for property {self.name} (Workspace) "{text}": {self.isValid}')
@@ -558,7 +600,7 @@ class Algorithm:
     def __init__(self):
         self._properties, self._initialized, self._executed = {}, False, False
         self._child, self._store, self._running, self._cancelled = False, True, False, False
-        self._observers, self._logging = [], True
+        self._observers, self._logging, self._managed = [], True, False
 
     # what Mantid asks
 
@@ -831,14 +873,19 @@ class Progress:
 
 
 class AlgorithmObserver:
+    def _observe(self, alg, what):
+        if not alg._managed:
+            raise TypeError("No registered converter was able to extract a C++ reference to type std::shared_ptr<Mantid::API::IAlgorithm>")
+        alg._observers.append((self, what))
+
     def observeProgress(self, alg):
-        alg._observers.append((self, "progress"))
+        self._observe(alg, "progress")
 
     def observeFinish(self, alg):
-        alg._observers.append((self, "finish"))
+        self._observe(alg, "finish")
 
     def observeError(self, alg):
-        alg._observers.append((self, "error"))
+        self._observe(alg, "error")
 
 
 class _AlgorithmFactory:
@@ -865,6 +912,7 @@ class _AlgorithmManager:
 
     def create(self, name, version=-1):
         algorithm = self.createUnmanaged(name, version)
+        algorithm._managed = True
         algorithm.initialize()
         return algorithm
 

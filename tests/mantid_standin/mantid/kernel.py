@@ -174,15 +174,15 @@ class FloatArrayProperty(Property):
 
 
 class LogProperty:
-    """A sample log: a number, text, an array, or a series in time (then the value is an array)."""
+    """A sample log: a number, text, or an array."""
 
-    def __init__(self, name, value, units="", series=False):
-        if not series and type(value) not in (str, float, int, bool) and not self._is_array(value):
+    def __init__(self, name, value, units=""):
+        if type(value) not in (str, float, int, bool) and not self._is_array(value):
             kind = (
                 type(value).__qualname__ if type(value).__module__ == "builtins" else f"{type(value).__module__}.{type(value).__qualname__}"
             )
             raise ValueError(f"Cannot create PropertyWithValue from Python type {kind}. No converter registered")
-        self.name, self.units, self._value, self.series = name, units, value, series
+        self.name, self.units, self._value = name, units, value
 
     @staticmethod
     def _is_array(value):
@@ -193,7 +193,30 @@ class LogProperty:
         return np.array(self._value) if isinstance(self._value, list | tuple) else self._value
 
     def clone(self):
-        return LogProperty(self.name, self._value, self.units, self.series)
+        return LogProperty(self.name, self._value, self.units)
+
+
+class FloatTimeSeriesProperty(LogProperty):
+    """A log that was recorded in time: `value` and `times` are arrays."""
+
+    def __init__(self, name):
+        super().__init__(name, [0.0])
+        self._value, self._times = [], []
+
+    def addValue(self, time, value):
+        if not isinstance(time, str) or not isinstance(value, float | int):
+            raise TypeError("Python argument types in FloatTimeSeriesProperty.addValue did not match C++ signature")
+        self._value.append(float(value))
+        self._times.append(np.datetime64(time, "ns"))
+
+    @property
+    def times(self):
+        return np.array(self._times)
+
+    def clone(self):
+        other = FloatTimeSeriesProperty(self.name)
+        other._value, other._times, other.units = list(self._value), list(self._times), self.units
+        return other
 
 
 # ---- units

@@ -15,13 +15,14 @@ from mantid.api import (
     ITableWorkspace,
     IWorkspaceProperty,
     MatrixWorkspace,
+    MDHistoWorkspace,
     PythonAlgorithm,
     Workspace,
     WorkspaceGroup,
     WorkspaceProperty,
     mtd,
 )
-from mantid.kernel import Direction, LogProperty, StringListValidator
+from mantid.kernel import Direction, FloatArrayProperty, FloatTimeSeriesProperty, LogProperty, StringListValidator
 
 __all__ = ["AnalysisDataService", "mtd"]
 
@@ -122,6 +123,43 @@ class CreateEmptyTableWorkspace(PythonAlgorithm):
         self.setProperty("OutputWorkspace", ITableWorkspace())
 
 
+class CreateMDHistoWorkspace(PythonAlgorithm):
+    def category(self):
+        return "MDAlgorithms\\Creation"
+
+    def PyInit(self):
+        for name in ("SignalInput", "ErrorInput", "Extents", "NumberOfBins"):
+            self.declareProperty(FloatArrayProperty(name))
+        for name in ("Names", "Units", "Frames"):
+            self.declareProperty(name, "")
+        self.declareProperty("Dimensionality", 1)
+        self.declareProperty(WorkspaceProperty("OutputWorkspace", "", Direction.Output))
+
+    def PyExec(self):
+        self.setProperty("OutputWorkspace", MDHistoWorkspace())
+
+
+class ConvertAxisByFormula(PythonAlgorithm):
+    """With the formula x, which changes no value; a unit that Mantid does not know becomes a Label."""
+
+    def category(self):
+        return "Transforms\\Axes"
+
+    def PyInit(self):
+        self.declareProperty(WorkspaceProperty("InputWorkspace", "", Direction.Input))
+        self.declareProperty(WorkspaceProperty("OutputWorkspace", "", Direction.Output))
+        self.declareProperty("Axis", "X", StringListValidator(["X", "Y"]))
+        self.declareProperty("Formula", "", StringListValidator(["x"]))
+        self.declareProperty("AxisTitle", "")
+        self.declareProperty("AxisUnits", "")
+
+    def PyExec(self):
+        workspace = self.getProperty("InputWorkspace").value._clone()
+        unit = workspace.getAxis("XY".index(self.getProperty("Axis").value)).setUnit("Label")
+        unit.setLabel(self.getProperty("AxisTitle").value, self.getProperty("AxisUnits").value)
+        self.setProperty("OutputWorkspace", workspace)
+
+
 class CloneWorkspace(PythonAlgorithm):
     def category(self):
         return "Utility\\Workspaces"
@@ -166,7 +204,12 @@ class AddSampleLog(PythonAlgorithm):
     def PyExec(self):
         name, text, kind, unit = (self.getProperty(p).value for p in ("LogName", "LogText", "LogType", "LogUnit"))
         value = text if kind == "String" else (int(text) if text.lstrip("-").isdigit() else float(text))
-        log = LogProperty(name, [value], unit, series=True) if kind == "Number Series" else LogProperty(name, value, unit)
+        if kind == "Number Series":
+            log = FloatTimeSeriesProperty(name)
+            log.addValue("2010-01-01T00:00:00", value)
+            log.units = unit
+        else:
+            log = LogProperty(name, value, unit)
         self.getProperty("Workspace").value.mutableRun().addProperty(name, log, True)
 
 
@@ -193,6 +236,8 @@ class MaskBins(PythonAlgorithm):
 
 for _class in (
     CreateSampleWorkspace,
+    CreateMDHistoWorkspace,
+    ConvertAxisByFormula,
     CreateEmptyTableWorkspace,
     CloneWorkspace,
     GroupWorkspaces,

@@ -1,0 +1,93 @@
+"""What a material file says and may not mean, in sentences: nothing of it is an error."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+import numpy as np
+
+from mantid_insdl.materials.bonds import Coupling, bond_name
+from mantid_insdl.materials.crystal import Crystal
+from mantid_insdl.materials.description import MaterialFile
+from mantid_insdl.materials.schema import BondSpec
+from mantid_insdl.spinwave.model import SpinModel
+from mantid_insdl.spinwave.symmetry import Ends, reversed_ends
+
+ROUNDING = 0.03
+"""Difference of two lengths in angstrom that coordinates rounded to three digits may make."""
+
+
+def remarks(material: MaterialFile, crystal: Crystal, couplings: Sequence[Coupling]) -> list[str]:
+    """What may not be meant: nearly full sites, unlike bonds of one shell, shells split by rounding, and bonds with like couplings."""
+    found = [
+        f"{spec.name} has the occupancy {atom.occupancy:g} and is taken as full."
+        for spec, atoms in zip(material.sites, crystal.atoms, strict=True)
+        for atom in atoms
+        if atom.occupancy < 1 - 1e-3
+    ]
+    bare = SpinModel(crystal.lattice, crystal.sites)
+    coupled = {end for coupling in couplings for end in (coupling.ends, reversed_ends(coupling.ends))}
+    for index, spec in enumerate(material.bonds):
+        own = [coupling.ends for coupling in couplings if coupling.spec == index]
+        if spec.named:
+            continue
+        kinds = unlike_bonds(crystal, own)
+        if len(kinds) > 1:
+            what = f"shell {spec.shell}" if spec.shell else f"the distance {spec.distance:g} angstrom"
+            named = "; ".join(f"{len(kind)} as {bond_name(crystal, kind[0])}" for kind in kinds)
+            found.append(
+                f"{spec.parameter} joins {len(kinds)} kinds of bonds at {what} that {crystal.symmetry.name} tells apart: {named}. "
+                "To tell them apart too, name one of each by segment with symmetric: true."
+            )
+        found += _split(bare, spec, own, coupled)
+    alike: dict[tuple, Coupling] = {}
+    for coupling in couplings:
+        spec = material.bonds[coupling.spec]
+        matrix = coupling.matrix if coupling.ends <= reversed_ends(coupling.ends) else coupling.matrix.T
+        key = min(coupling.ends, reversed_ends(coupling.ends)), spec.biquadratic, (np.round(matrix, 9) + 0.0).tobytes()
+        other = material.bonds[alike.setdefault(key, coupling).spec].parameter
+        if other != spec.parameter:
+            found.append(
+                f"{other} and {spec.parameter} are the same coupling on the bond {bond_name(crystal, coupling.ends)}: they add up."
+            )
+    return list(dict.fromkeys(found))
+
+
+def unlike_bonds(crystal: Crystal, bonds: Sequence[Ends]) -> list[list[Ends]]:
+    """Bonds in groups of those that symmetry takes into one another; without a space group one group."""
+    if crystal.equivalents is None:
+        return [list(bonds)] if bonds else []
+    groups: list[tuple[set[Ends], list[Ends]]] = []
+    for ends in bonds:
+        for orbit, group in groups:
+            if ends in orbit or reversed_ends(ends) in orbit:
+                group.append(ends)
+                break
+        else:
+            groups.append(({image for image, _ in crystal.equivalents.orbit(ends)}, [ends]))
+    return [group for _, group in groups]
+
+
+def _split(bare: SpinModel, spec: BondSpec, bonds: Sequence[Ends], coupled: Collection[Ends]) -> list[str]:
+    """A remark on pairs without any coupling that are left out for a difference in length that rounded coordinates may make."""
+    labels = [site.label for site in bare.sites]
+    lengths = [_length(bare, ends) for ends in bonds]
+    near = bare.neighbours(0.5 * (min(lengths) + max(lengths)), 0.5 * (max(lengths) - min(lengths)) + ROUNDING)
+    other = [ends for ends in near if ends not in coupled]
+    other = [ends for ends in other if spec.between is None or sorted((labels[ends[0]], labels[ends[1]])) == sorted(spec.between)]
+    if not other:
+        return []
+    spans = [f"{len(some)} of {_span([_length(bare, ends) for ends in some])} angstrom" for some in (bonds, other)]
+    return [
+        f"{spec.parameter} takes {spans[0]} and leaves out {spans[1]}: if rounded coordinates make the difference, give more digits or "
+        "the space group; if not, all is well."
+    ]
+
+
+def _length(bare: SpinModel, ends: Ends) -> float:
+    i, j, cell = ends
+    return float(np.linalg.norm((bare.sites[j].position + np.array(cell) - bare.sites[i].position) @ bare.lattice.vectors))
+
+
+def _span(lengths: Sequence[float]) -> str:
+    return f"{min(lengths):.3f}" if max(lengths) - min(lengths) < 5e-4 else f"{min(lengths):.3f} to {max(lengths):.3f}"
