@@ -254,11 +254,18 @@ class TestMap:
 
     def test_describes_itself(self):
         assert repr(slices_map()) == "<Map slices: 2 slices x qh 3 x qk 4, 0% masked, arb. units>"
+        assert repr(powder_map(warnings=("one", "two", "one"))).endswith("arb. units, 2 warnings>")
 
 
 class TestArrays:
     @pytest.mark.parametrize(
-        "m", [slices_map(), powder_map(), powder_map(error=None, ei=None), slices_map(logs={"a": (np.arange(3), "K")})]
+        "m",
+        [
+            slices_map(warnings=("a guess",)),
+            powder_map(),
+            powder_map(error=None, ei=None),
+            slices_map(logs={"a": (np.arange(3), "K")}),
+        ],
     )
     def test_round_trip_through_json_and_arrays(self, m):
         head, arrays = m.to_arrays()
@@ -267,7 +274,7 @@ class TestArrays:
         np.testing.assert_array_equal(back.mask, m.mask)
         assert (back.error is None) == (m.error is None)
         back.require_same_axes(m)
-        for name in ("ei", "material", "frame", "title", "provenance", "intensity_unit"):
+        for name in ("ei", "material", "frame", "title", "provenance", "warnings", "intensity_unit"):
             assert getattr(back, name) == getattr(m, name)
         assert set(back.logs) == set(m.logs)
         assert all(np.array_equal(back.logs[k][0], m.logs[k][0]) and back.logs[k][1] == m.logs[k][1] for k in m.logs)
@@ -285,7 +292,9 @@ class TestArrays:
 class TestStack:
     def test_keeps_everything(self):
         a, b = slices_map(2), slices_map(1, slices=Slices([100], [20], [30]), logs={"run_number": ("2", "")}, provenance=("made", "cut"))
+        a, b = a.replace(warnings=("both",)), b.replace(warnings=("both", "second"))
         both = stack([a, b])
+        assert both.warnings == ("both", "second")
         assert both.shape == (3, 3, 4)
         np.testing.assert_array_equal(both.slices.ei, [50, 50, 100])
         np.testing.assert_array_equal(both.error[2], b.error[0])

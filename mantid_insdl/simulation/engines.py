@@ -166,7 +166,7 @@ CELLS_PER_ZONE = (6, 96)
 """Cells across a zone at least and at most."""
 MERGED = 1.5
 """A lattice of this many times as many cells as needed is taken where another incident energy needs it."""
-STOPS_PER_ZONE = 24
+STOPS_PER_ZONE = 32
 """Solves to a zone along the beam, where the modes depend on it."""
 
 
@@ -576,7 +576,7 @@ class General(Domain):
     each t a mode is taken as a straight line in t, which meets that parabola in closed form; between two the results are interpolated.
     """
 
-    finer = 1.5
+    finer = 2.0
 
     def __init__(self, *arguments: Any):
         super().__init__(*arguments)

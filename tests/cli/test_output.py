@@ -84,6 +84,28 @@ def test_earlier_results_are_replaced_and_other_files_kept(tmp_path):
     assert (tmp_path / "notes.txt").read_text() == "old"
 
 
+def test_results_that_this_run_does_not_make_go(tmp_path):
+    """Only what the earlier report lists as made: `b.txt` has a result's name but is the user's."""
+    names = ("a.txt", "b.txt", "c.txt", "report.json")
+    for name in (*names, "notes.txt"):
+        (tmp_path / name).write_text("old")
+    (tmp_path / "report.json").write_text('{"files": [{"name": "a.txt"}, {"name": "c.txt"}, {"name": "notes.txt"}, {"name": "../x"}]}')
+    with staged_folder(tmp_path, names, last="report.json") as folder:
+        (folder / "a.txt").write_text("new")
+        (folder / "report.json").write_text("{}")
+        assert (tmp_path / "c.txt").exists()
+    assert sorted(os.listdir(tmp_path)) == ["a.txt", "b.txt", "notes.txt", "report.json"]
+
+
+@pytest.mark.parametrize("report", ["{", "[]", '{"files": 3}', '{"files": [{"size": 1}]}', "\udcff"])
+def test_an_earlier_report_that_says_nothing_removes_nothing(tmp_path, report):
+    write_all(tmp_path)
+    (tmp_path / "report.json").write_text(report, errors="surrogateescape")
+    with staged(tmp_path) as folder:
+        (folder / "report.json").write_text("new")
+    assert sorted(os.listdir(tmp_path)) == sorted(NAMES)
+
+
 def test_somebody_elses_file_of_the_same_name_is_not_overwritten(tmp_path):
     (tmp_path / "a.txt").write_text("mine")
     with pytest.raises(OutputError, match=r"a\.txt' would be overwritten"), staged(tmp_path):

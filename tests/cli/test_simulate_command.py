@@ -36,6 +36,17 @@ def drawn(monkeypatch):
     return seen
 
 
+def test_warnings_of_the_map_to_be_like_are_said(insdl, tmp_path):
+    intensity = np.ones((1, 2, 9, 9))
+    intensity[0, 0, 1, 1] = -1e20
+    momenta = np.linspace(-1, 1, 9)
+    np.savez(tmp_path / "like.npz", intensity=intensity, error=np.ones(intensity.shape), ei=[10.0], energy_edges=[[1.0, 3, 5]], q=momenta)
+    result = insdl(*RB, "--like", tmp_path / "like.npz", "-o", tmp_path / "out.npz", "--no-resolution", "-q")
+    assert result.exit_code == 0, result.stderr
+    assert "insdl: warning: 0.6% of the pixels (1) were masked" in result.stderr
+    assert mantid_insdl.load(tmp_path / "out.npz").mask[0, 1, 1]
+
+
 def test_a_path_without_a_width_is_drawn_as_lines(insdl, tmp_path, drawn):
     plot = tmp_path / "dispersion.png"
     result = insdl(*RB, "--set", "J1=0.65", "--path", CORNERS, "--labels", "G,M,X,G", "--points", 40, "--plot", plot)

@@ -488,6 +488,26 @@ class TestWriter:
         assert empty == []
 
 
+class TestSentinels:
+    @pytest.mark.parametrize("sentinel", [-1e20, -1e30])
+    def test_are_masked_and_said(self, processed, sentinel):
+        values = np.arange(1.0, 13).reshape(3, 4)
+        errors = np.ones((3, 4))
+        values[0, 1], errors[2, 2] = sentinel, 1e20
+        x, vertical = (np.linspace(-1, 1, 5), "DeltaE"), (np.linspace(1, 2, 4), "MomentumTransfer")
+        m = load(processed(values, x, vertical, errors=errors))
+        assert m.mask.sum() == 2
+        assert m.mask[0, 1]
+        assert m.mask[2, 2]
+        assert m.warnings[0].startswith("16.7% of the pixels (2) were masked")
+
+    def test_errors_that_only_sentinels_have_are_none(self, processed):
+        values, errors = np.ones((3, 4)), np.zeros((3, 4))
+        values[0, 0], errors[0, 0] = -1e30, -1e30
+        m = load(processed(values, (np.linspace(-1, 1, 5), "DeltaE"), (np.linspace(1, 2, 4), "MomentumTransfer"), errors=errors))
+        assert m.error is None
+
+
 class TestWritingIsSafe:
     def test_replaces_an_existing_file(self, powder_map, tmp_path):
         path = tmp_path / "out.nxs"
@@ -499,10 +519,11 @@ class TestWritingIsSafe:
         path = tmp_path / "out.nxs"
         path.write_text("old")
 
-        def fail(*_):
+        def fail(self, _):
+            self.open("wb").close()
             raise OSError(28, "No space left on device")
 
-        monkeypatch.setattr(nexus_processed, "_write_logs", fail)
+        monkeypatch.setattr("pathlib.Path.write_bytes", fail)
         with pytest.raises(OutputError, match="No space left on device"):
             save(powder_map, path)
         assert path.read_text() == "old"

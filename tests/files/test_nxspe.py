@@ -92,6 +92,17 @@ class TestReading:
         assert seen == [False, True]
         assert any("3 of 4 spectra" in line and "(1 masked" in line for line in m.provenance)
 
+    @pytest.mark.parametrize("flag", [-1e30, 1e20])
+    def test_sentinels_in_a_spectrum_are_said(self, write, flag):
+        """A whole spectrum of them is a masked detector, as LoadNXSPE has it, and needs no words."""
+        data = np.full((4, 5), 2.0)
+        data[1] = flag
+        assert load(write(**{"data/data": data})).warnings == ()
+        data[2, 2] = flag
+        m = load(write(**{"data/data": data}))
+        np.testing.assert_allclose(m.intensity[~m.mask], 2.0)
+        assert "(1) were masked" in m.warnings[0]
+
     def test_spectra_without_a_detector_do_not_contribute(self, write):
         data, error = np.full((4, 5), 2.0), np.full((4, 5), 0.1)
         data[0] = error[0] = 0

@@ -97,6 +97,24 @@ def test_measurement_without_noise_is_the_signal(small):
     assert maps.stack[..., 0][below_limit] == pytest.approx(maps.signal[below_limit], rel=0.01, abs=0.01)
 
 
+def test_a_background_that_is_not_subtracted_is_drawn(small):
+    """With what is flat in it found and subtracted, as before an answer: the same signal, over more counts."""
+    quiet = {"counts_per_pixel": (1e5, 1e5), "twin_fraction": (0.5, 0.5), "negatives_cut": 0, "hot_pixels": 0, "gaps": 0, "missing_ei": 0}
+
+    def measured(**changes):
+        settings = Measurement(background=(2.0, 2.0), background_residual=0, slice_scale=0, **quiet, **changes)
+        return Measurer(small, SMALL, settings, keep_signal=True).measure(small.indices("test"), (0,))
+
+    left, subtracted = measured(background_left=1), measured()
+    error = [maps.stack[..., 0] - maps.signal for maps in (subtracted, left)]
+    known = (left.stack[..., 1] > 0) & (left.signal < 11)
+    assert np.abs(error[0][known]).max() < 0.3
+    assert 0.1 < np.abs(error[1][known]).mean() < 1.0  # what is not flat in it stays; all of it would be 2
+    always, never = measured(background_left=1e-12), measured(background_left=0)
+    assert np.array_equal(never.stack, subtracted.stack)
+    assert always.stack.shape == never.stack.shape
+
+
 def test_all_shipped_recipes_are_valid():
     assert "pcsmo-classifier" in recipe_names()
     for name in recipe_names():
