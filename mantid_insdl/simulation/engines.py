@@ -268,12 +268,8 @@ class Domain:
 
     def parts(self, group: Group) -> tuple[int, int]:
         """Equal parts of a pixel along each axis that are no larger than a `cell`."""
-        return tuple(int(n) for n in np.ceil(self.width / self.cell(group) - 0.1).clip(1))
-
-    @property
-    def width(self) -> np.ndarray:
-        """Of a pixel, along qh and qk in r.l.u."""
-        return np.median(self.plane.high - self.plane.low, axis=0)
+        widest = (self.plane.high - self.plane.low).max(axis=0)
+        return tuple(int(n) for n in np.ceil(widest / self.cell(group) - 0.1).clip(1))
 
     def along(self, energy: np.ndarray, across: np.ndarray, group: Group) -> np.ndarray:
         """Component of Q along the beam for modes at `energy`, in 1/angstrom; 0 where Ei is unknown."""
@@ -394,7 +390,8 @@ class Planar(Domain):
         if self.parts(group) == (1, 1):
             return None
         multiple = 4 * np.maximum(np.rint(self.zones), 1)
-        wanted = np.maximum(1 / self.cell(group), 0.8 / self.width)  # a cell much larger than a pixel has its modes elsewhere
+        width = np.median(self.plane.high - self.plane.low, axis=0)
+        wanted = np.maximum(1 / self.cell(group), 0.8 / width)  # a cell much larger than a pixel has its modes elsewhere
         return tuple(int(n) for n in multiple * np.ceil(wanted / multiple - 0.1))
 
     def _lattice(self, steps: tuple[int, int] | None) -> Lattice:

@@ -16,32 +16,31 @@ benchmark = importlib.util.module_from_spec(_specification)
 _specification.loader.exec_module(benchmark)
 
 SHORT = {name: (rows[:7], columns[-7:], number) for name, (rows, columns, number) in benchmark.GRIDS.items()}
-"""Six by six pixels of each grid; all of them are for `python benchmarks/pixels.py`."""
+"""Six by six pixels of each grid, for magnets of many spins; all of all are for `python benchmarks/pixels.py`."""
 CASES = [
     *(("rb2mnf4", grid, 0) for grid in SHORT),
-    *(("pcsmo-goodenough", grid, 0) for grid in SHORT),
+    *(("pcsmo-goodenough", grid, 0) for grid in SHORT if grid != "fine"),
+    ("pcsmo-goodenough", "fine", 1),
     ("pcsmo-goodenough", "measured", 2),
     *(("pcsmo-dimer", grid, 1) for grid in ("measured", "coarse", "fine")),
     *(("pcsmo-zener", grid, 1) for grid in ("off symmetry", "coarse")),
     *(("kagome", grid, 0) for grid in SHORT),
     *(("triangular", grid, 0) for grid in ("on symmetry", "coarse")),
-    *(("coupled", grid, 0) for grid in ("off symmetry", "coarse")),
+    *(("coupled", grid, 0) for grid in ("off symmetry", "measured")),
 ]
 
 
 @pytest.mark.parametrize(("name", "grid", "which"), CASES)
 def test_pixels_are_the_average_of_many_samples(name, grid, which):
     material, maps = benchmark.MAGNETS[name]
-    *edges, number = SHORT[grid]
+    few = len(material.model.sites) < 8 and name != "coupled"
+    *edges, number = (benchmark.GRIDS if few else SHORT)[grid]
     expected = benchmark.sampled(material, maps[which], edges, number)
     rms, mean = benchmark.errors(benchmark.image(material, maps[which], *edges), expected)
-    assert rms.size >= 3 and rms.max() < LIMITS.get((name, grid), 0.03) and np.abs(mean).max() < 0.02
+    assert rms.size >= 2 and rms.max() < 0.03 and np.abs(mean).max() < 0.02
     with benchmark.point_samples():
         centre, _ = benchmark.errors(benchmark.image(material, maps[which], *edges), expected)
     assert grid == "fine" or centre.max() > 3 * rms.max()  # what version 0.1.0 gave
-
-
-LIMITS = {}
 
 
 def axis(name, edges):
@@ -112,7 +111,8 @@ def test_uneven_bins_are_averaged_one_by_one():
     found = SliceSimulator("rb2mnf4", slices, axis("qh", uneven), axis("qk", [0.1, 0.2, 0.6])).intensity({}, q_sigma_pixels=0)[0][0]
     for i, j in ((0, 0), (2, 1), (3, 1)):
         alone = SliceSimulator("rb2mnf4", slices, axis("qh", uneven[i : i + 2]), axis("qk", [[0.1, 0.2], [0.2, 0.6]][j]))
-        assert found[:, i, j] == pytest.approx(alone.intensity({}, q_sigma_pixels=0)[0][0, :, 0, 0], rel=0.05)
+        expected = alone.intensity({}, q_sigma_pixels=0)[0][0, :, 0, 0]
+        assert found[:, i, j] == pytest.approx(expected, rel=0.05, abs=0.01 * float(expected.max()))
 
 
 def test_sharp_lines_are_finite_and_hold_all_intensity():
@@ -127,18 +127,21 @@ def test_sharp_lines_are_finite_and_hold_all_intensity():
 
 
 def test_out_of_reach_in_part_is_the_average_over_the_rest():
-    # at 20 meV a neutron of 25 meV reaches |Q| to kf only: a pixel on the rim is the mean of what is within
+    # at 19.5 meV a neutron of 25 meV reaches a momentum across the beam of kf only: a pixel on the rim is the mean of what is within
     slices = Slices([25.0], [18.0], [21.0])
-    rim = np.sqrt(5.5 / 2.0721) / np.linalg.norm(load_material("pcsmo-goodenough").model.lattice.to_cartesian([1, 0, 0]))
-    edges = np.array([rim - 0.06, rim + 0.04])
-    place = axis("qk", [-0.01, 0.01])
-    whole = SliceSimulator("pcsmo-goodenough", slices, axis("qh", edges), place, twins=False)
-    assert SliceSimulator("pcsmo-goodenough", slices, axis("qh", [rim + 0.2, rim + 0.3]), place, twins=False).reach.sum() == 0
-    parts = np.linspace(*edges, 41)
-    samples = SliceSimulator("pcsmo-goodenough", slices, axis("qh", parts), place, twins=False)
-    fine = samples.intensity({}, q_sigma_pixels=0)[0][0, 0, :, 0]
-    assert whole.reach.all() and 0 < np.isnan(fine).sum() < 40
-    assert whole.intensity({}, q_sigma_pixels=0)[0][0, 0, 0, 0] == pytest.approx(np.nanmean(fine), rel=0.1)
+    crystal = load_material("pcsmo-goodenough")
+    of_one = np.linalg.norm(crystal.model.lattice.to_cartesian(np.array(crystal.map.cell) @ [1, 0, 0]))
+    rim = np.sqrt(5.5 / 2.0721) / of_one
+    row = axis("qk", [-0.01, 0.01])
+
+    def image(edges):
+        simulator = SliceSimulator(crystal, slices, axis("qh", edges), row, twins=False)
+        return simulator.intensity({}, q_sigma_pixels=0)[0][0, 0, :, 0]
+
+    assert np.isnan(image(np.array([rim + 0.1, rim + 0.2]))).all()
+    fine = image(np.linspace(rim - 0.06, rim + 0.04, 41))
+    assert 10 < np.isnan(fine).sum() < 30
+    assert image(np.array([rim - 0.06, rim + 0.04]))[0] == pytest.approx(np.nanmean(fine), rel=0.05)
 
 
 def test_unstable_set_in_a_batch_leaves_the_others_alone():
