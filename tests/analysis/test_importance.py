@@ -141,10 +141,11 @@ def test_the_networks_of_an_ensemble_are_averaged(tmp_path):
 def test_masked_pixels_have_no_importance_and_do_not_set_the_scale(tmp_path):
     m = planted(*PATCHES)
     mask = np.zeros(m.shape, bool)
-    mask[1, CELL : 2 * CELL, 3 * CELL :] = True  # most of the patch, and beside it
+    mask[1, CELL + 1 : 2 * CELL - 1, 3 * CELL + 1 : 4 * CELL - 1] = True  # the middle of the patch, where importance is highest
     found = insdl.grad_cam(m.with_mask(mask), bundle(tmp_path), target=GOODENOUGH)
     assert np.array_equal(found.mask, mask)
     assert found.intensity[~mask].max() == pytest.approx(1) and found.error is None
+    assert found.intensity[1, CELL, 3 * CELL + 1] == pytest.approx(1)  # beside the gap
 
 
 def test_another_layer_can_be_asked_for(tmp_path):
