@@ -158,6 +158,11 @@ def test_the_fit_is_scaled_to_the_map_with_a_background_for_each_incident_energy
     both = ~(found.mask | m.mask)
     assert both.mean() > 0.5
     assert found.intensity[both] == pytest.approx(m.intensity[both], rel=1e-6)
+    # Where the kinematics do not reach there is no simulation, so there is no fit either.
+    axes = tuple(Axis(name, RLU, np.linspace(-3, 3, 9)) for name in ("qh", "qk"))
+    wide = Map(np.random.default_rng(0).random((1, 9, 9)), axes, slices=Slices([25.0], [14.5], [16.0]), material="pcsmo-goodenough")
+    mask = simulate_fit(wide, fit).mask[0]
+    assert mask[0, 0] and mask[8, 4] and not mask[4, 4] and not mask[3, 4]
     # One Ei of the map is the simulation upside down: no negative scale is fitted, the simulation stays as it is.
     flipped = simulate_fit(m.replace(intensity=np.where(number[:, None, None] == 2, -m.intensity, m.intensity)), fit)
     chosen = both & (number[:, None, None] == 2)

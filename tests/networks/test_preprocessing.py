@@ -67,6 +67,8 @@ def test_empty_groups_do_not_divide_by_zero():
     intensity = np.full((1, 4, 8, 8), np.nan)
     stack, scale = normalise(intensity, incident_energy_groups(SLICES))
     assert np.all(stack == 0) and np.all(scale == 1)
+    stack, scale = normalise(np.zeros((1, 4, 8, 8)), incident_energy_groups(SLICES))  # measured, and nothing found
+    assert np.all(stack[..., 0] == 0) and np.all(stack[..., 1] == 1) and np.all(scale == 1)
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -261,5 +261,10 @@ def test_errors_of_a_denoiser_with_known_errors(seed):
     assert inside[kept].mean() == pytest.approx(0.6827, abs=0.004)
 
 
+def test_some_maps_are_evenly_spread():
+    assert some(np.arange(5, 105), 10).tolist() == list(range(5, 105, 10))
+    assert some(np.arange(3), 10).tolist() == [0, 1, 2]
+
+
 def test_features_of_the_trained_range_are_those_of_training_maps():
     assert FEATURES == (0,)  # a measurement that the fit has made already

@@ -6,7 +6,7 @@ import pytest
 from mantid_insdl.training import datasets
 from mantid_insdl.training.measurement import Measurer
 from mantid_insdl.training.recipes import Dataset, FixedSlices, Measurement, RandomWindows, RecipeError, load_recipe, recipe_names
-from mantid_insdl.training.sampling import pcsmo
+from mantid_insdl.training.sampling import pcsmo, uniform
 
 SMALL = Dataset(
     name="small",
@@ -75,6 +75,31 @@ def test_prior_is_the_same_for_what_the_models_share():
     pairs = ((one["JF1"], (other["JFS"] + other["JFW"]) / 2), (one["JA"], (other["JA1"] + other["JA2"]) / 2), (one["D"], other["D"]))
     for mine, theirs in pairs:
         assert np.quantile(mine, [0.1, 0.5, 0.9]) == pytest.approx(np.quantile(theirs, [0.1, 0.5, 0.9]), rel=0.05)
+
+
+def test_uniform_prior_fills_the_range_in_the_material_file():
+    from mantid_insdl.materials import load_material
+
+    drawn = uniform("rb2mnf4", 5000, np.random.default_rng(0))
+    for p in load_material("rb2mnf4").parameters:
+        assert np.quantile(drawn[p.name], [0, 0.5, 1]) == pytest.approx([p.low, (p.low + p.high) / 2, p.high], abs=0.03 * (p.high - p.low))
+
+
+def test_widths_of_the_instrument_are_drawn_anew_over_their_range(monkeypatch):
+    from mantid_insdl.simulation.slices import SliceSimulator
+
+    widths = []
+
+    def record(self, draws, *, energy_width_scale, q_sigma_pixels):
+        widths.append((energy_width_scale, q_sigma_pixels))
+        return np.ones((2, 3, 12, 12)), np.ones(2, bool)
+
+    monkeypatch.setattr(SliceSimulator, "intensity", record)
+    for seed in range(60):
+        datasets._simulate_chunk(SMALL, "pcsmo-dimer", seed, 2)
+    (low_energy, low_q), (high_energy, high_q) = np.min(widths, axis=0), np.max(widths, axis=0)
+    assert 0.7 <= low_energy < 0.8 and 1.4 < high_energy <= 1.5
+    assert 0.4 <= low_q < 0.45 and 0.95 < high_q <= 1.0
 
 
 def test_prior_of_the_dimer_splits_a_chain_into_strong_and_weak_bonds():

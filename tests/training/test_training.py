@@ -13,6 +13,7 @@ pytestmark = pytest.mark.tensorflow
 def test_a_quick_training_makes_a_sound_bundle(tmp_path, monkeypatch):
     # Kernels are chosen once a process: with the faster ones, other tests would compare answers that differ by rounding.
     monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", "0")
+    from mantid_insdl.training.datasets import load_or_generate
     from mantid_insdl.training.train import train
 
     recipe = quickened(load_recipe("rb2mnf4-exchange"))
@@ -24,6 +25,10 @@ def test_a_quick_training_makes_a_sound_bundle(tmp_path, monkeypatch):
     assert sum(dict(card.training.samples).values()) == 24
     assert {o.name for o in card.outputs} == {"J1", "J2", "D"}
     assert all(t.n >= 1 and t.command == "insdl train rb2mnf4-exchange" for t in card.test)
+    data = load_or_generate(recipe.dataset, tmp_path / "data")  # as it was kept
+    low, high = (f(data.parameters[data.indices("train")], axis=0) for f in (np.min, np.max))
+    assert card.training.ranges == {"rb2mnf4": {n: (low[i], high[i]) for i, n in enumerate(("J1", "J2", "D"))}}
+    assert card.training.data_sha256 == data.digest
     with pytest.raises(OutputError, match="exists already"):  # before any work
         train(recipe, tmp_path / "bundle", data_folder="/nonexistent")
     assert seen[0][0] >= 0 and seen[-1][0] == pytest.approx(1.0)
