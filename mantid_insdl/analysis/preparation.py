@@ -90,6 +90,12 @@ class Prepared:
     warnings: tuple[str, ...]
 
 
+def open_question(task: str, m: Map, model: str | Path | None) -> tuple[Bundle, Prepared]:
+    """The bundle that answers a question about a map (see `choose_bundle`), and the map as its networks see it (see `prepare`)."""
+    bundle = choose_bundle(task, m, model)
+    return bundle, prepare(m, bundle.card)
+
+
 def check_map(m: Map, card: Card) -> None:
     """Raise `UnsuitableMapError` where a map cannot be what the model of `card` was trained on."""
     if m.kind != "slices":
@@ -115,6 +121,8 @@ def check_map(m: Map, card: Card) -> None:
                 f"{inside} of its {axis.size} pixels lie in the {span:g} {axis.unit} of the model's range; a pattern needs {SMALLEST_SIDE}",
                 "cut the data on a finer grid",
             )
+    if beyond := m.slices.beyond_ei():
+        raise UnsuitableMapError(beyond, "a neutron cannot lose more than it has", "correct the window or Ei")
     if m.mask.all():
         raise UnsuitableMapError("the map is empty", "every pixel is masked or NaN", "check the mask and the range of the cuts")
     known = m.intensity[~m.mask]
