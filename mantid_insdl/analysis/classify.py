@@ -8,10 +8,11 @@ from pathlib import Path
 from mantid_insdl.analysis.denoise import denoise as denoise_map
 from mantid_insdl.analysis.ensemble import ask
 from mantid_insdl.analysis.estimate import estimate
-from mantid_insdl.analysis.preparation import open_question, prepare
-from mantid_insdl.analysis.results import UNDECIDED, Classification, ExchangeFit
+from mantid_insdl.analysis.preparation import Prepared, open_question, prepare
+from mantid_insdl.analysis.results import UNDECIDED, Classification, Evidence, ExchangeFit
 from mantid_insdl.maps import Map
 from mantid_insdl.networks.bundles import bundles_for, find_bundle, load_bundle, read_card
+from mantid_insdl.networks.cards import Card
 from mantid_insdl.networks.prediction import ensemble_probabilities
 from mantid_insdl.progress import Progress, ignore_progress
 
@@ -43,7 +44,7 @@ def classify_and_estimate(
 ) -> tuple[Classification, ExchangeFit | None]:
     """As `classify`, with the exchange constants of the most probable model, on which the verdict rests.
 
-    There is no verdict where the constants are no answer, and they are none where there is no verdict, so that one cannot contradict the
+    There is no verdict where another published model of the family explains the map better, nor where the constants are no answer, and they are none where there is no verdict, so that one cannot contradict the
     other. None in place of the constants where no exchange model knows the most probable model; there is no verdict then either.
     """
     report = progress or ignore_progress
@@ -65,6 +66,9 @@ def classify_and_estimate(
         reasons += [w for w in exchange.warnings if w not in (*prepared.warnings, *reasons)]
     limit = card.calibration["decided"]
     decided = not reasons and probabilities[0, best] >= limit
+    if decided and (rival := _better_explained(prepared, card, exchange.evidence)):
+        reasons.append(rival)
+        decided = False
     if not reasons and not decided:
         warnings.append(f"No model reaches a probability of {limit:g}.")
     classification = Classification(
@@ -81,6 +85,23 @@ def classify_and_estimate(
         undecided = f"The constants are no answer: that the map shows {exchange.material} is not decided."
         exchange = replace(exchange, in_range=False, warnings=(*exchange.warnings, *warnings, *reasons, undecided))
     return classification, exchange
+
+
+def _better_explained(prepared: Prepared, card: Card, evidence: Evidence) -> str:
+    """Which model of the family that the networks do not know explains the map better at its published constants; empty where none does."""
+    from mantid_insdl.analysis.evidence import Comparison
+    from mantid_insdl.materials import load_material, material_names
+
+    for name in material_names():
+        material = load_material(name)
+        if material.family == card.family and name not in card.materials:
+            other = Comparison(prepared, name).evidence(material.defaults, evidence.limit)
+            if other.unexplained < evidence.unexplained:
+                return (
+                    f"{name}, which the networks do not know, explains the map better at its published constants: it leaves "
+                    f"{other.unexplained:.0%} of the structure, {evidence.material} {evidence.unexplained:.0%}."
+                )
+    return ""
 
 
 def _constants(m: Map, material: str, family: str, progress: Progress) -> ExchangeFit | None:
