@@ -44,8 +44,9 @@ def classify_and_estimate(
 ) -> tuple[Classification, ExchangeFit | None]:
     """As `classify`, with the exchange constants of the most probable model, on which the verdict rests.
 
-    There is no verdict where another published model of the family explains the map better, nor where the constants are no answer, and they are none where there is no verdict, so that one cannot contradict the
-    other. None in place of the constants where no exchange model knows the most probable model; there is no verdict then either.
+    There is no verdict where another published model of the family explains the map better, nor where the constants are no answer, and they
+    are none where there is no verdict: one cannot contradict the other. None in place of the constants where no exchange model knows the
+    most probable model; there is no verdict then either.
     """
     report = progress or ignore_progress
     report(0.0, "loading the classifier")

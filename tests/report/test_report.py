@@ -83,7 +83,8 @@ def test_trust_comes_from_the_cards_of_the_bundles_that_answered(analysis):
 
 
 def test_unknown_number_is_null(analysis):
-    fit = ExchangeFit("rb2mnf4", ("J1",), (float("nan"),), (float("nan"),), ("meV",), False, (), analysis.exchange.bundle)
+    known, unknown = analysis.exchange, (float("nan"),)
+    fit = ExchangeFit("rb2mnf4", ("J1",), unknown, unknown, ("meV",), False, (), known.bundle, known.evidence)
     made = report.build_report(analysis.__class__(**(vars(analysis) | {"exchange": fit})))
     assert json.loads(made.model_dump_json())["exchange"]["parameters"][0]["value"] is None
     assert "do not use these values" in screen(made)
