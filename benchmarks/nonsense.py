@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from scipy.ndimage import map_coordinates
 
-from mantid_insdl.analysis import classify, fit_exchange
+from mantid_insdl.analysis import Classification, ExchangeFit, classify, fit_exchange
 from mantid_insdl.analysis.ensemble import ask
 from mantid_insdl.analysis.estimate import ask_constants
 from mantid_insdl.analysis.preparation import open_question
@@ -24,6 +24,7 @@ from mantid_insdl.errors import InstabilityError, UnsuitableMapError
 from mantid_insdl.files import load
 from mantid_insdl.instrument.gaps import DetectorLayout
 from mantid_insdl.maps import RLU, Axis, Map, Slices
+from mantid_insdl.networks.prediction import ensemble_probabilities
 from mantid_insdl.networks.preprocessing import incident_energy_groups
 from mantid_insdl.progress import ignore_progress
 from mantid_insdl.simulation.slices import simulate
@@ -222,25 +223,29 @@ def example(material: str, seed: int, neutrons: float = 5.0) -> Map:
 # ---- what is answered
 
 
-def answers(m: Map, family: str) -> tuple[bool, bool, str]:
-    """Whether the networks alone would answer, whether an answer is given, and a note: one map, verdict and constants alike."""
-    try:
-        if len(MATERIALS[family]) > 1:
-            result = classify(m.replace(material=family))
-            bundle, prepared = open_question("classify", m.replace(material=family), None)
-            alone = max(result.probabilities) >= bundle.card.calibration["decided"] and not ask(bundle, prepared.inputs, ignore_progress)[1]
-            given, evidence = result.verdict != UNDECIDED, result.evidence
-            note = f"{result.most_probable} {max(result.probabilities):.3f}"
-        else:
-            result = fit_exchange(m.replace(material=family))
-            bundle, prepared = open_question("exchange", m.replace(material=family), None)
-            values, _, reasons = ask_constants(bundle, prepared)
-            alone = not reasons and all(o.low <= v <= o.high for o, v in zip(bundle.card.outputs, values, strict=True))
-            given, evidence = result.in_range, result.evidence
-            note = f"{result.names[0]} = {result.values[0]:.3g} +- {result.errors[0]:.2g}"
-    except UnsuitableMapError as error:
-        return False, False, error.summary
-    return alone, given, f"{note}; {evidence.unexplained:.2f} +- {evidence.uncertainty:.2f} unexplained, limit {evidence.limit:.2f}"
+def answer(m: Map, family: str) -> tuple[bool, Classification | ExchangeFit]:
+    """Whether an answer is given, and what it is: a verdict where the family has several models, else constants."""
+    m = m.replace(material=family)
+    if len(MATERIALS[family]) > 1:
+        classification = classify(m)
+        return classification.verdict != UNDECIDED, classification
+    fit = fit_exchange(m)
+    return fit.in_range, fit
+
+
+def networks_alone(m: Map, family: str) -> tuple[bool, str]:
+    """Whether the networks would answer if nothing held the answer against the map, and what they would say."""
+    task = "classify" if len(MATERIALS[family]) > 1 else "exchange"
+    bundle, prepared = open_question(task, m.replace(material=family), None)
+    card = bundle.card
+    if task == "classify":
+        outputs, reasons = ask(bundle, prepared.inputs, ignore_progress)
+        (probabilities,), _ = ensemble_probabilities(outputs[:, None], card.calibration["temperature"])
+        best = int(probabilities.argmax())
+        return not reasons and probabilities[best] >= card.calibration["decided"], f"{card.materials[best]} {probabilities[best]:.3f}"
+    values, errors, reasons = ask_constants(bundle, prepared)
+    inside = all(o.low <= v <= o.high for o, v in zip(card.outputs, values, strict=True))
+    return not reasons and inside, f"{card.outputs[0].name} = {values[0]:.3g} +- {errors[0]:.2g}"
 
 
 def run(bases: dict[str, tuple[str, Map]], kinds: str) -> None:
@@ -248,7 +253,11 @@ def run(bases: dict[str, tuple[str, Map]], kinds: str) -> None:
     totals = np.zeros(3, int)
     for base, (family, m) in bases.items():
         for name, made in kept(m) if kinds == "kept" else nonsense(m, family):
-            alone, given, note = answers(made, family)
+            try:
+                (alone, said), (given, result) = networks_alone(made, family), answer(made, family)
+                note = f"{said}; {result.evidence.unexplained:.2f} +- {result.evidence.uncertainty:.2f} of {result.evidence.limit:.2f}"
+            except UnsuitableMapError as error:
+                alone, given, note = False, False, error.summary
             totals += (1, alone, given)
             print(f"{base:24} {name:42} networks alone: {'yes' if alone else '-':4} given: {'YES' if given else '-':4} {note}", flush=True)
     print(f"{kinds}: {totals[0]} maps; the networks alone answer {totals[1]}, an answer is given for {totals[2]}")
