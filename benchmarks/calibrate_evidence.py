@@ -129,7 +129,7 @@ def figures(bundle: Bundle, maps: Iterator[Map]) -> np.ndarray:
         ranges = {o.name: (o.low, o.high) for o in outputs}
         values, evidence = explain(prepared, bundle.card.materials[0], first, errors, ranges, GOOD)
         determined = errors <= UNCONSTRAINED * bundle.arrays["spread"]
-        refused = bool(reasons) or any(beyond_training(*one) for one in zip(outputs, values, determined, strict=True))
+        refused = bool(reasons) or any(d and beyond_training(o, v) for o, v, d in zip(outputs, values, determined, strict=True))
         found.append((np.inf if refused else evidence.figure, evidence.figure))
         print(f"\r{len(found)} maps", end="", file=sys.stderr)
     print(file=sys.stderr)

@@ -26,12 +26,12 @@ def ask_constants(bundle: Bundle, prepared: Prepared, progress: Progress = ignor
     return bundle.arrays["mean"] + spread * centre[0], spread * sigma[0] * bundle.arrays["sigma_factor"], reasons
 
 
-def beyond_training(output: CardOutput, value: float, determined: bool) -> str:
-    """Why a value lies outside the trained range, or, where the map determines it, at its edge; empty where it does not."""
+def beyond_training(output: CardOutput, value: float) -> str:
+    """Why a value that the map determines lies outside the trained range or at its edge; empty where it does not."""
     if not output.low <= value <= output.high:
         return f"{output.name} lies outside {_range(output)}."
     margin = EDGE * (output.high - output.low)
-    if determined and not output.low + margin <= value <= output.high - margin:
+    if not output.low + margin <= value <= output.high - margin:
         return f"{output.name} lies at the edge of {_range(output)}: the true value may lie beyond."
     return ""
 
@@ -74,10 +74,10 @@ def estimate(bundle: Bundle, prepared: Prepared, progress: Progress) -> Exchange
         values = first
         reasons.append(evidence.reason())
     for output, value, error, known in zip(card.outputs, values, errors, determined, strict=True):
-        if outside := beyond_training(output, value, known):
-            reasons.append(outside)
-        elif not known:
+        if not known:
             warnings.append(f"The map does not determine {output.name}: its error bar is no smaller than the range it was looked for in.")
+        elif outside := beyond_training(output, value):
+            reasons.append(outside)
         elif not output.low + error <= value <= output.high - error:
             near = f"{output.name} lies within its error bar of the edge of {_range(output)}: values beyond were never looked for."
             warnings.append(near)

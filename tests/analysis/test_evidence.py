@@ -105,10 +105,10 @@ def test_a_few_steps_lead_back_to_the_truth_but_not_from_far_away():
 
 def test_edge_of_the_trained_range():
     output = CardOutput(name="J", unit="meV", low=0.0, high=1.0)
-    assert beyond_training(output, 0.5, True) == ""
-    assert "lies at the edge of the trained range 0 to 1 meV" in beyond_training(output, 0.995, True)
-    assert beyond_training(output, 0.995, False) == ""
-    assert "lies outside" in beyond_training(output, 1.01, False)
+    assert beyond_training(output, 0.5) == ""
+    assert "lies at the edge of the trained range 0 to 1 meV" in beyond_training(output, 0.995)
+    assert "lies at the edge" in beyond_training(output, 0.005)
+    assert "lies outside" in beyond_training(output, 1.01)
 
 
 # ---- the answers
