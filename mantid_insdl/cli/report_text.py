@@ -50,7 +50,9 @@ def print_report(report: Report, console: Console) -> None:
     if (e := report.exchange) is not None:
         heading(f"Exchange constants of {e.material}")
         if not e.in_range:
-            console.print(Text("  None: the networks' estimates below are no answer (see the warnings).", style="bold red"))
+            console.print(
+                Text("  None: the networks' estimates below are no answer, do not use these values (see the warnings).", style="bold red")
+            )
         true = report.truth.parameters if report.truth is not None and report.truth.material == e.material else {}
         table = _table("name", "value", "error", "unit", *(["true value"] if true else []))
         for row in e.parameters:

@@ -45,6 +45,8 @@ def test_the_truth_leaves_nothing_and_no_signal_leaves_all():
     m = square_lattice()
     reversed_energies = evidence_of(m.replace(intensity=m.intensity[::-1], mask=m.mask[::-1]), TRUTH)
     assert reversed_energies.unexplained > 0.9 and not reversed_energies.explained
+    upside_down = evidence_of(m.replace(intensity=np.nanmax(m.intensity) - m.intensity, mask=m.mask), TRUTH)
+    assert upside_down.unexplained == 1.0  # a scale below zero would explain all of it
 
 
 def test_a_known_share_is_left_unexplained():
