@@ -152,7 +152,7 @@ def calibrate(directory: Path, number: int) -> None:
         tests.append(
             CardTest(
                 metric=METRIC, value=share, interval=interval, n=values.size, conditions=f"{name}; these maps set the limit {limit}",
-                command=f"python benchmarks/calibrate_evidence.py {card.name}",
+                command=f"python benchmarks/calibrate_evidence.py --number {number} trained_models/{card.name}",
             )
         )  # fmt: skip
     rewrite_card(directory, calibration={**card.calibration, LIMIT: limit}, test=tests)

@@ -24,7 +24,7 @@ WEIGHT_FLOOR = 0.3  # of the mean intensity of an incident energy: what an empty
 HOPELESS = 0.75  # an unexplained share from which a few least-squares steps lead nowhere
 STEPS = 3
 DIFFERENCE = 0.01  # of a constant's trained range, for derivatives
-LEAST_GAIN = 0.05  # of the sum of squares; a step that gains less is the last
+LEAST_GAIN = 0.02  # of the sum of squares; a step that gains less is the last
 
 
 class Comparison:
@@ -165,7 +165,8 @@ def explain(
     best = comparison.evidence(_named(names, here), limit, structure)
     for step in range(STEPS):
         progress(step / STEPS, f"least squares of {material}")
-        if best.explained or not best.unexplained < HOPELESS or not np.isfinite(structure).all():
+        # Values given as an answer are those of the network or those of the fit, not some half way between.
+        if (step == 0 and best.explained) or not best.unexplained < HOPELESS or not np.isfinite(structure).all():
             break
         inside = np.clip(here, low, high)
         before = comparison.misfit(structure)
@@ -173,7 +174,7 @@ def explain(
         if not comparison.misfit(structure) < before:
             break
         here, best = inside, comparison.evidence(_named(names, inside), limit, structure)
-        if comparison.misfit(structure) > (1 - LEAST_GAIN) * before and best.unexplained > 2 * limit:
+        if comparison.misfit(structure) > (1 - LEAST_GAIN) * before:
             break
     progress(1.0, f"compared with {material}")
     return here, best

@@ -77,6 +77,7 @@ def test_what_is_smooth_is_no_evidence_and_does_no_harm():
     smooth = 3 + 2 * qh - qk + qh * qk + 2 * qk**2
     alone = evidence_of(m.replace(intensity=smooth * np.ones(m.shape), mask=m.mask), TRUTH)
     assert alone.unexplained == 1.0 and not alone.explained
+    assert gate._share(np.array([[1.0, -1.0, 1.0, 1.0, -0.5]]), np.zeros((1, 5))) == (1.0, 0.0)  # no more structure than noise has
     peak = np.nanmax(m.intensity)
     assert evidence_of(m.replace(intensity=m.intensity + 0.1 * peak * smooth, mask=m.mask), TRUTH).unexplained < 0.02
 
@@ -122,6 +123,7 @@ def test_another_magnet_gets_no_constants():
         ("la2nio4", {}),
         ("rb2mnf4", {"J1": 3.0, "J2": 0.0, "D": -0.01}),
         ("rb2mnf4", {"J1": 11.0, "J2": 0.4, "D": -0.02}),
+        ("rb2mnf4", {"J1": 0.65, "J2": 0.22, "D": -0.05}),
     ):
         fit = insdl.fit_exchange(square_lattice(parameters, material, counts=3e5, seed=1))
         assert not fit.in_range, (material, fit)
