@@ -11,8 +11,8 @@ foreign
     windows.
 
 The limit is the largest of `CANDIDATES` at which no more than 1 % of the foreign maps get an answer: an answer must explain most of what
-it is an answer to, however far from it the foreign maps may lie. How many maps of each sort get an answer is then counted and written on the
-card with its interval; the rate of the foreign ones is the rate of false alarms.
+it is an answer to, however far from it the foreign maps may lie. How many maps of each sort get an answer is written on the card with
+its interval; the rate of the foreign ones is the rate of false alarms.
 """
 
 from __future__ import annotations
