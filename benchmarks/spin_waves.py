@@ -4,10 +4,10 @@
 
 PYTHON is an interpreter of an environment that has pySpinW (``pip install --pre pyspinw``). Times are processor time of one core, the best
 of several runs, unless both cores are named. Rows compute the energies of every mode at every momentum, without form factors, and beside
-them: "this engine, 2N x 2N", "folded", "batched numpy" and pySpinW S_perp; "with velocities" S_perp and the derivatives by momentum; "shared
-solve" amplitudes by height and velocities, from which S_perp at any l follows by a phase; "closed form" S^xx. "floor" is Cholesky + eigh +
-solve of matrices of that size alone, complex or real. A whole map has pixels integrated over their area; one by pySpinW is its compiled core
-at the centres of all pixels, without the binning in energy that ours includes. About five minutes.
+them: "this engine, 2N x 2N", "folded", "batched numpy" and pySpinW S_perp; "with velocities" S_perp and the derivatives by momentum;
+"shared solve" amplitudes by height and velocities, from which S_perp at any l follows by a phase; "closed form" S^xx. "floor" is Cholesky +
+eigh + solve of matrices of that size alone, complex or real. A whole map has pixels integrated over their area; one by pySpinW is its
+compiled core at the centres of all pixels, without the binning in energy that ours includes. About five minutes.
 """
 
 from __future__ import annotations

@@ -162,6 +162,11 @@ class Slices:
         """The different incident energies, rising."""
         return np.unique(self.ei[np.isfinite(self.ei)])
 
+    def beyond_ei(self) -> str:
+        """Words for the first slice that ends above its incident energy, which no neutron can lose; empty where there is none."""
+        beyond = np.flatnonzero(self.energy_max > self.ei * (1 + 1e-6))
+        return f"slice {self.describe(int(beyond[0]))} ends above its incident energy" if beyond.size else ""
+
     def __getitem__(self, index: Any) -> Slices:
         return Slices(self.ei[index], self.energy_min[index], self.energy_max[index])
 
