@@ -229,14 +229,18 @@ def build_report(
     )
 
 
-def write_maps_and_pictures(folder: Path, analysis: Analysis, *, progress: Progress) -> list[str]:
-    """Write `PICTURES` and `MAPS` of an analysis into `folder`, and return the names of those that there are."""
+def write_maps_and_pictures(folder: Path, analysis: Analysis, *, progress: Progress, simulated: bool = False) -> list[str]:
+    """Write `PICTURES` and `MAPS` of an analysis into `folder`, and return the names of those that there are.
+
+    Every picture of a `simulated` measurement says that it is one.
+    """
     from mantid_insdl import plotting
     from mantid_insdl.files import save
 
-    name = analysis.measured.material or "map"
+    name = (analysis.measured.material or "map") + (", a simulated measurement" if simulated else "")
+    kind = "simulated" if simulated else "measured"
     measured, denoised, importance, fit = analysis.measured, analysis.denoised, analysis.importance, analysis.fit
-    drawings: dict[str, Any] = {"measured.png": lambda: plotting.plot_map(measured, title=f"{name}: measured map")}
+    drawings: dict[str, Any] = {"measured.png": lambda: plotting.plot_map(measured, title=f"{name}: the map as it was read")}
     maps: dict[str, Map] = {"measured.nxs": measured}
     if denoised is not None:
         drawings["denoised.png"] = lambda: plotting.plot_map(denoised, title=f"{name}: denoised map")
@@ -249,7 +253,7 @@ def write_maps_and_pictures(folder: Path, analysis: Analysis, *, progress: Progr
         maps["importance.nxs"] = importance
     if fit is not None:
         drawings["fit.png"] = lambda: plotting.plot_comparison(
-            {"measured": measured, "fit": fit}, title=f"{name}: measured map and simulation at the fitted values"
+            {kind: measured, "fit": fit}, title=f"{name}: {kind} map and simulation at the fitted values"
         )
         maps["fit.nxs"] = fit
 

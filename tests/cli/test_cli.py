@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import mantid_insdl
-from mantid_insdl import examples
+from mantid_insdl import examples, plotting
 from mantid_insdl.cli.main import EXIT_CODES
 from mantid_insdl.errors import InsdlError
 from mantid_insdl.report import RESULT_FILES
@@ -96,8 +96,12 @@ def test_mask_option(insdl, map_file, tmp_path, slices_arrays, made_by_hand):
     assert len(json.loads((tmp_path / "out" / "report.json").read_text())["inputs"]) == 2
 
 
-def test_demo_says_that_it_is_simulated_and_whether_the_verdict_is_right(insdl, tmp_path, made_by_hand):
+def test_demo_says_that_it_is_simulated_and_whether_the_verdict_is_right(insdl, tmp_path, made_by_hand, monkeypatch):
+    titles = []
+    write = plotting.plot_map
+    monkeypatch.setattr(plotting, "plot_map", lambda m, title: titles.append(title) or write(m, title=title))
     result = insdl("demo", "-o", tmp_path / "out")
+    assert titles and all("simulated" in title for title in titles)
     assert result.exit_code == 0, result.stderr
     assert "SIMULATED" in result.stdout
     assert "the verdict is right" in result.stdout

@@ -140,6 +140,23 @@ def test_maps_and_pictures(analysis, tmp_path):
     assert seen[-1] == 1.0
 
 
+@pytest.mark.parametrize("simulated", [True, False])
+def test_every_picture_of_a_simulated_measurement_says_so(analysis, tmp_path, monkeypatch, simulated):
+    from matplotlib.figure import Figure
+
+    said = {}
+
+    def look(figure, path):
+        said[Path(path).name] = " ".join(text.get_text() for text in figure.texts)
+
+    monkeypatch.setattr(Figure, "savefig", look)
+    report.write_maps_and_pictures(tmp_path, analysis, progress=lambda *_: None, simulated=simulated)
+    assert sorted(said) == sorted(report.PICTURES)
+    for name, text in said.items():
+        assert ("simulated measurement" in " ".join(text.split())) == simulated, name
+        assert not (simulated and "measured" in text), name
+
+
 def test_only_what_there_is_is_drawn(measured, hand_made_analysis, tmp_path):
     analysis = hand_made_analysis(measured, classification=None, denoised=None, importance=None, fit=None)
     assert report.write_maps_and_pictures(tmp_path, analysis, progress=lambda *_: None) == ["measured.png", "measured.nxs"]
