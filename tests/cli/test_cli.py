@@ -194,6 +194,9 @@ def test_models_lists_and_shows_cards(insdl):
     for name in names:
         shown = insdl("models", "card", name)
         assert "Limitations" in shown.stdout
+        words = " ".join(shown.stdout.split())
+        assert "40 qh from -1 to 1 r.l.u." in words and "c along the incident beam" in words
+        assert ("Ei 50 meV with edges 5, 8, 11, 14, 17, 20, 23, 26, 29, 32, 35 meV" in words) == name.startswith("pcsmo")
         assert json.loads(insdl("models", "card", name, "--json").stdout)["name"] == name
 
 

@@ -174,8 +174,27 @@ def test_generated_documentation_is_up_to_date(repository, monkeypatch):
     import make_docs
 
     assert (repository / "docs" / "report.schema.json").read_text(encoding="utf-8") == make_docs.report_schema()
-    for path, headlines in make_docs.PAGES.items():
-        assert (repository / path).read_text(encoding="utf-8") == make_docs.page(path, headlines), "run python docs/make_docs.py"
+    for path in make_docs.PAGES:
+        assert (repository / path).read_text(encoding="utf-8") == make_docs.page(path), "run python docs/make_docs.py"
+
+
+def test_summary_has_one_line_a_question_with_the_figures_of_the_card(repository, monkeypatch):
+    monkeypatch.syspath_prepend(repository / "docs")
+    import make_docs
+
+    lines = make_docs.summary_table().splitlines()[2:]
+    assert len(lines) == len(make_docs.QUESTIONS) == 3
+    for line, (question, name) in zip(lines, make_docs.QUESTIONS.items(), strict=True):
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        compared = [test for test in load_bundle(name).card.test if test.baseline is not None]
+        assert cells[0] == question
+        numbers = [[float(part.split()[-1]) for part in cell.split(", ")] for cell in cells[2:4]]
+        assert numbers[0] == pytest.approx([test.value for test in compared], rel=5e-3)
+        assert numbers[1] == pytest.approx([test.baseline for test in compared], rel=5e-3)
+        spread = [float(part.split()[-1]) for part in cells[4].split(", ") if part]
+        said = [found for test in compared for found in re.findall(r"spread by ([\d.]+) meV", test.conditions)]
+        assert spread == [float(number) for number in said]
+        assert len(spread) == (len(compared) if name.endswith("exchange") else 0)
 
 
 def test_identity_is_recorded_from_the_logs_of_the_map(measured):
