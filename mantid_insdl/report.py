@@ -169,6 +169,11 @@ class Report(_Part):
     files: tuple[ResultFile, ...]
 
 
+def is_simulated(m: Map) -> bool:
+    """Whether the provenance of a map says that it was simulated by this package; files keep it."""
+    return any(line.startswith("simulated by mantid_insdl ") for line in m.provenance)
+
+
 def build_report(
     analysis: Analysis,
     *,
@@ -216,7 +221,7 @@ def build_report(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         seconds=round(seconds, 1),
         software=_software(),
-        simulated=truth is not None,
+        simulated=is_simulated(analysis.measured),
         inputs=tuple(_input_file(Path(path)) for path in inputs),
         map=_summary(analysis.measured),
         classification=classification,
@@ -229,16 +234,16 @@ def build_report(
     )
 
 
-def write_maps_and_pictures(folder: Path, analysis: Analysis, *, progress: Progress, simulated: bool = False) -> list[str]:
+def write_maps_and_pictures(folder: Path, analysis: Analysis, *, progress: Progress) -> list[str]:
     """Write `PICTURES` and `MAPS` of an analysis into `folder`, and return the names of those that there are.
 
-    Every picture of a `simulated` measurement says that it is one.
+    Every picture of a simulated map says that it is one.
     """
     from mantid_insdl import plotting
     from mantid_insdl.files import save
 
-    name = (analysis.measured.material or "map") + (", a simulated measurement" if simulated else "")
-    kind = "simulated" if simulated else "measured"
+    kind = "simulated" if is_simulated(analysis.measured) else "measured"
+    name = (analysis.measured.material or "map") + (", a simulated measurement" if kind == "simulated" else "")
     measured, denoised, importance, fit = analysis.measured, analysis.denoised, analysis.importance, analysis.fit
     drawings: dict[str, Any] = {"measured.png": lambda: plotting.plot_map(measured, title=f"{name}: the map as it was read")}
     maps: dict[str, Map] = {"measured.nxs": measured}

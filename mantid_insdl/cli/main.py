@@ -467,7 +467,7 @@ def _run_analysis(inputs: list[Path], output: Path, quiet: bool, *, load: Any, t
             from mantid_insdl.analysis import analyse as run
 
             result: Analysis = run(m, progress=share_of(progress, 0.02, 0.8))
-            names = report.write_maps_and_pictures(folder, result, progress=share_of(progress, 0.8, 1.0), simulated=truth is not None)
+            names = report.write_maps_and_pictures(folder, result, progress=share_of(progress, 0.8, 1.0))
         finished = report.build_report(result, inputs=inputs, seconds=time.monotonic() - started, truth=truth, files=names)
         (folder / report.REPORT_FILE).write_text(finished.model_dump_json(indent=2) + "\n", encoding="utf-8")
     print_report(finished, Console(highlight=False))

@@ -34,7 +34,7 @@ def print_report(report: Report, console: Console) -> None:
     for line in m.provenance:
         console.print(_indented(Text(f"- {line}", style="dim")))
     if report.simulated:
-        console.print(Text("This is a SIMULATED measurement with noise and detector gaps, not data.", style="bold yellow"))
+        console.print(Text("This is a SIMULATED measurement, not data.", style="bold yellow"))
 
     if (c := report.classification) is not None:
         heading("Which magnetic model")

@@ -12,8 +12,10 @@ from rich.console import Console
 from mantid_insdl import report
 from mantid_insdl.analysis import ExchangeFit
 from mantid_insdl.cli import report_text
+from mantid_insdl.files import load, save
 from mantid_insdl.maps import RLU, Axis, Map, Slices
 from mantid_insdl.networks.bundles import BundleIdentity, load_bundle
+from mantid_insdl.simulation.slices import simulate
 
 TRUTH = ("pcsmo-goodenough", {"JF1": -10.8, "JA": 1.65})
 
@@ -110,7 +112,6 @@ def test_truth_of_a_simulated_measurement(analysis, verdict, right, words):
     assert made.truth.verdict_is_right is right
     shown = screen(made)
     assert words in shown
-    assert "SIMULATED" in shown
     assert "-10.8" in shown  # the true value beside the fitted one
 
 
@@ -141,8 +142,17 @@ def test_maps_and_pictures(analysis, tmp_path):
 
 
 @pytest.mark.parametrize("simulated", [True, False])
-def test_every_picture_of_a_simulated_measurement_says_so(analysis, tmp_path, monkeypatch, simulated):
+def test_every_picture_of_a_simulated_map_says_so(measured, hand_made_analysis, tmp_path, monkeypatch, simulated):
     from matplotlib.figure import Figure
+
+    if simulated:  # what `insdl simulate` wrote and `insdl analyse` read
+        file = tmp_path / "simulated.npz"
+        save(simulate("pcsmo-dimer", like=measured), file)
+        measured = load(file)
+    analysis = hand_made_analysis(measured)
+    made = report.build_report(analysis)
+    assert made.simulated == simulated
+    assert ("SIMULATED" in screen(made)) == simulated
 
     said = {}
 
@@ -150,7 +160,7 @@ def test_every_picture_of_a_simulated_measurement_says_so(analysis, tmp_path, mo
         said[Path(path).name] = " ".join(text.get_text() for text in figure.texts)
 
     monkeypatch.setattr(Figure, "savefig", look)
-    report.write_maps_and_pictures(tmp_path, analysis, progress=lambda *_: None, simulated=simulated)
+    report.write_maps_and_pictures(tmp_path, analysis, progress=lambda *_: None)
     assert sorted(said) == sorted(report.PICTURES)
     for name, text in said.items():
         assert ("simulated measurement" in " ".join(text.split())) == simulated, name
