@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import mantid_insdl as insdl
-from mantid_insdl.errors import BundleError, InsdlError, UnsuitableMapError
+from mantid_insdl.errors import BundleError, UnsuitableMapError
 from mantid_insdl.maps import MEV, PER_ANGSTROM, RLU, Axis, Map, Slices
 
 pytestmark = pytest.mark.tensorflow
@@ -123,10 +123,13 @@ def test_windows_beyond_training():
         insdl.fit_exchange(unknown)
 
 
-def test_every_error_is_one_of_ours(measured):
+@pytest.mark.parametrize("name", ["../../etc", "no such", "/", "pcsmo-classifier/card.json", "x" * 5000, "\0"])
+def test_every_error_is_one_of_ours(measured, name):
     """Nothing a user can pass as a model name ends in a foreign exception."""
-    for name in ("../../etc", "", "no such", "/", "pcsmo-classifier/card.json"):
-        try:
-            insdl.classify(measured, name)
-        except InsdlError as error:
-            assert "\n" not in str(error)
+    with pytest.raises(BundleError) as caught:
+        insdl.classify(measured, name)
+    assert "\n" not in str(caught.value)
+
+
+def test_no_name_is_the_default(measured):
+    assert insdl.classify(measured, "") == insdl.classify(measured) == insdl.classify(measured, "pcsmo-classifier")

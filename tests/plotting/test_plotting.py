@@ -244,6 +244,29 @@ def test_colour_limits(values, limits):
     assert style.colour_limits(np.array(values), high=100) == limits
 
 
+@pytest.mark.parametrize(
+    ("values", "ends"),
+    [
+        ([0.0, 1.0], "neither"),
+        ([-0.1, 1.0], "min"),
+        ([0.0, 1.1], "max"),
+        ([-1.0, np.nan, 2.0], "both"),
+        ([np.nan], "neither"),
+        ([1 + 1e-9], "neither"),
+    ],
+)
+def test_colour_bar_is_pointed_where_values_lie_beyond_it(values, ends):
+    assert style.extend(np.array(values), (0.0, 1.0)) == ends
+
+
+def test_colour_bars_are_pointed_where_the_percentile_leaves_pixels_out():
+    def ends(m):
+        return [len(axes.patches) for axes in plotting.plot_slices(m).axes if axes.get_label() == "colour bar"]
+
+    assert ends(slices_map()) == [1, 1]
+    assert ends(slices_map(intensity=np.ones((8, 8, 8)))) == [0, 0]
+
+
 def test_colour_limits_of_mostly_empty_pixels_reach_the_few_filled_ones():
     values = np.zeros(1000)
     values[7] = 5.0
