@@ -32,6 +32,8 @@ RLU = "r.l.u."
 PER_ANGSTROM = "1/angstrom"
 MEV = "meV"
 
+MAXIMUM_COUNTS = 1e15
+"""Neutrons of a whole map: far beyond any measurement, and far below what random numbers can hold."""
 COMPONENT_LOG = "component"
 """Sample log of a map that shows a polarised component: its name."""
 
@@ -161,6 +163,11 @@ class Slices:
     def unique_ei(self) -> np.ndarray:
         """The different incident energies, rising."""
         return np.unique(self.ei[np.isfinite(self.ei)])
+
+    def beyond_ei(self) -> str:
+        """Words for the first slice that ends above its incident energy, which no neutron can lose; empty where there is none."""
+        beyond = np.flatnonzero(self.energy_max > self.ei * (1 + 1e-6))
+        return f"slice {self.describe(int(beyond[0]))} ends above its incident energy" if beyond.size else ""
 
     def __getitem__(self, index: Any) -> Slices:
         return Slices(self.ei[index], self.energy_min[index], self.energy_max[index])

@@ -95,6 +95,12 @@ class Prepared:
     warnings: tuple[str, ...]
 
 
+def open_question(task: str, m: Map, model: str | Path | None) -> tuple[Bundle, Prepared]:
+    """The bundle that answers a question about a map (see `choose_bundle`), and the map as its networks see it (see `prepare`)."""
+    bundle = choose_bundle(task, m, model)
+    return bundle, prepare(m, bundle.card)
+
+
 def check_kind(m: Map) -> None:
     """Raise `UnsuitableMapError` where no model can read a map of this kind: before any talk of models and materials."""
     if m.kind != "slices":
@@ -118,6 +124,8 @@ def check_map(m: Map, card: Card) -> None:
         if axis.unit != wanted.unit:
             raise UnsuitableMapError(f"axis '{axis.name}' is in {axis.unit}", f"the model was trained in {wanted.unit}", "convert the axis")
         _check_overlap(axis, wanted.centres[0], wanted.centres[-1])
+    if beyond := m.slices.beyond_ei():
+        raise UnsuitableMapError(beyond, "a neutron cannot lose more than it has", "correct the window or Ei")
     if m.mask.all():
         raise UnsuitableMapError("the map is empty", "every pixel is masked or NaN", "check the mask and the range of the cuts")
     known = m.intensity[~m.mask]

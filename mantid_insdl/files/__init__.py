@@ -66,6 +66,8 @@ def load(
         m = m.with_mask(mask_for(m, mask), note=f"masked the pixels of {source}")
     if np.all(m.mask):
         raise MapError(f"'{Path(paths[0]).name}' has no usable pixel", "every intensity is NaN or masked", "check the file and the mask")
+    if m.slices is not None and (beyond := m.slices.beyond_ei()):
+        raise MapError(f"in '{Path(paths[0]).name}' {beyond}", "a neutron cannot lose more than it has", "correct the window or Ei")
     return m if material is None else _with_material(m, material)
 
 

@@ -13,7 +13,7 @@ from mantid_insdl._version import __version__
 from mantid_insdl.errors import InsdlError, InstabilityError, MapError, MaterialError
 from mantid_insdl.instrument.ellipsoid import TabulatedResolution
 from mantid_insdl.instrument.resolution import ChopperSpectrometer, blur, load_instrument
-from mantid_insdl.maps import COMPONENT_LOG, RLU, Axis, Map, Slices
+from mantid_insdl.maps import COMPONENT_LOG, MAXIMUM_COUNTS, RLU, Axis, Map, Slices
 from mantid_insdl.materials import Material, load_material
 from mantid_insdl.materials.modes import domain_turns, modes_of, require_fixed_order, uniform_model
 from mantid_insdl.progress import Progress
@@ -226,14 +226,8 @@ def _check_axes(slices: Slices, qh: Axis, qk: Axis) -> None:
             f"that is {pixels * 4e-9:.0f} GB and about {qh.size * qk.size * 5e-5 + pixels * 2e-7:.0f} s of spin waves",
             "use fewer pixels or slices",
         )
-    bad = np.isfinite(slices.ei) & (slices.energy_max > slices.ei)
-    if np.any(bad):
-        index = int(np.flatnonzero(bad)[0])
-        raise MapError(
-            f"slice {slices.describe(index)} ends above its incident energy",
-            "a neutron cannot lose more than it has",
-            "correct the window or Ei",
-        )
+    if beyond := slices.beyond_ei():
+        raise MapError(beyond, "a neutron cannot lose more than it has", "correct the window or Ei")
 
 
 def _check_view(slices: Slices, temperature: float, kf_over_ki: bool, component: str, vertical: Sequence[float] | None) -> None:
@@ -339,8 +333,8 @@ def simulate(
         raise MapError("there are no axes to simulate on", fix="give a map to take them from (`like`), or slices, qh and qk")
     if not (np.isfinite(background) and background >= 0):
         raise MapError(f"the background is {background}", "it is an intensity of zero or more")
-    if counts is not None and not (np.isfinite(counts) and counts > 0):
-        raise MapError(f"the number of counts is {counts}", "it is a positive number of neutrons", "leave it out for no noise")
+    if counts is not None and not 0 < counts <= MAXIMUM_COUNTS:
+        raise MapError(f"the number of counts is {counts}", f"it is from above zero to {MAXIMUM_COUNTS:g}", "leave it out for no noise")
     simulator = SliceSimulator(
         known,
         slices,

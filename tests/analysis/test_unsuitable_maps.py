@@ -21,7 +21,9 @@ def unsuitable(measured: Map) -> dict[str, tuple[Map, str]]:
     one_pixel = Map(
         np.ones((1, 1, 1)), (Axis("qh", RLU, [0.0]), Axis("qk", RLU, [0.0])), slices=Slices([50.0], [8.0], [11.0]), material="pcsmo"
     )
-    foreign_windows = Slices(measured.slices.ei, measured.slices.energy_min + 500, measured.slices.energy_max + 500)
+    slices = measured.slices
+    foreign_windows = Slices(slices.ei + 500, slices.energy_min + 500, slices.energy_max + 500)
+    above_ei = Slices(slices.ei, slices.energy_min + slices.ei, slices.energy_max + slices.ei)
     return {
         "|Q|-E where slices are needed": (powder(), "constant-energy slices"),
         "all masked": (measured.with_mask(np.ones(measured.shape, bool)), "empty"),
@@ -37,6 +39,7 @@ def unsuitable(measured: Map) -> dict[str, tuple[Map, str]]:
             "incident energy",
         ),
         "no trained slice": (measured.replace(slices=foreign_windows), "no slice of the map"),
+        "windows above Ei": (measured.replace(slices=above_ei), "ends above its incident energy"),
         "nearly all masked": (measured.with_mask(np.random.default_rng(0).random(measured.shape) < 0.995), "too little"),
     }
 

@@ -167,6 +167,18 @@ def test_comparison_draws_maps_below_each_other_with_the_same_limits():
     np.testing.assert_allclose(np.asarray(drawn(shown[4])), 0.5 * np.asarray(drawn(shown[0])))
 
 
+def test_residual_is_the_difference_in_the_unit_of_the_map_on_one_signed_scale():
+    m = slices_map(ei=(25.0,), intensity_unit="counts")
+    fit = m.replace(intensity=np.full(m.shape, 0.4), mask=np.broadcast_to(np.arange(8)[:, None] == 3, m.shape))
+    figure = plotting.plot_residual(m, fit)
+    measured, calculated, difference = (drawn(axes) for axes in panels(figure)[:: m.slices.size])
+    expected = np.where(fit.mask[0], np.nan, m.intensity[0] - 0.4).T  # Qh runs along x
+    np.testing.assert_allclose(np.ma.filled(difference.astype(float), np.nan), expected)
+    assert np.isnan(np.ma.filled(calculated.astype(float), np.nan)).sum() == 8 and not np.ma.getmaskarray(measured).any()
+    low, high = panels(figure)[0].collections[0].get_clim()
+    assert low == -high and "counts" in figure.axes[-1].get_ylabel()
+
+
 def test_comparison_of_other_axes_is_refused():
     with pytest.raises(MapError):
         plotting.plot_comparison({"a": slices_map(), "b": slices_map(size=9)})

@@ -556,6 +556,7 @@ def test_dimer_against_the_published_simulation():
         ({"background": -1.0}, MapError, "background"),
         ({"counts": 0}, MapError, "counts"),
         ({"counts": float("inf")}, MapError, "counts"),
+        ({"counts": 1e30}, MapError, "counts"),
         (
             {"qh": Axis("qh", "r.l.u.", np.linspace(-1, 1, 20000)), "qk": Axis("qk", "r.l.u.", np.linspace(-1, 1, 20000))},
             MapError,

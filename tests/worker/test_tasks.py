@@ -41,7 +41,7 @@ def test_simulate_like_a_map(measured):
     few = measured.select(slice(0, 3))
     reports = []
     outputs, result = run_task("simulate", {"like": few}, options, progress=lambda f, text: reports.append(f))
-    assert result == {}
+    assert result == {"remarks": []}
     same(outputs["output"], simulate(**options, like=few))
     assert reports == sorted(reports)
     assert 0 <= min(reports) <= max(reports) <= 1
