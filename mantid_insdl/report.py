@@ -31,10 +31,10 @@ REPORT_FILE = "report.json"
 PICTURES = {
     "measured.png": "the map as it was read",
     "denoised.png": "the map without its noise, as the denoiser estimates it",
-    "gradcam.png": "the measured map, tinted where pixels speak for the most probable model",
+    "gradcam.png": "the map, tinted where pixels speak for the most probable model",
     "importance.png": "importance of every pixel for that model, 0 to 1 (Grad-CAM)",
-    "fit.png": "the measured map and, below it, the simulation at the fitted values, scaled to it",
-    "residual.png": "the measured map, the simulation scaled to it, and their difference in the unit of the map",
+    "fit.png": "the map and, below it, the simulation at the fitted values, scaled to it",
+    "residual.png": "the map, the simulation scaled to it, and their difference in the unit of the map",
 }
 MAPS = {
     "measured.nxs": "the map as it was read",
