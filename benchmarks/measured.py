@@ -1,11 +1,13 @@
 """The measured map of PCSMO at three incident energies beside calculations: what averages over pixels change.
 
-    python benchmarks/measured.py [--plot FOLDER] [--networks] DATA
+    python benchmarks/measured.py [--plot FOLDER] [--networks] [--margin N] DATA
 
-DATA is a folder with `measured.npz` (`intensity` (ei, window, qh, qk), `ei`, `energy_edges`, `q`) and `detector_gaps.npz` (`gap`, `ei`).
+DATA is a folder with `measured.npz` (`intensity` (ei, window, qh, qk), `ei`, `energy_edges`, `q`) and `detector_gaps.npz` (`gap`, `ei`), and
+maybe `resolution.npz`, a table of resolution ellipsoids.
 Printed are the correlation of each model with the data for each Ei, at the published constants, and the constants of a plain least-squares
 fit; each with values at the centres of pixels, as version 0.1.0 took them, with averages over pixels, and with those times kf/ki. With
---plot, pictures of data, fit and residuals; with --networks, what the shipped networks answer. A few minutes.
+--plot, pictures of data, fit and residuals; with --networks, what the shipped networks answer; with --margin, without the N pixels beside
+each gap. A few minutes.
 
 The fit: of each pixel outside the gaps the residual is (data - scale * model - background) / sqrt(smooth + 0.3), where `smooth` is the mean
 of the data outside the gaps in the 5 x 5 pixels around; scale (not negative) and background are those of least squares for each Ei, the
@@ -21,7 +23,7 @@ from pathlib import Path
 
 import numpy as np
 from pixels import point_samples
-from scipy.ndimage import uniform_filter
+from scipy.ndimage import binary_dilation, uniform_filter
 from scipy.optimize import least_squares
 
 from mantid_insdl.maps import RLU, Axis, Slices
@@ -48,9 +50,11 @@ class Measured:
     qk: Axis
 
     @classmethod
-    def read(cls, folder: Path) -> Measured:
+    def read(cls, folder: Path, margin: int = 0) -> Measured:
+        """Of a folder, less `margin` pixels on all sides of each gap."""
         with np.load(folder / "measured.npz") as data, np.load(folder / "detector_gaps.npz") as gaps:
-            known = ~gaps["gap"][np.isin(gaps["ei"], data["ei"])]
+            gap = gaps["gap"][np.isin(gaps["ei"], data["ei"])]
+            known = ~(binary_dilation(gap, np.ones((1, 1, 3, 3)), iterations=margin) if margin else gap)
             slices = Slices.from_bins(data["ei"], data["energy_edges"])
             return cls(data["intensity"], known, data["ei"], slices, Axis("qh", RLU, data["q"]), Axis("qk", RLU, data["q"]))
 
@@ -59,9 +63,9 @@ class Measured:
         with point_samples() if centres else nullcontext():
             return SliceSimulator(model, self.slices, self.qh, self.qk, kf_over_ki=kf_over_ki)
 
-    def correlations(self, model: str, calculation: str) -> list[float]:
+    def correlations(self, simulator: SliceSimulator, blur: float | None = None) -> list[float]:
         """Of each Ei, at the published constants."""
-        found = self.simulator(model, calculation).intensity({}, dtype=float)[0].reshape(self.intensity.shape)
+        found = simulator.intensity({}, q_sigma_pixels=blur, dtype=float)[0].reshape(self.intensity.shape)
         return [float(np.corrcoef(one[k], data[k])[0, 1]) for one, data, k in zip(found, self.intensity, self.known, strict=True)]
 
 
@@ -164,19 +168,29 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("--plot", type=Path, metavar="FOLDER")
     parser.add_argument("--networks", action="store_true")
+    parser.add_argument("--margin", type=int, default=0, metavar="N")
     arguments = parser.parse_args()
-    data = Measured.read(arguments.data)
-    print(f"{'correlation at the published constants':42}" + "".join(f"{ei:7g}" for ei in data.ei))
+    data = Measured.read(arguments.data, arguments.margin)
+    table = arguments.data / "resolution.npz" if (arguments.data / "resolution.npz").is_file() else None
+
+    def shown(model: str, calculation: str, values: list[float]) -> None:
+        print(f"{model:18}{calculation:28}" + "".join(f"{value:7.3f}" for value in values), flush=True)
+
+    print(f"{'correlation at the published constants':46}" + "".join(f"{ei:7g}" for ei in data.ei))
     for model in MODELS:
         for calculation in CALCULATIONS:
-            print(f"{model:18}{calculation:24}" + "".join(f"{c:7.3f}" for c in data.correlations(model, calculation)), flush=True)
+            shown(model, calculation, data.correlations(data.simulator(model, calculation)))
+        for blur in (0.0, 0.6) if table is not None else ():
+            for flux in (False, True):
+                simulator = SliceSimulator(model, data.slices, data.qh, data.qk, ellipsoids=table, kf_over_ki=flux)
+                shown(model, f"ellipsoids, blur {blur:g}" + ", kf/ki" * flux, data.correlations(simulator, blur))
     for model in MODELS:
         defaults = load_material(model).defaults
         print(f"\n{model:18}{'cost':>8}{'published':>11}" + "".join(f"{name:>16}" for name in defaults))
         for calculation in FITTED:
             fit = Fit(data, model, calculation)
-            shown = "".join(f"{value:9.3f}({error:.3f})" for value, error in zip(fit.values, fit.deviations, strict=True))
-            print(f"{calculation:18}{fit.best:8.0f}{fit.published:11.0f}{shown}", flush=True)
+            constants = "".join(f"{value:9.3f}({error:.3f})" for value, error in zip(fit.values, fit.deviations, strict=True))
+            print(f"{calculation:18}{fit.best:8.0f}{fit.published:11.0f}{constants}", flush=True)
             if arguments.plot:
                 arguments.plot.mkdir(parents=True, exist_ok=True)
                 fit.plot(arguments.plot, f"{model}, {calculation}")
