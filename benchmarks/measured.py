@@ -2,8 +2,8 @@
 
     python benchmarks/measured.py [--plot FOLDER] [--networks] [--margin N] DATA
 
-DATA is a folder with `measured.npz` (`intensity` (ei, window, qh, qk), `ei`, `energy_edges`, `q`), `detector_gaps.npz` (`gap`, `ei`) and maybe
-`resolution.npz`, a table of resolution ellipsoids.
+DATA is a folder with `measured.npz` (`intensity` (ei, window, qh, qk), `ei`, `energy_edges`, `q`), `detector_gaps.npz` (`gap`, `ei`) and
+maybe `resolution.npz`, a table of resolution ellipsoids.
 Printed are the correlation of each model with the data for each Ei, at the published constants, and the constants of a plain least-squares
 fit; each with values at the centres of pixels, as version 0.1.0 took them, with averages over pixels, and with those times kf/ki. With
 --plot, pictures of data, fit and residuals; with --networks, what the shipped networks answer; with --margin, without the N pixels beside
