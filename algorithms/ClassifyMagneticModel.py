@@ -39,7 +39,8 @@ class ClassifyMagneticModel(PythonAlgorithm):
         support.declare_output(
             self,
             "OutputWorkspace",
-            "A copy of InputWorkspace with the verdict in its sample logs insdl_verdict and insdl_in_range.",
+            "A copy of InputWorkspace with the verdict in its sample logs insdl_verdict and insdl_in_range, and in insdl_unexplained "
+            "and insdl_unexplained_limit what the simulation leaves of the map's structure, and how much it may.",
             optional=True,
         )
 
@@ -60,13 +61,16 @@ class ClassifyMagneticModel(PythonAlgorithm):
             logs = {
                 "insdl_verdict": (answer["verdict"], ""),
                 "insdl_in_range": (answer["in_range"], ""),
+                **support.evidence_logs(answer["evidence"]),
                 **support.identity_logs(answer["bundle"]),
             }
             self.setProperty("OutputWorkspace", copy_with_logs(workspace, logs, support.copier(self)))
         best = max(range(len(answer["models"])), key=answer["probabilities"].__getitem__)
         probability, uncertainty = answer["probabilities"][best], answer["uncertainties"][best]
         verdict = f"Verdict: {answer['verdict']}. Most probable is {answer['models'][best]} with {probability:.3f} +- {uncertainty:.3f}"
-        support.tell(self, [f"{verdict}; the map is {'' if answer['in_range'] else 'not '}like the training maps."], answer["warnings"])
+        known = "the map is" if answer["in_range"] else "the map is not like the training maps, or not explained:"
+        told = f"{verdict}; {known} {'in' if answer['in_range'] else 'out of'} range."
+        support.tell(self, [told, *support.evidence_notice(answer["evidence"])], answer["warnings"])
 
 
 AlgorithmFactory.subscribe(ClassifyMagneticModel)

@@ -1,4 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
+import math
+
 from mantid.api import AlgorithmFactory, PythonAlgorithm
 
 try:
@@ -34,7 +36,12 @@ class FitExchangeCNN(PythonAlgorithm):
     def PyInit(self):
         support.declare_input(self)
         support.declare_model(self, "estimate the exchange constants")
-        support.declare_table(self, "OutputTable", "One row a parameter: Name, Value, Error (one standard deviation), Unit.")
+        support.declare_table(
+            self,
+            "OutputTable",
+            "One row a parameter: Name, Value, Error (one standard deviation), Unit. Value and Error are NaN where the map is out of range "
+            "or no simulation explains it.",
+        )
         support.declare_output(
             self,
             "OutputFitWorkspace",
@@ -60,14 +67,16 @@ class FitExchangeCNN(PythonAlgorithm):
             maps, answer = support.run(self, "fit_exchange", inputs, options | {"simulate_fit": False})
         rows = list(zip(answer["names"], answer["values"], answer["errors"], answer["units"], strict=True))
         columns = (("Name", "str"), ("Value", "double"), ("Error", "double"), ("Unit", "str"))
-        self.setProperty("OutputTable", to_table(columns, rows))
+        given = rows if answer["in_range"] else [(name, math.nan, math.nan, unit) for name, _, _, unit in rows]
+        self.setProperty("OutputTable", to_table(columns, given))
         if "fit" in maps:
-            logs = {"insdl_in_range": (answer["in_range"], ""), **support.identity_logs(answer["bundle"])}
-            logs |= {name: (value, unit) for name, value, _, unit in rows}
+            logs = {"insdl_in_range": (answer["in_range"], ""), **support.evidence_logs(answer["evidence"])}
+            logs |= support.identity_logs(answer["bundle"]) | {name: (value, unit) for name, value, _, unit in rows}
             fit = maps["fit"].replace(logs={**maps["fit"].logs, **logs})
             self.setProperty("OutputFitWorkspace", to_workspace(fit, like=workspace, copy=support.copier(self)))
         values = ", ".join(f"{name} = {value:.4g} +- {error:.2g} {unit}" for name, value, error, unit in rows)
-        support.tell(self, [f"{answer['material']}: {values}"], answer["warnings"])
+        told = values if answer["in_range"] else f"no constants are given; the networks' estimates, which are no answer: {values}"
+        support.tell(self, [f"{answer['material']}: {told}", *support.evidence_notice(answer["evidence"])], answer["warnings"])
 
 
 AlgorithmFactory.subscribe(FitExchangeCNN)

@@ -57,7 +57,7 @@ MAGNETS = {
     "pcsmo-zener": (load_material("pcsmo-zener"), [bins(25.0), bins(50.0)]),
     "kagome": (load_material("example-kagome"), [bins(10.0), bins(20.0)]),
     "triangular": (load_material("example-triangular"), [bins(10.0)]),
-    "coupled": (coupled(), [bins(12.0, 5)]),
+    "coupled": (coupled(), [bins(20.0, 10)]),
 }
 """`pcsmo-zener` is a spiral; `coupled` is of three dimensions."""
 
@@ -73,7 +73,7 @@ def point_samples() -> Iterator[None]:
     with (
         mock.patch.object(engines, "divide", centres),
         mock.patch.object(engines.Domain, "parts", lambda self, group: (1, 1)),
-        mock.patch.object(engines, "STOPS_PER_ZONE", 48),
+        mock.patch.object(engines, "STOPS_PER_ZONE", 64),
     ):
         yield
 

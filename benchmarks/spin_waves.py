@@ -3,9 +3,11 @@
     python benchmarks/spin_waves.py [--pyspinw PYTHON] [--plot FILE]
 
 PYTHON is an interpreter of an environment that has pySpinW (``pip install --pre pyspinw``). Times are processor time of one core, the best
-of several runs, unless both cores are named. Every method computes energies and S_perp of every mode at every momentum, without form
-factors; "floor" is Cholesky + eigh + solve of matrices of that size alone. A whole map by pySpinW is its compiled core at all momenta of
-the map, without the binning in energy that ours includes. About five minutes.
+of several runs, unless both cores are named. Rows compute the energies of every mode at every momentum, without form factors, and beside
+them: "this engine, 2N x 2N", "folded", "batched numpy" and pySpinW S_perp; "with velocities" S_perp and the derivatives by momentum;
+"shared solve" amplitudes by height and velocities, from which S_perp at any l follows by a phase; "closed form" S^xx. "floor" is Cholesky +
+eigh + solve of matrices of that size alone, complex or real. A whole map has pixels integrated over their area; one by pySpinW is its
+compiled core at the centres of all pixels, without the binning in energy that ours includes. About five minutes.
 """
 
 from __future__ import annotations
@@ -75,10 +77,10 @@ def bare(model: SpinModel) -> SpinModel:
     return dataclasses.replace(model, sites=tuple(dataclasses.replace(s, ion="") for s in model.sites))
 
 
-def floor(size: int, number: int) -> float:
-    """Seconds for Cholesky, eigh and solve of `number` Hermitian matrices."""
+def floor(size: int, number: int, *, real: bool = False) -> float:
+    """Seconds for Cholesky, eigh and solve of `number` Hermitian, or real symmetric, matrices."""
     rng = np.random.default_rng(0)
-    h = rng.normal(size=(number, size, size)) + 1j * rng.normal(size=(number, size, size))
+    h = rng.normal(size=(number, size, size)) + (0 if real else 1j * rng.normal(size=(number, size, size)))
     h = h @ h.conj().swapaxes(1, 2) + size * np.eye(size)
 
     def run() -> None:
@@ -153,12 +155,14 @@ def per_momentum(python: str | None) -> None:
 
         add("floor, 2N x 2N", floor(2 * n, number))
         add("floor, N x N", floor(n, number))
+        add("floor, N x N, real", floor(n, number, real=True))
         add("batched numpy, 2N x 2N", best_of(lambda model=model, q=q, values=values: batched_numpy(model, q, values), 3))
         add("this engine, 2N x 2N", best_of(lambda model=model, q=q, values=values: spin_waves(model, q, values, fold=False), 3))
         add("this engine, folded", best_of(lambda model=model, q=q, values=values: spin_waves(model, q, values)))
+        add("this engine, with velocities", best_of(lambda m=model, q=q, v=values: spin_waves(m, q, v, velocities=True), 3))
         shared = SharedSolve(model, q[:, :2], reduce=False)
         table = model.parameter_table(values)[0]
-        add("this engine, shared solve over l", best_of(lambda shared=shared, table=table: shared.solve(table)))
+        add("this engine, shared solve over l", best_of(lambda shared=shared, table=table: shared.solve(table).amplitudes(slice(None))))
         if name == "rb2mnf4":
             h, k = q[:, 0], q[:, 1]
             add("this engine, closed form", best_of(lambda h=h, k=k, v=values: square_lattice_modes(h, k, 2.5, v["J1"], v["J2"], v["D"])))

@@ -162,6 +162,11 @@ class Slices:
         """The different incident energies, rising."""
         return np.unique(self.ei[np.isfinite(self.ei)])
 
+    def beyond_ei(self) -> str:
+        """Words for the first slice that ends above its incident energy, which no neutron can lose; empty where there is none."""
+        beyond = np.flatnonzero(self.energy_max > self.ei * (1 + 1e-6))
+        return f"slice {self.describe(int(beyond[0]))} ends above its incident energy" if beyond.size else ""
+
     def __getitem__(self, index: Any) -> Slices:
         return Slices(self.ei[index], self.energy_min[index], self.energy_max[index])
 
@@ -204,6 +209,8 @@ class Map:
         ``frame`` says in words which cell r.l.u. refer to.
     provenance
         What was done, oldest first.
+    warnings
+        What a reader had to guess or leave out and the user should check, in sentences. Every analysis of the map repeats them.
     logs
         Further sample logs: name -> (value, unit).
     """
@@ -221,6 +228,7 @@ class Map:
     frame: str = ""
     title: str = ""
     provenance: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
     logs: Mapping[str, tuple[Any, str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -271,6 +279,7 @@ class Map:
             if self.kind != "cut" or places != sorted(set(places)) or not 0 <= places[0] <= places[-1] < shape[0]:
                 raise MapError(f"the corners are at the points {places}", "they are rising indices of the points of a cut's path")
         put("provenance", tuple(self.provenance))
+        put("warnings", tuple(dict.fromkeys(self.warnings)))
         put("logs", MappingProxyType(dict(self.logs)))
 
     # ---- what it is
@@ -297,7 +306,8 @@ class Map:
 
     def __repr__(self) -> str:
         sizes = ([f"{self.slices.size} slices"] if self.slices is not None else []) + [f"{a.name} {a.size}" for a in self.axes]
-        return f"<Map {self.kind}: {' x '.join(sizes)}, {self.masked_fraction:.0%} masked, {self.intensity_unit}>"
+        warned = f", {len(self.warnings)} warning{'s' if len(self.warnings) > 1 else ''}" if self.warnings else ""
+        return f"<Map {self.kind}: {' x '.join(sizes)}, {self.masked_fraction:.0%} masked, {self.intensity_unit}{warned}>"
 
     # ---- new maps from this one
 
@@ -440,6 +450,7 @@ class Map:
             "ei": self.ei,
             "corners": [list(corner) for corner in self.corners],
             "provenance": list(self.provenance),
+            "warnings": list(self.warnings),
             "logs": {k: [_plain(v), unit] for k, (v, unit) in self.logs.items()},
         }
         head |= {name: getattr(self, name) for name in ("intensity_unit", "material", "frame", "title")}
@@ -458,6 +469,7 @@ class Map:
             ei=head["ei"],
             corners=tuple((index, label) for index, label in head.get("corners", ())),
             provenance=tuple(head["provenance"]),
+            warnings=tuple(head.get("warnings", ())),
             logs={k: (v[0], v[1]) for k, v in head["logs"].items()},
             **{name: head[name] for name in ("intensity_unit", "material", "frame", "title")},
         )
@@ -502,6 +514,7 @@ def stack(maps: Iterable[Map]) -> Map:
         error=np.concatenate([np.full(m.shape, np.nan) if m.error is None else m.error for m in maps]) if True in known else None,
         slices=Slices(ei, low, high),
         provenance=tuple(dict.fromkeys(line for m in maps for line in m.provenance)),
+        warnings=tuple(dict.fromkeys(line for m in maps for line in m.warnings)),
         logs=_joined_logs([m.logs for m in maps]),
         **described,
     )

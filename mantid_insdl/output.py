@@ -7,6 +7,7 @@ destination can be written to shows before the work begins, not after it. Other 
 from __future__ import annotations
 
 import errno
+import json
 import os
 import shutil
 import tempfile
@@ -16,7 +17,7 @@ from pathlib import Path
 
 from mantid_insdl.errors import OutputError
 
-_NO_SPACE = {errno.ENOSPC, errno.EDQUOT}
+_NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 @contextmanager
@@ -28,10 +29,11 @@ def staged_folder(target: str | Path, names: Iterable[str], *, last: str) -> Ite
     target
         The folder that shall hold the files; made where it does not exist.
     names
-        The files that may be written. Where `target` holds them from an earlier run they are replaced; others are not touched.
+        The files that may be written. Where `target` holds them from an earlier run they are replaced, or removed when this run makes no
+        such file; others are not touched.
     last
-        The file that is moved last: where it is new, the others are there. An existing folder that holds others of `names`
-        but not this one is no result of an earlier run, and is refused.
+        The report, moved last: where it is new, the others are there. An existing folder that holds others of `names` but not this one is
+        no result of an earlier run, and is refused. Its ``files`` tell which others the earlier run has made.
 
     Raises
     ------
@@ -52,7 +54,10 @@ def staged_folder(target: str | Path, names: Iterable[str], *, last: str) -> Ite
         with _stage(target, f"cannot write to the folder '{target}'") as folder:
             yield folder
             with _explained(f"cannot write to the folder '{target}'"):
-                for path in sorted(folder.iterdir(), key=lambda path: (path.name == last, path.name)):
+                new = sorted(folder.iterdir(), key=lambda path: (path.name == last, path.name))
+                for name in _made_earlier(target / last) & set(names) - {path.name for path in new}:
+                    (target / name).unlink(missing_ok=True)
+                for path in new:
                     path.replace(target / path.name)
     except BaseException:
         _remove_empty(made)
@@ -108,6 +113,14 @@ def _explained(summary: str) -> Iterator[None]:
         yield
     except OSError as error:
         raise OutputError(summary, (error.strerror or str(error)).lower(), "write elsewhere or change the permissions") from error
+
+
+def _made_earlier(report: Path) -> set[str]:
+    """The files that an earlier report lists as made by its run; none where it cannot be read: then they may be the user's own."""
+    try:
+        return {str(file["name"]) for file in json.loads(report.read_text(encoding="utf-8"))["files"]}
+    except (OSError, ValueError, LookupError, TypeError):
+        return set()
 
 
 def _make_folder(target: Path) -> list[Path]:

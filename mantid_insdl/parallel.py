@@ -1,11 +1,17 @@
-"""Threads for array work: numpy's linear algebra lets go of the interpreter's lock, so that threads use all cores."""
+"""Threads for array work: numpy's linear algebra lets go of the interpreter's lock, so that threads use all cores.
+
+Its own threads are held to one meanwhile: matrices of some ten rows are too small to share, and the waiting costs as much as the work.
+"""
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
+
+from threadpoolctl import ThreadpoolController
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -14,6 +20,12 @@ R = TypeVar("R")
 def cores() -> int:
     """Number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@functools.cache
+def _libraries() -> ThreadpoolController:
+    """The libraries of linear algebra that are loaded; looking for them takes milliseconds, once."""
+    return ThreadpoolController()
 
 
 def in_threads(work: Callable[[T], R], items: Iterable[T], workers: int | None = None) -> Iterator[R]:
@@ -26,7 +38,7 @@ def in_threads(work: Callable[[T], R], items: Iterable[T], workers: int | None =
     if workers <= 1:
         yield from map(work, items)
         return
-    with ThreadPoolExecutor(workers) as pool:
+    with _libraries().limit(limits=1, user_api="blas"), ThreadPoolExecutor(workers) as pool:
         futures = [pool.submit(work, item) for item in items]
         try:
             for future in futures:

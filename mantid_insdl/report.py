@@ -20,7 +20,7 @@ from mantid_insdl._version import __version__
 from mantid_insdl.errors import FileFormatError
 
 if TYPE_CHECKING:
-    from mantid_insdl.analysis import Analysis
+    from mantid_insdl.analysis import Analysis, Evidence
     from mantid_insdl.maps import Map
     from mantid_insdl.networks.cards import Card, CardTest
     from mantid_insdl.progress import Progress
@@ -34,6 +34,7 @@ PICTURES = {
     "gradcam.png": "the measured map, tinted where pixels speak for the most probable model",
     "importance.png": "importance of every pixel for that model, 0 to 1 (Grad-CAM)",
     "fit.png": "the measured map and, below it, the simulation at the fitted values, scaled to it",
+    "residual.png": "the measured map, the simulation scaled to it, and their difference in the unit of the map",
 }
 MAPS = {
     "measured.nxs": "the map as it was read",
@@ -86,12 +87,33 @@ class ModelProbability(_Part):
     uncertainty: float | None = Field(description="spread between the members of the ensemble")
 
 
+class EiShare(_Part):
+    """How much of the structure at one incident energy is unexplained."""
+
+    incident_energy: float = Field(description="meV")
+    unexplained: float
+    uncertainty: float
+
+
+class EvidenceReport(_Part):
+    """How well the simulation at the fitted values explains the map, beyond what is smooth in momentum."""
+
+    explained: bool = Field(description="the figure is not above the limit; if false, there is neither a verdict nor a constant")
+    figure: float = Field(description="the unexplained share with two standard errors added, or a single Ei's with two taken off")
+    limit: float = Field(description="from the exchange model's card, where the false-alarm rates are")
+    unexplained: float = Field(description="share of the map's structure that is left in the residual: 0 none, 1 all")
+    uncertainty: float = Field(description="one standard error")
+    by_incident_energy: tuple[EiShare, ...]
+    parameters: dict[str, float] = Field(description="meV, what was simulated")
+
+
 class ClassificationReport(_Part):
     """Which magnetic model the map shows."""
 
     verdict: str = Field(description="a model's name, or 'undecided'")
-    in_range: bool = Field(description="false: the map lies outside what the networks were trained on, do not use the verdict")
+    in_range: bool = Field(description="false: the map is unlike the training maps, or no simulation of the model explains it")
     models: tuple[ModelProbability, ...]
+    evidence: EvidenceReport | None = Field(description="of the most probable model; null where no exchange model knows it")
     warnings: tuple[str, ...]
     bundle: BundleReference
 
@@ -109,8 +131,9 @@ class ExchangeReport(_Part):
     """The exchange constants."""
 
     material: str = Field(description="the magnetic model whose parameters these are")
-    in_range: bool
+    in_range: bool = Field(description="false: the parameters are no answer; the warnings say why")
     parameters: tuple[ParameterValue, ...]
+    evidence: EvidenceReport
     warnings: tuple[str, ...]
     bundle: BundleReference
 
@@ -197,6 +220,7 @@ def build_report(
             verdict=c.verdict,
             in_range=c.in_range,
             models=tuple(ModelProbability(model=m, probability=p, uncertainty=u) for m, p, u in rows),
+            evidence=c.evidence and _evidence(c.evidence),
             warnings=tuple(c.warnings),
             bundle=_reference(c.bundle),
         )
@@ -206,6 +230,7 @@ def build_report(
             material=e.material,
             in_range=e.in_range,
             parameters=tuple(ParameterValue(name=n, value=v, error=s, unit=u) for n, v, s, u in rows),
+            evidence=_evidence(e.evidence),
             warnings=tuple(e.warnings),
             bundle=_reference(e.bundle),
         )
@@ -251,6 +276,9 @@ def write_maps_and_pictures(folder: Path, analysis: Analysis, *, progress: Progr
         drawings["fit.png"] = lambda: plotting.plot_comparison(
             {"measured": measured, "fit": fit}, title=f"{name}: measured map and simulation at the fitted values"
         )
+        drawings["residual.png"] = lambda: plotting.plot_residual(
+            measured, fit, title=f"{name}: measured map, simulation at the fitted values, difference"
+        )
         maps["fit.nxs"] = fit
 
     total = len(drawings) + len(maps)
@@ -262,6 +290,19 @@ def write_maps_and_pictures(folder: Path, analysis: Analysis, *, progress: Progr
         save(m, folder / file, name=Path(file).stem)
     progress(1.0, "results are written")
     return [file for file in (*PICTURES, *MAPS) if file in drawings or file in maps]
+
+
+def _evidence(evidence: Evidence) -> EvidenceReport:
+    each = zip(evidence.incident_energies, evidence.unexplained_by_ei, evidence.uncertainty_by_ei, strict=True)
+    return EvidenceReport(
+        explained=evidence.explained,
+        figure=evidence.figure,
+        limit=evidence.limit,
+        unexplained=evidence.unexplained,
+        uncertainty=evidence.uncertainty,
+        by_incident_energy=tuple(EiShare(incident_energy=ei, unexplained=u, uncertainty=s) for ei, u, s in each),
+        parameters=evidence.parameters,
+    )
 
 
 def _reference(identity: Any) -> BundleReference:

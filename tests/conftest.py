@@ -17,7 +17,7 @@ def pytest_collection_modifyitems(items):
 @pytest.fixture
 def hand_made_analysis():
     """A function that makes the results of an analysis of a map without any network."""
-    from mantid_insdl.analysis import Analysis, Classification, ExchangeFit
+    from mantid_insdl.analysis import Analysis, Classification, Evidence, ExchangeFit
     from mantid_insdl.networks.bundles import BundleIdentity, find_bundle, read_card
 
     def identity(name):
@@ -28,6 +28,7 @@ def hand_made_analysis():
         logs = dict(
             zip(("insdl_model", "insdl_model_version", "insdl_model_sha256"), ((x, "") for x in identity("pcsmo-denoiser")), strict=True)
         )
+        evidence = Evidence("pcsmo-goodenough", {"JF1": -11.0, "JA": 1.6}, 0.12, 0.01, (25.0, 50.0), (0.14, 0.11), (0.02, 0.01), 0.3)
         classification = Classification(
             models=("pcsmo-goodenough", "pcsmo-dimer"),
             probabilities=(0.97, 0.03),
@@ -36,6 +37,7 @@ def hand_made_analysis():
             in_range=True,
             warnings=("Incident energies 140 meV are missing and were masked.",),
             bundle=identity("pcsmo-classifier"),
+            evidence=evidence,
         )
         exchange = ExchangeFit(
             material="pcsmo-goodenough",
@@ -46,6 +48,7 @@ def hand_made_analysis():
             in_range=True,
             warnings=(),
             bundle=identity("pcsmo-goodenough-exchange"),
+            evidence=evidence,
         )
         contents = {
             "measured": m,

@@ -174,6 +174,15 @@ class TestMap:
         with pytest.raises(MapError, match="path"):
             powder_map(path=np.zeros((6, 3)))
 
+    @pytest.mark.parametrize("places", [(0, 2), (-1, 1), (1, 0), (0, 0)])
+    def test_corners_are_rising_points_of_a_path(self, places):
+        axes = (Axis("path", RLU, [0.0, 0.1]), Axis("energy", MEV, [1.0, 2.0, 3.0]))
+        assert Map(np.ones((2, 3)), axes, corners=((0, "G"), (1, "X"))).corners == ((0, "G"), (1, "X"))
+        with pytest.raises(MapError, match="corners"):
+            Map(np.ones((2, 3)), axes, corners=tuple((place, "") for place in places))
+        with pytest.raises(MapError, match="corners"):
+            powder_map(corners=((0, "G"),))
+
     def test_is_immutable(self):
         m = slices_map()
         for array in (m.intensity, m.error, m.mask):
@@ -245,11 +254,18 @@ class TestMap:
 
     def test_describes_itself(self):
         assert repr(slices_map()) == "<Map slices: 2 slices x qh 3 x qk 4, 0% masked, arb. units>"
+        assert repr(powder_map(warnings=("one", "two", "one"))).endswith("arb. units, 2 warnings>")
 
 
 class TestArrays:
     @pytest.mark.parametrize(
-        "m", [slices_map(), powder_map(), powder_map(error=None, ei=None), slices_map(logs={"a": (np.arange(3), "K")})]
+        "m",
+        [
+            slices_map(warnings=("a guess",)),
+            powder_map(),
+            powder_map(error=None, ei=None),
+            slices_map(logs={"a": (np.arange(3), "K")}),
+        ],
     )
     def test_round_trip_through_json_and_arrays(self, m):
         head, arrays = m.to_arrays()
@@ -258,23 +274,27 @@ class TestArrays:
         np.testing.assert_array_equal(back.mask, m.mask)
         assert (back.error is None) == (m.error is None)
         back.require_same_axes(m)
-        for name in ("ei", "material", "frame", "title", "provenance", "intensity_unit"):
+        for name in ("ei", "material", "frame", "title", "provenance", "warnings", "intensity_unit"):
             assert getattr(back, name) == getattr(m, name)
         assert set(back.logs) == set(m.logs)
         assert all(np.array_equal(back.logs[k][0], m.logs[k][0]) and back.logs[k][1] == m.logs[k][1] for k in m.logs)
 
     def test_path_survives(self):
         axes = (Axis("path", RLU, [0.0, 0.1], label="G-X"), Axis("energy", MEV, [1.0, 2.0, 3.0]))
-        m = Map(np.ones((2, 3)), axes, path=[[0, 0, 0], [0.1, 0, 0]])
-        back = Map.from_arrays(*m.to_arrays())
+        m = Map(np.ones((2, 3)), axes, path=[[0, 0, 0], [0.1, 0, 0]], corners=((0, "G"), (1, "")))
+        head, arrays = m.to_arrays()
+        back = Map.from_arrays(json.loads(json.dumps(head)), arrays)
         np.testing.assert_array_equal(back.path, m.path)
+        assert back.corners == ((0, "G"), (1, ""))
         assert back.axes[0].label == "G-X"
 
 
 class TestStack:
     def test_keeps_everything(self):
         a, b = slices_map(2), slices_map(1, slices=Slices([100], [20], [30]), logs={"run_number": ("2", "")}, provenance=("made", "cut"))
+        a, b = a.replace(warnings=("both",)), b.replace(warnings=("both", "second"))
         both = stack([a, b])
+        assert both.warnings == ("both", "second")
         assert both.shape == (3, 3, 4)
         np.testing.assert_array_equal(both.slices.ei, [50, 50, 100])
         np.testing.assert_array_equal(both.error[2], b.error[0])
@@ -408,6 +428,17 @@ class TestRegridSlices:
         m = slices_map(2)
         assert m.regrid_slices(Slices([50], [8.9], [12.0])).mask.all()
         assert not m.regrid_slices(Slices([50], [8.9], [12.0]), minimum_coverage=0.01).mask.any()
+
+    def test_half_of_the_window_has_to_be_covered(self):
+        m = slices_map(2)  # 5-7 and 7-9 meV
+        hole = np.zeros(m.shape, bool)
+        hole[1, 0, 0] = True
+        for low, masked in ((6.9, False), (7.0, False), (7.1, True)):  # 9 - low of 4 meV are known
+            assert np.all(m.regrid_slices(Slices([50], [low], [low + 4])).mask == masked)
+        holed = m.with_mask(hole).regrid_slices(Slices([50, 50, 50], [4.9, 5, 5.1], [8.9, 9, 9.1]))  # there 2.1, 2 and 1.9 of 4 meV
+        assert holed.mask[:, 0, 0].tolist() == [False, False, True]
+        assert holed.mask.sum() == 1
+        assert holed.intensity[1, 0, 0] == pytest.approx(m.intensity[0, 0, 0])
 
     def test_a_masked_slice_leaves_the_other_one(self):
         m = slices_map(2)

@@ -8,6 +8,17 @@ from mantid_insdl.analysis.denoise import denoise
 from mantid_insdl.analysis.exchange import fit_exchange, simulate_fit
 from mantid_insdl.analysis.explain import grad_cam
 from mantid_insdl.analysis.pipeline import Analysis, analyse
-from mantid_insdl.analysis.results import Classification, ExchangeFit
+from mantid_insdl.analysis.results import Classification, Evidence, ExchangeFit
 
-__all__ = ["Analysis", "Classification", "ExchangeFit", "analyse", "classify", "denoise", "fit_exchange", "grad_cam", "simulate_fit"]
+__all__ = [
+    "Analysis",
+    "Classification",
+    "Evidence",
+    "ExchangeFit",
+    "analyse",
+    "classify",
+    "denoise",
+    "fit_exchange",
+    "grad_cam",
+    "simulate_fit",
+]

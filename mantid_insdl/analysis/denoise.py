@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mantid_insdl.analysis.preparation import Prepared, choose_bundle, prepare
+from mantid_insdl.analysis.preparation import Prepared, open_question
 from mantid_insdl.maps import Map
 from mantid_insdl.networks.bundles import BundleIdentity
 from mantid_insdl.networks.components import PrincipalComponents
@@ -39,8 +39,7 @@ def denoise(m: Map, model: str | Path | None = None, *, progress: Progress | Non
     """
     report = progress or ignore_progress
     report(0.0, "loading the denoiser")
-    bundle = choose_bundle("denoise", m, model)
-    prepared = prepare(m, bundle.card)
+    bundle, prepared = open_question("denoise", m, model)
     (network,) = bundle.models
     report(0.4, "denoising")
     calibration = bundle.card.calibration

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from mantid_insdl.analysis.denoise import on_axes_of
-from mantid_insdl.analysis.preparation import choose_bundle, prepare
+from mantid_insdl.analysis.preparation import open_question
 from mantid_insdl.errors import BundleError
 from mantid_insdl.maps import Map
 from mantid_insdl.networks.architectures import LAST_CONVOLUTION
@@ -47,7 +47,7 @@ def grad_cam(
     """
     report = progress or ignore_progress
     report(0.0, "loading the classifier")
-    bundle = choose_bundle("classify", m, model)
+    bundle, prepared = open_question("classify", m, model)
     classes = bundle.card.materials
     if target not in (None, "", *classes):
         raise BundleError(
@@ -61,7 +61,6 @@ def grad_cam(
         raise BundleError(
             f"model '{bundle.card.name}' has no convolution '{layer}'", f"it has {', '.join(layers)}", "name one, or none for the last"
         )
-    prepared = prepare(m, bundle.card)
     keras = import_keras()
     both = [keras.Model(network.input, [network.get_layer(layer).output, network.output]) for network in bundle.models]
     stack = prepared.inputs.stack

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mantid_insdl.analysis.classify import classify
+from mantid_insdl.analysis.classify import classify_and_estimate
 from mantid_insdl.analysis.denoise import denoise
 from mantid_insdl.analysis.exchange import fit_exchange, simulate_fit
 from mantid_insdl.analysis.explain import grad_cam
@@ -49,13 +49,14 @@ def analyse(m: Map, *, progress: Progress | None = None) -> Analysis:
     family = family_of(m.material)
     if family is None:
         raise BundleError("the map does not say of which material it is", "each material has models of its own", "name it (--material)")
-    denoised = importance = classification = fit = None
+    denoised = importance = classification = exchange = fit = None
     if bundles_for("denoise", family):
         denoised = denoise(m, progress=lambda f, t: report(0.3 * f, t))
     if bundles_for("classify", family):
-        classification = classify(m, progress=lambda f, t: report(0.3 + 0.2 * f, t))
-        importance = grad_cam(m, progress=lambda f, t: report(0.5 + 0.2 * f, t))
-    exchange = fit_exchange(m, progress=lambda f, t: report(0.7 + 0.1 * f, t))
+        classification, exchange = classify_and_estimate(m, progress=lambda f, t: report(0.3 + 0.3 * f, t))
+        importance = grad_cam(m, progress=lambda f, t: report(0.6 + 0.1 * f, t))
+    if exchange is None:
+        exchange = fit_exchange(m, progress=lambda f, t: report(0.7 + 0.1 * f, t))
     warnings = list(dict.fromkeys((*(classification.warnings if classification else ()), *exchange.warnings)))
     try:
         fit = simulate_fit(m, exchange, progress=lambda f, t: report(0.8 + 0.2 * f, t))

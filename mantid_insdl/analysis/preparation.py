@@ -10,6 +10,7 @@ import numpy as np
 from mantid_insdl.analysis.repeats import check_repeats
 from mantid_insdl.errors import BundleError, MaterialError, UnsuitableMapError
 from mantid_insdl.maps import Axis, Map, Slices
+from mantid_insdl.networks.background import backgrounds_left
 from mantid_insdl.networks.bundles import TASKS, Bundle, bundle_names, bundles_for, default_bundle, find_bundle, load_bundle, read_card
 from mantid_insdl.networks.cards import Card
 from mantid_insdl.networks.measured import MeasuredMaps
@@ -94,6 +95,12 @@ class Prepared:
     warnings: tuple[str, ...]
 
 
+def open_question(task: str, m: Map, model: str | Path | None) -> tuple[Bundle, Prepared]:
+    """The bundle that answers a question about a map (see `choose_bundle`), and the map as its networks see it (see `prepare`)."""
+    bundle = choose_bundle(task, m, model)
+    return bundle, prepare(m, bundle.card)
+
+
 def check_kind(m: Map) -> None:
     """Raise `UnsuitableMapError` where no model can read a map of this kind: before any talk of models and materials."""
     if m.kind != "slices":
@@ -117,6 +124,8 @@ def check_map(m: Map, card: Card) -> None:
         if axis.unit != wanted.unit:
             raise UnsuitableMapError(f"axis '{axis.name}' is in {axis.unit}", f"the model was trained in {wanted.unit}", "convert the axis")
         _check_overlap(axis, wanted.centres[0], wanted.centres[-1])
+    if beyond := m.slices.beyond_ei():
+        raise UnsuitableMapError(beyond, "a neutron cannot lose more than it has", "correct the window or Ei")
     if m.mask.all():
         raise UnsuitableMapError("the map is empty", "every pixel is masked or NaN", "check the mask and the range of the cuts")
     known = m.intensity[~m.mask]
@@ -155,7 +164,7 @@ def prepare(m: Map, card: Card) -> Prepared:
         If the map is of the wrong kind, empty, constant, too coarse, or has no slice the model was trained on.
     """
     check_map(m, card)
-    warnings = check_repeats(m)
+    warnings = [*m.warnings, *check_repeats(m)]
     if m.material is None:
         warnings.append(f"The map does not say of which material it is: {card.family.upper()} is assumed, for which {card.name} was made.")
     axes = tuple(Axis(a.name, a.unit, np.array(a.centres)) for a in card.input.axes)
@@ -174,6 +183,8 @@ def prepare(m: Map, card: Card) -> Prepared:
             "check the mask and the range of the axes",
         )
     groups = incident_energy_groups(gridded.slices)
+    if card.input.slices is not None:
+        gridded = _without_background(gridded, groups, warnings)
     stack, scale = normalise(gridded.intensity[None], groups)
     size = gridded.slices.size if card.input.slices is not None else MAXIMUM_SLICES
     inputs = MeasuredMaps(
@@ -184,6 +195,20 @@ def prepare(m: Map, card: Card) -> Prepared:
         used=_padded(used[None, :, None].astype(np.float32), size),
     )
     return Prepared(gridded, inputs, used, tuple(warnings))
+
+
+def _without_background(m: Map, groups: list[np.ndarray], warnings: list[str]) -> Map:
+    """The slices without a flat background that the reduction has left, which the networks would take for signal."""
+    levels = backgrounds_left(m.intensity, groups)
+    if not np.any(levels):
+        return m
+    each = [(m.slices.ei[group[0]], levels[group[0]]) for group in groups if levels[group[0]]]
+    said = ", ".join(f"{level:.3g}" + (f" at Ei {ei:g} meV" if np.isfinite(ei) else "") for ei, level in each)
+    warnings.append(
+        f"A flat background of {said} lay under the data and was subtracted, for the models know data without one. "
+        "Better subtract a measured one (empty can, or a place without signal) in the reduction."
+    )
+    return m.replace(intensity=m.intensity - levels[:, None, None])
 
 
 def _padded(array: np.ndarray, size: int) -> np.ndarray:

@@ -9,6 +9,63 @@ from typing import Any
 from mantid_insdl.networks.bundles import BundleIdentity
 
 UNDECIDED = "undecided"
+CONFIDENCE = 2.0  # standard errors by which an unexplained share must keep to the limit
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """How much of a map's structure the spin waves of one material at given constants leave unexplained (`analysis.evidence`).
+
+    Parameters
+    ----------
+    material, parameters
+        What was simulated; constants in meV.
+    unexplained, uncertainty
+        Share of the structure left in the residual, 0 (nothing) to 1 (all of it, or there is none), and its standard error.
+    incident_energies, unexplained_by_ei, uncertainty_by_ei
+        The same for each incident energy, meV.
+    limit
+        Largest `figure` with which the map counts as explained, from the model's card.
+    """
+
+    material: str
+    parameters: dict[str, float]
+    unexplained: float
+    uncertainty: float
+    incident_energies: tuple[float, ...]
+    unexplained_by_ei: tuple[float, ...]
+    uncertainty_by_ei: tuple[float, ...]
+    limit: float
+
+    @property
+    def figure(self) -> float:
+        """What is held against the limit: the whole share with its error added, or, where it is more, a single Ei's with it taken off."""
+        each = [u - CONFIDENCE * s for u, s in zip(self.unexplained_by_ei, self.uncertainty_by_ei, strict=True)]
+        return max(self.unexplained + CONFIDENCE * self.uncertainty, *each)
+
+    @property
+    def explained(self) -> bool:
+        """Whether an answer may be given."""
+        return self.figure <= self.limit
+
+    def reason(self) -> str:
+        """Why the map is not explained, as a sentence."""
+        constants = ", ".join(f"{name} = {value:.4g}" for name, value in self.parameters.items())
+        start = f"Spin waves of {self.material} with {constants} meV do not explain the map: "
+        wrong = [
+            f"{ei:g} meV ({u:.0%})"
+            for ei, u, s in zip(self.incident_energies, self.unexplained_by_ei, self.uncertainty_by_ei, strict=True)
+            if u - CONFIDENCE * s > self.limit
+        ]
+        if self.unexplained - CONFIDENCE * self.uncertainty > self.limit or not wrong:
+            found = f"{self.unexplained:.0%} +- {self.uncertainty:.0%} of what is not smooth in it is left over"
+        else:
+            found = f"of what is not smooth at Ei {', '.join(wrong)} too much is left over"
+        return f"{start}{found}, the limit is {self.limit:.0%}. Do not rely on the answer."
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> Evidence:
+        return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in content.items()})
 
 
 @dataclass(frozen=True)
@@ -20,9 +77,13 @@ class Classification:
     models, probabilities, uncertainties
         Each model's calibrated probability and its standard deviation between the networks of the ensemble.
     verdict
-        The model's name, or ``undecided`` where no probability is high enough or the map is out of range.
+        The model's name, or ``undecided`` where no probability is high enough, the map is out of range, or the most probable model's
+        exchange constants are not given.
     in_range
-        False where the map is unlike all the training maps: the probabilities then mean nothing.
+        False where the map is unlike all the training maps, or no simulation of the most probable model explains it: the probabilities
+        then mean nothing.
+    evidence
+        How well the most probable model explains the map; None where no exchange model knows it.
     warnings
         What limits the answer, in sentences.
     bundle
@@ -36,6 +97,7 @@ class Classification:
     in_range: bool
     warnings: tuple[str, ...]
     bundle: BundleIdentity
+    evidence: Evidence | None = None
 
     @property
     def most_probable(self) -> str:
@@ -61,7 +123,10 @@ class ExchangeFit:
         One entry a parameter. The error is one standard deviation of the network's posterior, calibrated on simulated measurements: where
         the map does not fix a parameter it is as large as the spread of the training values.
     in_range
-        False where the map is unlike all training maps, or a value lies at the edge of what was trained.
+        False where the map is unlike all training maps, where the simulation with these values does not explain it, or where a value lies
+        at the edge of what was trained: the values are then no answer.
+    evidence
+        How well the simulation with these values explains the map.
     """
 
     material: str
@@ -72,6 +137,7 @@ class ExchangeFit:
     in_range: bool
     warnings: tuple[str, ...]
     bundle: BundleIdentity
+    evidence: Evidence
 
     @property
     def parameters(self) -> dict[str, float]:
@@ -88,10 +154,18 @@ class ExchangeFit:
 
 
 def _to_dict(result: Any) -> dict[str, Any]:
-    content = {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(result).items()}
-    return content | {"bundle": result.bundle._asdict()}
+    content = asdict(result) | {"bundle": result.bundle._asdict()}
+    return {name: _plain(value) for name, value in content.items()}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _plain(one) for name, one in value.items()}
+    return list(value) if isinstance(value, tuple) else value
 
 
 def _from_dict(cls: Any, content: Mapping[str, Any]) -> Any:
     values = {name: tuple(value) if isinstance(value, list) else value for name, value in content.items()}
-    return cls(**(values | {"bundle": BundleIdentity(**content["bundle"])}))
+    evidence = content["evidence"]
+    made = {"bundle": BundleIdentity(**content["bundle"]), "evidence": evidence and Evidence.from_dict(evidence)}
+    return cls(**(values | made))

@@ -2,14 +2,39 @@
 
 from __future__ import annotations
 
+import codecs
 import sys
 import time
+import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from mantid_insdl.progress import Progress
 
 LOG_INTERVAL = 10.0  # seconds between lines of a log that say the same thing with other numbers
+
+
+_SPELLED = {"±": "+-", "Å": "A", "Γ": "Gamma", "–": "-", "—": "-", "×": "x", "…": "...", "·": ".", "χ": "chi", "ħ": "h", "⁻": "-"}
+
+
+def print_anywhere() -> None:
+    """Make standard output and error take every character: one that their encoding lacks (PYTHONIOENCODING=ascii) is spelled out."""
+    codecs.register_error("insdl", _spell_out)
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # not where a test or a notebook has put another in their place
+            stream.reconfigure(errors="insdl")
+
+
+def _spell_out(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    return "".join(_spelled(one) for one in error.object[error.start : error.end]), error.end
+
+
+def _spelled(character: str) -> str:
+    """In ASCII, which every encoding has: by its own spelling, without its accents, or as a question mark."""
+    plain = unicodedata.normalize("NFKD", character).encode("ascii", "ignore").decode()
+    return _SPELLED.get(character) or plain or "?"
 
 
 @contextmanager

@@ -20,7 +20,8 @@ from typer.core import TyperGroup
 
 from mantid_insdl import errors
 from mantid_insdl._version import __version__
-from mantid_insdl.cli.options import OptionError, check_ei, optional_stage, refuse_overwriting, require_picture
+from mantid_insdl.cli.measured import ANSWERS_FOR
+from mantid_insdl.cli.options import OptionError, check_ei, optional_stage, refuse_overwriting, require_picture, written_path
 
 if TYPE_CHECKING:
     from mantid_insdl.analysis import Analysis
@@ -120,7 +121,9 @@ app = typer.Typer(
 models_app = typer.Typer(rich_markup_mode="rich")
 app.add_typer(models_app, name="models")
 
-OutputFolder = Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Folder for the results; made where it does not exist.")]
+OutputFolder = Annotated[
+    Path, typer.Option("--output", "-o", metavar="DIR", parser=written_path, help="Folder for the results; made where it does not exist.")
+]
 EiOption = Annotated[list[float] | None, typer.Option("--ei", metavar="MEV", help="Incident energy in meV; may be repeated.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
 
@@ -175,9 +178,12 @@ def demo(
 def analyse(
     files: Annotated[list[Path], typer.Argument(metavar="FILE...", show_default=False, help="NeXus (.nxs), NXSPE, MDHisto or .npz files.")],
     *,
-    material: Annotated[str, typer.Option("--material", "-m", help="What was measured: pcsmo or rb2mnf4.")],
+    material: Annotated[str, typer.Option("--material", "-m", help=f"What was measured: {ANSWERS_FOR}.")],
     output: OutputFolder = Path("insdl-out"),
     ei: EiOption = None,
+    select: Annotated[
+        str | None, typer.Option(metavar="N,N-M", help="Use only these slices, numbered from 1 in the order of the files.")
+    ] = None,
     mask: Annotated[Path | None, typer.Option(metavar="FILE", help="Mask of detector gaps (.npz): these pixels are not used.")] = None,
     quiet: Quiet = False,
 ) -> None:
@@ -193,9 +199,12 @@ def analyse(
       insdl analyse ei25.nxs ei50.nxs ei100.nxs --ei 25 --ei 50 --ei 100 -m pcsmo -o out
 
       insdl analyse measured.npz --mask detector_gaps.npz -m pcsmo -o out
-    """
 
-    _check_material(material)
+      insdl analyse slices.nxs --select 2-10,12 -m rb2mnf4
+    """
+    from mantid_insdl.cli.measured import check_material, select_slices
+
+    check_material(material)
     check_ei(ei)
     if ei is not None and len(ei) not in {1, len(files)}:
         raise OptionError(f"--ei is given {len(ei)} times for {len(files)} files", "it counts for all files or for one each", "correct it")
@@ -205,8 +214,9 @@ def analyse(
         from mantid_insdl.maps import stack
 
         if ei is None or len(ei) == 1:
-            return reading.load(files, ei=ei and ei[0], material=material, mask=mask)
-        return stack(reading.load(file, ei=one, material=material, mask=mask) for file, one in zip(files, ei, strict=True))
+            return select_slices(reading.load(files, ei=ei and ei[0], material=material, mask=mask), select)
+        m = stack(reading.load(file, ei=one, material=material, mask=mask) for file, one in zip(files, ei, strict=True))
+        return select_slices(m, select)
 
     _run_analysis([*files, *([mask] if mask else [])], output, quiet, load=load)
 
@@ -215,8 +225,12 @@ def analyse(
 def simulate(
     *,
     material: Annotated[str, typer.Option("--material", "-m", help="rb2mnf4, pcsmo-goodenough, pcsmo-dimer, or a material file.")],
-    output: Annotated[Path | None, typer.Option("--output", "-o", metavar="FILE", help="The map as a file: .nxs (Mantid) or .npz.")] = None,
-    plot: Annotated[Path | None, typer.Option(metavar="FILE.png", help="The map as a picture (.png, .pdf or .svg).")] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FILE", parser=written_path, help="The map as a file: .nxs (Mantid) or .npz.")
+    ] = None,
+    plot: Annotated[
+        Path | None, typer.Option(metavar="FILE.png", parser=written_path, help="The map as a picture (.png, .pdf or .svg).")
+    ] = None,
     parameters: Annotated[
         list[str] | None, typer.Option("--set", "-s", metavar="NAME=VALUE", help="A parameter; others keep the material's value.")
     ] = None,
@@ -328,7 +342,9 @@ def material_summary(
     parameters: Annotated[
         list[str] | None, typer.Option("--set", "-s", metavar="NAME=VALUE", help="A parameter; others keep the material's value.")
     ] = None,
-    plot: Annotated[Path | None, typer.Option(metavar="FILE.png", help="Draw the magnetic structure (.png, .pdf or .svg).")] = None,
+    plot: Annotated[
+        Path | None, typer.Option(metavar="FILE.png", parser=written_path, help="Draw the magnetic structure (.png, .pdf or .svg).")
+    ] = None,
 ) -> None:
     """Print what is understood of a material: spins, bonds, energy, stability.
 
@@ -411,10 +427,16 @@ def train(
     recipe: Annotated[str | None, typer.Argument(help="Name of a shipped recipe, or a recipe file; without it they are listed.")] = None,
     *,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", metavar="DIR", help="Folder of the new bundle; by default the name of the recipe.")
+        Path | None,
+        typer.Option(
+            "--output", "-o", metavar="DIR", parser=written_path, help="Folder of the new bundle; by default the name of the recipe."
+        ),
     ] = None,
     data: Annotated[
-        Path, typer.Option(metavar="DIR", help="Folder for the simulated training maps, which recipes share; they are kept.")
+        Path,
+        typer.Option(
+            metavar="DIR", parser=written_path, help="Folder for the simulated training maps, which recipes share; they are kept."
+        ),
     ] = Path("training-data"),
     quick: Annotated[bool, typer.Option("--quick", help="A tiny training that only shows that everything runs.")] = False,
     quiet: Quiet = False,
@@ -493,21 +515,15 @@ def _list_models() -> None:
         console.print(Padding(Text(card.answers), (0, 0, 0, 2), expand=False))
 
 
-def _check_material(name: str) -> None:
-    """Refuse a name that is neither a material's nor a family's, such as pcsmo for pcsmo-goodenough and pcsmo-dimer."""
-    from mantid_insdl.materials import load_material, material_names
-
-    known = dict.fromkeys([*(load_material(one).family for one in material_names()), *material_names()])
-    if name not in known:
-        raise errors.MaterialError(f"there is no material '{name}'", f"known are {', '.join(known)}", "name one of these with --material")
-
-
 def _terminated(*_: Any) -> None:
     raise SystemExit(128 + signal.SIGTERM)
 
 
 def main() -> None:
     """Run the command line; a termination signal cleans up as Ctrl-C does."""
+    from mantid_insdl.cli.console import print_anywhere
+
+    print_anywhere()
     signal.signal(signal.SIGTERM, _terminated)
     app(prog_name="insdl")
 

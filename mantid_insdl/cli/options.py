@@ -21,6 +21,13 @@ class OptionError(errors.InsdlError):
     """Options that contradict each other or make no sense."""
 
 
+def written_path(text: str | Path) -> Path:
+    """The path of a folder or file to write: an empty one, as of a shell variable that is not set, is not the current folder."""
+    if not str(text).strip():
+        raise OptionError("the name of an output is empty", "a result needs a place", 'give a name: -o "" is none')
+    return Path(text)
+
+
 def check_ei(ei: Iterable[float] | None) -> None:
     """Refuse an incident energy that is not positive and finite."""
     for one in ei or []:

@@ -11,7 +11,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from mantid_insdl.report import REPORT_FILE, CardFigure, ClassificationReport, Report, ResultFile, card_figure
+from mantid_insdl.report import REPORT_FILE, CardFigure, ClassificationReport, EvidenceReport, Report, ResultFile, card_figure
 
 if TYPE_CHECKING:
     from mantid_insdl.networks.cards import Card
@@ -49,14 +49,17 @@ def print_report(report: Report, console: Console) -> None:
 
     if (e := report.exchange) is not None:
         heading(f"Exchange constants of {e.material}")
+        if not e.in_range:
+            console.print(
+                Text("  None: the networks' estimates below are no answer, do not use these values (see the warnings).", style="bold red")
+            )
         true = report.truth.parameters if report.truth is not None and report.truth.material == e.material else {}
         table = _table("name", "value", "error", "unit", *(["true value"] if true else []))
         for row in e.parameters:
             cells = [row.name, _number(row.value), _number(row.error), row.unit]
             table.add_row(*cells, *([_number(true.get(row.name))] if true else []))
         console.print(table)
-        if not e.in_range:
-            console.print(Text("  The map is outside the range of the training maps: do not use these values.", style="bold red"))
+        console.print(Text(f"  {_explained(e.evidence)}", style="" if e.evidence.explained else "red"))
 
     if report.truth is not None:
         heading("The truth of this simulated measurement")
@@ -150,11 +153,20 @@ def _figures_table(figures: Iterable[CardFigure], *, header: bool = True) -> Tab
 
 def _verdict(c: ClassificationReport) -> Text:
     if not c.in_range:
-        return Text("No verdict: the map is outside the range of the training maps. Do not use these probabilities.", style="bold red")
+        why = "the map is outside the range of the training maps, or no simulation explains it"
+        return Text(f"No verdict: {why}. Do not use these probabilities.", style="bold red")
     if c.verdict == "undecided":
         return Text("Verdict: undecided. This map does not tell the models apart.", style="bold yellow")
     probability = next((row.probability for row in c.models if row.model == c.verdict), None)
     return Text(f"Verdict: {c.verdict}" + (f" (probability {probability:.3f})" if probability is not None else ""), style="bold green")
+
+
+def _explained(e: EvidenceReport) -> str:
+    each = ", ".join(f"{one.unexplained:.0%} at Ei {one.incident_energy:g}" for one in e.by_incident_energy)
+    return (
+        f"Their simulation leaves {e.unexplained:.0%} +- {e.uncertainty:.0%} of the map's structure unexplained ({each} meV); "
+        f"an answer is given up to {e.limit:.0%}."
+    )
 
 
 def _table(*columns: str) -> Table:

@@ -200,6 +200,8 @@ def _slices(request: Request, material: Material, values: dict[str, float]) -> A
         from mantid_insdl.files import load
 
         place = {"like": load(request.like)}
+        for warning in place["like"].warnings:
+            print(f"insdl: warning: {warning}", file=sys.stderr)
     else:
         place = {"slices": _windows(request.ei, request.energy)}
         place |= {name: _momentum_axis(name, text or "-1,0.05,1") for name, text in (("qh", request.qh), ("qk", request.qk))}

@@ -58,7 +58,7 @@ def load(
         raise FileFormatError("no file is given", fix="give at least one")
     from mantid_insdl.files.workspace_layout import check_group
 
-    m = check_group([_load_one(Path(path), ei, find_gaps=mask is None) for path in paths])
+    m = check_group([_load_one(Path(path), ei, material, find_gaps=mask is None) for path in paths])
     if mask is not None:
         from mantid_insdl.files.npz import mask_for
 
@@ -66,7 +66,9 @@ def load(
         m = m.with_mask(mask_for(m, mask), note=f"masked the pixels of {source}")
     if np.all(m.mask):
         raise MapError(f"'{Path(paths[0]).name}' has no usable pixel", "every intensity is NaN or masked", "check the file and the mask")
-    return m if material is None else m.replace(material=material)
+    if m.slices is not None and (beyond := m.slices.beyond_ei()):
+        raise MapError(f"in '{Path(paths[0]).name}' {beyond}", "a neutron cannot lose more than it has", "correct the window or Ei")
+    return m if material is None else _with_material(m, material)
 
 
 def save(m: Map, path: str | Path, *, name: str = "") -> Path:
@@ -86,8 +88,25 @@ def save(m: Map, path: str | Path, *, name: str = "") -> Path:
     return nexus_processed.write(m, path, name=name)
 
 
-def _load_one(path: Path, ei: float | None, *, find_gaps: bool) -> Map:
-    reader = _reader(path, find_gaps)
+def _with_material(m: Map, material: str) -> Map:
+    """The map with the user's material, and a warning where the file names another, neither its family nor of its family."""
+    if m.material in (None, "", material):
+        return m.replace(material=material)
+    from mantid_insdl.materials import load_material
+
+    def names(one: str) -> set[str]:
+        try:
+            return {one, load_material(one).family}
+        except InsdlError:  # the name of a family, or of a material that this package does not know
+            return {one}
+
+    warning = f"The file says that it is of {m.material}; it is taken for {material}, as you asked."
+    contradicts = m.material not in names(material) and material not in names(m.material)
+    return m.replace(material=material, warnings=(*m.warnings, warning) if contradicts else m.warnings)
+
+
+def _load_one(path: Path, ei: float | None, material: str | None, *, find_gaps: bool) -> Map:
+    reader = _reader(path, material, find_gaps)
     try:
         m = reader(path, ei=ei)
     except FileFormatError:
@@ -97,7 +116,7 @@ def _load_one(path: Path, ei: float | None, *, find_gaps: bool) -> Map:
     return m.replace(provenance=(*m.provenance, f"read from '{path.name}'"))
 
 
-def _reader(path: Path, find_gaps: bool) -> Callable[..., Map]:
+def _reader(path: Path, material: str | None, find_gaps: bool) -> Callable[..., Map]:
     """The `read` function for the file's kind, found from its first bytes and, for HDF5, its groups."""
     if path.is_dir():
         raise FileFormatError(f"'{path}' is a folder", "a map is read from files", "give the files in it")
@@ -117,10 +136,10 @@ def _reader(path: Path, find_gaps: bool) -> Callable[..., Map]:
     if not start.startswith(b"\x89HDF\r\n\x1a\n"):
         kind = "text" if all(byte in b"\t\n\r\f" or 32 <= byte < 127 for byte in start) else "of an unknown kind"
         raise FileFormatError(f"'{path.name}' is no map", f"it is {kind}", f"give {_KINDS}")
-    return _hdf5_reader(path)
+    return _hdf5_reader(path, material)
 
 
-def _hdf5_reader(path: Path) -> Callable[..., Map]:
+def _hdf5_reader(path: Path, material: str | None) -> Callable[..., Map]:
     from mantid_insdl.files import mdhisto, nexus_processed, nxspe
     from mantid_insdl.files._hdf5 import groups, open_hdf5
 
@@ -131,7 +150,7 @@ def _hdf5_reader(path: Path) -> Callable[..., Map]:
             return nxspe.read
         top = groups(file)
         if "MDHistoWorkspace" in top:
-            return mdhisto.read
+            return functools.partial(mdhisto.read, material=material)
         if "MDEventWorkspace" in top:
             raise FileFormatError(
                 f"'{path.name}' holds MD events and no map", "events have no pixels yet", "bin them in Mantid with BinMD, then SaveMD"

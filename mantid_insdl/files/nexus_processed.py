@@ -223,7 +223,8 @@ def write(m: Map, path: str | Path, *, name: str = "") -> Path:
     path = Path(path)
     workspaces = from_map(m)
     base = name or path.stem
-    with replacing(path) as temporary, h5py.File(temporary, "w") as file:
+    # HDF5 builds the file in memory: where it writes to a disk that fills up, it cannot close the file, and crashes later.
+    with h5py.File(path.name, "w", driver="core", backing_store=False) as file:
         _attributes(
             file,
             NeXus_version="4.4.2",
@@ -234,6 +235,10 @@ def write(m: Map, path: str | Path, *, name: str = "") -> Path:
         for number, data in enumerate(workspaces, start=1):
             entry = _group(file, f"mantid_workspace_{number}", "NXentry")
             _write_entry(entry, data, base if len(workspaces) == 1 else f"{base}_{number}")
+        file.flush()
+        image = file.id.get_file_image()
+    with replacing(path) as temporary:
+        temporary.write_bytes(image)
     return path
 
 

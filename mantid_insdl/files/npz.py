@@ -17,8 +17,10 @@ this package's own    written by `write`: ``head`` (JSON) and the arrays of `Map
 
 Optional in all: ``error`` (standard error) and ``mask`` (True = masked), of the shape of ``intensity``; ``material`` (text).
 
-Slices with neither ``error`` nor ``mask`` and with exact zeros are taken for background-subtracted counts whose negatives were
-set to zero; there, `zero_gaps` finds the gaps between detectors, and the provenance says so.
+Axes that fall are turned with their pixels; errors that are zero everywhere are none; pixels beyond `sentinels.LIMIT` are masked.
+
+Where slices have neither errors nor a single masked pixel (``mask``, NaN, sentinel), detector gaps may be among their exact zeros:
+`detector_gaps` looks for them, and a warning says what was masked, or that zeros cannot be told from gaps.
 """
 
 from __future__ import annotations
@@ -35,6 +37,8 @@ import numpy as np
 from mantid_insdl.errors import FileFormatError, MapError
 from mantid_insdl.files._hdf5 import check_size
 from mantid_insdl.files._writing import replacing
+from mantid_insdl.files.detector_gaps import without_gaps
+from mantid_insdl.files.sentinels import mask_sentinels
 from mantid_insdl.maps import MEV, PER_ANGSTROM, RLU, Axis, Map, Slices
 
 _KEYS = {
@@ -72,7 +76,10 @@ def _read_array(stream: Any, key: str, path: Path) -> np.ndarray:
     version = np.lib.format.read_magic(stream)
     if version not in headers:
         raise ValueError(f"'{key}' is of the npy version {version}")
-    shape, fortran, dtype = headers[version](stream)
+    try:
+        shape, fortran, dtype = headers[version](stream)
+    except Exception as error:  # numpy reads the header as Python text: tokenizer, parser and dtype raise whatever they like
+        raise ValueError(f"the header of '{key}' cannot be read") from error
     if dtype.hasobject:
         raise FileFormatError(
             f"'{path.name}' cannot be used", f"'{key}' holds pickled Python objects, which could run code", "save plain arrays of numbers"
@@ -109,7 +116,9 @@ def read(path: str | Path, *, ei: float | None = None, find_gaps: bool = True) -
     path = Path(path)
     arrays = read_arrays(path)
     if "head" in arrays:
-        return _with_ei(_read_own(arrays, path), ei)
+        m = _with_ei(_read_own(arrays, path), ei)
+        mask, warnings = mask_sentinels(m.intensity, m.error, m.mask)
+        return m.replace(mask=mask, warnings=(*m.warnings, *warnings))
     if "intensity" not in arrays:
         raise FileFormatError(f"'{path.name}' is no map", "it has no 'intensity'", _LAYOUTS)
     for key, array in arrays.items():
@@ -119,6 +128,7 @@ def read(path: str | Path, *, ei: float | None = None, find_gaps: bool = True) -
             )
     if "mask" not in arrays and "gap" in arrays:
         arrays["mask"] = arrays["gap"]
+    arrays, warnings = _cleaned(arrays)
     if "q_rlu" in arrays:
         m = _cut(arrays, path)
     elif "energy" in arrays and "energy_edges" not in arrays:
@@ -126,11 +136,28 @@ def read(path: str | Path, *, ei: float | None = None, find_gaps: bool = True) -
     else:
         m = _slices(arrays, path, ei)
     m = _with_ei(m, ei)
-    if "material" in arrays:
+    if arrays.get("material", np.empty(0)).size:
         m = m.replace(material=str(arrays["material"].reshape(-1)[0]))
-    if find_gaps and m.slices is not None and m.error is None and "mask" not in arrays:
-        m = _without_gaps(m)
+    if warnings:
+        m = m.replace(warnings=(*m.warnings, *warnings))
+    if find_gaps and m.slices is not None and m.error is None and "mask" not in arrays and not m.mask.any():
+        m = without_gaps(m)
     return m
+
+
+def _cleaned(arrays: dict[str, np.ndarray]) -> tuple[dict[str, np.ndarray], tuple[str, ...]]:
+    """Sentinels in the mask, with a warning, and no errors where all that count are zero. Shapes that do not fit are left for later."""
+    intensity = arrays["intensity"]
+    if any(arrays[key].shape != intensity.shape for key in ("error", "mask") if key in arrays):
+        return arrays, ()
+    given = arrays["mask"].astype(bool) if "mask" in arrays else None
+    mask, warnings = mask_sentinels(intensity, arrays.get("error"), given)
+    arrays = arrays if mask is None else {**arrays, "mask": mask}
+    if "error" in arrays:
+        good = ~np.isnan(intensity) & (True if mask is None else ~mask)
+        if not np.any(arrays["error"][good] != 0):
+            arrays = {key: array for key, array in arrays.items() if key != "error"}
+    return arrays, warnings
 
 
 def write(m: Map, path: str | Path) -> Path:
@@ -168,17 +195,26 @@ def _need(arrays: Mapping[str, np.ndarray], path: Path, *keys: str) -> None:
         raise FileFormatError(f"'{path.name}' is incomplete", f"it has no {', '.join(missing)}", _LAYOUTS)
 
 
-def _axis(name: str, unit: str, values: np.ndarray, bins: int) -> Axis:
+def _axis(name: str, unit: str, values: np.ndarray, bins: int) -> tuple[Axis, slice]:
+    """An axis that rises, and how to turn the pixels along it."""
     if values.ndim != 1 or values.size not in (bins, bins + 1):
         raise MapError(f"'{name}' has the shape {values.shape}", f"the intensity has {bins} bins along it", "give bin centres or edges")
-    return Axis(name, unit, values, is_edges=values.size == bins + 1)
+    turn = slice(None, None, -1 if values.size > 1 and np.all(np.diff(values) < 0) else None)
+    return Axis(name, unit, values[turn], is_edges=values.size == bins + 1), turn
+
+
+def _turned(arrays: Mapping[str, np.ndarray], turns: tuple[slice, ...]) -> dict[str, np.ndarray]:
+    """Intensity, error and mask with their last axes turned."""
+    return {key: arrays[key][..., *turns] for key in ("intensity", "error", "mask") if key in arrays}
 
 
 def _powder(arrays: Mapping[str, np.ndarray], path: Path) -> Map:
     _need(arrays, path, "q", "energy")
     intensity = _two_dimensional(arrays, "(q, energy)")
-    axes = (_axis("q", PER_ANGSTROM, arrays["q"], intensity.shape[0]), _axis("energy", MEV, arrays["energy"], intensity.shape[1]))
-    return Map(intensity, axes, error=arrays.get("error"), mask=arrays.get("mask"), ei=_single_ei(arrays))
+    q, q_turn = _axis("q", PER_ANGSTROM, arrays["q"], intensity.shape[0])
+    energy, energy_turn = _axis("energy", MEV, arrays["energy"], intensity.shape[1])
+    _require_shape(arrays)
+    return Map(axes=(q, energy), ei=_single_ei(arrays), **_turned(arrays, (q_turn, energy_turn)))
 
 
 def _cut(arrays: Mapping[str, np.ndarray], path: Path) -> Map:
@@ -191,14 +227,10 @@ def _cut(arrays: Mapping[str, np.ndarray], path: Path) -> Map:
         raise MapError("'q_rlu' is a single point", "a cut runs along a path", "give the h, k, l of each point")
     steps[steps == 0] = np.median(steps[steps > 0])  # the corner of a path given twice, as end of one leg and start of the next
     along = Axis("path", RLU, np.concatenate(([0.0], np.cumsum(steps))), label="distance along the path")
-    return Map(
-        intensity.T,
-        (along, _axis("energy", MEV, arrays["energy"], intensity.shape[0])),
-        error=arrays["error"].T if "error" in arrays else None,
-        mask=arrays["mask"].T if "mask" in arrays else None,
-        ei=_single_ei(arrays),
-        path=points,
-    )
+    energy, turn = _axis("energy", MEV, arrays["energy"], intensity.shape[0])
+    _require_shape(arrays)
+    parts = {key: array.T for key, array in _turned(arrays, (turn, slice(None))).items()}
+    return Map(axes=(along, energy), ei=_single_ei(arrays), path=points, **parts)
 
 
 def _two_dimensional(arrays: Mapping[str, np.ndarray], shape: str) -> np.ndarray:
@@ -244,17 +276,26 @@ def _slices(arrays: Mapping[str, np.ndarray], path: Path, ei: float | None) -> M
             f"'intensity' has the shape {intensity.shape}", "slices are (Ei, bin, row, column) or (slice, row, column)", "reshape it"
         )
     grid = intensity.shape[:-2]
-    axes = tuple(
-        _axis(name, RLU, arrays[key], bins)
-        for name, key, bins in zip(("qh", "qk"), (momenta[0], momenta[-1]), intensity.shape[-2:], strict=True)
+    axes, turns = zip(
+        *(
+            _axis(name, RLU, arrays[key], bins)
+            for name, key, bins in zip(("qh", "qk"), (momenta[0], momenta[-1]), intensity.shape[-2:], strict=True)
+        ),
+        strict=True,
     )
     slices = _slices_of(arrays, grid, np.atleast_1d(arrays.get("ei", np.nan)))
-    for key in ("error", "mask"):
-        if key in arrays and arrays[key].shape != intensity.shape:
-            raise MapError(f"'{key}' has the shape {arrays[key].shape}", f"the intensity has {intensity.shape}", "make them equal")
-    stacked = {key: arrays[key].reshape(slices.size, *intensity.shape[-2:]) for key in ("error", "mask") if key in arrays}
+    _require_shape(arrays)
+    stacked = {key: array.reshape(slices.size, *intensity.shape[-2:]) for key, array in _turned(arrays, turns).items()}
     notes = ("rows taken as Qh and columns as Qk: the file does not say which is which",) if momenta == ("q",) else ()
-    return Map(intensity.reshape(slices.size, *intensity.shape[-2:]), axes, slices=slices, provenance=notes, **stacked)
+    return Map(axes=axes, slices=slices, provenance=notes, **stacked)
+
+
+def _require_shape(arrays: Mapping[str, np.ndarray]) -> None:
+    for key in ("error", "mask"):
+        if key in arrays and arrays[key].shape != arrays["intensity"].shape:
+            raise MapError(
+                f"'{key}' has the shape {arrays[key].shape}", f"the intensity has {arrays['intensity'].shape}", "make them equal"
+            )
 
 
 def _slices_of(arrays: Mapping[str, np.ndarray], grid: tuple[int, ...], ei: np.ndarray) -> Slices:
@@ -268,7 +309,7 @@ def _slices_of(arrays: Mapping[str, np.ndarray], grid: tuple[int, ...], ei: np.n
                 f"the intensity has {grid} slices",
                 "give (Ei, bin + 1) edges",
             )
-        low, high = edges[:, :-1].ravel(), edges[:, 1:].ravel()
+        low, high = np.minimum(edges[:, :-1], edges[:, 1:]).ravel(), np.maximum(edges[:, :-1], edges[:, 1:]).ravel()
     else:
         low, high = arrays["energy_min"].ravel(), arrays["energy_max"].ravel()
         if low.size != total or high.size != total:
@@ -278,50 +319,14 @@ def _slices_of(arrays: Mapping[str, np.ndarray], grid: tuple[int, ...], ei: np.n
     return Slices(np.repeat(ei.ravel(), total // ei.size), low, high)
 
 
-# ---- gaps and masks
-
-
-def zero_gaps(intensity: np.ndarray) -> np.ndarray:
-    """Gaps between detectors in slices whose negative values were set to zero, as True.
-
-    A gap is a straight band along an axis of the map, or a block (the beam stop, what lies outside the detectors), and is exactly
-    zero; clipped noise makes scattered zeros. So a pixel counts as gap when it is in a straight run of zeros of a quarter of the
-    slice's side along rows or columns, or in a square of zeros of a tenth of it (40 pixels: runs of 10, squares of 4).
-
-    On the PCSMO measurement (Ei 25, 50 and 100 meV) this finds 94 % of the gap pixels that are zero, 84 % of all gap pixels, and
-    takes 9 % of the other pixels for gaps, two fifths of them beside a true gap: `tests/files/test_npz.py` measures it.
-
-    Parameters
-    ----------
-    intensity : (..., row, column)
-    """
-    from scipy import ndimage
-
-    zero = np.asarray(intensity) == 0
-    gaps = np.zeros(zero.shape, bool)
-    rows, columns = zero.shape[-2:]
-    block = (max(3, round(rows / 10)), max(3, round(columns / 10)))
-    for window in ((max(6, round(rows / 4)), 1), (1, max(6, round(columns / 4))), block):
-        gaps |= ndimage.binary_opening(zero, np.ones((1,) * (zero.ndim - 2) + window, bool))
-    return gaps
-
-
-def _without_gaps(m: Map) -> Map:
-    gaps = zero_gaps(m.intensity) & ~m.mask
-    if not np.any(gaps):
-        return m
-    return m.with_mask(
-        gaps,
-        note=f"masked {np.mean(gaps):.1%} of the pixels as detector gaps: long runs and blocks of exact zeros; the file has no mask and "
-        "no errors. Scattered zeros are kept as clipped negative counts. A measured mask is better: load(..., mask=FILE) or --mask FILE",
-    )
+# ---- masks
 
 
 def mask_for(m: Map, mask: str | Path | np.ndarray) -> np.ndarray:
     """The mask, in the shape of the map, that an array or a npz file holds.
 
-    A file has ``gap`` or ``mask`` (True = masked). Where it has ``ei`` it may hold more incident energies than the map, and each
-    slice takes the one of its own Ei and, with ``energy_edges``, of its own energy window.
+    A file has ``gap`` or ``mask`` (True = masked), for a cut as (energy, point). Where it has ``ei`` it may hold more incident energies
+    than the map, and each slice takes the one of its own Ei and, with ``energy_edges``, of its own energy window.
 
     Raises
     ------
@@ -331,10 +336,7 @@ def mask_for(m: Map, mask: str | Path | np.ndarray) -> np.ndarray:
         The mask does not fit the map, or lacks an incident energy or energy window of it.
     """
     if not isinstance(mask, str | Path):
-        array = np.asarray(mask, bool)
-        if array.size != m.intensity.size:
-            raise MapError(f"the mask has the shape {array.shape}", f"the map has {m.shape}", "give one value for each pixel")
-        return array.reshape(m.shape)
+        return _fitted(np.asarray(mask, bool), m, "the mask")
     path = Path(mask)
     if not path.is_file():
         raise FileFormatError(f"the mask file '{path}' does not exist", fix="check the path")
@@ -344,10 +346,16 @@ def mask_for(m: Map, mask: str | Path | np.ndarray) -> np.ndarray:
         raise FileFormatError(f"'{path.name}' holds no mask", "it has neither 'mask' nor 'gap'", "save a boolean array under one of them")
     array = arrays[key].astype(bool)
     if m.slices is None or "ei" not in arrays or array.ndim < 3:
-        if array.size != m.intensity.size:
-            raise MapError(f"the mask of '{path.name}' has the shape {array.shape}", f"the map has {m.shape}", "make it fit")
-        return array.reshape(m.shape)
+        as_in_files = m.kind == "cut" and "head" not in arrays and array.shape == m.shape[::-1]  # (energy, point)
+        return _fitted(array.T if as_in_files else array, m, f"the mask of '{path.name}'")
     return _matched(m, array, arrays, path)
+
+
+def _fitted(array: np.ndarray, m: Map, name: str) -> np.ndarray:
+    """A mask in the shape of the map; its slices may be counted along several axes, as (Ei, bin)."""
+    if array.size != m.intensity.size or array.shape[-2:] != m.shape[-2:]:
+        raise MapError(f"{name} has the shape {array.shape}", f"the map has {m.shape}", "give one value for each pixel, in its shape")
+    return array.reshape(m.shape)
 
 
 def _matched(m: Map, array: np.ndarray, arrays: Mapping[str, np.ndarray], path: Path) -> np.ndarray:

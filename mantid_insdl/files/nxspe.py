@@ -1,9 +1,9 @@
 """NXSPE: a direct-geometry spectrometer's spectra, detector by detector (SaveNXSPE), reduced to a \\|Q\\|-E map.
 
-Sources: Mantid's SaveNXSPE.cpp and LoadNXSPE.cpp (NXSPE 1.0 to 1.3). A masked spectrum is NaN, or below -1e10 as the loader
-allows; a spectrum without a detector is zero with zero errors. When ``ki_over_kf_scaling`` is 1 the intensities are already
-multiplied by ki/kf; when it is 0 they are a double-differential cross-section and this reader multiplies them, so that maps from
-either kind of file show the dynamical structure factor.
+Sources: Mantid's SaveNXSPE.cpp and LoadNXSPE.cpp (NXSPE 1.0 to 1.3). A masked spectrum is NaN, or below -1e10 as the loader allows; here
+any bin beyond `sentinels.LIMIT` is masked. A spectrum without a detector is zero with zero errors. When ``ki_over_kf_scaling`` is 1 the
+intensities are already multiplied by ki/kf; when it is 0 they are a double-differential cross-section and this reader multiplies them, so
+that maps from either kind of file show the dynamical structure factor.
 """
 
 from __future__ import annotations
@@ -17,12 +17,13 @@ import numpy as np
 from mantid_insdl.errors import FileFormatError, MapError
 from mantid_insdl.files._hdf5 import attribute, dataset, groups, open_hdf5, read_array, read_text
 from mantid_insdl.files.qe_rebin import default_q_edges, rebin
+from mantid_insdl.files.sentinels import LIMIT, find_sentinels, mask_sentinels
 from mantid_insdl.maps import MEV, PER_ANGSTROM, Axis, Map
 
 if TYPE_CHECKING:
     import h5py
 
-_MASKED_BELOW = -1e10  # LoadNXSPE
+
 _SCALING_NOTES = {
     1: "ki/kf scaling already applied in the file",
     0: "ki/kf scaling applied by this package",
@@ -62,6 +63,7 @@ def read(path: str | Path, *, ei: float | None = None, q_edges: np.ndarray | Non
         contents = _contents(file, path)
     ei, ei_note = _fixed_energy(contents.fixed_energy, ei)
     use, masked, use_note = _usable(contents)
+    _, warnings = mask_sentinels(contents.intensity, contents.error, ~use[:, np.newaxis] | ~np.isfinite(contents.intensity))
     intensity = np.where(masked, np.nan, contents.intensity)[use]
     error = np.where(masked, 0.0, contents.error)[use]
     if not np.all(np.isfinite(error)) or np.any(error < 0):
@@ -81,6 +83,7 @@ def read(path: str | Path, *, ei: float | None = None, q_edges: np.ndarray | Non
         error=None if np.all(error == 0) else sigma,
         ei=ei,
         provenance=tuple(note for note in (ei_note, width_note, _SCALING_NOTES[contents.scaling], use_note) if note),
+        warnings=warnings,
         logs=contents.logs,
     )
 
@@ -125,7 +128,7 @@ def _contents(file: h5py.File, path: Path) -> _Contents:
     if instrument is not None and read_text(instrument, "name"):
         logs["instrument"] = (read_text(instrument, "name"), "")
     psi, scaling = number("psi"), number("ki_over_kf_scaling")
-    if psi.size and np.isfinite(psi[0]) and psi[0] > _MASKED_BELOW:
+    if psi.size and np.isfinite(psi[0]) and psi[0] > -LIMIT:
         logs["psi"] = (float(psi[0]), "degree")
     edges = Axis("energy", MEV, energy, is_edges=energy.size == bins + 1).edges
     return _Contents(
@@ -142,7 +145,7 @@ def _contents(file: h5py.File, path: Path) -> _Contents:
 
 def _usable(contents: _Contents) -> tuple[np.ndarray, np.ndarray, str]:
     """Which spectra to use, which of all bins are masked, and a note of how many are left out."""
-    masked = ~np.isfinite(contents.intensity) | (contents.intensity <= _MASKED_BELOW)
+    masked = ~np.isfinite(contents.intensity) | find_sentinels(contents.intensity, contents.error)
     all_masked = np.all(masked, axis=1)
     empty = np.all((contents.intensity == 0) & (contents.error == 0), axis=1) | ~np.isfinite(contents.polar)
     use = ~all_masked & ~empty

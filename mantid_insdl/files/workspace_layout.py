@@ -24,6 +24,7 @@ import numpy as np
 
 from mantid_insdl.errors import MapError, UnitError
 from mantid_insdl.files.log_values import number, plain
+from mantid_insdl.files.sentinels import mask_sentinels
 from mantid_insdl.maps import MEV, PER_ANGSTROM, RLU, Axis, Map, Slices, stack
 
 #: CODATA: the energy in meV of a wavenumber of 1/cm.
@@ -34,7 +35,7 @@ EI_LOGS = ("Ei", "EI", "ei", "incident_energy", "Efix", "Efixed", "fixed_energy"
 #: Requested, not measured, incident energies: used only when nothing else is known, and said in the provenance.
 REQUESTED_EI_LOGS = ("EnergyRequest", "EnergyRequested", "Ei_request", "ei_request")
 WINDOW_LOGS = (("energy_min", "energy_max"), ("Emin", "Emax"), ("E_min", "E_max"), ("DeltaE_min", "DeltaE_max"))
-_OWN_LOGS = ("insdl_material", "insdl_frame", "insdl_provenance", "insdl_path", "insdl_corners")
+_OWN_LOGS = ("insdl_material", "insdl_frame", "insdl_provenance", "insdl_warnings", "insdl_path", "insdl_corners")
 
 #: Mantid's unit IDs that an axis of a map may have.
 AXIS_UNITS = ("DeltaE", "DeltaE_inWavenumber", "MomentumTransfer", "Label")
@@ -42,8 +43,12 @@ NO_UNIT = ("", "Empty", "unknown")
 
 _MAPS = (("qh", "qk"), ("q", "energy"), ("path", "energy"))
 _RLU = {"r.l.u.", "r.l.u", "rlu", "rlu."}
-_PER_ANGSTROM = {"1/angstrom", "angstrom^-1", "a^-1", "å^-1", "å⁻¹", "1/å", "1/a", "ang^-1", "inv.angstrom", "invangstrom"}
-_MEV = {"mev"}
+#: With Mantid's unit IDs, which MDHisto files hold in place of a unit.
+_PER_ANGSTROM = {
+    *("momentumtransfer", "1/angstrom", "angstrom^-1", "a^-1", "å^-1", "å⁻¹", "1/å", "1/a", "ang^-1", "inv.angstrom", "invangstrom"),
+}
+_MEV = {"mev", "deltae"}
+_THREE_TERMS = re.compile(3 * r"([+-]?(?:[\d.]*\*?[a-zA-Z]|0))")  # of a direction without commas: [HH0]
 
 
 @dataclass(frozen=True)
@@ -87,16 +92,21 @@ class WorkspaceData:
 
 
 def direction_of(caption: str) -> tuple[float, float, float] | None:
-    """The direction in (h, k, l) that a caption such as ``[H,0,0]``, ``[-H,H,0]`` or ``(0 K 0)`` names, or None."""
+    """The direction in (h, k, l) that a caption such as ``[H,0,0]``, ``[-H,H,0]``, ``[HH0]`` or ``(0 K 0)`` names, or None.
+
+    Also as CutMD of Mantid writes it, ``['zeta', '-zeta', 0]``.
+    """
     inside = re.fullmatch(r"[\[(](.*)[\])]", caption.strip())
     if not inside:
         return None
     parts = [p for p in re.split(r"[,\s]+", inside.group(1).strip()) if p]
+    if len(parts) == 1 and (together := _THREE_TERMS.fullmatch(parts[0])):
+        parts = list(together.groups())
     if len(parts) != 3:
         return None
     vector, letters = [], set()
     for part in parts:
-        match = re.fullmatch(r"([+-]?)(\d+\.?\d*|\.\d+)?\*?([a-zA-Z])", part)
+        match = re.fullmatch(r"'?([+-]?)(\d+\.?\d*|\.\d+)?\*?(zeta|eta|xi|[a-zA-Z])'?", part)
         if match:
             sign, number, letter = match.groups()
             vector.append(float(sign + (number or "1")))
@@ -241,6 +251,7 @@ def to_map(data: WorkspaceData, *, ei: float | None = None) -> Map:
     first, second = (by_name[name] for name in order)
     if first is x:
         intensity, error, mask = (None if a is None else a.T for a in (intensity, error, mask))
+    mask, warnings = mask_sentinels(intensity, error, mask)
     error = _known_error(intensity, error, mask)
     own = {name: data.logs[name][0] for name in _OWN_LOGS if name in data.logs}
     ei, ei_note = incident_energy(data.logs, ei)
@@ -271,6 +282,7 @@ def to_map(data: WorkspaceData, *, ei: float | None = None) -> Map:
         frame=str(own.get("insdl_frame", "")),
         title=data.title.strip(),
         provenance=tuple(provenance),
+        warnings=(*_lines(own.get("insdl_warnings", "")), *warnings),
         logs={k: (plain(value), unit) for k, (value, unit) in data.logs.items() if k not in used},
         **changes,
     )
@@ -414,6 +426,8 @@ def _logs(m: Map, index: int | None = None) -> dict[str, tuple[Any, str]]:
         logs["insdl_frame"] = (m.frame, "")
     if m.provenance:
         logs["insdl_provenance"] = ("\n".join(line.replace("\n", " ") for line in m.provenance), "")
+    if m.warnings:
+        logs["insdl_warnings"] = ("\n".join(line.replace("\n", " ") for line in m.warnings), "")
     if m.path is not None:
         logs["insdl_path"] = (m.path.ravel(), RLU)
         if m.corners:

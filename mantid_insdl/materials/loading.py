@@ -43,6 +43,9 @@ def load_material(name_or_path: str | Path | Material) -> Material:
         _shipped[name] = _parse(resources.files(__package__).joinpath(f"{name}.yaml").read_text(encoding="utf-8"), name)
         return _shipped[name]
     if path.suffix.lower() not in (".yaml", ".yml"):
+        family = [one for one in material_names() if load_material(one).family == name]
+        if family:
+            raise MaterialError(f"'{name}' is a family of models", f"its models are {', '.join(family)}", "name one of these")
         known = ", ".join(material_names())
         raise MaterialError(f"there is no material '{name}'", f"known are {known}", "use one of these, or the path of a .yaml file")
     try:

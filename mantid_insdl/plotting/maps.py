@@ -19,7 +19,7 @@ import numpy as np
 
 from mantid_insdl.errors import MapError
 from mantid_insdl.plotting.energy import plot_cut, plot_powder
-from mantid_insdl.plotting.style import Style, extend, style_of
+from mantid_insdl.plotting.style import RESIDUAL, Style, extend, style_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -87,6 +87,21 @@ def plot_comparison(maps: Mapping[str, Map], *, title: str = "") -> Figure:
         If the maps have no slices or differ in their axes.
     """
     return _plot_rows(maps, style_of(next(iter(maps.values()))), title=title)
+
+
+def plot_residual(measured: Map, fit: Map, *, title: str = "") -> Figure:
+    """A map, a calculation scaled to it, and their difference below each other, all in the unit of the map and on one signed scale.
+
+    What is masked in either is masked in the difference.
+
+    Raises
+    ------
+    MapError
+        If the maps have no slices or differ in their axes.
+    """
+    measured.require_same_axes(fit)
+    difference = measured.replace(intensity=measured.intensity - fit.intensity, error=None, mask=measured.mask | fit.mask)
+    return _plot_rows({"measured": measured, "fit": fit, "difference": difference}, RESIDUAL, title=title)
 
 
 def plot_importance(m: Map, *, title: str = "") -> Figure:

@@ -60,6 +60,7 @@ class Style:
 
 
 INTENSITY = Style("viridis")
+RESIDUAL = Style("RdBu_r", signed=True)
 CHIRAL = Style("RdBu_r", quantity="chiral intensity", signed=True)
 
 

@@ -34,7 +34,9 @@ from mantid_insdl.maps import MEV, RLU, Map
 MAXIMUM_PIXELS = 50_000_000
 
 OWN_LOG_PREFIX = "insdl_"
+_PATH_LOGS = (OWN_LOG_PREFIX + "path", OWN_LOG_PREFIX + "corners")
 _READ_LOGS = (
+    OWN_LOG_PREFIX + "corners",
     *EI_LOGS,
     *REQUESTED_EI_LOGS,
     *(name for pair in WINDOW_LOGS for name in pair),
@@ -323,7 +325,8 @@ def _on_axes_of(source: Any, sheet: WorkspaceData, m: Map, index: int, copy: Cal
     _set_intensity(workspace, _placed(intensity, place, data), _placed(error, place, data))
     same_unit = to_map(replace(data, mask=None)).intensity_unit == m.intensity_unit
     workspace.setYUnitLabel(source.YUnitLabel() if same_unit else sheet.intensity_label)
-    set_logs(workspace, {name: log for name, log in sheet.logs.items() if name not in _SLICE_LOGS})
+    of_axes = {name: data.logs[name] for name in _PATH_LOGS if name in data.logs}  # in the source's direction, which the map may not have
+    set_logs(workspace, {name: log for name, log in sheet.logs.items() if name not in (*_SLICE_LOGS, *_PATH_LOGS)} | of_axes)
     return workspace
 
 

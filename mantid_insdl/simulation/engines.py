@@ -17,7 +17,7 @@ Every pixel is cut into pieces (`pixels`); across a piece a mode is a straight l
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -35,7 +35,7 @@ from mantid_insdl.parallel import in_threads
 from mantid_insdl.progress import Progress
 from mantid_insdl.simulation.pixels import SIGNED_PERMUTATIONS, Pieces, cut, differences, divide, images, unlike
 from mantid_insdl.spinwave.form_factors import coefficients, j0
-from mantid_insdl.spinwave.modes import perpendicular
+from mantid_insdl.spinwave.modes import Modes, perpendicular
 from mantid_insdl.spinwave.polarisation import polarised
 from mantid_insdl.spinwave.shared import PlanarModes, SharedSolve, SharedSpiral
 from mantid_insdl.spinwave.square_lattice import square_lattice_modes, square_lattice_slopes
@@ -166,7 +166,7 @@ CELLS_PER_ZONE = (6, 96)
 """Cells across a zone at least and at most."""
 MERGED = 1.5
 """A lattice of this many times as many cells as needed is taken where another incident energy needs it."""
-STOPS_PER_ZONE = 16
+STOPS_PER_ZONE = 32
 """Solves to a zone along the beam, where the modes depend on it."""
 
 
@@ -238,7 +238,7 @@ class Domain:
             if seen.sum() > 5:
                 steep, curved = np.quantile(steepness[seen], 0.95, axis=0), np.quantile(curvature[seen], 0.75, axis=0)
                 cells = np.maximum(cells, np.maximum(STEEPNESS * steep / width, np.sqrt(CURVATURE * curved / width)))
-        return 1 / np.clip(cells, *(limit * self.zones for limit in CELLS_PER_ZONE))
+        return 1 / np.clip(self.finer * cells, *(limit * self.zones for limit in CELLS_PER_ZONE))
 
     @cached_property
     def _shape(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -263,14 +263,13 @@ class Domain:
         """Zones of the magnet to 1 r.l.u. of the map along each axis."""
         return 1 / np.abs(np.linalg.inv(self.material.map.cell)).max(axis=0)[:2]
 
+    finer = 1.0
+    """Cells along an axis, against those that `CURVATURE` asks for where curvatures are known."""
+
     def parts(self, group: Group) -> tuple[int, int]:
         """Equal parts of a pixel along each axis that are no larger than a `cell`."""
-        return tuple(int(n) for n in np.ceil(self.width / self.cell(group) - 0.1).clip(1))
-
-    @property
-    def width(self) -> np.ndarray:
-        """Of a pixel, along qh and qk in r.l.u."""
-        return np.median(self.plane.high - self.plane.low, axis=0)
+        widest = (self.plane.high - self.plane.low).max(axis=0)
+        return tuple(int(n) for n in np.ceil(widest / self.cell(group) - 0.1).clip(1))
 
     def along(self, energy: np.ndarray, across: np.ndarray, group: Group) -> np.ndarray:
         """Component of Q along the beam for modes at `energy`, in 1/angstrom; 0 where Ei is unknown."""
@@ -391,7 +390,8 @@ class Planar(Domain):
         if self.parts(group) == (1, 1):
             return None
         multiple = 4 * np.maximum(np.rint(self.zones), 1)
-        wanted = np.maximum(1 / self.cell(group), 0.8 / self.width)  # a cell much larger than a pixel has its modes elsewhere
+        width = np.median(self.plane.high - self.plane.low, axis=0)
+        wanted = np.maximum(1 / self.cell(group), 0.8 / width)  # a cell much larger than a pixel has its modes elsewhere
         return tuple(int(n) for n in multiple * np.ceil(wanted / multiple - 0.1))
 
     def _lattice(self, steps: tuple[int, int] | None) -> Lattice:
@@ -567,11 +567,13 @@ class ClosedForm(Domain):
 
 
 class General(Domain):
-    """Engine for any magnet: solves at energies along the path of the neutrons, a fraction of a zone apart.
+    """Engine for any magnet: solves at several momenta along the beam, a fraction of a zone apart, each for all pixels.
 
-    From each the energy of a mode moves with the momentum along the beam that belongs to it, w = w_0 + v (t(w) - t_0), to first order;
-    between two the results are interpolated.
+    With the momentum t along the beam, Q = Q_across + t b and root = ki - t, the neutron loses E(t) = Ei - c (root^2 + Q_across^2). From
+    each t a mode is taken as a straight line in t, which meets that parabola in closed form; between two the results are interpolated.
     """
+
+    finer = 2.0
 
     def __init__(self, *arguments: Any):
         super().__init__(*arguments)
@@ -579,14 +581,15 @@ class General(Domain):
         self._reached = [self.reached(*each) for each in zip(self._pieces, self.groups, strict=True)]
 
     def stops(self, group: Group) -> np.ndarray:
-        """Energies to solve at, rising, in meV: equal steps of the momentum along the beam, `STOPS_PER_ZONE` at least."""
+        """Momenta along the beam to solve at, rising, in 1/angstrom; 0 alone where Ei is unknown."""
         if not np.isfinite(group.ei):
             return np.zeros(1)
         margin = self.margin(group, 1.0)
-        bottom, top = max(group.edges[0] - margin, 0.0), min(group.edges[-1] + margin, 0.98 * group.ei)
-        first, last = np.sqrt((group.ei - np.array([bottom, top])) / MEV_ANGSTROM2)  # kf
-        number = int(np.ceil(STOPS_PER_ZONE * (first - last) * np.abs(self.beam_hkl).max())) + 1
-        return group.ei - MEV_ANGSTROM2 * np.linspace(first, last, max(number, 2)) ** 2
+        bottom, top = max(group.edges[0] - margin, 0.0), min(group.edges[-1] + margin, group.ei)
+        roots = np.sqrt(np.maximum((group.ei - np.array([bottom, top])) / MEV_ANGSTROM2 - [self.across.min(), self.across.max()], 0.0))
+        first, last = np.sqrt(group.ei / MEV_ANGSTROM2) - roots
+        number = int(np.ceil(STOPS_PER_ZONE * (last - first) * np.abs(self.beam_hkl).max())) + 1
+        return np.linspace(first, last, max(number, 2))
 
     def intensity(
         self, table: np.ndarray, widths: np.ndarray, progress: Progress | None, dtype: type = np.float32
@@ -614,34 +617,50 @@ class General(Domain):
         within = np.arange(len(pieces.nodes)) if reached is None else np.flatnonzero(reached.any(axis=1))
         if not within.size:
             return np.ones(len(out), bool)
-        middle, q_across = stops[at], pieces.nodes[within] @ plane.frame
-        across = np.sum(q_across**2, axis=-1)
-        along = np.nan_to_num(self.along(middle, across, group))[:, None]
-        hkl = pieces.nodes[within] @ self.to_hkl + along * self.beam_hkl
+        q_across = pieces.nodes[within] @ plane.frame
+        hkl = pieces.nodes[within] @ self.to_hkl + stops[at] * self.beam_hkl
         modes = modes_of(self.material, hkl, parameters, velocities=True)
-        seen = self.view.seen(modes.amplitudes, (q_across + along * plane.beam)[:, None], plane.turn)
-        slopes, by_beam = modes.velocities @ self.to_hkl.T, modes.velocities @ self.beam_hkl
-        if np.isfinite(group.ei):
-            # the momentum along the beam, ki - root, root^2 = kf^2 - across^2, changes with energy and with the place on the map
-            root = np.sqrt(np.maximum((group.ei - middle) / MEV_ANGSTROM2 - across, 0.0))
-            root = np.maximum(root, 0.05 * np.sqrt(group.ei / MEV_ANGSTROM2))[:, None]
-            slopes = slopes + by_beam[..., None] * ((q_across @ plane.frame.T) / root)[:, None]
-            stretch = 1 - by_beam / (2 * MEV_ANGSTROM2 * root)
-            stretch = np.where(np.abs(stretch) < 0.1, np.where(stretch < 0, -0.1, 0.1), stretch)
-        else:
-            stretch = np.ones_like(modes.energies)
-        energies = middle + (modes.energies - middle) / stretch
-        usable = np.isfinite(seen) & (modes.energies > 0) & (energies > 0)  # a Goldstone mode at its own momentum is elastic
-        usable &= energies < (group.ei if np.isfinite(group.ei) else np.inf)
-        energies = np.where(usable, energies, 0.0)
-        share = np.interp(energies, stops, np.eye(len(stops))[at])
-        weights = np.where(usable, share * seen / np.abs(stretch), 0.0) * self.view.factor(group.ei, energies) * pieces.share[within, None]
-        spread = np.sum((slopes * pieces.half[within, None] / stretch[..., None]) ** 2, axis=-1) / 3
-        for image, energy, width, weight, scale in zip(out, energies, np.nan_to_num(spread), weights, widths, strict=True):
-            piece, mode = np.nonzero(weight)
-            factor = None if reached is None else reached[within[piece]]
-            self.add(image, group, pieces.pixel[within[piece]], energy[piece, mode], width[piece, mode], weight[piece, mode], scale, factor)
+        seen = self.view.seen(modes.amplitudes, (q_across + stops[at] * plane.beam)[:, None], plane.turn)
+        usable = np.isfinite(seen) & (modes.energies > 0)  # a Goldstone mode at its own momentum is elastic
+        for met, slopes, weights in self._met(group, stops, at, modes, q_across):
+            strength = np.where(usable & (met > 0), np.nan_to_num(weights * seen), 0.0) * pieces.share[within, None]
+            energies = np.where(strength != 0, met, 0.0)
+            strength = strength * self.view.factor(group.ei, energies)
+            spread = np.sum((slopes * pieces.half[within, None]) ** 2, axis=-1) / 3
+            for image, energy, width, weight, scale in zip(out, energies, spread, strength, widths, strict=True):
+                piece, mode = np.nonzero(weight)
+                factor = None if reached is None else reached[within[piece]]
+                pixel = pieces.pixel[within[piece]]
+                self.add(image, group, pixel, energy[piece, mode], width[piece, mode], weight[piece, mode], scale, factor)
         return modes.stable
+
+    def _met(
+        self, group: Group, stops: np.ndarray, at: int, modes: Modes, q_across: np.ndarray
+    ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+        """Where the neutrons meet the modes: energies (set, m, mode), their slopes by qh and qk, (..., 2), and weights, twice at most."""
+        slopes = modes.velocities @ self.to_hkl.T
+        if not np.isfinite(group.ei):
+            yield modes.energies, slopes, np.ones_like(modes.energies)
+            return
+        ki, by_beam = np.sqrt(group.ei / MEV_ANGSTROM2), modes.velocities @ self.beam_hkl
+        here = ki - stops[at]
+        # w + v (here - root) = Ei - c (root^2 + across^2)
+        rest = modes.energies + by_beam * here + MEV_ANGSTROM2 * np.sum(q_across**2, axis=-1)[:, None] - group.ei
+        under = by_beam**2 - 4 * MEV_ANGSTROM2 * rest
+        apart = np.sqrt(np.maximum(under, 0.0))  # |2 c root - v|, how fast the two part
+        for side in (1.0, -1.0):
+            root = (by_beam + side * apart) / (2 * MEV_ANGSTROM2)
+            met = (under > 0) & (root >= 0)
+            if not met.any():
+                continue
+            share = np.interp(ki - root, stops, np.eye(len(stops))[at])
+            parting = side * np.maximum(apart, 0.05 * MEV_ANGSTROM2 * ki)  # where a mode runs along the path its weight diverges
+            along = slopes * root[..., None] + by_beam[..., None] * (q_across @ self.plane.frame.T)[:, None]
+            yield (
+                modes.energies + by_beam * (here - root),
+                np.nan_to_num(2 * MEV_ANGSTROM2 * along / parting[..., None]),
+                np.where(met, share * 2 * MEV_ANGSTROM2 * root / np.abs(parting), 0.0),
+            )
 
 
 def engine_for(material: Material, view: View, plane: Plane) -> type[ClosedForm | Planar | General]:

@@ -226,14 +226,8 @@ def _check_axes(slices: Slices, qh: Axis, qk: Axis) -> None:
             f"that is {pixels * 4e-9:.0f} GB and about {qh.size * qk.size * 5e-5 + pixels * 2e-7:.0f} s of spin waves",
             "use fewer pixels or slices",
         )
-    bad = np.isfinite(slices.ei) & (slices.energy_max > slices.ei)
-    if np.any(bad):
-        index = int(np.flatnonzero(bad)[0])
-        raise MapError(
-            f"slice {slices.describe(index)} ends above its incident energy",
-            "a neutron cannot lose more than it has",
-            "correct the window or Ei",
-        )
+    if beyond := slices.beyond_ei():
+        raise MapError(beyond, "a neutron cannot lose more than it has", "correct the window or Ei")
 
 
 def _check_view(slices: Slices, temperature: float, kf_over_ki: bool, component: str, vertical: Sequence[float] | None) -> None:

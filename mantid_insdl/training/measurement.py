@@ -8,6 +8,7 @@ from mantid_insdl.instrument.gaps import DetectorLayout
 from mantid_insdl.instrument.noise import count_neutrons
 from mantid_insdl.maps import Axis, Slices
 from mantid_insdl.materials import load_material
+from mantid_insdl.networks.background import backgrounds_left
 from mantid_insdl.networks.measured import MeasuredMaps
 from mantid_insdl.networks.preprocessing import incident_energy_groups, normalise, window_features
 from mantid_insdl.training.datasets import SimulatedMaps, axes
@@ -68,7 +69,8 @@ def measure(
         background = rng.uniform(*settings.background) * (1 + growth * momentum_squared) * np.exp(-decay * energy)
         counts = np.exp(rng.uniform(*np.log(settings.counts_per_pixel))) * signal.size
         intensity, _ = count_neutrons(signal, counts, rng, background=background)
-        measured[group] = intensity + rng.normal(0, settings.background_residual) * background
+        left = settings.background_left > 0 and rng.random() < settings.background_left
+        measured[group] = intensity + (1.0 if left else rng.normal(0, settings.background_residual)) * background
     hot = rng.random(measured.shape, np.float32) < rng.uniform(0, settings.hot_pixels)
     measured[hot] *= rng.uniform(3, 10)
     if rng.random() < settings.negatives_cut:
@@ -126,6 +128,8 @@ class Measurer:
     def _measure_one(self, index: int, slices: Slices, rng: np.random.Generator) -> tuple[np.ndarray, ...]:
         expected = mix_twins(self.data.intensity[index, : slices.size].astype(np.float32), rng.uniform(*self.settings.twin_fraction))
         measured, signal = measure(expected, slices, self.qh, self.qk, self.reciprocal, self.settings, rng)
+        if self.settings.background_left > 0 and self.spec.slices.kind == "fixed":  # as before an answer
+            measured -= backgrounds_left(measured, incident_energy_groups(slices))[:, None, None].astype(np.float32)
         stack, scale = normalise(measured[None], incident_energy_groups(slices))
         kept = (stack[0, ..., 0].astype(np.float16), stack[0, ..., 1] > 0, scale[0])
         return (*kept, (signal / scale[0, :, None, None]).astype(np.float16)) if self.keep_signal else kept

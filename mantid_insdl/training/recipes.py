@@ -70,6 +70,9 @@ class Measurement(_Section):
     counts_per_pixel: Range = Field((0.3, 50.0), description="log-uniform, for each incident energy")
     background: Range = Field((0.0, 1.5), description="of the mean signal, counted and then subtracted")
     background_residual: float = Field(0.1, description="standard deviation of the part of it that subtraction leaves")
+    background_left: float = Field(
+        0.0, ge=0, le=1, description="probability that it stays, but for what is found to be flat in fixed windows"
+    )
     twin_fraction: Range = (0.3, 0.7)
     slice_scale: float = Field(0.1, description="standard deviation of each slice's efficiency")
     negatives_cut: float = Field(0.5, description="probability that negative intensities were set to zero")

@@ -11,7 +11,9 @@ import sys
 
 OLDEST_PYTHON = (3, 11)
 OLDEST_PYDANTIC = (2, 7)
-REQUIRED = ("numpy", "scipy", "h5py", "pydantic", "yaml", "periodictable")
+REQUIRED = ("numpy", "scipy", "h5py", "pydantic", "yaml", "periodictable", "threadpoolctl")
+ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+"""Of the libraries of linear algebra, which read them as they are loaded: our own threads share the work."""
 
 
 def main():
@@ -26,6 +28,8 @@ def main():
         replies.write(frame.MAGIC + frame.LENGTH.pack(len(content)) + content)
         replies.flush()
         return
+    for name in ONE_THREAD:
+        os.environ.setdefault(name, "1")
     _load_package(os.path.dirname(here))
     from mantid_insdl.worker.server import serve
 

@@ -130,7 +130,7 @@ def test_same_input_same_answer_also_in_place(name, stack):
         execute(name, "stack_13")
         found.append((mtd["out"].extractY(), table_rows() if "table" in AnalysisDataService else []))
     np.testing.assert_array_equal(found[0][0], found[1][0])
-    assert found[0][1] == found[1][1]
+    np.testing.assert_equal(found[0][1], found[1][1])  # no constants are given as NaN
     execute(name, "stack_13", **{property: "stack_13" for property, value in OUTPUTS[name].items() if value == "out"})
     np.testing.assert_array_equal(mtd["stack_13"].extractY(), found[0][0])
 
@@ -188,8 +188,8 @@ def test_classification_table_and_copy(stack):
     assert sum(table.column("Probability")) == pytest.approx(1, abs=1e-6)
     assert all(u >= 0 for u in table.column("Uncertainty"))
     run = mtd["out"].getItem(0).run()
-    assert run.getProperty("insdl_verdict").value in {"pcsmo-goodenough", "pcsmo-dimer", "undecided"}
-    assert run.getProperty("insdl_in_range").value in (0, 1)
+    assert (run.getProperty("insdl_verdict").value, run.getProperty("insdl_in_range").value) == ("pcsmo-goodenough", 1)
+    assert 0 <= run.getProperty("insdl_unexplained").value < run.getProperty("insdl_unexplained_limit").value == pytest.approx(0.3)
     for read in ("extractX", "extractY", "extractE"):
         np.testing.assert_array_equal(getattr(mtd["out"].getItem(0), read)(), getattr(stack.getItem(0), read)())
 
@@ -208,6 +208,17 @@ def test_fit_table_and_simulation(stack):
     assert np.nanmax(fit.extractY()) > 0
     value = dict(zip(table.column("Name"), table.column("Value"), strict=True))["JF1"]
     assert fit.run().getProperty("JF1").value == pytest.approx(value)
+
+
+def test_no_constants_are_given_where_no_simulation_explains_the_map(measured, capfd):
+    wrong = measured.replace(intensity=measured.intensity[::-1], mask=measured.mask[::-1])
+    execute("FitExchangeCNN", to_workspace(wrong), Model="pcsmo-goodenough-exchange")
+    assert np.isnan(mtd["table"].column("Value")).all() and np.isnan(mtd["table"].column("Error")).all()
+    printed = "".join(capfd.readouterr())
+    assert "no constants are given" in printed and "do not explain the map" in printed
+    run = mtd["out"].getItem(0).run()
+    assert not run.getProperty("insdl_in_range").value
+    assert run.getProperty("insdl_unexplained").value > run.getProperty("insdl_unexplained_limit").value
 
 
 def test_fitted_values_at_which_the_magnet_is_unstable_still_give_the_table(stack, monkeypatch, capfd):

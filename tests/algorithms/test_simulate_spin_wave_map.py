@@ -58,10 +58,15 @@ def test_windows_as_fractions_of_several_incident_energies():
 
 
 def test_parameters_change_the_map_and_are_recorded():
-    own = simulate(**GRID).getItem(2).extractY()
-    changed = simulate(**GRID, Parameters="J1=0.5, J2 = 0.01").getItem(2)
-    assert np.nanmax(np.abs(changed.extractY() - own)) > 0.01 * np.nanmax(own)
-    assert logs(changed, "J1", "J2") == [0.5, 0.01]
+    # without anisotropy the modes end at q = (1/4, 1/4), 4 S (J1 - J2) with S = 5/2
+    for parameters, j1, j2 in (("J1=0.5, J2 = 0.01, D=0", 0.5, 0.01), ("J2=0,J1=0.7,D=0", 0.7, 0.0)):
+        top = 10 * (j1 - j2)
+        windows = {"EnergyBins": f"{top - 0.2}, 0.3, {top + 0.4}", "Resolution": False}
+        group = simulate(**(GRID | windows), Parameters=parameters)
+        below, above = (group.getItem(i) for i in (0, 1))
+        assert np.nanmax(below.extractY()) > 0.1
+        assert np.nanmax(above.extractY()) < 1e-3 * np.nanmax(below.extractY())
+        assert logs(below, "J1", "J2", "D") == [j1, j2, 0]
 
 
 def test_same_seed_same_noise():
@@ -75,12 +80,24 @@ def test_same_seed_same_noise():
 
 
 def test_switches_reach_the_simulation():
+    def ratio(window, **change):
+        """Of the sums of a narrow window with and without a switch."""
+        given = GRID | {"EnergyBins": window, "Resolution": False}
+        return np.nansum(simulate(**given, **change).extractY()) / np.nansum(simulate(**given).extractY())
+
     plain = simulate(**GRID).getItem(0).extractY()
-    for change in ({"Resolution": False}, {"Background": 0.5}, {"Instrument": "LET"}, {"Temperature": 30.0}, {"KfOverKi": True}):
-        assert np.nanmax(np.abs(simulate(**GRID, **change).getItem(0).extractY() - plain)) > 0
-    material = {"Material": "pcsmo-goodenough", "Ei": 50.0, "EnergyBins": "10, 15"}
+    np.testing.assert_allclose(simulate(**GRID, Background=0.5).getItem(0).extractY(), plain + 0.5)
+    kt = 0.08617333 * 30
+    assert ratio("3.9, 4.1", Temperature=30.0) == pytest.approx(1 / (1 - np.exp(-4 / kt)), rel=0.01)
+    assert ratio("3.9, 4.1", KfOverKi=True) == pytest.approx(np.sqrt(1 - 4 / 25), rel=0.01)
+    # above all modes (7 meV) is only what the energy width takes there: FWHM at 25 meV 1.2 meV of MAPS, about 0.5 of LET, or none
+    above = GRID | {"EnergyBins": "7.3, 8"}
+    maps, let, none = (np.nansum(simulate(**above, **change).extractY()) for change in ({}, {"Instrument": "LET"}, {"Resolution": False}))
+    assert none == 0 < let < 0.5 * maps
+    material = {"Material": "pcsmo-goodenough", "Ei": 50.0, "EnergyBins": "10, 15", "QhRange": "-1, 0.1, 1", "QkRange": "-1, 0.1, 1"}
     both, one = (simulate(**(GRID | material), Twins=twins).extractY() for twins in (True, False))
-    assert np.nanmax(np.abs(both - one)) > 0
+    np.testing.assert_allclose(both, both.T, rtol=1e-6, atol=1e-9 * np.nanmax(both))  # the twins are turned by 90 degrees
+    assert np.nanmax(np.abs(one - one.T)) > 0.3 * np.nanmax(one)
 
 
 def test_template_group_gives_axes_energies_mask_and_form():

@@ -122,6 +122,44 @@ def test_material_is_read_from_its_log():
     assert from_workspace(add_logs(new_slice(), insdl_material="rb2mnf4")).material == "rb2mnf4"
 
 
+def new_cut(backwards=False, **logs):
+    """A cut of four points along [H,0,0] whose corners are the points 0, 1 and 3; `backwards` as its axis falls."""
+    turn = slice(None, None, -1 if backwards else 1)
+    h = np.array([0.0, 0.1, 0.2, 0.3])
+    workspace = new_workspace(
+        np.array([0.0, 2, 4]), h[turn], np.arange(8.0).reshape(4, 2)[turn], x_unit=("DeltaE",), vertical_unit=("Label", "Path", "r.l.u.")
+    )
+    path = np.column_stack((h, 0 * h + 0.5, 0 * h))[turn]
+    places = "0 X\n2 \n3 G" if backwards else "0 G\n1 \n3 X"
+    return add_logs(workspace, Ei=20.0, insdl_path=[float(x) for x in path.ravel()], insdl_corners=places, **logs)
+
+
+@pytest.mark.parametrize("backwards", [False, True])
+def test_path_of_a_cut_and_its_corners(backwards):
+    m = from_workspace(new_cut(backwards))
+    np.testing.assert_array_equal(m.path[:, 0], [0.0, 0.1, 0.2, 0.3])
+    np.testing.assert_array_equal(m.intensity, np.arange(8.0).reshape(4, 2))
+    assert m.corners == ((0, "G"), (1, ""), (3, "X"))
+
+
+@pytest.mark.parametrize("copy", [clone, None])
+@pytest.mark.parametrize("backwards", [False, True])
+def test_results_on_the_axes_of_a_cut_keep_its_path(backwards, copy):
+    source = new_cut(backwards)
+    m = from_workspace(source)
+    again = from_workspace(to_workspace(m.scaled(2), like=source, copy=copy))
+    np.testing.assert_array_equal(again.intensity, 2 * m.intensity)
+    np.testing.assert_array_equal(again.path, m.path)
+    assert again.corners == m.corners
+
+
+def test_corners_of_a_new_workspace():
+    m = from_workspace(new_cut())
+    again = from_workspace(to_workspace(m))
+    np.testing.assert_array_equal(again.path, m.path)
+    assert again.corners == m.corners == ((0, "G"), (1, ""), (3, "X"))
+
+
 # ---- what cannot be read
 
 

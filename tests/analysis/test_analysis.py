@@ -17,9 +17,8 @@ pytestmark = pytest.mark.tensorflow
 def test_both_models_are_recognised(measured, measured_dimer):
     for m, name in ((measured, "pcsmo-goodenough"), (measured_dimer, "pcsmo-dimer")):
         result = insdl.classify(m)
-        assert result.most_probable == name
-        assert sum(result.probabilities) == pytest.approx(1)
-        assert result.in_range
+        assert result.verdict == result.most_probable == name and result.in_range
+        assert sum(result.probabilities) == pytest.approx(1) and max(result.probabilities) > 0.99
 
 
 def test_three_of_six_incident_energies_are_enough(measured):
@@ -29,13 +28,17 @@ def test_three_of_six_incident_energies_are_enough(measured):
     assert any("35, 70, 140 meV are missing" in w for w in result.warnings)
 
 
-def test_noise_alone_gets_no_verdict(measured):
-    rng = np.random.default_rng(1)
-    noise = measured.replace(intensity=rng.normal(0.2, 1, measured.shape), mask=measured.mask)
-    assert insdl.classify(noise).verdict == "undecided"
+@pytest.mark.parametrize("seed", range(3))
+def test_noise_alone_gets_no_verdict(measured, seed):
+    noise = measured.replace(intensity=np.random.default_rng(seed).normal(0.2, 1, measured.shape), mask=measured.mask)
+    result = insdl.classify(noise)
+    assert (result.verdict, result.in_range) == ("undecided", False)
+    assert [w for w in result.warnings if "no more than noise" in w]
 
 
-def test_denoising_comes_nearer_to_the_truth_and_keeps_everything_else(measured, truth):
+@pytest.mark.parametrize("seed", [5, 8])
+def test_denoising_comes_nearer_to_the_truth_and_keeps_everything_else(measured, truth, seed):
+    measured = simulate("pcsmo-goodenough", like=truth, counts=3e5, seed=seed).with_mask(measured.mask)
     result = insdl.denoise(measured)
     assert np.array_equal(result.mask, measured.mask)
     assert result.intensity_unit == measured.intensity_unit
@@ -44,9 +47,10 @@ def test_denoising_comes_nearer_to_the_truth_and_keeps_everything_else(measured,
     known = ~result.mask & ~truth.mask
     before = np.sqrt(np.mean((measured.intensity - truth.intensity)[known] ** 2))
     after = np.sqrt(np.mean((result.intensity - truth.intensity)[known] ** 2))
-    assert after < 0.6 * before
+    assert after < 0.5 * before
     pull = (result.intensity - truth.intensity)[known] / result.error[known]
-    assert 0.3 < np.std(pull) < 3
+    assert -0.25 < pull.mean() < 0.25 and 0.7 < pull.std() < 1.1
+    assert 0.68 < np.mean(np.abs(pull) < 1) < 0.9 and 0.94 < np.mean(np.abs(pull) < 2) < 0.99
 
 
 def test_the_scale_of_each_incident_energy_does_not_matter(measured):
@@ -80,35 +84,38 @@ def test_importance_lies_between_zero_and_one_on_the_axes_of_the_map(measured):
     known = result.intensity[~result.mask]
     assert known.min() >= 0 and known.max() == pytest.approx(1)
     assert result.intensity_unit == "importance"
-    # It can tell slices apart.
+    # It can tell slices apart: many have no say at all.
     peak = np.nanmax(result.intensity, axis=(1, 2))
-    assert peak.max() > 3 * np.median(peak) or peak.min() < 0.3
+    assert np.mean(peak < 0.1) > 0.4 and peak.min() < 0.01
 
 
-def test_importance_of_one_class_is_not_that_of_the_other(measured):
-    one, other = (insdl.grad_cam(measured, target=name) for name in ("pcsmo-goodenough", "pcsmo-dimer"))
-    assert np.nanmax(np.abs(one.intensity - other.intensity)) > 0.1
+def test_masking_the_important_pixels_costs_more_than_masking_random_ones(measured, measured_dimer):
+    """The score falls more without the pixels the picture points at than without as many random ones.
 
-
-def test_masking_the_important_pixels_costs_more_than_masking_any_others(measured, measured_dimer):
-    """The picture of why must be true: the score falls more without the pixels it points at than without as many random ones."""
-    for m, name in ((measured, "pcsmo-goodenough"), (measured_dimer, "pcsmo-dimer")):
-        importance = np.nan_to_num(insdl.grad_cam(m, target=name).intensity)
+    For Goodenough it also falls more than without those of the other class's picture. That is not so for the Dimer, and cannot be asked:
+    Grad-CAM weighs a slice by its mean gradient, and the network's head weighs places.
+    """
+    bundle = choose_bundle("classify", measured, None)
+    for m, name, sign in ((measured, "pcsmo-goodenough", 1), (measured_dimer, "pcsmo-dimer", -1)):
         known = np.argwhere(~m.mask)
         number = len(known) // 5
-        most = np.argsort([importance[tuple(i)] for i in known])[-number:]
-        random = np.random.default_rng(0).permutation(len(known))[:number]
 
-        def score(indices, m=m, known=known, name=name):
+        def score(indices, m=m, known=known, sign=sign):
             """Logit of the class above the other's: the probability itself is 1 with and without these pixels."""
             mask = np.zeros(m.shape, bool)
             mask[tuple(known[indices].T)] = True
-            bundle = choose_bundle("classify", m, None)
             outputs, _ = ask(bundle, prepare(m.with_mask(mask), bundle.card).inputs, ignore_progress)
-            goodenough, dimer = outputs.mean(axis=0)
-            return goodenough - dimer if name == "pcsmo-goodenough" else dimer - goodenough
+            return sign * np.subtract(*outputs.mean(axis=0))
 
-        assert score(most) < score(random)
+        pictures = {target: insdl.grad_cam(m, target=target).intensity for target in ("pcsmo-goodenough", "pcsmo-dimer")}
+        own, other = pictures.pop(name), pictures.popitem()[1]
+        assert np.corrcoef(own[~m.mask], other[~m.mask])[0, 1] < 0.3
+        whole = score(np.empty(0, int))
+        by_own, by_other = (whole - score(np.argsort(picture[~m.mask])[-number:]) for picture in (own, other))
+        by_chance = [whole - score(np.random.default_rng(seed).permutation(len(known))[:number]) for seed in range(2)]
+        assert by_own > 1.5 * max(by_chance)
+        if name == "pcsmo-goodenough":
+            assert by_own > 1.1 * by_other
 
 
 def rb2mnf4(windows, parameters=None, seed=3, counts=3e5, ei=30.0):
@@ -117,13 +124,18 @@ def rb2mnf4(windows, parameters=None, seed=3, counts=3e5, ei=30.0):
     return simulate("rb2mnf4", parameters, slices=slices, counts=counts, seed=seed, **axes)
 
 
-def test_exchange_constants_of_one_stack_lie_within_their_error_bars():
+def test_exchange_constants_lie_within_their_error_bars():
     windows = [(e, e + 1) for e in range(1, 9)]
-    result = insdl.fit_exchange(rb2mnf4(windows, {"J1": 0.65, "J2": 0.012, "D": -0.01}))
-    assert result.names == ("J1", "J2", "D") and result.units == ("meV",) * 3
-    pulls = (np.array(result.values) - [0.65, 0.012, -0.01]) / result.errors
-    assert np.all(np.abs(pulls) < 4)
-    assert result.errors[0] < 0.1
+    pulls = []
+    for seed in range(5):
+        rng = np.random.default_rng(seed)
+        constants = {"J1": rng.uniform(0.4, 1.0), "J2": rng.uniform(-0.03, 0.08), "D": rng.uniform(-0.04, -0.002)}
+        result = insdl.fit_exchange(rb2mnf4(windows, constants, seed))
+        assert result.names == ("J1", "J2", "D") and result.units == ("meV",) * 3 and result.in_range
+        assert result.errors[0] < 0.04
+        pulls.append((np.array(result.values) - list(constants.values())) / result.errors)
+    assert np.all(np.abs(pulls) < 3)
+    assert np.all(np.sqrt(np.mean(np.square(pulls), axis=0)) > 0.15)  # nor are the bars many times too wide
 
 
 def test_the_error_bar_grows_where_the_window_does_not_fix_the_constant():
@@ -138,13 +150,13 @@ def test_the_fit_can_be_seen(measured):
     fit = simulate_fit(measured, result)
     fit.require_same_axes(measured)
     both = ~(fit.mask | measured.mask)
-    assert np.corrcoef(fit.intensity[both], measured.intensity[both])[0, 1] > 0.3
+    assert np.corrcoef(fit.intensity[both], measured.intensity[both])[0, 1] > 0.85  # the noise-free truth: 0.93
 
 
 def test_the_material_tells_which_exchange_model_to_use(measured):
     assert insdl.fit_exchange(measured).bundle.name == "pcsmo-goodenough-exchange"  # the map says pcsmo-goodenough
     family = measured.replace(material="pcsmo")
-    assert insdl.fit_exchange(family).material == insdl.classify(family).most_probable
+    assert insdl.fit_exchange(family).material == insdl.classify(family).most_probable == "pcsmo-goodenough"
 
 
 def test_all_at_once_with_progress(measured):

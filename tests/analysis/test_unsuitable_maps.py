@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import mantid_insdl as insdl
-from mantid_insdl.errors import BundleError, InsdlError, UnsuitableMapError
+from mantid_insdl.errors import BundleError, UnsuitableMapError
 from mantid_insdl.maps import MEV, PER_ANGSTROM, RLU, Axis, Map, Slices
 
 pytestmark = pytest.mark.tensorflow
@@ -21,7 +21,9 @@ def unsuitable(measured: Map) -> dict[str, tuple[Map, str]]:
     one_pixel = Map(
         np.ones((1, 1, 1)), (Axis("qh", RLU, [0.0]), Axis("qk", RLU, [0.0])), slices=Slices([50.0], [8.0], [11.0]), material="pcsmo"
     )
-    foreign_windows = Slices(measured.slices.ei, measured.slices.energy_min + 500, measured.slices.energy_max + 500)
+    slices = measured.slices
+    foreign_windows = Slices(slices.ei + 500, slices.energy_min + 500, slices.energy_max + 500)
+    above_ei = Slices(slices.ei, slices.energy_min + slices.ei, slices.energy_max + slices.ei)
     return {
         "|Q|-E where slices are needed": (powder(), "constant-energy slices"),
         "all masked": (measured.with_mask(np.ones(measured.shape, bool)), "empty"),
@@ -37,6 +39,7 @@ def unsuitable(measured: Map) -> dict[str, tuple[Map, str]]:
             "incident energy",
         ),
         "no trained slice": (measured.replace(slices=foreign_windows), "no slice of the map"),
+        "windows above Ei": (measured.replace(slices=above_ei), "ends above its incident energy"),
         "nearly all masked": (measured.with_mask(np.random.default_rng(0).random(measured.shape) < 0.995), "too little"),
     }
 
@@ -123,10 +126,13 @@ def test_windows_beyond_training():
         insdl.fit_exchange(unknown)
 
 
-def test_every_error_is_one_of_ours(measured):
+@pytest.mark.parametrize("name", ["../../etc", "no such", "/", "pcsmo-classifier/card.json", "x" * 5000, "\0"])
+def test_every_error_is_one_of_ours(measured, name):
     """Nothing a user can pass as a model name ends in a foreign exception."""
-    for name in ("../../etc", "", "no such", "/", "pcsmo-classifier/card.json"):
-        try:
-            insdl.classify(measured, name)
-        except InsdlError as error:
-            assert "\n" not in str(error)
+    with pytest.raises(BundleError) as caught:
+        insdl.classify(measured, name)
+    assert "\n" not in str(caught.value)
+
+
+def test_no_name_is_the_default(measured):
+    assert insdl.classify(measured, "") == insdl.classify(measured) == insdl.classify(measured, "pcsmo-classifier")

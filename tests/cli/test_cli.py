@@ -12,6 +12,7 @@ import pytest
 
 import mantid_insdl
 from mantid_insdl import examples
+from mantid_insdl.cli import measured
 from mantid_insdl.cli.main import EXIT_CODES
 from mantid_insdl.errors import InsdlError
 from mantid_insdl.report import RESULT_FILES
@@ -72,6 +73,116 @@ def test_analyse_again_replaces_the_results(insdl, map_file, tmp_path, made_by_h
     for _ in range(2):
         assert insdl("analyse", map_file(), "-m", "pcsmo", "-o", tmp_path / "out", "-q").exit_code == 0
     assert sorted(os.listdir(tmp_path / "out")) == sorted(RESULT_FILES)
+
+
+def test_a_run_with_fewer_results_leaves_none_of_the_earlier_ones(insdl, map_file, tmp_path, made_by_hand, monkeypatch, hand_made_analysis):
+    assert insdl("analyse", map_file(), "-m", "pcsmo", "-o", tmp_path / "out", "-q").exit_code == 0
+    without = {"denoised": None, "classification": None, "importance": None}
+    monkeypatch.setattr("mantid_insdl.analysis.analyse", lambda m, **_: hand_made_analysis(m.select([0]), **without))
+    assert insdl("analyse", map_file(), "-m", "pcsmo", "-o", tmp_path / "out", "-q").exit_code == 0
+    assert sorted(os.listdir(tmp_path / "out")) == ["fit.nxs", "fit.png", "measured.nxs", "measured.png", "report.json"]
+
+
+@pytest.mark.parametrize(
+    ("text", "chosen"),
+    [("1-20", range(20)), ("1-3,20", [0, 1, 2, 19]), ("11", [10]), (" 12 , 11-12", [10, 11])],
+)
+def test_select_option(insdl, map_file, tmp_path, made_by_hand, text, chosen):
+    m = mantid_insdl.load(map_file())
+    if len(chosen) == 1:
+        chosen = [*chosen, 11]
+        text += ",12"  # the analysis by hand wants two
+    result = insdl("analyse", map_file(), "--select", text, "-m", "pcsmo", "-o", tmp_path / "out", "-q")
+    assert result.exit_code == 0, result.stderr
+    (seen,) = made_by_hand
+    assert seen.slices.matches(m.slices[list(chosen)])
+    np.testing.assert_array_equal(seen.intensity, m.intensity[list(chosen)])
+    assert f"only the slices {text} of 20 are used (--select)" in seen.provenance
+
+
+@pytest.mark.parametrize("text", ["", "0", "21", "3-2", "1-", "a", "1;2", "-1", "1.5", "1-21"])
+def test_select_that_makes_no_sense(insdl, map_file, tmp_path, text):
+    words = ["--select", "slices"]
+    insdl.refuses("analyse", map_file(), "--select", text, "-m", "pcsmo", "-o", tmp_path / "out", "-q", code=2, words=words)
+
+
+def test_select_says_which_slices_there_are(insdl, map_file, tmp_path):
+    words = ["1 to 10 (Ei 25 meV, 2.5 to 17.5 meV), 11 to 20 (Ei 50 meV, 5 to 35 meV)"]
+    insdl.refuses("analyse", map_file(), "--select", "30", "-m", "pcsmo", "-o", tmp_path / "out", "-q", code=2, words=words)
+
+
+def test_select_of_a_map_without_slices(insdl, tmp_path):
+    np.savez(tmp_path / "powder.npz", intensity=np.ones((3, 4)), q=[1.0, 2.0, 3.0], energy=np.arange(5.0))
+    line = ("analyse", tmp_path / "powder.npz", "--select", "1", "-m", "pcsmo", "-o", tmp_path / "out", "-q")
+    insdl.refuses(*line, code=2, words=["powder map"])
+
+
+def test_warnings_of_the_reader_are_in_the_report(insdl, map_file, tmp_path, slices_arrays, monkeypatch, hand_made_analysis):
+    """As `prepare` hands them on; here the analysis by hand does."""
+    intensity = slices_arrays["intensity"].copy()
+    intensity[0, 0, 0, 0] = -1e20
+    monkeypatch.setattr("mantid_insdl.analysis.analyse", lambda m, **_: hand_made_analysis(m.select([0, 1]), warnings=m.warnings))
+    result = insdl("analyse", map_file(intensity=intensity), "-m", "pcsmo", "-o", tmp_path / "out", "-q")
+    assert result.exit_code == 0, result.stderr
+    assert "were masked: their intensity or error is beyond" in " ".join(result.stdout.split())
+    assert json.loads((tmp_path / "out" / "report.json").read_text())["warnings"][0].startswith("0.0% of the pixels (1)")
+
+
+def test_analyse_lists_what_it_can_answer_for(insdl, map_file, tmp_path):
+    listed = measured.describe(measured.answers_for())
+    assert listed == measured.ANSWERS_FOR  # what the help says
+    shown = insdl("analyse", "--help").stdout
+    assert all(name in shown for name in ("pcsmo-dimer", "pcsmo-goodenough", "rb2mnf4"))
+    line = ("analyse", map_file(), "-o", tmp_path / "out", "-m")
+    for name in ("pcsmo-zener", "la2nio4"):
+        insdl.refuses(*line, name, code=6, words=[f"no trained model knows {name} yet", listed])
+    insdl.refuses(*line, "nothing", code=5, words=["there is no material 'nothing'", listed])
+
+
+def test_simulate_names_the_models_of_a_family(insdl, tmp_path):
+    words = ["family", "pcsmo-dimer, pcsmo-goodenough, pcsmo-zener"]
+    insdl.refuses("simulate", "-m", "pcsmo", "--ei", "25", "-o", tmp_path / "a.nxs", code=5, words=words)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        ("analyse", "a.nxs", "-m", "pcsmo", "-o", ""),
+        ("demo", "-o", " "),
+        ("simulate", "-m", "rb2mnf4", "--ei", "25", "-o", ""),
+        ("simulate", "-m", "rb2mnf4", "--ei", "25", "--plot", ""),
+        ("material", "rb2mnf4", "--plot", ""),
+        ("train", "pcsmo-classifier", "-o", ""),
+        ("train", "pcsmo-classifier", "--data", ""),
+    ],
+)
+def test_an_empty_name_of_an_output(insdl, line, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    insdl.refuses(*line, code=2, words=["is empty"])
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        ("--help",),
+        ("analyse", "-h"),
+        ("material", "pcsmo-zener"),
+        ("models", "card", "pcsmo-classifier"),
+        ("analyse", "Å.nxs", "-m", "pcsmo"),
+    ],
+)
+def test_any_encoding_of_the_terminal(line, encoding, tmp_path):
+    environment = os.environ | {"PYTHONIOENCODING": encoding}
+    command = [sys.executable, "-m", "mantid_insdl", *line]
+    done = subprocess.run(command, capture_output=True, timeout=120, check=False, env=environment, cwd=tmp_path)
+    said = (done.stdout + done.stderr).decode(encoding)
+    assert done.returncode == (3 if "Å.nxs" in line else 0), said
+    assert "Traceback" not in said
+    assert "This is a fault of insdl" not in said
+    if "Å.nxs" in line:
+        assert f"insdl: error: '{'A' if encoding == 'ascii' else 'Å'}.nxs' does not exist" in said
 
 
 def test_several_files_with_an_ei_each(insdl, map_file, tmp_path, slices_arrays, made_by_hand):

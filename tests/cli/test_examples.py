@@ -16,7 +16,8 @@ def test_is_a_small_stack_of_three_incident_energies(shipped):
     assert shipped.shape == (30, 40, 40)
     assert shipped.slices.unique_ei.tolist() == [25.0, 50.0, 100.0]
     assert shipped.error is not None
-    assert 0.05 < shipped.masked_fraction < 0.6
+    of_each = [shipped.mask[shipped.slices.ei == ei].mean() for ei in (25, 50, 100)]  # gaps widen in Q with the final momentum
+    assert of_each == pytest.approx([0.353, 0.130, 0.100], abs=0.001)
     assert "simulated" in " ".join((shipped.title, *shipped.provenance)).lower()
 
 
@@ -29,4 +30,11 @@ def test_made_again_it_is_the_same(shipped):
 
 def test_looks_measured(shipped):
     assert np.nanmin(shipped.intensity) < 0  # the background was subtracted, not clipped
-    assert 0.1 < np.nanmedian(shipped.error / np.nanmax(shipped.intensity)) * 100 < 100
+    for ei in (25, 50, 100):
+        one = shipped.select(shipped.slices.ei == ei)
+        known = ~one.mask
+        count = (1 + examples.BACKGROUND) / examples.COUNTS_PER_PIXEL  # what one neutron stands for; the mean signal is 1
+        counts = (one.error[known] / count) ** 2  # one where there was none
+        assert counts == pytest.approx(np.round(counts), rel=1e-3)
+        assert one.intensity[known].mean() == pytest.approx(1.0, abs=5 * count * np.sqrt(examples.COUNTS_PER_PIXEL / known.sum()))
+        assert counts.mean() == pytest.approx(examples.COUNTS_PER_PIXEL, abs=0.3)

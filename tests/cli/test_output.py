@@ -2,6 +2,7 @@
 
 import errno
 import os
+from pathlib import Path
 
 import pytest
 
@@ -25,6 +26,36 @@ def test_folder_appears_at_the_end(tmp_path):
         write_all(folder)
         assert not list((tmp_path / "deep" / "out").glob("[!.]*"))
     assert sorted(os.listdir(tmp_path / "deep" / "out")) == sorted(NAMES)
+
+
+@pytest.mark.parametrize("last", ["a.json", "m.json", "z.json"])
+def test_the_last_file_is_moved_last(tmp_path, monkeypatch, last):
+    """Where it is new, the others are there: a move that fails leaves it as it was."""
+    names = ("b.txt", "n.txt", "y.txt", last)
+    moved = []
+    move = Path.replace
+
+    def recorded(path, target):
+        moved.append(path.name)
+        return move(path, target)
+
+    monkeypatch.setattr(Path, "replace", recorded)
+    with staged_folder(tmp_path / "out", names, last=last) as folder:
+        for name in names:
+            (folder / name).write_text("new")
+    assert moved == ["b.txt", "n.txt", "y.txt", last]
+
+    def failing(path, target):
+        if path.name == "y.txt":
+            raise OSError(errno.EIO, "Input/output error")
+        return move(path, target)
+
+    monkeypatch.setattr(Path, "replace", failing)
+    with pytest.raises(OutputError, match="input/output error"), staged_folder(tmp_path / "out", names, last=last) as folder:
+        for name in names:
+            (folder / name).write_text("newer")
+    assert (tmp_path / "out" / "b.txt").read_text() == "newer"
+    assert (tmp_path / "out" / last).read_text() == "new"
 
 
 def test_failure_leaves_nothing(tmp_path):
@@ -51,6 +82,28 @@ def test_earlier_results_are_replaced_and_other_files_kept(tmp_path):
         write_all(folder)
     assert (tmp_path / "a.txt").read_text() == "new"
     assert (tmp_path / "notes.txt").read_text() == "old"
+
+
+def test_results_that_this_run_does_not_make_go(tmp_path):
+    """Only what the earlier report lists as made: `b.txt` has a result's name but is the user's."""
+    names = ("a.txt", "b.txt", "c.txt", "report.json")
+    for name in (*names, "notes.txt"):
+        (tmp_path / name).write_text("old")
+    (tmp_path / "report.json").write_text('{"files": [{"name": "a.txt"}, {"name": "c.txt"}, {"name": "notes.txt"}, {"name": "../x"}]}')
+    with staged_folder(tmp_path, names, last="report.json") as folder:
+        (folder / "a.txt").write_text("new")
+        (folder / "report.json").write_text("{}")
+        assert (tmp_path / "c.txt").exists()
+    assert sorted(os.listdir(tmp_path)) == ["a.txt", "b.txt", "notes.txt", "report.json"]
+
+
+@pytest.mark.parametrize("report", ["{", "[]", '{"files": 3}', '{"files": [{"size": 1}]}', "\udcff"])
+def test_an_earlier_report_that_says_nothing_removes_nothing(tmp_path, report):
+    write_all(tmp_path)
+    (tmp_path / "report.json").write_text(report, errors="surrogateescape")
+    with staged(tmp_path) as folder:
+        (folder / "report.json").write_text("new")
+    assert sorted(os.listdir(tmp_path)) == sorted(NAMES)
 
 
 def test_somebody_elses_file_of_the_same_name_is_not_overwritten(tmp_path):

@@ -27,6 +27,12 @@ def shared():
 
 
 @pytest.fixture
+def mantid_files() -> Path:
+    """The folder of the files that Mantid itself has written; its README says what they hold."""
+    return Path(__file__).parents[1] / "data/mantid_files"
+
+
+@pytest.fixture
 def slices_map() -> Map:
     rng = np.random.default_rng(3)
     intensity = rng.gamma(2.0, 3.0, (3, 5, 7))

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from mantid_insdl import load, save
-from mantid_insdl.errors import FileFormatError, InsdlError
+from mantid_insdl.errors import FileFormatError, InsdlError, MapError
+from mantid_insdl.maps import Slices
 
 
 def test_material_and_provenance(powder_map, tmp_path):
@@ -22,6 +23,17 @@ def test_material_and_provenance(powder_map, tmp_path):
 def test_the_kind_is_found_from_the_contents_not_from_the_name(powder_map, tmp_path):
     path = save(powder_map, tmp_path / "a.nxs").rename(tmp_path / "a.dat")
     assert load(path).kind == "powder"
+
+
+def test_windows_above_the_incident_energy_are_refused(slices_map, tmp_path):
+    slices = slices_map.slices
+    for shift in (0.0, np.nanmax(slices.ei)):
+        path = save(slices_map.replace(slices=Slices(slices.ei, slices.energy_min + shift, slices.energy_max + shift)), tmp_path / "a.nxs")
+        if not shift:
+            assert load(path).slices.matches(slices)
+            continue
+        with pytest.raises(MapError, match=r"In 'a.nxs' slice Ei .* ends above its incident energy: a neutron cannot lose more"):
+            load(path)
 
 
 def test_no_file():

@@ -45,8 +45,8 @@ def assert_same(a: Map, b: Map) -> None:
 
 
 class TestMantidsOwnFiles:
-    def test_group_of_slices_follows_its_formula(self, shared):
-        m = load(shared("mantid_files/qhqk_slices_group.nxs"))
+    def test_group_of_slices_follows_its_formula(self, mantid_files):
+        m = load(mantid_files / "qhqk_slices_group.nxs")
         assert m.shape == (3, 40, 40)
         assert [(a.name, a.unit, a.is_edges) for a in m.axes] == [("qh", RLU, True), ("qk", RLU, False)]
         np.testing.assert_allclose(m.slices.ei, 50)
@@ -64,14 +64,18 @@ class TestMantidsOwnFiles:
         assert m.intensity_unit == "arb. units"
         assert m.logs["run_number"] == ("12345", "")
 
-    def test_sofqw3_output(self, shared):
-        m = load(shared("mantid_files/mari_sofqw3.nxs"))
+    def test_sofqw3_output(self, mantid_files):
+        m = load(mantid_files / "mari_sofqw3.nxs")
         assert m.kind == "powder"
-        assert m.shape == (172, 110)
+        assert m.shape == (172, 16)
         assert m.ei == 50.0
         assert [(a.name, a.unit, a.is_edges) for a in m.axes] == [("q", PER_ANGSTROM, True), ("energy", MEV, True)]
-        assert 0.2 < m.masked_fraction < 0.25
         q, energy = m.axes[0].centres, m.axes[1].centres
+        assert energy[[0, -1]] == pytest.approx([-0.75, 6.75])
+        with h5py.File(mantid_files / "mari_sofqw3.nxs") as file:
+            unseen = file["mantid_workspace_1/workspace/frac_area"][()] == 0
+        assert 50 < unseen.sum() < 150
+        np.testing.assert_array_equal(m.mask, unseen)
         formula = 10 * np.exp(-((energy - 8 * np.abs(np.sin(np.pi * q[:, None] / 3))) ** 2) / (2 * 1.5**2)) + 0.5
         assert np.median(np.abs(m.intensity - formula)[~m.mask]) < 0.01
 
@@ -376,9 +380,9 @@ class TestWriter:
             np.testing.assert_array_equal(back.logs[name][0], value)
             assert back.logs[name][1] == unit
 
-    def test_round_trip_of_every_shared_file(self, shared, tmp_path):
+    def test_round_trip_of_every_file_of_mantid(self, mantid_files, tmp_path):
         for name in ("qhqk_slices_group.nxs", "mari_sofqw3.nxs", "mari_ei50.nxspe", "hke_mdhisto.nxs"):
-            m = load(shared(f"mantid_files/{name}"))
+            m = load(mantid_files / name)
             assert_same(load(save(m, tmp_path / "out.nxs")), m)
 
     @settings(max_examples=25, deadline=None)
@@ -435,9 +439,9 @@ class TestWriter:
         assert back["a_b"] == (1.5, "K")
         assert back["empty"][0] == ""
 
-    def test_types_are_those_of_a_file_written_by_mantid(self, shared, tmp_path):
+    def test_types_are_those_of_a_file_written_by_mantid(self, mantid_files, tmp_path):
         """Each group's class, each dataset's and attribute's HDF5 type and rank, against SaveNexusProcessed's own file."""
-        original = shared("mantid_files/qhqk_slices_group.nxs")
+        original = mantid_files / "qhqk_slices_group.nxs"
         m = load(original)
         ours = save(m, tmp_path / "out.nxs", name="slice")
         with h5py.File(original) as theirs, h5py.File(ours) as mine:
@@ -484,6 +488,26 @@ class TestWriter:
         assert empty == []
 
 
+class TestSentinels:
+    @pytest.mark.parametrize("sentinel", [-1e20, -1e30])
+    def test_are_masked_and_said(self, processed, sentinel):
+        values = np.arange(1.0, 13).reshape(3, 4)
+        errors = np.ones((3, 4))
+        values[0, 1], errors[2, 2] = sentinel, 1e20
+        x, vertical = (np.linspace(-1, 1, 5), "DeltaE"), (np.linspace(1, 2, 4), "MomentumTransfer")
+        m = load(processed(values, x, vertical, errors=errors))
+        assert m.mask.sum() == 2
+        assert m.mask[0, 1]
+        assert m.mask[2, 2]
+        assert m.warnings[0].startswith("16.7% of the pixels (2) were masked")
+
+    def test_errors_that_only_sentinels_have_are_none(self, processed):
+        values, errors = np.ones((3, 4)), np.zeros((3, 4))
+        values[0, 0], errors[0, 0] = -1e30, -1e30
+        m = load(processed(values, (np.linspace(-1, 1, 5), "DeltaE"), (np.linspace(1, 2, 4), "MomentumTransfer"), errors=errors))
+        assert m.error is None
+
+
 class TestWritingIsSafe:
     def test_replaces_an_existing_file(self, powder_map, tmp_path):
         path = tmp_path / "out.nxs"
@@ -495,10 +519,11 @@ class TestWritingIsSafe:
         path = tmp_path / "out.nxs"
         path.write_text("old")
 
-        def fail(*_):
+        def fail(self, _):
+            self.open("wb").close()
             raise OSError(28, "No space left on device")
 
-        monkeypatch.setattr(nexus_processed, "_write_logs", fail)
+        monkeypatch.setattr("pathlib.Path.write_bytes", fail)
         with pytest.raises(OutputError, match="No space left on device"):
             save(powder_map, path)
         assert path.read_text() == "old"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import xml.etree.ElementTree as ET
 
 import h5py
@@ -53,7 +54,12 @@ class TestReading:
         assert m.axes[0].is_edges
         np.testing.assert_array_equal(m.axes[1].values, EDGES)
         np.testing.assert_allclose(m.intensity[~m.mask], 2.0)
-        assert 0 < m.masked_fraction < 0.6
+        # of a bin of energy that is seen which the four detectors, side by side from 10 to 90 degrees, reach at one of its edges
+        angles, q = np.radians([10.0, 90.0]), m.axes[0].edges
+        reach = np.array([[momentum_transfer(30.0, e, angle) for e in EDGES] for angle in angles])
+        low, high = (np.array([f(pair) for pair in itertools.pairwise(one)]) for f, one in zip((min, max), reach, strict=True))
+        np.testing.assert_array_equal(m.mask, (q[1:, None] <= low) | (q[:-1, None] >= high))
+        assert 0.05 < m.masked_fraction < 0.2
         assert m.logs["psi"] == (12.0, "degree")
         assert m.logs["instrument"] == ("MARI", "")
 
@@ -85,6 +91,17 @@ class TestReading:
         seen = [not m.mask[np.searchsorted(m.axes[0].edges, one) - 1, 1] for one in q]  # the bin of zero energy transfer
         assert seen == [False, True]
         assert any("3 of 4 spectra" in line and "(1 masked" in line for line in m.provenance)
+
+    @pytest.mark.parametrize("flag", [-1e30, 1e20])
+    def test_sentinels_in_a_spectrum_are_said(self, write, flag):
+        """A whole spectrum of them is a masked detector, as LoadNXSPE has it, and needs no words."""
+        data = np.full((4, 5), 2.0)
+        data[1] = flag
+        assert load(write(**{"data/data": data})).warnings == ()
+        data[2, 2] = flag
+        m = load(write(**{"data/data": data}))
+        np.testing.assert_allclose(m.intensity[~m.mask], 2.0)
+        assert "(1) were masked" in m.warnings[0]
 
     def test_spectra_without_a_detector_do_not_contribute(self, write):
         data, error = np.full((4, 5), 2.0), np.full((4, 5), 0.1)
@@ -226,18 +243,18 @@ class TestRebinning:
 class TestAgainstMantid:
     """`mari_sofqw3.nxs` is SofQW3 of the workspace that was saved as `mari_ei50.nxspe`."""
 
-    def test_same_numbers_from_the_same_angular_widths(self, shared, monkeypatch):
+    def test_same_numbers_from_the_same_angular_widths(self, mantid_files, monkeypatch):
         """With the widths and the neutron's constant that SofQW3 uses, area, intensity and error are the same.
 
         Mantid's minMaxTheta takes twice the angle between the top of a detector and its centre, of the detector with the
         *index* of the spectrum; three monitors come first in MARI, so every spectrum gets the width of the third one before it.
         """
         monkeypatch.setattr(qe_rebin, "MEV_ANGSTROM2", 2.0721249)
-        theirs = load(shared("mantid_files/mari_sofqw3.nxs"))
-        with h5py.File(shared("mantid_files/mari_sofqw3.nxs")) as file:
+        theirs = load(mantid_files / "mari_sofqw3.nxs")
+        with h5py.File(mantid_files / "mari_sofqw3.nxs") as file:
             area = file["mantid_workspace_1/workspace/frac_area"][()]
             xml = ET.fromstring(file["mantid_workspace_1/instrument/instrument_xml/data"][0])
-        with h5py.File(shared("mantid_files/mari_ei50.nxspe")) as file:
+        with h5py.File(mantid_files / "mari_ei50.nxspe") as file:
             data = {name: file[f"mari/data/{name}"][()] for name in ("data", "error", "energy", "polar", "azimuthal")}
         polar = np.radians(data["polar"])
         widths = np.roll(_widths_of_mari(xml, polar, np.radians(data["azimuthal"])), 3)
@@ -259,27 +276,27 @@ class TestAgainstMantid:
         assert np.percentile(difference, 99) < 3e-5
         np.testing.assert_allclose(sigma[good], theirs.error[good], rtol=0.003)
 
-    def test_reading_the_nxspe_agrees_with_sofqw3(self, shared):
-        """With the file's own angular widths, which include the tubes' diameter: 90 % of the pixels within 0.2 % of the peak (10),
-        99 % within 2.5 %, and 98.8 % of the mask the same.
+    def test_reading_the_nxspe_agrees_with_sofqw3(self, mantid_files):
+        """With the file's own angular widths, which include the tubes' diameter: on the flanks of the dispersion that these energies
+        show, 90 % of the pixels within 1 % of the peak (10), 99 % within 5.5 %, and 98.2 % of the mask the same.
         """
-        theirs = load(shared("mantid_files/mari_sofqw3.nxs"))
-        ours = nxspe.read(shared("mantid_files/mari_ei50.nxspe"), q_edges=theirs.axes[0].values)
+        theirs = load(mantid_files / "mari_sofqw3.nxs")
+        ours = nxspe.read(mantid_files / "mari_ei50.nxspe", q_edges=theirs.axes[0].values)
         both = ~ours.mask & ~theirs.mask
         assert np.mean(ours.mask == theirs.mask) > 0.98
         difference = np.abs(ours.intensity - theirs.intensity)[both]
-        assert np.median(difference) < 1e-6
-        assert np.percentile(difference, 90) < 0.02
-        assert np.percentile(difference, 99) < 0.25
+        assert np.median(difference) < 0.01
+        assert np.percentile(difference, 90) < 0.1
+        assert np.percentile(difference, 99) < 0.55
 
-    def test_reading_the_nxspe_follows_the_formula(self, shared):
-        m = load(shared("mantid_files/mari_ei50.nxspe"))
+    def test_reading_the_nxspe_follows_the_formula(self, mantid_files):
+        m = load(mantid_files / "mari_ei50.nxspe")
         assert any("908 of 918 spectra" in line and "(10 masked" in line for line in m.provenance)
         assert "ki/kf scaling already applied in the file" in m.provenance
         q, energy = m.axes[0].centres, m.axes[1].centres
         formula = 10 * np.exp(-((energy - 8 * np.abs(np.sin(np.pi * q[:, None] / 3))) ** 2) / (2 * 1.5**2)) + 0.5
         assert np.median(np.abs(m.intensity - formula)[~m.mask]) < 0.01
-        assert np.percentile(np.abs(m.intensity - formula)[~m.mask], 90) < 0.02
+        assert np.percentile(np.abs(m.intensity - formula)[~m.mask], 90) < 0.2  # bins against their centres, on the flanks
 
 
 def _widths_of_mari(xml: ET.Element, polar: np.ndarray, azimuthal: np.ndarray) -> np.ndarray:

@@ -82,9 +82,18 @@ def test_units(text, unit):
 
 
 @given(st.text(alphabet="[]()HKLhkl0123456789.,+-* aQE|^/_", max_size=12))
-def test_no_caption_is_a_surprise(text):
-    assert name_of(text) in ("qh", "qk", "q", "energy", "path", "")
-    assert direction_of(text) is None or any(direction_of(text))
+def test_any_caption_is_named_or_not_without_an_error(text):
+    direction = direction_of(text)
+    names = {None: name_of(text), (1.0, 0.0, 0.0): "qh", (0.0, 1.0, 0.0): "qk"}
+    assert name_of(text) == names.get(direction, "path")
+    assert direction is None or (len(direction) == 3 and any(direction))
+
+
+@given(st.lists(st.integers(-3, 3), min_size=3, max_size=3).filter(any), st.sampled_from("HKLhkl"), st.sampled_from(["[{}]", "({})"]))
+def test_any_direction_is_read_back(numbers, letter, brackets):
+    parts = [{0: "0", 1: letter, -1: f"-{letter}"}.get(n, f"{n}{letter}") for n in numbers]
+    for text in (brackets.format(", ".join(parts)), brackets.format(" ".join(parts))):
+        assert direction_of(text) == tuple(numbers)
 
 
 @pytest.mark.parametrize(
@@ -135,6 +144,7 @@ def test_a_workspace_transposed_and_turned_is_the_same_map(fixture, request):
     )
     a, b = to_map(sheet), to_map(turned)
     a.require_same_axes(b)
+    assert a.corners == b.corners
     np.testing.assert_array_equal(a.intensity, b.intensity)
     if a.error is not None:
         np.testing.assert_array_equal(a.error, b.error)
@@ -142,7 +152,7 @@ def test_a_workspace_transposed_and_turned_is_the_same_map(fixture, request):
 
 def test_a_separate_mask_is_turned_with_the_data():
     mask = np.zeros((2, 3), bool)
-    mask[0, 1] = True
+    mask[0, 0] = mask[1, 1] = True
     m = to_map(
         WorkspaceData(
             np.ones((2, 3)),
@@ -151,4 +161,4 @@ def test_a_separate_mask_is_turned_with_the_data():
             mask=mask,
         )
     )
-    np.testing.assert_array_equal(m.mask, mask[:, ::-1].T)
+    np.testing.assert_array_equal(m.mask, [[False, False], [False, True], [True, False]])

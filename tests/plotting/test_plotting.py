@@ -167,6 +167,18 @@ def test_comparison_draws_maps_below_each_other_with_the_same_limits():
     np.testing.assert_allclose(np.asarray(drawn(shown[4])), 0.5 * np.asarray(drawn(shown[0])))
 
 
+def test_residual_is_the_difference_in_the_unit_of_the_map_on_one_signed_scale():
+    m = slices_map(ei=(25.0,), intensity_unit="counts")
+    fit = m.replace(intensity=np.full(m.shape, 0.4), mask=np.broadcast_to(np.arange(8)[:, None] == 3, m.shape))
+    figure = plotting.plot_residual(m, fit)
+    measured, calculated, difference = (drawn(axes) for axes in panels(figure)[:: m.slices.size])
+    expected = np.where(fit.mask[0], np.nan, m.intensity[0] - 0.4).T  # Qh runs along x
+    np.testing.assert_allclose(np.ma.filled(difference.astype(float), np.nan), expected)
+    assert np.isnan(np.ma.filled(calculated.astype(float), np.nan)).sum() == 8 and not np.ma.getmaskarray(measured).any()
+    low, high = panels(figure)[0].collections[0].get_clim()
+    assert low == -high and "counts" in figure.axes[-1].get_ylabel()
+
+
 def test_comparison_of_other_axes_is_refused():
     with pytest.raises(MapError):
         plotting.plot_comparison({"a": slices_map(), "b": slices_map(size=9)})
@@ -227,6 +239,29 @@ def test_wrong_kind_of_map_is_refused(draw):
 )
 def test_colour_limits(values, limits):
     assert style.colour_limits(np.array(values), high=100) == limits
+
+
+@pytest.mark.parametrize(
+    ("values", "ends"),
+    [
+        ([0.0, 1.0], "neither"),
+        ([-0.1, 1.0], "min"),
+        ([0.0, 1.1], "max"),
+        ([-1.0, np.nan, 2.0], "both"),
+        ([np.nan], "neither"),
+        ([1 + 1e-9], "neither"),
+    ],
+)
+def test_colour_bar_is_pointed_where_values_lie_beyond_it(values, ends):
+    assert style.extend(np.array(values), (0.0, 1.0)) == ends
+
+
+def test_colour_bars_are_pointed_where_the_percentile_leaves_pixels_out():
+    def ends(m):
+        return [len(axes.patches) for axes in plotting.plot_slices(m).axes if axes.get_label() == "colour bar"]
+
+    assert ends(slices_map()) == [1, 1]
+    assert ends(slices_map(intensity=np.ones((8, 8, 8)))) == [0, 0]
 
 
 def test_colour_limits_of_mostly_empty_pixels_reach_the_few_filled_ones():

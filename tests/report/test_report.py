@@ -1,5 +1,6 @@
 """`report.json` is true to its schema, to the analysis and to the cards; the same on the screen."""
 
+import dataclasses
 import json
 import re
 from io import StringIO
@@ -83,7 +84,8 @@ def test_trust_comes_from_the_cards_of_the_bundles_that_answered(analysis):
 
 
 def test_unknown_number_is_null(analysis):
-    fit = ExchangeFit("rb2mnf4", ("J1",), (float("nan"),), (float("nan"),), ("meV",), False, (), analysis.exchange.bundle)
+    known, unknown = analysis.exchange, (float("nan"),)
+    fit = ExchangeFit("rb2mnf4", ("J1",), unknown, unknown, ("meV",), False, (), known.bundle, known.evidence)
     made = report.build_report(analysis.__class__(**(vars(analysis) | {"exchange": fit})))
     assert json.loads(made.model_dump_json())["exchange"]["parameters"][0]["value"] is None
     assert "do not use these values" in screen(made)
@@ -124,6 +126,22 @@ def test_out_of_range_is_said_first_of_all(analysis):
 def test_brackets_in_warnings_are_not_taken_for_markup(measured, hand_made_analysis):
     made = report.build_report(hand_made_analysis(measured, warnings=("axis [H,0,0] was [bold]re-gridded[/bold]",)))
     assert "[H,0,0] was [bold]re-gridded[/bold]" in screen(made)
+
+
+def test_the_evidence_and_its_limit_are_reported(analysis):
+    made = report.build_report(analysis)
+    for part in (made.classification, made.exchange):
+        assert (part.evidence.unexplained, part.evidence.uncertainty, part.evidence.limit) == (0.12, 0.01, 0.3)
+        assert part.evidence.figure == pytest.approx(0.14) and part.evidence.explained
+        assert [(one.incident_energy, one.unexplained) for one in part.evidence.by_incident_energy] == [(25.0, 0.14), (50.0, 0.11)]
+    assert "leaves 12% +- 1% of the map's structure unexplained (14% at Ei 25, 11% at Ei 50 meV)" in " ".join(screen(made).split())
+
+
+def test_constants_that_are_no_answer_are_said_to_be_none(analysis):
+    exchange = dataclasses.replace(analysis.exchange, in_range=False)
+    shown = screen(report.build_report(dataclasses.replace(analysis, exchange=exchange)))
+    assert "None: the networks' estimates below are no answer" in shown
+    assert "None:" not in screen(report.build_report(analysis))
 
 
 def test_a_warning_is_said_once(measured, hand_made_analysis):

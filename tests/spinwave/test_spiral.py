@@ -9,6 +9,7 @@ from mantid_insdl.errors import InstabilityError, MaterialError
 from mantid_insdl.materials import load_material
 from mantid_insdl.spinwave import Bond, Field, Lattice, OnSite, Site, SpinModel, spin_waves
 from mantid_insdl.spinwave.model import MU_B
+from mantid_insdl.spinwave.polarisation import polarised
 from mantid_insdl.spinwave.spiral import relax_spiral, spiral_waves
 from mantid_insdl.spinwave.structure import ordering_vector
 
@@ -37,6 +38,11 @@ def test_rotating_frame_scatters_as_the_supercell(origin):
     assert spiral.energies == pytest.approx(big.energies, abs=1e-8)
     assert spiral.s_perp.sum(-1) == pytest.approx(big.s_perp.sum(-1), rel=1e-8)
     assert (spiral.s_perp * spiral.energies).sum(-1) == pytest.approx((big.s_perp * big.energies).sum(-1), rel=1e-8)
+    # the sense of the turn: the chiral term, which changes sign with it
+    momenta = model.lattice.to_cartesian(q)[:, None, :]
+    found, expected = (polarised(one.amplitudes[0], momenta, np.array([0, 0, 1.0])).chiral for one in (spiral, big))
+    assert (found * spiral.energies[0]).sum(-1) == pytest.approx((expected * big.energies[0]).sum(-1), rel=1e-6, abs=1e-8)
+    assert np.abs((expected * big.energies[0]).sum(-1)).max() > 0.01
 
 
 def test_incommensurate_chain_against_its_formula():
@@ -67,6 +73,33 @@ def test_field_and_easy_plane_along_the_axis_are_allowed_and_others_refused():
     field = dataclasses.replace(TRIANGULAR, fields=(Field("B", [1, 0, 0]),))
     with pytest.raises(MaterialError, match="not along the spiral's axis"):
         spiral_waves(field, [1 / 3, 1 / 3, 0], Z, [[0, 0, 0]], {"J": 1, "B": 0.2})
+
+
+@pytest.mark.parametrize(
+    ("g", "uniform"),
+    [
+        (np.diag([2.0, 2, 2.3]), True),
+        ([[2, 0.1, 0], [-0.1, 2, 0], [0, 0, 2]], True),
+        (np.diag([2.0, 2.1, 2]), False),
+        ([[2, 0, 0], [0, 2, 0], [0.1, 0, 2]], False),
+    ],
+)
+def test_g_tensor_of_a_spiral_in_a_field_is_uniform_about_its_axis(g, uniform):
+    site = dataclasses.replace(TRIANGULAR.sites[0], g=np.array(g, float))
+    plain = dataclasses.replace(TRIANGULAR, sites=(site,))
+    fielded = dataclasses.replace(plain, fields=(Field("B", Z),))
+    spiral_waves(plain, [1 / 3, 1 / 3, 0], Z, [[0.1, 0.2, 0]], {"J": 1})  # without a field g does nothing
+    if not uniform:
+        with pytest.raises(MaterialError, match="The g-tensor of t changes under rotations"):
+            spiral_waves(fielded, [1 / 3, 1 / 3, 0], Z, [[0.1, 0.2, 0]], {"J": 1, "B": 0.0})
+        with pytest.raises(MaterialError, match="The g-tensor of t changes under rotations"):
+            relax_spiral(fielded, {"J": 1, "B": 0.2}, Z)
+        return
+    # a cone: E / S^2 = -3 J / 2 (sin)^2 + 3 J (cos)^2 - g_zz muB B cos / S
+    relaxed, _, energy = relax_spiral(fielded, {"J": 1, "B": 5.0}, Z, starts=5)
+    cone = site.g[2, 2] * MU_B * 5.0 / (9 * 1.5)
+    assert relaxed.sites[0].direction[2] == pytest.approx(cone, abs=1e-5)
+    assert energy == pytest.approx(1.5**2 * (-1.5 * (1 - cone**2) + 3 * cone**2) - site.g[2, 2] * MU_B * 5.0 * 1.5 * cone)
 
 
 def test_half_a_reciprocal_lattice_vector_is_refused():
@@ -101,7 +134,7 @@ def test_relaxed_spiral_of_the_frustrated_chain():
 
 
 def test_relaxed_spiral_of_two_sites_with_antisymmetric_exchange_and_a_field():
-    # a ferromagnetic zig-zag chain with D along z turns by atan(D / J) a bond; a field along z makes it a cone
+    # a ferromagnetic zig-zag chain with D along z turns by -atan(D / |J|) a bond; a field along z makes it a cone
     turn = np.array([[0, 1.0, 0], [-1, 0, 0], [0, 0, 0]])
     ends = ((0, 1, (0, 0, 0)), (1, 0, (1, 0, 0)))
     model = SpinModel(
@@ -113,7 +146,7 @@ def test_relaxed_spiral_of_two_sites_with_antisymmetric_exchange_and_a_field():
     )
     values = {"J": -1.0, "Dz": 0.4, "B": 0.5}
     relaxed, k, energy = relax_spiral(model, values, Z, starts=10)
-    assert abs(k[0]) == pytest.approx(2 * np.arctan(0.4) / (2 * np.pi), abs=1e-6)
+    assert k[0] == pytest.approx(-2 * np.arctan(0.4) / (2 * np.pi), abs=1e-6)
     cone = 2 * MU_B * 0.5 / (2 * (np.sqrt(1.16) - 1))  # E = -2 sqrt(J^2 + D^2) sin^2 - 2 |J| cos^2 - 2 g muB B cos
     assert [s.direction[2] for s in relaxed.sites] == pytest.approx([cone, cone], abs=1e-4)
     assert energy == pytest.approx(-2 * np.sqrt(1.16) * (1 - cone**2) - 2 * cone**2 - 4 * MU_B * 0.5 * cone)

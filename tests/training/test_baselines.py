@@ -1,6 +1,7 @@
 """The simple methods do what they are the yardstick for."""
 
 import numpy as np
+import pytest
 
 from mantid_insdl.networks.components import PrincipalComponents
 from mantid_insdl.networks.measured import MeasuredMaps
@@ -38,12 +39,38 @@ def test_template_fit_with_several_slices_of_one_incident_energy():
     assert np.array_equal(misfit.argmin(axis=1), np.arange(30))
 
 
+def test_an_inverted_template_is_worth_no_more_than_a_flat_background():
+    """A negative scale would fit the inverted map perfectly."""
+    rng = np.random.default_rng(5)
+    shape = patterns(rng, 1)
+    templates = np.concatenate([shape, np.ones_like(shape), shape + 2 * patterns(rng, 1)])
+    misfit = baselines.template_misfit(measured(5 - shape, 0.05, rng), templates, [np.array([0, 1])])
+    assert misfit[0] == pytest.approx(misfit[0, 1], rel=1e-3)
+
+
+def test_misfit_is_the_number_of_known_pixels_times_the_log_of_the_residual_variance():
+    rng = np.random.default_rng(6)
+    shape = patterns(rng, 1)
+    misfit = baselines.template_misfit(measured(2 * shape + 1, 0.3, rng), shape, [np.array([0]), np.array([1])])
+    number = 2 * 14 * 16  # two of 16 rows are a gap
+    assert misfit.item() == pytest.approx(number * np.log(0.3**2), rel=0.05)
+
+
 def test_principal_components_beat_no_denoising():
     rng = np.random.default_rng(1)
     denoiser = PrincipalComponents.of(patterns(rng, 200), components=6)
     truth = patterns(rng, 10)
     result = denoiser.denoise(measured(truth, 0.5, rng).stack)
     assert np.sqrt(np.mean((result - truth) ** 2)) < 0.15
+
+
+def test_smoothing_averages_neighbours_by_a_gaussian_of_the_width_asked_for():
+    stack = np.zeros((1, 1, 31, 31, 2), np.float32)
+    stack[..., 1] = 1
+    stack[0, 0, 15, 15, 0] = 1
+    result = baselines.smooth(stack, 2.0)[0, 0]
+    assert result[15, 15] == pytest.approx(1 / (2 * np.pi * 4), rel=0.02)
+    assert result[17, 15] / result[15, 15] == pytest.approx(np.exp(-0.5), rel=0.02)
 
 
 def test_smoothing_keeps_a_flat_map_flat_beside_a_gap():

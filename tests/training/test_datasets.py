@@ -6,7 +6,7 @@ import pytest
 from mantid_insdl.training import datasets
 from mantid_insdl.training.measurement import Measurer
 from mantid_insdl.training.recipes import Dataset, FixedSlices, Measurement, RandomWindows, RecipeError, load_recipe, recipe_names
-from mantid_insdl.training.sampling import pcsmo
+from mantid_insdl.training.sampling import pcsmo, uniform
 
 SMALL = Dataset(
     name="small",
@@ -33,6 +33,8 @@ def test_each_set_is_in_one_part_and_all_parts_have_all_materials(small):
     assert sorted(np.concatenate(parts)) == list(range(20))
     for part in parts:
         assert set(small.material[part]) == {0, 1}
+    shares = [[small.indices(name, material).size for name in datasets.SPLITS] for material in SMALL.materials]
+    assert shares == [[4, 2, 2, 2]] * 2
 
 
 def test_maps_are_those_of_their_parameters(small):
@@ -57,11 +59,14 @@ def test_kept_data_are_read_again(small, tmp_path, monkeypatch):
 
 def test_random_windows_are_within_the_incident_energy():
     spec = RandomWindows(ei=(8, 120), lower_cut=(0.2, 6), upper_cut=(2, 16))
-    rng = np.random.default_rng(0)
+    rng, sizes = np.random.default_rng(0), []
     for _ in range(300):
         slices = datasets.random_slices(spec, rng)
-        assert 1 <= slices.size <= 10 and slices.energy_max.max() <= 0.91 * slices.ei[0]
+        assert 1 <= slices.size <= 10 and slices.energy_min.min() >= 0.2 and slices.energy_max.max() <= 0.91 * slices.ei[0]
         assert np.allclose(slices.energy_min[1:], slices.energy_max[:-1])
+        sizes.append(slices.size)
+    # One slice in 3 of 10 maps, 2 to 10 in the others.
+    assert np.mean(np.equal(sizes, 1)) == pytest.approx(0.3, abs=0.08) and set(sizes) == set(range(1, 11))
 
 
 def test_prior_is_the_same_for_what_the_models_share():
@@ -70,6 +75,49 @@ def test_prior_is_the_same_for_what_the_models_share():
     pairs = ((one["JF1"], (other["JFS"] + other["JFW"]) / 2), (one["JA"], (other["JA1"] + other["JA2"]) / 2), (one["D"], other["D"]))
     for mine, theirs in pairs:
         assert np.quantile(mine, [0.1, 0.5, 0.9]) == pytest.approx(np.quantile(theirs, [0.1, 0.5, 0.9]), rel=0.05)
+
+
+def test_uniform_prior_fills_the_range_in_the_material_file():
+    from mantid_insdl.materials import load_material
+
+    drawn = uniform("rb2mnf4", 5000, np.random.default_rng(0))
+    for p in load_material("rb2mnf4").parameters:
+        assert np.quantile(drawn[p.name], [0, 0.5, 1]) == pytest.approx([p.low, (p.low + p.high) / 2, p.high], abs=0.03 * (p.high - p.low))
+
+
+def test_widths_of_the_instrument_are_drawn_anew_over_their_range(monkeypatch):
+    from mantid_insdl.simulation.slices import SliceSimulator
+
+    widths = []
+
+    def record(self, draws, *, energy_width_scale, q_sigma_pixels):
+        widths.append((energy_width_scale, q_sigma_pixels))
+        return np.ones((2, 3, 12, 12)), np.ones(2, bool)
+
+    monkeypatch.setattr(SliceSimulator, "intensity", record)
+    for seed in range(60):
+        datasets._simulate_chunk(SMALL, "pcsmo-dimer", seed, 2)
+    (low_energy, low_q), (high_energy, high_q) = np.min(widths, axis=0), np.max(widths, axis=0)
+    assert 0.7 <= low_energy < 0.8 and 1.4 < high_energy <= 1.5
+    assert 0.4 <= low_q < 0.45 and 0.95 < high_q <= 1.0
+
+
+def test_prior_of_the_dimer_splits_a_chain_into_strong_and_weak_bonds():
+    drawn = pcsmo("pcsmo-dimer", 20000, np.random.default_rng(1))
+    chain, weak = (drawn["JFS"] + drawn["JFW"]) / 2, drawn["JFW"] / drawn["JFS"]
+    assert [chain.min(), chain.max()] == pytest.approx([-20, -2], abs=0.1)
+    assert [weak.min(), weak.max()] == pytest.approx([0.4 / 1.6, 0.9 / 1.1], abs=0.01)
+    difference = drawn["JA1"] - drawn["JA2"]
+    assert [difference.min(), difference.max()] == pytest.approx([-1, 1], abs=0.01)
+    further = pcsmo("pcsmo-goodenough", 20000, np.random.default_rng(1))
+    for name in ("JF2", "JF3"):
+        assert [further[name].min(), further[name].max()] == pytest.approx([-3, 3], abs=0.01)
+
+
+def test_unstable_draws_are_counted_and_left_out(small):
+    assert small.rejected[0] > 0  # strong further neighbours undo Goodenough's order
+    assert np.isfinite(small.intensity).any(axis=(1, 2, 3)).all()  # an unstable set has no intensity
+    assert np.nanmean(small.intensity.astype(float), axis=(1, 2, 3)) == pytest.approx(1, abs=2e-3)
 
 
 def test_measurements_repeat_with_their_seed_and_differ_otherwise(small):
@@ -95,6 +143,24 @@ def test_measurement_without_noise_is_the_signal(small):
     maps = Measurer(small, SMALL, settings, keep_signal=True).measure(small.indices("test"), (0,))
     below_limit = maps.signal < 11
     assert maps.stack[..., 0][below_limit] == pytest.approx(maps.signal[below_limit], rel=0.01, abs=0.01)
+
+
+def test_a_background_that_is_not_subtracted_is_drawn(small):
+    """With what is flat in it found and subtracted, as before an answer: the same signal, over more counts."""
+    quiet = {"counts_per_pixel": (1e5, 1e5), "twin_fraction": (0.5, 0.5), "negatives_cut": 0, "hot_pixels": 0, "gaps": 0, "missing_ei": 0}
+
+    def measured(**changes):
+        settings = Measurement(background=(2.0, 2.0), background_residual=0, slice_scale=0, **quiet, **changes)
+        return Measurer(small, SMALL, settings, keep_signal=True).measure(small.indices("test"), (0,))
+
+    left, subtracted = measured(background_left=1), measured()
+    error = [maps.stack[..., 0] - maps.signal for maps in (subtracted, left)]
+    known = (left.stack[..., 1] > 0) & (left.signal < 11)
+    assert np.abs(error[0][known]).max() < 0.3
+    assert 0.1 < np.abs(error[1][known]).mean() < 1.0  # what is not flat in it stays; all of it would be 2
+    always, never = measured(background_left=1e-12), measured(background_left=0)
+    assert np.array_equal(never.stack, subtracted.stack)
+    assert always.stack.shape == never.stack.shape
 
 
 def test_all_shipped_recipes_are_valid():

@@ -13,6 +13,7 @@ pytestmark = pytest.mark.tensorflow
 def test_a_quick_training_makes_a_sound_bundle(tmp_path, monkeypatch):
     # Kernels are chosen once a process: with the faster ones, other tests would compare answers that differ by rounding.
     monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", "0")
+    from mantid_insdl.training.datasets import load_or_generate
     from mantid_insdl.training.train import train
 
     recipe = quickened(load_recipe("rb2mnf4-exchange"))
@@ -24,21 +25,84 @@ def test_a_quick_training_makes_a_sound_bundle(tmp_path, monkeypatch):
     assert sum(dict(card.training.samples).values()) == 24
     assert {o.name for o in card.outputs} == {"J1", "J2", "D"}
     assert all(t.n >= 1 and t.command == "insdl train rb2mnf4-exchange" for t in card.test)
+    data = load_or_generate(recipe.dataset, tmp_path / "data")  # as it was kept
+    low, high = (f(data.parameters[data.indices("train")], axis=0) for f in (np.min, np.max))
+    assert card.training.ranges == {"rb2mnf4": {n: (low[i], high[i]) for i, n in enumerate(("J1", "J2", "D"))}}
+    assert card.training.data_sha256 == data.digest
     with pytest.raises(OutputError, match="exists already"):  # before any work
         train(recipe, tmp_path / "bundle", data_folder="/nonexistent")
     assert seen[0][0] >= 0 and seen[-1][0] == pytest.approx(1.0)
 
 
-def test_gaussian_loss_is_least_at_the_true_width():
+def test_gaussian_loss_is_the_negative_log_likelihood():
     from mantid_insdl.networks.backend import import_keras
     from mantid_insdl.training.fitting import gaussian_loss
 
     loss = gaussian_loss(import_keras())
-    target = np.random.default_rng(0).normal(1.0, 0.5, (20000, 1)).astype("float32")
+    # Two parameters: means, then logs of sigma. Without the constant, -log N is half the squared pull and log sigma.
+    output = np.float32([[1.0, 5.0, np.log(2), np.log(0.5)]])
+    assert np.asarray(loss(np.float32([[4.0, 5.0]]), output)) == pytest.approx([(1.125 + np.log(2) + np.log(0.5)) / 2], rel=1e-5)
+    # Beyond the limits the loss is that of the limit.
+    assert np.asarray(loss(np.float32([[1.0]]), np.float32([[1.0, 50.0]]))) == pytest.approx([2.0])
 
-    def at(mean, sigma):
-        output = np.tile(np.float32([mean, np.log(sigma)]), (len(target), 1))
-        return float(np.mean(loss(target, output)))
 
-    assert at(1.0, 0.5) < min(at(1.2, 0.5), at(1.0, 0.4), at(1.0, 0.6))
-    assert at(1.0, 0.5) == pytest.approx(0.5 + np.log(0.5), abs=0.02)
+def test_loss_of_an_intensity_is_over_its_variance_and_by_weight():
+    from mantid_insdl.networks.backend import import_keras
+    from mantid_insdl.training.fitting import weighted_intensity_loss
+
+    loss = weighted_intensity_loss(import_keras())
+    target = np.float32([[[0.0, 1.0], [3.0, 1.0], [3.0, 0.0]]])  # (intensity, weight) of three pixels
+    assert float(loss(target, np.float32([[2.0, 5.0, 99.0]]))) == pytest.approx((4 / 1 + 4 / 4) / 2, rel=1e-5)
+    target[..., 2, 1] = 0.5
+    assert float(loss(target, np.float32([[2.0, 5.0, 5.0]]))) == pytest.approx((4 + 1 + 0.5) / 2.5, rel=1e-5)
+
+
+class ConstantMaps:
+    """In the place of a `Measurer`: maps of ones."""
+
+    def __init__(self):
+        self.seeds = []
+
+    def measure(self, indices, seed):
+        from mantid_insdl.networks.measured import MeasuredMaps
+
+        self.seeds.append((seed, tuple(indices.tolist())))
+        return MeasuredMaps(np.ones((indices.size, 1), np.float32), *(np.empty(0),) * 4)
+
+
+def test_a_fit_ends_with_the_weights_of_its_best_epoch_and_is_not_repeated(tmp_path):
+    """Training draws the one weight from 0 to 1, validation wants 0.2: it is best on the way, not at the end."""
+    from mantid_insdl.networks.backend import import_keras
+    from mantid_insdl.training.fitting import fit
+    from mantid_insdl.training.recipes import Fit
+
+    keras = import_keras()
+
+    def network():
+        inputs = keras.layers.Input((1,), name="stack")
+        return keras.Model(inputs, keras.layers.Dense(1, use_bias=False, kernel_initializer="zeros")(inputs))
+
+    train, validation = np.arange(40), np.arange(40, 50)
+    seen = []
+
+    def target(maps, indices):
+        value = 1.0 if indices[0] < 40 else 0.2
+        seen.append(value)
+        return np.full((indices.size, 1), value, np.float32)
+
+    def run(model, measurer):
+        settings = Fit(epochs=8, batch=10, learning_rate=0.1, patience=20)
+        keep = tmp_path / "kept" / "one.weights.h5"
+        fit(model, "mse", measurer, target, train, validation, settings, seed=3, keep=keep)
+        return float(model.get_weights()[0].item())
+
+    measurer = ConstantMaps()
+    final = run(network(), measurer)
+    assert 0.05 < final < 0.4
+    # Validation maps have one measurement, training maps three in turn, in another order each epoch.
+    assert {seed for seed, indices in measurer.seeds if indices[0] >= 40} == {(1000,)}
+    assert {seed for seed, indices in measurer.seeds if indices[0] < 40} == {(0,), (1,), (2,)}
+    orders = {indices for _, indices in measurer.seeds if indices[0] < 40}
+    assert len(orders) > 8 * 4 / 2 and {i for order in orders for i in order} == set(range(40))
+    seen.clear()
+    assert run(network(), ConstantMaps()) == pytest.approx(final) and not seen

@@ -49,6 +49,12 @@ def test_map_survives(name):
         np.testing.assert_array_equal(back.path, m.path)
 
 
+def test_a_message_begins_with_its_name_and_the_length_of_its_header_in_little_endian():
+    content = sent({"kind": "x" * 300})
+    length = len(content) - 14
+    assert content[:14] == b"INSDL1" + bytes([length % 256, length // 256, 0, 0, 0, 0, 0, 0])
+
+
 def test_several_messages_follow_each_other():
     stream = io.BytesIO(sent({"n": 1}, {"a": MAPS["powder"]}) + sent({"n": 2}) + sent({"n": 3}, {"b": MAPS["cut"]}))
     assert [protocol.decode(stream)[0]["n"] for _ in range(3)] == [1, 2, 3]

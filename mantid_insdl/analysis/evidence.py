@@ -1,0 +1,212 @@
+"""Does a simulation explain a map? The gate that every verdict and every set of exchange constants passes.
+
+What is smooth in momentum (a background, a gradient, a hill wider than the zone) could be anything, so it is taken out of the map and of
+the simulation alike: from every slice the polynomial of second order in Qh and Qk that fits it best. What is left is *structure*. Each
+incident energy has one scale, at least zero, for all its energy windows: a band in the wrong window is not forgiven. The residual's
+structure is then compared with the map's. Both are measured by the covariance of neighbouring pixels, to which counting noise, whatever
+its size, adds nothing on average; their ratio is the *unexplained share*, 0 for a perfect simulation and 1 for one that says nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from mantid_insdl.analysis.preparation import Prepared
+from mantid_insdl.analysis.results import CONFIDENCE, Evidence
+from mantid_insdl.networks.preprocessing import incident_energy_groups, normalise
+from mantid_insdl.progress import Progress, ignore_progress
+from mantid_insdl.simulation.slices import SliceSimulator
+
+LEAST_PIXELS = 24  # of a slice: fewer are all smooth
+WEIGHT_FLOOR = 0.3  # of the mean intensity of an incident energy: what an empty slice's counting noise is taken for
+HOPELESS = 0.75  # an unexplained share from which a few least-squares steps lead nowhere
+STEPS = 3
+DIFFERENCE = 0.01  # of a constant's trained range, for derivatives
+LEAST_GAIN = 0.02  # of the sum of squares; a step that gains less is the last
+
+
+class Comparison:
+    """A map on a model's grid beside simulations of one material.
+
+    Parameters
+    ----------
+    prepared
+        The map as the networks see it.
+    material
+        The magnet that may explain it.
+
+    Attributes
+    ----------
+    structure : (slice, qh, qk)
+        What is not smooth in the slices that the map has, weighted so that the counting noise of all of them is about the same.
+    """
+
+    def __init__(self, prepared: Prepared, material: str):
+        used = np.flatnonzero(prepared.used)
+        self.map = prepared.gridded.select(used)
+        self.groups = incident_energy_groups(self.map.slices)
+        self._simulator = SliceSimulator(material, self.map.slices, *self.map.axes)
+        known = ~self.map.mask & self._simulator.reach
+        self.known = known & (known.sum(axis=(1, 2)) >= LEAST_PIXELS)[:, None, None]
+        intensity = self._normalised(self.map.intensity[None])
+        mean = intensity[0].sum(axis=(1, 2)) / np.maximum(self.known.sum(axis=(1, 2)), 1)
+        self._weight = 1 / np.sqrt(np.maximum(mean, 0) + WEIGHT_FLOOR)
+        self._smooth = self._smooth_functions()
+        self.structure = self._structure(intensity)[0]
+
+    def _normalised(self, intensity: np.ndarray) -> np.ndarray:
+        """(n, slice, qh, qk), each incident energy of mean 1, cut as the networks' inputs are; 0 where unknown."""
+        stack, _ = normalise(np.where(self.known, intensity, np.nan), self.groups)
+        return stack[..., 0].astype(float)
+
+    def _smooth_functions(self) -> np.ndarray:
+        """Orthonormal polynomials of the known pixels of each slice, (slice, pixel, 6)."""
+        h, k = np.meshgrid(*(_scaled(axis.centres) for axis in self.map.axes), indexing="ij")
+        powers = np.stack([one.ravel() for one in (np.ones_like(h), h, k, h * h, k * k, h * k)], axis=1)
+        functions, size, _ = np.linalg.svd(powers * self.known.reshape(len(self.known), -1, 1), full_matrices=False)
+        return functions * (size > 1e-8 * np.maximum(size[:, :1], 1e-300))[:, None, :]
+
+    def _structure(self, intensity: np.ndarray) -> np.ndarray:
+        flat = (intensity * self._weight[:, None, None]).reshape(*intensity.shape[:2], -1)
+        smooth = np.einsum("spf,nsf->nsp", self._smooth, np.einsum("spf,nsp->nsf", self._smooth, flat))
+        return (flat - smooth).reshape(intensity.shape)
+
+    def simulated(self, parameters: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Structure of simulations with `parameters` (n,), (n, slice, qh, qk); NaN where the magnetic order is unstable."""
+        intensity, stable = self._simulator.intensity(parameters)
+        structure = self._structure(self._normalised(intensity))
+        structure[~stable] = np.nan
+        return structure
+
+    def scaled(self, structure: np.ndarray) -> np.ndarray:
+        """A simulation (slice, qh, qk) times the scale of each incident energy that fits the map best, not below zero."""
+        scaled = np.zeros_like(structure)
+        for group in self.groups:
+            size = np.sum(structure[group] ** 2)
+            if size > 0:
+                scaled[group] = structure[group] * max(0.0, np.sum(structure[group] * self.structure[group]) / size)
+        return scaled
+
+    def misfit(self, structure: np.ndarray) -> float:
+        """Sum of squared residuals; infinite where unstable."""
+        return float(np.sum((self.structure - self.scaled(structure)) ** 2)) if np.isfinite(structure).all() else np.inf
+
+    def evidence(self, parameters: Mapping[str, float], limit: float, structure: np.ndarray | None = None) -> Evidence:
+        """How much of the map's structure the simulation with `parameters` leaves; `structure` where it is known already."""
+        if structure is None:
+            (structure,) = self.simulated({name: np.array([value]) for name, value in parameters.items()})
+        stable = bool(np.isfinite(structure).all())
+        residual = self.structure - (self.scaled(structure) if stable else 0.0)
+        have, left = _neighbours(self.structure), _neighbours(residual)
+        shares = [_share(have[g], left[g]) for g in (np.arange(len(have)), *self.groups)]
+        (share, error), by_ei = shares[0], shares[1:]
+        return Evidence(
+            material=self._simulator.material.name,
+            parameters={name: float(value) for name, value in parameters.items()},
+            unexplained=share,
+            uncertainty=error,
+            incident_energies=tuple(float(self.map.slices.ei[g[0]]) for g in self.groups),
+            unexplained_by_ei=tuple(one for one, _ in by_ei),
+            uncertainty_by_ei=tuple(one for _, one in by_ei),
+            limit=float(limit),
+        )
+
+
+def _scaled(centres: np.ndarray) -> np.ndarray:
+    return (centres - centres.mean()) / max(np.ptp(centres) / 2, 1e-12)
+
+
+def _neighbours(a: np.ndarray) -> np.ndarray:
+    """Products of neighbouring pixels of each slice, (slice, pair)."""
+    pairs = (a[:, 1:] * a[:, :-1], a[:, :, 1:] * a[:, :, :-1])
+    return np.concatenate([one.reshape(len(a), -1) for one in pairs], axis=1)
+
+
+def _share(have: np.ndarray, left: np.ndarray) -> tuple[float, float]:
+    """Unexplained share and its standard error, from products of neighbours; 1 +- 0 where there is no structure to explain."""
+    total = have.sum()
+    if not total > CONFIDENCE * np.sqrt(np.sum(have**2)):
+        return 1.0, 0.0
+    share = left.sum() / total
+    # That of independent products: noise, since the structure itself is the same in both.
+    return float(share), float(np.sqrt(np.sum((left - share * have) ** 2)) / total)
+
+
+def explain(
+    prepared: Prepared,
+    material: str,
+    values: np.ndarray,
+    errors: np.ndarray,
+    ranges: Mapping[str, tuple[float, float]],
+    limit: float,
+    progress: Progress = ignore_progress,
+) -> tuple[np.ndarray, Evidence]:
+    """The constants whose simulation explains a map, and how well.
+
+    The given values are kept where their simulation explains the map. Where it does not but comes near, a few damped Gauss-Newton steps
+    are taken from them.
+
+    Parameters
+    ----------
+    values, errors : (n,)
+        A network's estimates and their error bars, in the order of `ranges`.
+    ranges
+        Trained range of each constant; steps stay within.
+    limit
+        Largest share that may be left unexplained.
+    """
+    names = list(ranges)
+    low, high = np.array(list(ranges.values())).T
+    comparison = Comparison(prepared, material)
+    here = np.asarray(values, float)
+    (structure,) = comparison.simulated(_named(names, here[None]))
+    best = comparison.evidence(_named(names, here), limit, structure)
+    for step in range(STEPS):
+        progress(step / STEPS, f"least squares of {material}")
+        # Values given as an answer are those of the network or those of the fit, not some half way between.
+        if (step == 0 and best.explained) or not best.unexplained < HOPELESS or not np.isfinite(structure).all():
+            break
+        inside = np.clip(here, low, high)
+        before = comparison.misfit(structure)
+        inside, structure = _step(comparison, names, inside, structure, errors, low, high)
+        if not comparison.misfit(structure) < before:
+            break
+        here, best = inside, comparison.evidence(_named(names, inside), limit, structure)
+        if comparison.misfit(structure) > (1 - LEAST_GAIN) * before:
+            break
+    progress(1.0, f"compared with {material}")
+    return here, best
+
+
+def _step(
+    comparison: Comparison, names: list[str], here: np.ndarray, structure: np.ndarray, errors: np.ndarray, low: np.ndarray, high: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """A Gauss-Newton step, damped by the error bars and halved until it gains; the scales are eliminated (variable projection)."""
+    change = DIFFERENCE * (high - low) * np.where(here + DIFFERENCE * (high - low) > high, -1, 1)
+    near = comparison.simulated(_named(names, here + np.diag(change)))
+    model = comparison.scaled(structure)
+    scale = np.divide(model, structure, out=np.zeros_like(model), where=structure != 0)
+    slopes = np.nan_to_num((near - structure) * scale / change[:, None, None, None])
+    for group in comparison.groups:
+        size = np.sum(model[group] ** 2)
+        if size > 0:
+            along = np.einsum("nsij,sij->n", slopes[:, group], model[group]) / size
+            slopes[:, group] -= along[:, None, None, None] * model[group]
+    residual = comparison.structure - model
+    jacobian = slopes.reshape(len(names), -1)
+    variance = np.sum(residual**2) / max(comparison.known.sum(), 1)
+    damping = np.diag(variance / np.maximum(errors, 1e-9) ** 2)
+    direction = np.linalg.solve(jacobian @ jacobian.T + damping, jacobian @ residual.ravel())
+    before = comparison.misfit(structure)
+    for length in (1.0, 0.5, 0.25):
+        there = np.clip(here + length * direction, low, high)
+        (found,) = comparison.simulated(_named(names, there[None]))
+        if comparison.misfit(found) < before:
+            return there, found
+    return here, structure
+
+
+def _named(names: list[str], values: np.ndarray) -> dict[str, np.ndarray]:
+    return dict(zip(names, values.T, strict=True))

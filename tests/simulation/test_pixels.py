@@ -1,0 +1,154 @@
+"""Pixels are averages over their area: against many point samples in each, on five grids, and of pixels that are hard to average."""
+
+import importlib.util
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mantid_insdl.maps import Axis, Slices
+from mantid_insdl.materials import load_material
+from mantid_insdl.simulation.pixels import SIGNED_PERMUTATIONS, cut, differences, divide, images, unlike
+from mantid_insdl.simulation.slices import SliceSimulator, simulate
+
+_specification = importlib.util.spec_from_file_location("pixels_benchmark", Path(__file__).parents[2] / "benchmarks/pixels.py")
+benchmark = importlib.util.module_from_spec(_specification)
+_specification.loader.exec_module(benchmark)
+
+SHORT = {name: (rows[:7], columns[-7:], number) for name, (rows, columns, number) in benchmark.GRIDS.items()}
+"""Six by six pixels of each grid, for magnets of many spins; all of all are for `python benchmarks/pixels.py`."""
+CASES = [
+    *(("rb2mnf4", grid, 0) for grid in SHORT),
+    *(("pcsmo-goodenough", grid, 0) for grid in SHORT if grid != "fine"),
+    ("pcsmo-goodenough", "fine", 1),
+    ("pcsmo-goodenough", "measured", 2),
+    *(("pcsmo-dimer", grid, 1) for grid in ("measured", "coarse", "fine")),
+    *(("pcsmo-zener", grid, 1) for grid in ("off symmetry", "coarse")),
+    *(("kagome", grid, 0) for grid in SHORT),
+    *(("triangular", grid, 0) for grid in ("on symmetry", "coarse")),
+    *(("coupled", grid, 0) for grid in ("off symmetry", "measured")),
+]
+
+
+@pytest.mark.parametrize(("name", "grid", "which"), CASES)
+def test_pixels_are_the_average_of_many_samples(name, grid, which):
+    material, maps = benchmark.MAGNETS[name]
+    few = len(material.model.sites) < 8 and name != "coupled"
+    *edges, number = (benchmark.GRIDS if few else SHORT)[grid]
+    expected = benchmark.sampled(material, maps[which], edges, number)
+    rms, mean = benchmark.errors(benchmark.image(material, maps[which], *edges), expected)
+    assert rms.size >= 2 and rms.max() < 0.03 and np.abs(mean).max() < 0.02
+    with benchmark.point_samples():
+        centre, _ = benchmark.errors(benchmark.image(material, maps[which], *edges), expected)
+    assert grid == "fine" or centre.max() > 3 * rms.max()  # what version 0.1.0 gave
+
+
+def axis(name, edges):
+    return Axis(name, "r.l.u.", edges, is_edges=True)
+
+
+def test_pieces_of_a_pixel_share_its_area_and_lie_in_it():
+    low, high = np.array([[-0.31, 0.1], [0.02, -0.77]]), np.array([[0.2, 0.13], [0.5, -0.01]])
+    for pieces in (divide(low, high, (3, 2)), cut(low, high, (8, 12))):
+        centre = pieces.nodes[pieces.node] + pieces.offset
+        assert np.all(centre - pieces.half >= low[pieces.pixel] - 1e-12) and np.all(centre + pieces.half <= high[pieces.pixel] + 1e-12)
+        area = (4 * pieces.half.prod(axis=1)) / (high - low).prod(axis=1)[pieces.pixel]
+        assert pieces.share == pytest.approx(area)
+        assert np.bincount(pieces.pixel, pieces.share) == pytest.approx([1, 1])
+        for axis in (0, 1):  # centre of mass and, with the spread within the pieces, the variance of a uniform pixel
+            mean = np.bincount(pieces.pixel, pieces.share * centre[:, axis])
+            assert mean == pytest.approx(0.5 * (low + high)[:, axis])
+            second = np.bincount(pieces.pixel, pieces.share * (centre[:, axis] ** 2 + pieces.half[:, axis] ** 2 / 3)) - mean**2
+            assert second == pytest.approx((high - low)[:, axis] ** 2 / 12)
+
+
+def test_nodes_of_a_lattice_are_symmetric_and_differ_as_their_values_do():
+    pieces = cut(np.array([[-0.5, -0.25]]), np.array([[0.5, 0.25]]), (8, 12))
+    assert sorted(map(tuple, pieces.nodes.round(9))) == sorted(map(tuple, (-pieces.nodes).round(9)))
+    assert np.abs(pieces.offset).max() <= 1 / 16
+    values = 3 * pieces.nodes[:, 0] - 2 * pieces.nodes[:, 1] + pieces.nodes[:, 0] ** 2
+    inner = np.abs(pieces.nodes[:, 0]) < 0.4
+    assert differences(values, pieces, 0)[inner] == pytest.approx((3 + 2 * pieces.nodes[:, 0])[inner])
+    assert differences(values, pieces, 1) == pytest.approx(np.full(len(values), -2.0))  # one-sided at the rim
+    alone = cut(np.array([[0.01, 0.01]]), np.array([[0.02, 0.02]]), (4, 4))
+    assert differences(np.array([5.0]), alone, 0) == pytest.approx([0.0])
+
+
+def test_pixels_alike_by_symmetry_are_found_once():
+    edges = np.linspace(-1, 1, 5)
+    low = np.stack(np.meshgrid(edges[:-1], edges[:-1], indexing="ij"), -1).reshape(-1, 2)
+    high = low + 0.5
+    first, second, which = unlike(low, high, list(SIGNED_PERMUTATIONS))
+    assert len(first) == 3  # of 4 x 4, by 4mm
+    for number in range(len(low)):
+        turned = [images(low[[number]], high[[number]], w) for w in SIGNED_PERMUTATIONS]
+        assert any(np.allclose(a, first[which[number]]) and np.allclose(b, second[which[number]]) for a, b in turned)
+
+
+def test_a_pixel_wider_than_the_zone_holds_the_average_of_the_zone():
+    slices = Slices.from_bins([30.0], [np.linspace(0.5, 8, 4)])
+    wide = SliceSimulator("rb2mnf4", slices, axis("qh", [-1.0, 1.0]), axis("qk", [-1.0, 1.0])).intensity({})[0][0, :, 0, 0]
+    fine = SliceSimulator("rb2mnf4", slices, axis("qh", np.linspace(-1, 1, 41)), axis("qk", np.linspace(-1, 1, 41)))
+    assert wide == pytest.approx(fine.intensity({}, q_sigma_pixels=0)[0][0].mean(axis=(1, 2)), rel=0.01)
+
+
+def test_points_and_the_edges_between_them_are_one_map():
+    slices = Slices.from_bins([30.0], [np.linspace(0.5, 8, 4)])
+    points, edges = np.linspace(-0.9, 0.9, 10), np.linspace(-1, 1, 11)
+    as_points, as_edges = (
+        simulate("rb2mnf4", slices=slices, qh=a, qk=b)
+        for a, b in (
+            (Axis("qh", "r.l.u.", points), Axis("qk", "r.l.u.", points)),
+            (axis("qh", edges), axis("qk", edges)),
+        )
+    )
+    assert as_points.intensity == pytest.approx(as_edges.intensity, rel=1e-5)
+
+
+def test_uneven_bins_are_averaged_one_by_one():
+    slices = Slices.from_bins([30.0], [np.linspace(0.5, 8, 4)])
+    uneven = np.array([-0.9, -0.85, -0.5, 0.1, 0.13, 0.7])
+    found = SliceSimulator("rb2mnf4", slices, axis("qh", uneven), axis("qk", [0.1, 0.2, 0.6])).intensity({}, q_sigma_pixels=0)[0][0]
+    for i, j in ((0, 0), (2, 1), (3, 1)):
+        alone = SliceSimulator("rb2mnf4", slices, axis("qh", uneven[i : i + 2]), axis("qk", [[0.1, 0.2], [0.2, 0.6]][j]))
+        expected = alone.intensity({}, q_sigma_pixels=0)[0][0, :, 0, 0]
+        assert found[:, i, j] == pytest.approx(expected, rel=0.05, abs=0.01 * float(expected.max()))
+
+
+def test_sharp_lines_are_finite_and_hold_all_intensity():
+    for name, ei, top in (("rb2mnf4", 30.0, 9.0), ("example-kagome", 20.0, 9.0), ("pcsmo-goodenough", 200.0, 110.0)):
+        edges = np.linspace(0, top, 10)
+        qh, qk = axis("qh", np.linspace(-0.4, 0.5, 7)), axis("qk", np.linspace(0.05, 0.7, 6))
+        sharp, wide = (
+            SliceSimulator(name, Slices.from_bins([ei], [edges]), qh, qk).intensity({}, energy_width_scale=scale, q_sigma_pixels=0)[0][0]
+            for scale in (0.0, 0.2)
+        )
+        assert np.isfinite(sharp).all() and sharp.max() > 0 and sharp.sum() == pytest.approx(wide.sum(), rel=0.02)
+
+
+def test_out_of_reach_in_part_is_the_average_over_the_rest():
+    # at 19.5 meV a neutron of 25 meV reaches a momentum across the beam of kf only: a pixel on the rim is the mean of what is within
+    slices = Slices([25.0], [18.0], [21.0])
+    crystal = load_material("pcsmo-goodenough")
+    of_one = np.linalg.norm(crystal.model.lattice.to_cartesian(np.array(crystal.map.cell) @ [1, 0, 0]))
+    rim = np.sqrt(5.5 / 2.0721) / of_one
+    row = axis("qk", [-0.01, 0.01])
+
+    def image(edges):
+        simulator = SliceSimulator(crystal, slices, axis("qh", edges), row, twins=False)
+        return simulator.intensity({}, q_sigma_pixels=0)[0][0, 0, :, 0]
+
+    assert np.isnan(image(np.array([rim + 0.1, rim + 0.2]))).all()
+    fine = image(np.linspace(rim - 0.06, rim + 0.04, 41))
+    assert 10 < np.isnan(fine).sum() < 30
+    assert image(np.array([rim - 0.06, rim + 0.04]))[0] == pytest.approx(np.nanmean(fine), rel=0.05)
+
+
+def test_unstable_set_in_a_batch_leaves_the_others_alone():
+    for name, bad in (("rb2mnf4", {"J1": [0.65, -1.0, 0.6]}), ("example-kagome", {"J": [-1.0, 1.0, -0.9]})):
+        slices = Slices.from_bins([20.0], [np.linspace(1, 7, 4)])
+        simulator = SliceSimulator(name, slices, axis("qh", [0.1, 0.2, 0.3]), axis("qk", [0.1, 0.2, 0.3]))
+        found, stable = simulator.intensity({key: np.array(values) for key, values in bad.items()})
+        assert stable.tolist() == [True, False, True]
+        ((key, values),) = bad.items()
+        assert np.isnan(found[1]).all() and found[2] == pytest.approx(simulator.intensity({key: values[2]})[0][0], rel=1e-5)

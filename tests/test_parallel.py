@@ -1,0 +1,39 @@
+"""Threads: order, cancelling, and the threads of linear algebra below them."""
+
+import threading
+
+import numpy as np
+import pytest
+from threadpoolctl import threadpool_info, threadpool_limits
+
+from mantid_insdl.parallel import in_threads
+
+
+def blas_threads(_):
+    np.ones((4, 4)) @ np.ones((4, 4))
+    return [one["num_threads"] for one in threadpool_info() if one["user_api"] == "blas"]
+
+
+def test_linear_algebra_has_one_thread_inside_and_its_own_after():
+    with threadpool_limits(2, user_api="blas"):
+        before = blas_threads(None)
+        assert before and set(before) == {2}
+        inside = list(in_threads(blas_threads, range(4), 2))
+        assert all(set(one) == {1} for one in inside)
+        assert blas_threads(None) == before
+
+
+def test_results_are_in_order_and_an_error_ends_the_rest():
+    started = []
+
+    def work(item):
+        started.append(item)
+        if item == 2:
+            raise ValueError("two")
+        return -item
+
+    assert list(in_threads(lambda item: -item, range(20), 3)) == [-item for item in range(20)]
+    with pytest.raises(ValueError, match="two"):
+        list(in_threads(work, range(1000), 2))
+    assert len(started) < 1000
+    assert threading.active_count() < 50

@@ -1,0 +1,198 @@
+"""What is done to a simulated map to make it look measured, one thing at a time, against what it must do."""
+
+import numpy as np
+import pytest
+
+from mantid_insdl.maps import RLU, Axis, Slices
+from mantid_insdl.training.datasets import SimulatedMaps
+from mantid_insdl.training.measurement import Measurer, measure, mix_twins
+from mantid_insdl.training.recipes import Dataset, FixedSlices, Measurement
+
+NOTHING = Measurement(
+    counts_per_pixel=(1e9, 1e9),
+    background=(0, 0),
+    background_residual=0,
+    slice_scale=0,
+    negatives_cut=0,
+    hot_pixels=0,
+    gaps=0,
+    unmasked_gap_pixels=0,
+    missing_ei=0,
+)
+FAR_BELOW_EI = Slices([1000.0, 1000.0], [1.0, 2.0], [2.0, 3.0])  # kf / ki is 1 within a thousandth
+TWO_EI = Slices([25, 25, 50, 50], [3, 5, 5, 8], [5, 7, 8, 11])
+
+
+def one(seed, slices=FAR_BELOW_EI, size=21, expected=None, reciprocal=(1.16, 1.16), **changes):
+    """Measured intensity and signal of a flat map, or of `expected`; everything is off but `changes`."""
+    qh, qk = (Axis(name, RLU, np.linspace(-1, 1, size)) for name in ("qh", "qk"))
+    expected = np.ones((slices.size, size, size)) if expected is None else expected
+    return measure(expected, slices, qh, qk, reciprocal, NOTHING.model_copy(update=changes), np.random.default_rng(seed))
+
+
+def test_with_everything_off_the_map_is_left_as_it_is_but_for_its_unit():
+    expected = 7.0 + np.random.default_rng(0).random((2, 21, 21))
+    intensity, signal = one(0, expected=expected)
+    assert intensity == pytest.approx(expected / expected.mean(), rel=2e-3)
+    assert signal == pytest.approx(expected / expected.mean(), rel=2e-3)
+
+
+def test_the_beam_stop_is_always_in_the_gaps_and_its_truth_is_kept():
+    for seed in range(20):
+        intensity, signal = one(seed, gaps=1)
+        assert np.isnan(intensity[:, 10, 10]).all() and not np.isnan(intensity).all()
+        assert np.isfinite(signal).all()
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
+def test_gaps_come_as_often_as_the_recipe_says(share):
+    gone = [np.isnan(one(seed, size=9, gaps=share)[0]).any() for seed in range(300)]
+    assert np.mean(gone) == pytest.approx(share, abs=0.08)
+
+
+def test_some_pixels_of_a_gap_are_left_as_zeros():
+    open_share = []
+    for seed in range(60):
+        intensity, _ = one(seed, gaps=1, unmasked_gap_pixels=0.4)
+        gap = ~(intensity > 0.5)
+        assert np.all(np.isnan(intensity[gap]) | (intensity[gap] == 0))
+        open_share.append(np.mean(intensity[gap] == 0))
+    assert max(open_share) < 0.45 and np.mean(open_share) == pytest.approx(0.2, abs=0.04)
+
+
+def test_missing_incident_energies_leave_at_least_one_and_are_not_always_the_same():
+    seen = set()
+    for seed in range(30):
+        intensity, signal = one(seed, TWO_EI, missing_ei=1)
+        assert np.array_equal(np.isnan(intensity), np.isnan(signal))
+        left = np.isfinite(intensity).all(axis=(1, 2))
+        assert np.array_equal(left, np.isfinite(intensity).any(axis=(1, 2)))
+        seen.add(tuple(left.tolist()))
+    assert seen == {(True, True, False, False), (False, False, True, True)}
+    share = np.mean([np.isnan(one(seed, TWO_EI, size=3, missing_ei=0.3)[0]).any() for seed in range(300)])
+    assert share == pytest.approx(0.3, abs=0.08)
+    assert np.isfinite(one(0, missing_ei=1)[0]).all()  # the only incident energy is never missing
+
+
+@pytest.mark.parametrize("counts", [4.0, 100.0])
+def test_noise_is_that_of_so_many_neutrons_a_pixel(counts):
+    intensity, signal = one(1, size=100, counts_per_pixel=(counts, counts))
+    assert signal == pytest.approx(1, rel=2e-3)
+    assert intensity.mean() == pytest.approx(1, abs=0.02)
+    assert intensity.std() == pytest.approx(1 / np.sqrt(counts), rel=0.03)
+
+
+def test_number_of_neutrons_is_drawn_between_its_limits_on_a_logarithmic_scale():
+    counts = np.array([1 / one(seed, size=30, counts_per_pixel=(1.0, 100.0))[0].var() for seed in range(100)])
+    assert 0.7 < counts.min() < 2 and 50 < counts.max() < 130
+    assert np.exp(np.log(counts).mean()) == pytest.approx(10, rel=0.3)
+
+
+def test_background_adds_noise_and_no_intensity():
+    """Of a flat signal 1 over a background b with c neutrons a pixel the noise is (1 + b) / sqrt(c); b = 3 exp(-decay), decay U(0, 1)."""
+    spread = []
+    for seed in range(40):
+        intensity, _ = one(seed, size=40, counts_per_pixel=(100.0, 100.0), background=(3, 3), reciprocal=(1e-3, 1e-3))
+        assert intensity.mean() == pytest.approx(1, abs=0.05)
+        spread.append(intensity[1].std() * 10 - 1)
+    assert 3 * np.exp(-1) * 0.9 < min(spread) and max(spread) < 3 * 1.1
+    assert np.mean(spread) == pytest.approx(3 * (1 - np.exp(-1)), rel=0.1)
+
+
+def test_what_subtraction_leaves_grows_with_momentum_and_falls_with_energy():
+    rest = np.array([np.subtract(*one(seed, background=(2, 2), background_residual=0.5)) for seed in range(200)])
+    centre, corner = rest[:, :, 10, 10], rest[:, :, 0, 0]
+    assert np.all(corner / centre > 0.99) and np.all(centre[:, 1] / centre[:, 0] < 1.01)
+    # |N(0, 0.5)| x 2 x exp(-decay x 0.6) with decay U(0, 1): the first window is at 0.6 of the second one's energy.
+    assert np.abs(centre[:, 0]).mean() == pytest.approx(np.sqrt(2 / np.pi) * (1 - np.exp(-0.6)) / 0.6, rel=0.15)
+    assert np.mean(rest[:, 0, 0, 0] > 0) == pytest.approx(0.5, abs=0.12)
+    # 1 + growth Q^2, growth U(0, 0.3), at Q^2 = 2 x 1.16^2.
+    assert np.median(corner[:, 0] / centre[:, 0]) == pytest.approx(1 + 0.15 * 2 * 1.16**2, abs=0.06)
+
+
+def test_efficiency_lies_between_one_and_kf_over_ki():
+    slices = Slices([100, 100], [9, 89], [11, 91])
+    ratio = np.array([np.divide(*one(seed, slices, size=5)[1][:, 0, 0]) for seed in range(200)])  # of the low window to the high one
+    assert np.all((ratio > 0.99) & (ratio < 3.03))  # sqrt(0.9 / 0.1)
+    assert np.log(ratio).mean() == pytest.approx(0.5 * np.log(3), abs=0.06)
+
+
+def test_slices_differ_in_scale_by_as_much_as_the_recipe_says():
+    slices = Slices(np.full(400, 1e5), np.arange(400), np.arange(400) + 1)
+    _, signal = one(5, slices, size=2, slice_scale=0.2)
+    assert np.log(signal[:, 0, 0]).std() == pytest.approx(0.2, rel=0.12)
+
+
+def test_hot_pixels_are_few_and_three_to_ten_times_as_bright():
+    shares = []
+    for seed in range(50):
+        intensity, signal = one(seed, hot_pixels=0.2)
+        ratio = intensity / signal
+        hot = ratio > 1.5
+        assert np.all((ratio[hot] > 2.9) & (ratio[hot] < 10.1)) and np.all(np.abs(ratio[~hot] - 1) < 0.01)
+        shares.append(hot.mean())
+    assert max(shares) < 0.25 and np.mean(shares) == pytest.approx(0.1, abs=0.03)
+
+
+def test_negative_intensity_is_cut_as_often_as_the_recipe_says():
+    def lowest(seed, share):
+        return one(seed, size=9, counts_per_pixel=(2, 2), background=(2, 2), negatives_cut=share)[0].min()
+
+    assert all(lowest(seed, 0) < 0 and lowest(seed, 1) == 0 for seed in range(10))
+    assert np.mean([lowest(seed, 0.3) == 0 for seed in range(300)]) == pytest.approx(0.3, abs=0.08)
+
+
+def test_twins_have_their_axes_swapped():
+    single = np.arange(9.0).reshape(1, 3, 3)
+    assert np.array_equal(mix_twins(single, 1.0), single)
+    assert mix_twins(single, 0.75)[0, 0, 2] == pytest.approx(0.75 * 2 + 0.25 * 6)
+
+
+SPEC = Dataset(
+    name="toy",
+    materials={"rb2mnf4": 2},
+    prior="uniform",
+    grid={"size": 8},
+    slices=FixedSlices(ei=(50,), energy_fraction=(0.1, 0.7), bins=3),
+    seed=1,
+)
+
+
+def toy_maps():
+    """Two maps, the second with two slices only."""
+    intensity = np.random.default_rng(0).gamma(2.0, 1.0, (2, 3, 8, 8))
+    windows = np.stack([[1.0, 2.0, 3.0], [2.0, 3.0, 4.0], [1000.0] * 3], axis=-1)[None].repeat(2, axis=0)
+    windows[1, 2] = intensity[1, 2] = np.nan
+    zeros = np.zeros(2, int)
+    return SimulatedMaps(("rb2mnf4",), intensity.astype(np.float16), zeros, np.zeros((2, 1)), zeros, windows, (0,), "")
+
+
+@pytest.mark.parametrize("fraction", [0.0, 1.0])
+def test_measurer_gives_what_the_network_sees_and_the_truth_in_the_same_unit(fraction):
+    data = toy_maps()
+    settings = NOTHING.model_copy(update={"twin_fraction": (fraction, fraction)})
+    maps = Measurer(data, SPEC, settings, keep_signal=True).measure(np.array([1, 0]), (7,))
+    truth = data.intensity[[1, 0]].astype(float)
+    truth = truth if fraction else np.swapaxes(truth, -1, -2)
+    # One scale for the one incident energy: the mean up to the hottest pixels.
+    for row, number in enumerate((2, 3)):
+        unit = maps.scale[row, 0]
+        mean = truth[row, :number].mean()
+        assert maps.signal[row, :number] * unit * mean == pytest.approx(truth[row, :number], rel=5e-3)
+        assert maps.stack[row, :number, ..., 0] == pytest.approx(np.minimum(maps.signal[row, :number], 12), rel=5e-3)
+        assert maps.stack[row, :number, ..., 0].mean() == pytest.approx(1, abs=0.05)
+        assert np.all(maps.stack[row, :number, ..., 1] == 1) and np.all(maps.stack[row, number:] == 0)
+    assert maps.used[..., 0].tolist() == [[1, 1, 0], [1, 1, 1]]
+    assert maps.windows[0] == pytest.approx(np.array([[0.1, 0.2, 3], [0.2, 0.3, 3], [0, 0, 0]]))
+
+
+def test_training_maps_have_gaps():
+    settings = NOTHING.model_copy(update={"gaps": 1.0})
+    spec = SPEC.model_copy(update={"grid": SPEC.grid.model_copy(update={"size": 9})})
+    ones = np.ones((30, 3, 9, 9), np.float16)
+    windows = toy_maps().windows[:1].repeat(30, axis=0)
+    zeros = np.zeros(30, int)
+    data = SimulatedMaps(("rb2mnf4",), ones, zeros, np.zeros((30, 1)), zeros, windows, (0,), "")
+    stack = Measurer(data, spec, settings).measure(np.arange(30), (0,)).stack
+    assert np.all(stack[:, :, 4, 4] == 0)  # the beam stop
+    assert 0.5 < stack[..., 1].mean() < 0.99
