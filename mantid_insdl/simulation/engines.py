@@ -367,6 +367,8 @@ class Planar(Domain):
 
     def __init__(self, *arguments: Any):
         super().__init__(*arguments)
+        if self.material.spiral is not None:  # of its three branches the steepest is rare among the momenta that are looked at
+            self.finer = 1.4
         steps = _merged([self._steps(group) for group in self.groups])
         lattices = {step: self._lattice(step) for step in dict.fromkeys(steps)}
         self._lattices, self._which = list(lattices.values()), [list(lattices).index(step) for step in steps]
@@ -507,6 +509,8 @@ def _merged(steps: list[tuple[int, int] | None]) -> list[tuple[int, int] | None]
 
 class ClosedForm(Domain):
     """Engine for the square-lattice antiferromagnet: closed form, all parameter sets at once."""
+
+    finer = 1.25
 
     def __init__(self, *arguments: Any):
         super().__init__(*arguments)
