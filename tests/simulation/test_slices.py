@@ -317,9 +317,8 @@ def test_domains_with_the_same_momenta_share_their_calculation():
     qh, qk = axes(8)
     simulator = SliceSimulator(material, windows((20.0,)), qh, qk)
     assert len(simulator._domains) == 1 and len(simulator._domains[0]._sources) == 4
-    assert simulator.intensity({})[0] == pytest.approx(
-        SliceSimulator("rb2mnf4", windows((20.0,)), qh, qk).intensity({})[0], rel=1e-5, nan_ok=True
-    )
+    alone = SliceSimulator("rb2mnf4", windows((20.0,)), qh, qk)
+    assert rms(simulator.intensity({})[0], alone.intensity({})[0]) < 0.005  # other momenta are looked at to cut the pixels
 
 
 @pytest.mark.parametrize("name", ["rb2mnf4", "pcsmo-dimer", "example-kagome"])
