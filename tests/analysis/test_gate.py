@@ -194,7 +194,7 @@ def estimated(monkeypatch, shift, unexplained, first=FIRST, **changes):
         card=card("rb2mnf4-exchange").model_copy(update=changes), arrays={"spread": np.ones(3)}, identity=IDENTITY, path="toy"
     )
     monkeypatch.setattr(constants, "ask_constants", lambda *_: (first, ERRORS, []))
-    monkeypatch.setattr(gate, "explain", lambda *_: (first + [shift, 0, 0], evidence(unexplained)))
+    monkeypatch.setattr(gate, "explain", lambda *_: (first + np.array([shift, 0, 0]), evidence(unexplained)))
     return constants.estimate(asked, SimpleNamespace(inputs=None, warnings=("before",)), ignore_progress)
 
 
@@ -205,7 +205,7 @@ def test_constants_that_explain_the_map_are_given(monkeypatch):
 
 def test_the_way_of_least_squares_is_part_of_the_error_bar(monkeypatch):
     fit = estimated(monkeypatch, 0.03, 0.1)
-    assert fit.in_range and fit.values == pytest.approx(FIRST + [0.03, 0, 0])
+    assert fit.in_range and fit.values == pytest.approx(FIRST + np.array([0.03, 0, 0]))
     assert fit.errors == pytest.approx([0.05, 0.003, 0.003])  # of 0.04 and 0.03
     assert [w for w in fit.warnings if "least squares moved them (J1 from 0.6 to 0.63" in w]
 
