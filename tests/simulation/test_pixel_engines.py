@@ -31,17 +31,15 @@ def test_a_pixel_on_the_rim_is_the_mean_of_its_parts_within_reach(engine):
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-@pytest.mark.parametrize(
-    ("edges", "scale", "tolerance"), [(np.linspace(0.5, 8, 6), 1.0, 0.02), ([2.0, 2.3], 0.0, 0.05)], ids=["all energies", "one window"]
-)
-def test_a_wide_pixel_is_the_mean_of_its_parts(edges, scale, tolerance, engine):
+@pytest.mark.parametrize(("edges", "scale"), [(np.linspace(0.5, 8, 6), 1.0), ([5.5, 5.8], 0.0)], ids=["all energies", "one window"])
+def test_a_wide_pixel_is_the_mean_of_its_parts(edges, scale, engine):
     """In all windows together; and in one far narrower than the modes spread over a pixel, where lines have no other width."""
     slices = Slices.from_bins([20.0], [edges])
     qh, qk = (0.03, 0.33, 0.41), (0.12, 0.62)
     wide = image(engine, slices, qh, qk, scale)[:, :, 0]
     for pixel in (0, 1):
         fine = image(engine, slices, np.linspace(qh[pixel], qh[pixel + 1], 41), np.linspace(*qk, 41), scale).mean(axis=(1, 2))
-        assert wide[:, pixel] == pytest.approx(fine, abs=tolerance * float(fine.max()))
+        assert wide[:, pixel] == pytest.approx(fine, abs=0.02 * float(fine.max()))
 
 
 def test_a_square_lattice_whose_spins_break_its_symmetry():
