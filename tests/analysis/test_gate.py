@@ -189,11 +189,11 @@ def evidence(unexplained=0.1, material="rb2mnf4", limit=0.3):
 FIRST, ERRORS = np.array([0.6, 0.02, -0.02]), np.array([0.04, 0.003, 0.003])
 
 
-def estimated(monkeypatch, shift, unexplained, first=FIRST, **changes):
+def estimated(monkeypatch, shift, unexplained, first=FIRST, errors=ERRORS, **changes):
     asked = SimpleNamespace(
         card=card("rb2mnf4-exchange").model_copy(update=changes), arrays={"spread": np.ones(3)}, identity=IDENTITY, path="toy"
     )
-    monkeypatch.setattr(constants, "ask_constants", lambda *_: (first, ERRORS, []))
+    monkeypatch.setattr(constants, "ask_constants", lambda *_: (first, errors, []))
     monkeypatch.setattr(gate, "explain", lambda *_: (first + np.array([shift, 0, 0]), evidence(unexplained)))
     return constants.estimate(asked, SimpleNamespace(inputs=None, warnings=("before",)), ignore_progress)
 
@@ -221,6 +221,16 @@ def test_an_error_bar_that_reaches_beyond_the_trained_range_is_said(monkeypatch)
     for distance, near in ((0.03, True), (0.05, False)):  # the error bar is 0.04
         fit = estimated(monkeypatch, 0.0, 0.1, first=np.array([output.high - distance, *FIRST[1:]]))
         assert fit.in_range and bool([w for w in fit.warnings if "J1 lies within its error bar of the edge" in w]) is near
+
+
+@pytest.mark.parametrize(("beyond", "words"), [(0.01, "lies outside"), (-0.005, "lies at the edge of")])
+def test_values_beyond_the_trained_range_or_at_its_edge_are_no_answer(monkeypatch, beyond, words):
+    output = card("rb2mnf4-exchange").outputs[0]
+    first = np.array([output.high + beyond * (output.high - output.low), *FIRST[1:]])
+    fit = estimated(monkeypatch, 0.0, 0.1, first=first)
+    assert fit.evidence.explained and not fit.in_range and [w for w in fit.warnings if w.startswith(f"J1 {words} the trained range")]
+    fit = estimated(monkeypatch, 0.0, 0.1, first=first, errors=np.array([0.9, *ERRORS[1:]]))  # of a spread of 1: nothing is known of J1
+    assert fit.in_range and [w for w in fit.warnings if "does not determine J1" in w]
 
 
 def test_a_model_without_a_limit_gives_no_constants(monkeypatch):
