@@ -3,6 +3,7 @@ from mantid.api import AlgorithmFactory, FileAction, FileProperty, PropertyMode,
 from mantid.kernel import Direction, FloatArrayProperty, FloatBoundedValidator, IntBoundedValidator, StringListValidator
 
 try:
+    from mantid_insdl.maps import MAXIMUM_COUNTS
     from mantid_insdl.plugin import algorithms as support
     from mantid_insdl.plugin import simulation_properties
 except ModuleNotFoundError:
@@ -57,7 +58,7 @@ class SimulateSpinWaveMap(PythonAlgorithm):
         )
         not_negative = FloatBoundedValidator(lower=0.0)
         self.declareProperty("Background", 0.0, not_negative, "A constant added to the intensity.")
-        counts = FloatBoundedValidator(lower=0.0, upper=simulation_properties.MAXIMUM_COUNTS)
+        counts = FloatBoundedValidator(lower=0.0, upper=MAXIMUM_COUNTS)
         self.declareProperty(
             "Counts", 0.0, counts, "Number of neutrons counted in the whole map, which gives noise and errors. 0 is no noise."
         )
@@ -77,8 +78,8 @@ class SimulateSpinWaveMap(PythonAlgorithm):
         from mantid_insdl.plugin.workspaces import to_workspace
 
         _, (maps, options) = simulation_properties.read(self)
-        outputs, _ = support.run(self, "simulate", maps, options)
-        support.tell(self, [], check_repeats(maps["like"]) if maps else [])
+        outputs, answer = support.run(self, "simulate", maps, options)
+        support.tell(self, [], [*answer["remarks"], *(check_repeats(maps["like"]) if maps else [])])
         template = self.getProperty("Template").value
         self.setProperty("OutputWorkspace", to_workspace(outputs["output"], like=template))
 

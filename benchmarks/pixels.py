@@ -57,7 +57,7 @@ MAGNETS = {
     "pcsmo-zener": (load_material("pcsmo-zener"), [bins(25.0), bins(50.0)]),
     "kagome": (load_material("example-kagome"), [bins(10.0), bins(20.0)]),
     "triangular": (load_material("example-triangular"), [bins(10.0)]),
-    "coupled": (coupled(), [bins(20.0, 10)]),
+    "coupled": (coupled(), [bins(25.0, 10)]),
 }
 """`pcsmo-zener` is a spiral; `coupled` is of three dimensions."""
 

@@ -2,18 +2,20 @@
 
 - docs/images/*.png, from the shipped example (needs TensorFlow; ``--no-images`` leaves them out)
 - docs/report.schema.json, docs/material.schema.json
-- the tables of test figures in README.md and docs/models.md, from the models' cards
+- the tables of test figures, from the models' cards: a summary in README.md, all of them in docs/models.md
 """
 
 from __future__ import annotations
 
 import json
+import re
 import sys
 from pathlib import Path
 
 from mantid_insdl.cli.report_text import FIGURE_HEADER, figure_cells
 from mantid_insdl.materials import Material
 from mantid_insdl.networks.bundles import bundle_names, load_bundle
+from mantid_insdl.networks.cards import CardTest
 from mantid_insdl.report import Report, card_figure
 from mantid_insdl.training.outcome import SIMULATED
 
@@ -22,15 +24,39 @@ BEGIN, END = "<!-- figures from the cards: begin -->", "<!-- figures from the ca
 SHOWN_EI = 50.0  # meV
 
 
-def figures_table(headlines: bool) -> str:
-    """Test figures of every bundle as a Markdown table; `headlines` are those that are compared with a simple method."""
+QUESTIONS = {
+    "which model of PCSMO": "pcsmo-classifier",
+    "exchange constants of PCSMO (Goodenough)": "pcsmo-goodenough-exchange",
+    "exchange constants of Rb2MnF4": "rb2mnf4-exchange",
+}
+"""What the summary tells of, and the bundle that answers it."""
+
+
+def summary_table() -> str:
+    """One line a question, with the figures that are compared with a simple method."""
+    lines = ["| question | figure | network | simple method | values spread by |", "|---|---|---|---|---|"]
+    for question, name in QUESTIONS.items():
+        tests = [test for test in load_bundle(name).card.test if test.baseline is not None]
+        parts = [test.metric.rpartition(": ")[::2] for test in tests]  # "JF1: rms error (meV)"
+        columns = [f"{test.value:.3g}" for test in tests], [f"{test.baseline:.3g}" for test in tests], [_spread(test) for test in tests]
+        cells = [", ".join(f"{of} {number}".strip() for (of, _), number in zip(parts, column, strict=True) if number) for column in columns]
+        lines.append(f"| {question} | {' and '.join(dict.fromkeys(figure for _, figure in parts))} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _spread(test: CardTest) -> str:
+    """Of the true values in the test, which an error must be smaller than to tell anything; empty where the card has none."""
+    found = re.search(r"values spread by ([\d.]+)", test.conditions)
+    return found[1] if found else ""
+
+
+def figures_table() -> str:
+    """Test figures of every bundle as a Markdown table."""
     lines = [f"| model | {' | '.join(FIGURE_HEADER)} |", "|---" * (len(FIGURE_HEADER) + 1) + "|"]
     for name in bundle_names():
         card = load_bundle(name).card
         model = f"{card.name} {card.version}"
         for test in card.test:
-            if headlines and test.baseline is None:
-                continue
             what, value, interval, maps, baseline = figure_cells(card_figure(test))
             baselines = [part.removeprefix("baseline: ") for part in test.conditions.split("; ") if part.startswith("baseline: ")]
             others = [part for part in test.conditions.split("; ") if part != SIMULATED and not part.startswith("baseline: ")]
@@ -40,14 +66,14 @@ def figures_table(headlines: bool) -> str:
     return "\n".join(lines)
 
 
-def page(path: str, headlines: bool) -> str:
+PAGES = {"README.md": summary_table, "docs/models.md": figures_table}
+
+
+def page(path: str) -> str:
     """A page with the present figures between its marks."""
     before, rest = (ROOT / path).read_text(encoding="utf-8").split(BEGIN)
     _, after = rest.split(END)
-    return f"{before}{BEGIN}\n{figures_table(headlines)}\n{END}{after}"
-
-
-PAGES = {"README.md": True, "docs/models.md": False}
+    return f"{before}{BEGIN}\n{PAGES[path]()}\n{END}{after}"
 
 
 def report_schema() -> str:
@@ -67,10 +93,11 @@ def make_images() -> None:
 
     result = analyse(examples.load())
     one = result.measured.slices.ei == SHOWN_EI
-    shown = {"measured": result.measured, "denoised": result.denoised, "fit": result.fit}
+    shown = {"simulated": result.measured, "denoised": result.denoised, "fit": result.fit}
+    name = "PCSMO, a simulated measurement"
     figures = {
-        "demo": plotting.plot_comparison({name: m.select(one) for name, m in shown.items()}, title="PCSMO: a simulated measurement"),
-        "gradcam": plotting.plot_slices(result.measured, importance=result.importance, title="The pixels that decided"),
+        "demo": plotting.plot_comparison({row: m.select(one) for row, m in shown.items()}, title=f"{name}: as read, denoised, and fitted"),
+        "gradcam": plotting.plot_slices(result.measured, importance=result.importance, title=f"{name}: the pixels that decided"),
     }
     folder = ROOT / "docs" / "images"
     folder.mkdir(exist_ok=True)
@@ -79,8 +106,8 @@ def make_images() -> None:
 
 
 if __name__ == "__main__":
-    for path, headlines in PAGES.items():
-        (ROOT / path).write_text(page(path, headlines), encoding="utf-8")
+    for path in PAGES:
+        (ROOT / path).write_text(page(path), encoding="utf-8")
     (ROOT / "docs" / "report.schema.json").write_text(report_schema(), encoding="utf-8")
     (ROOT / "docs" / "material.schema.json").write_text(material_schema(), encoding="utf-8")
     if "--no-images" not in sys.argv:

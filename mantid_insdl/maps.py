@@ -32,6 +32,8 @@ RLU = "r.l.u."
 PER_ANGSTROM = "1/angstrom"
 MEV = "meV"
 
+MAXIMUM_COUNTS = 1e15
+"""Neutrons of a whole map: far beyond any measurement, and far below what random numbers can hold."""
 COMPONENT_LOG = "component"
 """Sample log of a map that shows a polarised component: its name."""
 

@@ -31,10 +31,10 @@ REPORT_FILE = "report.json"
 PICTURES = {
     "measured.png": "the map as it was read",
     "denoised.png": "the map without its noise, as the denoiser estimates it",
-    "gradcam.png": "the measured map, tinted where pixels speak for the most probable model",
+    "gradcam.png": "the map, tinted where pixels speak for the most probable model",
     "importance.png": "importance of every pixel for that model, 0 to 1 (Grad-CAM)",
-    "fit.png": "the measured map and, below it, the simulation at the fitted values, scaled to it",
-    "residual.png": "the measured map, the simulation scaled to it, and their difference in the unit of the map",
+    "fit.png": "the map and, below it, the simulation at the fitted values, scaled to it",
+    "residual.png": "the map, the simulation scaled to it, and their difference in the unit of the map",
 }
 MAPS = {
     "measured.nxs": "the map as it was read",
@@ -192,6 +192,11 @@ class Report(_Part):
     files: tuple[ResultFile, ...]
 
 
+def is_simulated(m: Map) -> bool:
+    """Whether the provenance of a map says that it was simulated by this package; files keep it."""
+    return any(line.startswith("simulated by mantid_insdl ") for line in m.provenance)
+
+
 def build_report(
     analysis: Analysis,
     *,
@@ -241,7 +246,7 @@ def build_report(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         seconds=round(seconds, 1),
         software=_software(),
-        simulated=truth is not None,
+        simulated=is_simulated(analysis.measured),
         inputs=tuple(_input_file(Path(path)) for path in inputs),
         map=_summary(analysis.measured),
         classification=classification,
@@ -255,13 +260,17 @@ def build_report(
 
 
 def write_maps_and_pictures(folder: Path, analysis: Analysis, *, progress: Progress) -> list[str]:
-    """Write `PICTURES` and `MAPS` of an analysis into `folder`, and return the names of those that there are."""
+    """Write `PICTURES` and `MAPS` of an analysis into `folder`, and return the names of those that there are.
+
+    Every picture of a simulated map says that it is one.
+    """
     from mantid_insdl import plotting
     from mantid_insdl.files import save
 
-    name = analysis.measured.material or "map"
+    kind = "simulated" if is_simulated(analysis.measured) else "measured"
+    name = (analysis.measured.material or "map") + (", a simulated measurement" if kind == "simulated" else "")
     measured, denoised, importance, fit = analysis.measured, analysis.denoised, analysis.importance, analysis.fit
-    drawings: dict[str, Any] = {"measured.png": lambda: plotting.plot_map(measured, title=f"{name}: measured map")}
+    drawings: dict[str, Any] = {"measured.png": lambda: plotting.plot_map(measured, title=f"{name}: the map as it was read")}
     maps: dict[str, Map] = {"measured.nxs": measured}
     if denoised is not None:
         drawings["denoised.png"] = lambda: plotting.plot_map(denoised, title=f"{name}: denoised map")
@@ -274,10 +283,10 @@ def write_maps_and_pictures(folder: Path, analysis: Analysis, *, progress: Progr
         maps["importance.nxs"] = importance
     if fit is not None:
         drawings["fit.png"] = lambda: plotting.plot_comparison(
-            {"measured": measured, "fit": fit}, title=f"{name}: measured map and simulation at the fitted values"
+            {kind: measured, "fit": fit}, title=f"{name}: {kind} map and simulation at the fitted values"
         )
         drawings["residual.png"] = lambda: plotting.plot_residual(
-            measured, fit, title=f"{name}: measured map, simulation at the fitted values, difference"
+            measured, fit, name=kind, title=f"{name}: {kind} map, simulation at the fitted values, difference"
         )
         maps["fit.nxs"] = fit
 

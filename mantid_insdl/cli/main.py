@@ -252,6 +252,10 @@ def simulate(
         str | None, typer.Option(metavar="A,B,...", help="Names of the corners; G or Gamma becomes the Greek letter.")
     ] = None,
     points: Annotated[int | None, typer.Option(metavar="N", min=2, help="Momenta along the path, 200 by default.")] = None,
+    across: Annotated[
+        list[str] | None,
+        typer.Option(metavar="H,K,L", help="Full width across the path that a cut is averaged over; up to two, each with --across."),
+    ] = None,
     powder: Annotated[str | None, typer.Option(metavar="MIN,STEP,MAX", help="The map of a powder: |Q| bins in 1/angstrom.")] = None,
     directions: Annotated[int | None, typer.Option(metavar="N", min=1, help="Momenta in each |Q| bin, 3000 by default.")] = None,
     fwhm: Annotated[
@@ -309,6 +313,7 @@ def simulate(
         qk=qk,
         labels=labels,
         points=points,
+        across=across,
         directions=directions,
         fwhm=fwhm,
         instrument=instrument,

@@ -14,7 +14,7 @@ from rich.text import Text
 from mantid_insdl.report import REPORT_FILE, CardFigure, ClassificationReport, EvidenceReport, Report, ResultFile, card_figure
 
 if TYPE_CHECKING:
-    from mantid_insdl.networks.cards import Card
+    from mantid_insdl.networks.cards import Card, CardSlices
 
 FIGURE_HEADER = ("figure", "value", "95 % interval", "maps", "simple method")
 
@@ -34,7 +34,7 @@ def print_report(report: Report, console: Console) -> None:
     for line in m.provenance:
         console.print(_indented(Text(f"- {line}", style="dim")))
     if report.simulated:
-        console.print(Text("This is a SIMULATED measurement with noise and detector gaps, not data.", style="bold yellow"))
+        console.print(Text("This is a SIMULATED measurement, not data.", style="bold yellow"))
 
     if (c := report.classification) is not None:
         heading("Which magnetic model")
@@ -92,16 +92,18 @@ def print_report(report: Report, console: Console) -> None:
 
 def print_card(card: Card, console: Console) -> None:
     """The card of a bundle as text."""
+    from mantid_insdl.materials import load_material
+
     console.print(Text(f"{card.name} {card.version} ({card.task}, {card.family})", style="bold"))
     console.print(Text(card.answers))
-    grid = " x ".join(f"{len(axis.centres)} {axis.name} ({axis.unit})" for axis in card.input.axes)
-    slices = card.input.slices
-    shown = f"{grid}; {len(slices.ei)} slices, Ei {', '.join(f'{e:g}' for e in dict.fromkeys(slices.ei))} meV" if slices else grid
+    axes = (f"{len(a.centres)} {a.name} from {a.centres[0]:g} to {a.centres[-1]:g} {a.unit}" for a in card.input.axes)
     training = card.training
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     table.add_column(style="dim", no_wrap=True)
-    table.add_row("input", shown)
-    table.add_row("intensity", f"{card.input.intensity}; {card.input.preprocessing}")
+    table.add_row("pixels", ", ".join(axes))
+    table.add_row("r.l.u. of", load_material(card.materials[0]).frame)
+    table.add_row("slices", _windows(card.input.slices))
+    table.add_row("intensity", card.input.intensity)
     table.add_row("materials", ", ".join(card.materials))
     table.add_row("outputs", ", ".join(f"{out.name} ({out.unit})" if out.unit else out.name for out in card.outputs))
     table.add_row(
@@ -124,6 +126,18 @@ def print_card(card: Card, console: Console) -> None:
     console.print(Text("Limitations", style="bold"))
     for limitation in card.limitations:
         console.print(_indented(Text(f"- {limitation}")))
+
+
+def _windows(slices: CardSlices | None) -> str:
+    """Incident energies, and the edges of the energy windows of each."""
+    if slices is None:
+        return "of any incident energy and windows within the limitations below"
+    lines = []
+    for ei in dict.fromkeys(slices.ei):
+        windows = (window for e, *window in zip(slices.ei, slices.energy_min, slices.energy_max, strict=True) if e == ei)
+        edges = sorted({round(edge, 6) for window in windows for edge in window})
+        lines.append(f"Ei {ei:g} meV with edges {', '.join(f'{edge:g}' for edge in edges)} meV")
+    return "\n".join(lines)
 
 
 def figure_cells(figure: CardFigure) -> tuple[str, str, str, str, str]:

@@ -49,6 +49,7 @@ class Request:
     qk: str | None
     labels: str | None
     points: int | None
+    across: list[str] | None
     directions: int | None
     fwhm: float | None
     instrument: str | None
@@ -129,7 +130,7 @@ def _refuse_foreign(request: Request) -> None:
         raise OptionError(f"{' and '.join(given)} cannot go together", "each says what to simulate", "give one of them")
     kind = given[0] if given else "--ei"
     own = {
-        "--path": {"--labels": request.labels, "--points": request.points},
+        "--path": {"--labels": request.labels, "--points": request.points, "--across": request.across or None},
         "--powder": {"--directions": request.directions},
         "--path and --powder": {"--fwhm": request.fwhm},
         "constant-energy slices": {
@@ -252,12 +253,13 @@ def _path(request: Request, material: Material, values: dict[str, float]) -> Any
     broadened = _broadening(request) if request.fwhm is not None or request.ei is not None else None
     if broadened is None:
         _refuse_without_width(request)
+    across = [momentum("--across", width) for width in request.across or []]
 
     def simulate(progress: Progress) -> tuple[Map | None, Any]:
         from mantid_insdl.plotting import plot_cut, plot_dispersion
         from mantid_insdl.simulation.spectra import dispersion, simulate_cut
 
-        m = None if broadened is None else simulate_cut(material, values, **along, **broadened, progress=progress)
+        m = None if broadened is None else simulate_cut(material, values, **along, across=across, **broadened, progress=progress)
 
         def draw() -> Figure:
             lines = dispersion(material, values, **along)
@@ -276,6 +278,7 @@ def _refuse_without_width(request: Request) -> None:
         "--temperature": request.temperature or None,
         "--kf-ki": request.kf_ki or None,
         "--instrument": request.instrument,
+        "--across": request.across or None,
     }
     for option, value in needing.items():
         if value is not None:

@@ -193,7 +193,7 @@ _ERF = (1.12837971, 1.02765481e-1, -1.84383663e-4, -6.25719599e-4, 8.97125968e-5
 
 
 def bin_fractions(energy: np.ndarray, sigma: np.ndarray, edges: np.ndarray) -> np.ndarray:
-    """Fraction of a Gaussian line that falls into each energy bin, integrated over the bin, (..., bin).
+    """Fraction of a Gaussian line that falls into each energy bin, exactly, (..., bin).
 
     Parameters
     ----------
@@ -202,13 +202,16 @@ def bin_fractions(energy: np.ndarray, sigma: np.ndarray, edges: np.ndarray) -> n
     edges : (bin + 1,)
         Bin edges in meV.
     """
-    return 0.5 * np.diff(line_below(energy, sigma, edges), axis=-1)
+    from scipy.special import erf
+
+    width = np.sqrt(2.0) * np.maximum(sigma, 1e-9)
+    return 0.5 * np.diff(erf((edges - energy[..., None]) / width[..., None]), axis=-1)
 
 
 def line_below(energy: np.ndarray, sigma: np.ndarray, edges: np.ndarray) -> np.ndarray:
-    """Twice the part of a Gaussian line below each edge, less one, (..., edge), in the precision of `energy`.
+    """Twice the part of a Gaussian line below each edge, less one, (..., edge), in the precision of `energy`: for inner loops.
 
-    Parameters as for `bin_fractions`. Good to 6e-8.
+    Parameters as for `bin_fractions`, which is exact; this is good to 6e-8 and several times as fast.
     """
     narrowing = np.sqrt(0.5) / np.maximum(sigma, 1e-9)
     x = (edges.astype(energy.dtype) - energy[..., None]) * narrowing[..., None].astype(energy.dtype)

@@ -41,15 +41,17 @@ def remarks(material: MaterialFile, crystal: Crystal, couplings: Sequence[Coupli
             )
         found += _split(bare, spec, own, coupled)
     alike: dict[tuple, Coupling] = {}
+    twice: dict[tuple[str, str], list[Ends]] = {}
     for coupling in couplings:
         spec = material.bonds[coupling.spec]
         matrix = coupling.matrix if coupling.ends <= reversed_ends(coupling.ends) else coupling.matrix.T
         key = min(coupling.ends, reversed_ends(coupling.ends)), spec.biquadratic, (np.round(matrix, 9) + 0.0).tobytes()
         other = material.bonds[alike.setdefault(key, coupling).spec].parameter
         if other != spec.parameter:
-            found.append(
-                f"{other} and {spec.parameter} are the same coupling on the bond {bond_name(crystal, coupling.ends)}: they add up."
-            )
+            twice.setdefault((other, spec.parameter), []).append(coupling.ends)
+    for (one, other), bonds in twice.items():
+        more = f" and {len(bonds) - 1} more" if len(bonds) > 1 else ""
+        found.append(f"{one} and {other} are the same coupling on the bond {bond_name(crystal, bonds[0])}{more}: they add up.")
     return list(dict.fromkeys(found))
 
 

@@ -5,7 +5,8 @@ thread and on a machine without a display. Save it with ``figure.savefig("map.pn
 
 Colour limits come from percentiles of the unmasked pixels of all slices of one incident energy, so that one hot pixel decides
 nothing and slices of one row can be compared. Intensity is drawn on a square-root scale, as counts are, so that the weak upper bands stay
-visible beside the strong low-energy ones. All colour maps are perceptually uniform.
+visible beside the strong low-energy ones. All colour maps are perceptually uniform. Importance has a square-root scale from 0 to 1 and is
+light where there is none: most slices hold a small part of the largest value.
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ if TYPE_CHECKING:
 
 IMPORTANCE_LEVELS = (0.5, 0.8)
 IMPORTANCE_COLOUR = "#ff4d00"
-IMPORTANCE_OPACITY = 0.75
+IMPORTANCE_CONTOUR = "#7a0000"
+IMPORTANCE_OPACITY = 0.85
 MAXIMUM_PANELS = 120
 MAXIMUM_COLUMNS = 10
 DPI = 110
@@ -43,8 +45,8 @@ _LEFT, _RIGHT, _BOTTOM = 1.0, 1.15, 0.55
 _SMALLEST_WIDTH, _KEY_HEIGHT = 6.0, 0.4
 
 
-_UNDER_IMPORTANCE = Style("gray", masked="#c3d8ea", masked_word="pale blue")
-_IMPORTANCE = Style("inferno", limits=(0.0, 1.0), gamma=1.0, quantity="importance")
+_UNDER_IMPORTANCE = Style("gray_r", masked="#a9c6e0", masked_word="blue")
+_IMPORTANCE = Style("magma_r", masked="#a9c6e0", masked_word="blue", limits=(0.0, 1.0), quantity="importance")
 
 
 def plot_map(m: Map, *, title: str = "") -> Figure:
@@ -62,8 +64,8 @@ def plot_slices(m: Map, *, title: str = "", importance: Map | None = None) -> Fi
     title
         Written above; the material and the number of slices by default.
     importance
-        A map of importance 0..1 on the same axes (`mantid_insdl.grad_cam`): the slices are drawn in grey, the more important a
-        pixel the more orange it is, with contours at 0.5 and 0.8, and each slice tells its mean importance.
+        A map of importance 0..1 on the same axes (`mantid_insdl.grad_cam`): the slices are drawn in grey on white, the more important
+        a pixel the more orange it is, with contours at 0.5 and 0.8, and each slice tells its mean importance.
 
     Raises
     ------
@@ -89,8 +91,8 @@ def plot_comparison(maps: Mapping[str, Map], *, title: str = "") -> Figure:
     return _plot_rows(maps, style_of(next(iter(maps.values()))), title=title)
 
 
-def plot_residual(measured: Map, fit: Map, *, title: str = "") -> Figure:
-    """A map, a calculation scaled to it, and their difference below each other, all in the unit of the map and on one signed scale.
+def plot_residual(measured: Map, fit: Map, *, title: str = "", name: str = "measured") -> Figure:
+    """A map called `name`, a calculation scaled to it, and their difference below each other, in the unit of the map on one signed scale.
 
     What is masked in either is masked in the difference.
 
@@ -101,7 +103,7 @@ def plot_residual(measured: Map, fit: Map, *, title: str = "") -> Figure:
     """
     measured.require_same_axes(fit)
     difference = measured.replace(intensity=measured.intensity - fit.intensity, error=None, mask=measured.mask | fit.mask)
-    return _plot_rows({"measured": measured, "fit": fit, "difference": difference}, RESIDUAL, title=title)
+    return _plot_rows({name: measured, "fit": fit, "difference": difference}, RESIDUAL, title=title)
 
 
 def plot_importance(m: Map, *, title: str = "") -> Figure:
@@ -134,6 +136,7 @@ def _plot_rows(maps: Mapping[str, Map], style: Style, *, title: str = "", import
         title += f" ({len(shown)} of {total} slices, evenly spaced)"
     notes = [f"r.l.u. of {first.frame}"] if first.frame else []
     notes += ["number: mean importance of the slice"] if importance is not None else []
+    notes += ["colours by the square root of the importance"] if importance is not None or style is _IMPORTANCE else []
     notes += [f"masked pixels are {style.masked_word}"]
 
     width = max(_LEFT + columns * (_PANEL + _GAP) + _RIGHT, _SMALLEST_WIDTH)
@@ -256,31 +259,31 @@ def _draw_importance(axes: Axes, importance: Map, index: int) -> None:
     if np.all(np.isnan(values)):
         return
     axes.pcolormesh(qh.edges, qk.edges, values.T, cmap=_importance_tint(), vmin=0, vmax=1, rasterized=True)
-    axes.text(0.96, 0.96, f"{np.nanmean(values):.2f}", transform=axes.transAxes, fontsize=7, ha="right", va="top", color="white",
-              bbox={"facecolor": "black", "alpha": 0.55, "pad": 1.2, "linewidth": 0})  # fmt: skip
+    axes.text(0.96, 0.96, f"{np.nanmean(values):.2f}", transform=axes.transAxes, fontsize=7, ha="right", va="top", color="black",
+              bbox={"facecolor": "white", "alpha": 0.75, "pad": 1.2, "linewidth": 0})  # fmt: skip
     if min(values.shape) < 2:
         return
     levels = [level for level in IMPORTANCE_LEVELS if np.nanmin(values) < level < np.nanmax(values)]
     if levels:
         widths = [0.8 if level == IMPORTANCE_LEVELS[0] else 1.8 for level in levels]
-        axes.contour(qh.centres, qk.centres, values.T, levels=levels, colors="#ffd9a0", linewidths=widths)
+        axes.contour(qh.centres, qk.centres, values.T, levels=levels, colors=IMPORTANCE_CONTOUR, linewidths=widths)
 
 
 def _importance_tint() -> Colormap:
-    """One colour, from transparent to almost opaque."""
-    from matplotlib.colors import LinearSegmentedColormap, to_rgb
+    """One colour, from transparent to almost opaque by the square root of the importance."""
+    from matplotlib.colors import ListedColormap, to_rgb
 
     colour = to_rgb(IMPORTANCE_COLOUR)
-    return LinearSegmentedColormap.from_list("importance", [(*colour, 0.0), (*colour, IMPORTANCE_OPACITY)])
+    return ListedColormap([(*colour, IMPORTANCE_OPACITY * x**0.5) for x in np.linspace(0, 1, 256)], "importance")
 
 
 def _draw_importance_key(figure: Figure, size: tuple[float, float]) -> None:
     """A small colour bar of the importance, below the slices."""
     key = figure.add_axes(((_LEFT + 0.8) / size[0], 0.28 / size[1], 2.0 / size[0], 0.14 / size[1]), label="importance key")
-    key.set_facecolor("0.25")
+    key.set_facecolor("0.9")
     key.pcolormesh(np.linspace(0, 1, 65), [0, 1], np.linspace(0, 1, 64)[None], cmap=_importance_tint(), vmin=0, vmax=1, rasterized=True)
     for level, width in zip(IMPORTANCE_LEVELS, (0.8, 1.8), strict=True):
-        key.axvline(level, color="#ffd9a0", linewidth=width)
+        key.axvline(level, color=IMPORTANCE_CONTOUR, linewidth=width)
     key.set_xticks([0, *IMPORTANCE_LEVELS, 1], [f"{x:g}" for x in (0, *IMPORTANCE_LEVELS, 1)], fontsize=7)
     key.set_yticks([])
     key.tick_params(length=2, pad=1)

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 DEFAULT_RANGE = (-1.0, 0.05, 1.0)
 MAXIMUM_BINS = 2000
 MAXIMUM_PIXELS = 5_000_000
-MAXIMUM_COUNTS = 1e15  # of a whole map: far beyond any measurement, and far below what the random numbers can hold
 _GRID = ("Ei", "EnergyBins", "QhRange", "QkRange")
 
 

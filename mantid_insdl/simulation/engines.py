@@ -187,9 +187,10 @@ class Domain:
         self.to_hkl, self.beam_hkl = plane.frame @ inverse, plane.beam @ inverse
         self.groups = group_by_ei(slices)
         alike = self._symmetries() if view.kernel is None else [np.eye(2)]
-        wanted = [images(plane.low, plane.high, operation) for _, operation in places]
+        self._wanted = [np.concatenate(x) for x in zip(*(images(plane.low, plane.high, w) for _, w in places), strict=True)]
         #: pixels that are calculated, (pixel, 2): no two of them are alike
-        self.low, self.high, which = unlike(*(np.concatenate(x) for x in zip(*wanted, strict=True)), alike)
+        self.low, self.high, which = unlike(*self._wanted, alike)
+        self._axes_alike = any(operation[0, 0] == 0 for operation in alike)
         self.across = np.sum((0.5 * (self.low + self.high) @ plane.frame) ** 2, axis=-1)
         known = np.isfinite(slices.ei)
         self._reach = reachable(np.where(known, slices.ei, np.inf)[:, None], slices.centres[:, None], self.across)
@@ -238,14 +239,17 @@ class Domain:
             if seen.sum() > 5:
                 steep, curved = np.quantile(steepness[seen], 0.95, axis=0), np.quantile(curvature[seen], 0.75, axis=0)
                 cells = np.maximum(cells, np.maximum(STEEPNESS * steep / width, np.sqrt(CURVATURE * curved / width)))
+        if self._axes_alike:  # a pixel may be calculated with its axes exchanged
+            cells[:] = cells.max()
         return 1 / np.clip(self.finer * cells, *(limit * self.zones for limit in CELLS_PER_ZONE))
 
     @cached_property
     def _shape(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Energies (m, mode) at random momenta of the map; slope and curvature along qh and qk, (m, mode, 2) each, unsigned."""
         rng = np.random.default_rng(0)
-        chosen = rng.integers(0, len(self.plane.low), SAMPLES)
-        points = self.plane.low[chosen] + rng.uniform(0, 1, (SAMPLES, 2)) * (self.plane.high - self.plane.low)[chosen]
+        low, high = self._wanted
+        chosen = rng.integers(0, len(low), SAMPLES)
+        points = low[chosen] + rng.uniform(0, 1, (SAMPLES, 2)) * (high - low)[chosen]
         step = 1e-3
         places = np.concatenate((points, *(points + step * axis for axis in np.eye(2))))
         # a typical momentum along the beam: that of the middle of the middle slice
@@ -268,7 +272,7 @@ class Domain:
 
     def parts(self, group: Group) -> tuple[int, int]:
         """Equal parts of a pixel along each axis that are no larger than a `cell`."""
-        widest = (self.plane.high - self.plane.low).max(axis=0)
+        widest = (self.high - self.low).max(axis=0)
         return tuple(int(n) for n in np.ceil(widest / self.cell(group) - 0.1).clip(1))
 
     def along(self, energy: np.ndarray, across: np.ndarray, group: Group) -> np.ndarray:
@@ -367,6 +371,8 @@ class Planar(Domain):
 
     def __init__(self, *arguments: Any):
         super().__init__(*arguments)
+        if self.material.spiral is not None:  # of its three branches the steepest is rare among the momenta that are looked at
+            self.finer = 1.4
         steps = _merged([self._steps(group) for group in self.groups])
         lattices = {step: self._lattice(step) for step in dict.fromkeys(steps)}
         self._lattices, self._which = list(lattices.values()), [list(lattices).index(step) for step in steps]
@@ -390,7 +396,7 @@ class Planar(Domain):
         if self.parts(group) == (1, 1):
             return None
         multiple = 4 * np.maximum(np.rint(self.zones), 1)
-        width = np.median(self.plane.high - self.plane.low, axis=0)
+        width = np.median(self.high - self.low, axis=0)
         wanted = np.maximum(1 / self.cell(group), 0.8 / width)  # a cell much larger than a pixel has its modes elsewhere
         return tuple(int(n) for n in multiple * np.ceil(wanted / multiple - 0.1))
 
@@ -507,6 +513,8 @@ def _merged(steps: list[tuple[int, int] | None]) -> list[tuple[int, int] | None]
 
 class ClosedForm(Domain):
     """Engine for the square-lattice antiferromagnet: closed form, all parameter sets at once."""
+
+    finer = 1.25
 
     def __init__(self, *arguments: Any):
         super().__init__(*arguments)

@@ -13,7 +13,7 @@ from mantid_insdl._version import __version__
 from mantid_insdl.errors import InsdlError, InstabilityError, MapError, MaterialError
 from mantid_insdl.instrument.ellipsoid import TabulatedResolution
 from mantid_insdl.instrument.resolution import ChopperSpectrometer, blur, load_instrument
-from mantid_insdl.maps import COMPONENT_LOG, RLU, Axis, Map, Slices
+from mantid_insdl.maps import COMPONENT_LOG, MAXIMUM_COUNTS, RLU, Axis, Map, Slices
 from mantid_insdl.materials import Material, load_material
 from mantid_insdl.materials.modes import domain_turns, modes_of, require_fixed_order, uniform_model
 from mantid_insdl.progress import Progress
@@ -333,8 +333,8 @@ def simulate(
         raise MapError("there are no axes to simulate on", fix="give a map to take them from (`like`), or slices, qh and qk")
     if not (np.isfinite(background) and background >= 0):
         raise MapError(f"the background is {background}", "it is an intensity of zero or more")
-    if counts is not None and not (np.isfinite(counts) and counts > 0):
-        raise MapError(f"the number of counts is {counts}", "it is a positive number of neutrons", "leave it out for no noise")
+    if counts is not None and not 0 < counts <= MAXIMUM_COUNTS:
+        raise MapError(f"the number of counts is {counts}", f"it is from above zero to {MAXIMUM_COUNTS:g}", "leave it out for no noise")
     simulator = SliceSimulator(
         known,
         slices,

@@ -5,7 +5,7 @@ task              maps and options                                              
 ================  ==============================================================  =================  ==========================
 ``simulate``      map like; options of `mantid_insdl.simulate`, axes as           output
                   {name, unit, values, is_edges}, slices as {ei, energy_min,
-                  energy_max}
+                  energy_max}                                                                        remarks, on the material
 ``denoise``       map input; option model                                         output
 ``classify``      map input; options model, denoise                                                  `Classification.to_dict`
 ``fit_exchange``  map input; options model, simulate_fit                          fit (on request)   `ExchangeFit.to_dict`
@@ -25,6 +25,7 @@ Outcome = tuple[dict[str, Map], dict[str, Any]]
 
 
 def _simulate(maps: Mapping[str, Map], options: Mapping[str, Any], progress: Progress) -> Outcome:
+    from mantid_insdl.materials import load_material
     from mantid_insdl.simulation.slices import simulate
 
     given = dict(options)
@@ -33,7 +34,8 @@ def _simulate(maps: Mapping[str, Map], options: Mapping[str, Any], progress: Pro
             given[name] = Axis(**given[name])
     if given.get("slices") is not None:
         given["slices"] = Slices(**given["slices"])
-    return {"output": simulate(**given, like=maps.get("like"), progress=progress)}, {}
+    given["material"] = load_material(given["material"])
+    return {"output": simulate(**given, like=maps.get("like"), progress=progress)}, {"remarks": given["material"].remarks}
 
 
 def _denoise(maps: Mapping[str, Map], options: Mapping[str, Any], progress: Progress) -> Outcome:

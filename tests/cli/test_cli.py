@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import mantid_insdl
-from mantid_insdl import examples
+from mantid_insdl import examples, plotting
 from mantid_insdl.cli import measured
 from mantid_insdl.cli.main import EXIT_CODES
 from mantid_insdl.errors import InsdlError
@@ -80,7 +80,7 @@ def test_a_run_with_fewer_results_leaves_none_of_the_earlier_ones(insdl, map_fil
     without = {"denoised": None, "classification": None, "importance": None}
     monkeypatch.setattr("mantid_insdl.analysis.analyse", lambda m, **_: hand_made_analysis(m.select([0]), **without))
     assert insdl("analyse", map_file(), "-m", "pcsmo", "-o", tmp_path / "out", "-q").exit_code == 0
-    assert sorted(os.listdir(tmp_path / "out")) == ["fit.nxs", "fit.png", "measured.nxs", "measured.png", "report.json"]
+    assert sorted(os.listdir(tmp_path / "out")) == ["fit.nxs", "fit.png", "measured.nxs", "measured.png", "report.json", "residual.png"]
 
 
 @pytest.mark.parametrize(
@@ -207,8 +207,12 @@ def test_mask_option(insdl, map_file, tmp_path, slices_arrays, made_by_hand):
     assert len(json.loads((tmp_path / "out" / "report.json").read_text())["inputs"]) == 2
 
 
-def test_demo_says_that_it_is_simulated_and_whether_the_verdict_is_right(insdl, tmp_path, made_by_hand):
+def test_demo_says_that_it_is_simulated_and_whether_the_verdict_is_right(insdl, tmp_path, made_by_hand, monkeypatch):
+    titles = []
+    write = plotting.plot_map
+    monkeypatch.setattr(plotting, "plot_map", lambda m, title: titles.append(title) or write(m, title=title))
     result = insdl("demo", "-o", tmp_path / "out")
+    assert titles and all("simulated" in title for title in titles)
     assert result.exit_code == 0, result.stderr
     assert "SIMULATED" in result.stdout
     assert "the verdict is right" in result.stdout
@@ -301,6 +305,9 @@ def test_models_lists_and_shows_cards(insdl):
     for name in names:
         shown = insdl("models", "card", name)
         assert "Limitations" in shown.stdout
+        words = " ".join(shown.stdout.split())
+        assert "40 qh from -1 to 1 r.l.u." in words and "c along the incident beam" in words
+        assert ("Ei 50 meV with edges 5, 8, 11, 14, 17, 20, 23, 26, 29, 32, 35 meV" in words) == name.startswith("pcsmo")
         assert json.loads(insdl("models", "card", name, "--json").stdout)["name"] == name
 
 

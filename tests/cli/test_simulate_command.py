@@ -125,6 +125,17 @@ def test_components_instruments_and_twins_reach_the_simulation(insdl, tmp_path, 
     assert m.intensity[~m.mask] == pytest.approx(expected.intensity[~m.mask])
 
 
+def test_a_cut_is_averaged_over_the_widths_across_it(insdl, tmp_path):
+    out = tmp_path / "cut.npz"
+    line = [*RB, "--path", "0.1,0,0 0.4,0,0", "--points", 5, "--fwhm", 0.3, "--energy", "0,0.5,8", "-o", out, "-q"]
+    result = insdl(*line, "--across", "0,0.2,0", "--across", "0,0,1/2")
+    assert result.exit_code == 0, result.stderr
+    m = mantid_insdl.load(out)
+    cut = {"corners": [[0.1, 0, 0], [0.4, 0, 0]], "points": 5, "fwhm": 0.3, "energy": m.axes[1]}
+    assert m.intensity == pytest.approx(simulate_cut("rb2mnf4", **cut, across=[(0, 0.2, 0), (0, 0, 0.5)]).intensity)
+    assert m.intensity != pytest.approx(simulate_cut("rb2mnf4", **cut).intensity, rel=0.1, abs=0.1)
+
+
 def test_slices_take_temperature_instrument_and_flux_factor(insdl, tmp_path):
     out = tmp_path / "map.npz"
     axes = ["--ei", 10, "--energy", "1,1,7", "--qh", "-1,0.25,1", "--qk", "-1,0.25,1"]
@@ -162,6 +173,11 @@ SLICES = ["--ei", 10]
         ([*SLICES, "--fwhm", 1], 2, ["--fwhm", "slices"]),
         ([*SLICES, "--labels", "G,X"], 2, ["--labels", "--path"]),
         ([*SLICES, "--points", 10], 2, ["--points", "--path"]),
+        ([*POWDER, "--ei", 10, "--across", "0,1,0"], 2, ["--across", "--path"]),
+        ([*PATH, "--across", "0,1,0"], 2, ["--across", "--fwhm"]),
+        ([*PATH, "--ei", 10, "--across", "0,1"], 2, ["--across", "h,k,l"]),
+        ([*PATH, "--ei", 10, "--across", "0,0,0"], 4, ["across", "zero"]),
+        ([*PATH, "--ei", 10, *["--across", "0,1,0"] * 3], 4, ["across", "up to two"]),
         ([*PATH, "--directions", 10], 2, ["--directions", "--powder"]),
         ([*POWDER, "--points", 10, "--ei", 10], 2, ["--points", "--path"]),
         ([*PATH, "--ei", 10, "--ei", 20], 2, ["one --ei"]),

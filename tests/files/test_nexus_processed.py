@@ -401,7 +401,7 @@ class TestWriter:
             axes,
             error=data.draw(st.none() | hnp.arrays(float, shape, elements=st.floats(0.001, 1e9))),
             mask=data.draw(hnp.arrays(bool, shape)) & (np.arange(n * rows * columns).reshape(shape) > 0),
-            slices=Slices(data.draw(hnp.arrays(float, n, elements=st.floats(1, 100) | st.just(np.nan))), np.arange(n), np.arange(n) + 0.5),
+            slices=Slices(data.draw(hnp.arrays(float, n, elements=st.floats(4, 100) | st.just(np.nan))), np.arange(n), np.arange(n) + 0.5),
             title=data.draw(st.text(st.characters(codec="utf-8", exclude_categories=("C", "Z")), max_size=20)),
         )
         with tempfile.TemporaryDirectory() as folder:

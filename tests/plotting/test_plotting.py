@@ -191,14 +191,29 @@ def test_importance_is_tinted_with_contours_where_it_is_high():
     shown = panels(plotting.plot_slices(m, importance=m.replace(intensity=values)))
     assert len(shown[0].collections) == 3  # the slice, its tint, and the contours
     assert len(shown[1].collections) == 2
-    opacity = shown[0].collections[1].to_rgba([0.0, 1.0])[:, 3]
-    assert opacity.tolist() == [0.0, maps.IMPORTANCE_OPACITY]
+    opacity = shown[0].collections[1].to_rgba([0.0, 0.1, 1.0])[:, 3]
+    assert opacity[[0, 2]].tolist() == [0.0, maps.IMPORTANCE_OPACITY]
+    assert opacity[1] > 0.25  # a tenth of the largest importance is seen
     assert shown[0].texts[0].get_text() == f"{9 / 64:.2f}"
 
 
 def test_importance_has_one_scale_from_0_to_1():
     figure = plotting.plot_importance(slices_map().scaled(0.1))
     assert {axes.collections[0].get_clim() for axes in panels(figure)} == {(0.0, 1.0)}
+
+
+def lightness(colours):
+    """CIE L* of sRGB colours."""
+    linear = np.where(colours <= 0.04045, colours / 12.92, ((colours + 0.055) / 1.055) ** 2.4)
+    return 116 * np.cbrt(linear[..., :3] @ [0.2126, 0.7152, 0.0722]) - 16
+
+
+def test_importance_is_light_where_there_is_none_and_small_values_are_told_from_it():
+    axes = panels(plotting.plot_importance(slices_map()))[0]
+    none, tenth, half, most = lightness(axes.collections[0].to_rgba([0.0, 0.1, 0.5, 1.0]))
+    assert none > 90 and none - tenth > 15 and tenth - half > 15 and half - most > 15
+    masked = lightness(np.array(axes.get_facecolor()))
+    assert none - masked > 15
 
 
 def test_powder_map_has_momentum_along_x_and_units():

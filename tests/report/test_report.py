@@ -13,8 +13,10 @@ from rich.console import Console
 from mantid_insdl import report
 from mantid_insdl.analysis import ExchangeFit
 from mantid_insdl.cli import report_text
+from mantid_insdl.files import load, save
 from mantid_insdl.maps import RLU, Axis, Map, Slices
 from mantid_insdl.networks.bundles import BundleIdentity, load_bundle
+from mantid_insdl.simulation.slices import simulate
 
 TRUTH = ("pcsmo-goodenough", {"JF1": -10.8, "JA": 1.65})
 
@@ -112,7 +114,6 @@ def test_truth_of_a_simulated_measurement(analysis, verdict, right, words):
     assert made.truth.verdict_is_right is right
     shown = screen(made)
     assert words in shown
-    assert "SIMULATED" in shown
     assert "-10.8" in shown  # the true value beside the fitted one
 
 
@@ -158,6 +159,32 @@ def test_maps_and_pictures(analysis, tmp_path):
     assert seen[-1] == 1.0
 
 
+@pytest.mark.parametrize("simulated", [True, False])
+def test_every_picture_of_a_simulated_map_says_so(measured, hand_made_analysis, tmp_path, monkeypatch, simulated):
+    from matplotlib.figure import Figure
+
+    if simulated:  # what `insdl simulate` wrote and `insdl analyse` read
+        file = tmp_path / "simulated.npz"
+        save(simulate("pcsmo-dimer", like=measured), file)
+        measured = load(file)
+    analysis = hand_made_analysis(measured)
+    made = report.build_report(analysis)
+    assert made.simulated == simulated
+    assert ("SIMULATED" in screen(made)) == simulated
+
+    said = {}
+
+    def look(figure, path):
+        said[Path(path).name] = " ".join(text.get_text() for text in figure.texts)
+
+    monkeypatch.setattr(Figure, "savefig", look)
+    report.write_maps_and_pictures(tmp_path, analysis, progress=lambda *_: None)
+    assert sorted(said) == sorted(report.PICTURES)
+    for name, text in said.items():
+        assert ("simulated measurement" in " ".join(text.split())) == simulated, name
+        assert not (simulated and "measured" in text), name
+
+
 def test_only_what_there_is_is_drawn(measured, hand_made_analysis, tmp_path):
     analysis = hand_made_analysis(measured, classification=None, denoised=None, importance=None, fit=None)
     assert report.write_maps_and_pictures(tmp_path, analysis, progress=lambda *_: None) == ["measured.png", "measured.nxs"]
@@ -175,8 +202,27 @@ def test_generated_documentation_is_up_to_date(repository, monkeypatch):
     import make_docs
 
     assert (repository / "docs" / "report.schema.json").read_text(encoding="utf-8") == make_docs.report_schema()
-    for path, headlines in make_docs.PAGES.items():
-        assert (repository / path).read_text(encoding="utf-8") == make_docs.page(path, headlines), "run python docs/make_docs.py"
+    for path in make_docs.PAGES:
+        assert (repository / path).read_text(encoding="utf-8") == make_docs.page(path), "run python docs/make_docs.py"
+
+
+def test_summary_has_one_line_a_question_with_the_figures_of_the_card(repository, monkeypatch):
+    monkeypatch.syspath_prepend(repository / "docs")
+    import make_docs
+
+    lines = make_docs.summary_table().splitlines()[2:]
+    assert len(lines) == len(make_docs.QUESTIONS) == 3
+    for line, (question, name) in zip(lines, make_docs.QUESTIONS.items(), strict=True):
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        compared = [test for test in load_bundle(name).card.test if test.baseline is not None]
+        assert cells[0] == question
+        numbers = [[float(part.split()[-1]) for part in cell.split(", ")] for cell in cells[2:4]]
+        assert numbers[0] == pytest.approx([test.value for test in compared], rel=5e-3)
+        assert numbers[1] == pytest.approx([test.baseline for test in compared], rel=5e-3)
+        spread = [float(part.split()[-1]) for part in cells[4].split(", ") if part]
+        said = [found for test in compared for found in re.findall(r"spread by ([\d.]+) meV", test.conditions)]
+        assert spread == [float(number) for number in said]
+        assert len(spread) == (len(compared) if name.endswith("exchange") else 0)
 
 
 def test_identity_is_recorded_from_the_logs_of_the_map(measured):

@@ -108,11 +108,15 @@ def test_points_and_the_edges_between_them_are_one_map():
 def test_uneven_bins_are_averaged_one_by_one():
     slices = Slices.from_bins([30.0], [np.linspace(0.5, 8, 4)])
     uneven = np.array([-0.9, -0.85, -0.5, 0.1, 0.13, 0.7])
-    found = SliceSimulator("rb2mnf4", slices, axis("qh", uneven), axis("qk", [0.1, 0.2, 0.6])).intensity({}, q_sigma_pixels=0)[0][0]
-    for i, j in ((0, 0), (2, 1), (3, 1)):
-        alone = SliceSimulator("rb2mnf4", slices, axis("qh", uneven[i : i + 2]), axis("qk", [[0.1, 0.2], [0.2, 0.6]][j]))
-        expected = alone.intensity({}, q_sigma_pixels=0)[0][0, :, 0, 0]
-        assert found[:, i, j] == pytest.approx(expected, rel=0.05, abs=0.01 * float(expected.max()))
+    across = np.array([0.1, 0.2, 0.6])
+    found = SliceSimulator("rb2mnf4", slices, axis("qh", uneven), axis("qk", across)).intensity({}, q_sigma_pixels=0)[0][0]
+    expected = benchmark.sampled(load_material("rb2mnf4"), slices, [uneven, across], 24)
+    assert found == pytest.approx(expected, rel=0.01, abs=0.002 * float(expected.max()))
+    for i, j in ((0, 0), (2, 1), (3, 1)):  # and a map of one pixel
+        alone = SliceSimulator("rb2mnf4", slices, axis("qh", uneven[i : i + 2]), axis("qk", across[j : j + 2]))
+        assert alone.intensity({}, q_sigma_pixels=0)[0][0, :, 0, 0] == pytest.approx(
+            found[:, i, j], rel=0.02, abs=0.01 * float(expected.max())
+        )
 
 
 def test_sharp_lines_are_finite_and_hold_all_intensity():

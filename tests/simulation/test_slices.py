@@ -112,7 +112,7 @@ def test_modes_above_the_incident_energy_are_not_seen(name, engine):
     # the highest mode lies just above Ei: with lines this wide much of it would fall into the window
     material, place = load_material(name), (0.15, 0.1) if name == "rb2mnf4" else (0.1, 0.45)
     highest = spin_waves(material.model, [np.array(material.map.cell) @ [*place, 0]], material.defaults).energies.max()
-    slices = [Slices([ei], [0.8 * highest], [0.95 * highest]) for ei in (0.99 * highest, 1.01 * highest)]
+    slices = [Slices([ei], [0.8 * highest], [0.95 * highest]) for ei in (0.99 * highest, 1.3 * highest)]
     below, above = (intensity_at(name, one, [place], scale=4.0, twins=False, engine=engine)[0, 0] for one in slices)
     others, all_of_them = (direct(name, one, [place], twins=False, scale=4.0)[0, 0] for one in slices)
     assert others < 0.9 * all_of_them
@@ -556,6 +556,7 @@ def test_dimer_against_the_published_simulation():
         ({"background": -1.0}, MapError, "background"),
         ({"counts": 0}, MapError, "counts"),
         ({"counts": float("inf")}, MapError, "counts"),
+        ({"counts": 1e30}, MapError, "counts"),
         (
             {"qh": Axis("qh", "r.l.u.", np.linspace(-1, 1, 20000)), "qk": Axis("qk", "r.l.u.", np.linspace(-1, 1, 20000))},
             MapError,

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import shutil
+from importlib import resources
 
 import numpy as np
 import pytest
 
 from mantid_insdl import examples
 from mantid_insdl.errors import BundleError, MaterialError, UnsuitableMapError
+from mantid_insdl.maps import Axis, Map, Slices
 from mantid_insdl.networks import bundles
 from mantid_insdl.simulation.slices import simulate
 from mantid_insdl.worker import run_task, stop
@@ -41,7 +43,7 @@ def test_simulate_like_a_map(measured):
     few = measured.select(slice(0, 3))
     reports = []
     outputs, result = run_task("simulate", {"like": few}, options, progress=lambda f, text: reports.append(f))
-    assert result == {}
+    assert result == {"remarks": []}
     same(outputs["output"], simulate(**options, like=few))
     assert reports == sorted(reports)
     assert 0 <= min(reports) <= max(reports) <= 1
@@ -60,6 +62,18 @@ def test_simulate_on_axes_of_its_own():
     assert m.shape == (2, 3, 3)
     np.testing.assert_array_equal(m.axes[0].values, axis["values"])
     np.testing.assert_array_equal(m.slices.energy_max, [4, 6])
+
+
+def test_notes_on_the_material_come_with_its_map(tmp_path, measured):
+    text = resources.files("mantid_insdl.materials").joinpath("rb2mnf4.yaml").read_text(encoding="utf-8")
+    text = text.replace("closed_form: square-lattice antiferromagnet", "")
+    text = text.replace("anisotropy:", "  - {parameter: K, shell: 1}\nanisotropy:")
+    text = text.replace("parameters:", 'parameters:\n  - {name: K, value: 0.01, low: -1, high: 1, description: "again"}', 1)
+    (tmp_path / "twice.yaml").write_text(text, encoding="utf-8")
+    few = Slices([20.0], [2.0], [4.0])
+    like = Map(np.ones((1, 3, 3)), (Axis("qh", "r.l.u.", [0, 0.1, 0.2]), Axis("qk", "r.l.u.", [0, 0.1, 0.2])), slices=few)
+    (remark,) = run_task("simulate", {"like": like}, {"material": str(tmp_path / "twice.yaml")})[1]["remarks"]
+    assert "J1 and K are the same coupling" in remark or "K and J1 are the same coupling" in remark
 
 
 def test_relative_path_of_a_material_file(tmp_path, monkeypatch, measured):
