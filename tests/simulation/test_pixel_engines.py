@@ -85,7 +85,7 @@ def test_a_sharp_line_is_as_wide_as_its_energy_spreads_over_the_pixel(engine):
     edges = energies[0] + np.array([-2.0, -1.0, 0.0, 0.5, 2.0]) * sigma
     found = image(engine, Slices.from_bins([20.0], [edges]), *((q - half, q + half) for q in at[:2]), 0.0)[:, 0, 0] * np.diff(edges)
     expected = bin_fractions(energies[0], sigma, edges)
-    assert found / found.sum() == pytest.approx(expected / expected.sum(), abs=0.04)
+    assert found / found.sum() == pytest.approx(expected / expected.sum(), abs=0.06)  # uniform, or Gaussian of that variance
 
 
 def test_a_mode_faster_than_the_neutrons_is_met_twice():
