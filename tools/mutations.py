@@ -22,9 +22,6 @@ takes away where the first line is itself indented. An entry must change behavio
 A fault is *noticed* if a test fails or does not end in time, and *survives* if all pass. It could not be tried, which is an error of
 the list, if `old` is not there exactly once, the new text is no Python, the tests fail without it, or pytest ends in another way than by
 passed and failed tests.
-
-``python tools/mutations.py learning`` when its list was made, November 2026: the 155 entries written along with the tests are all noticed.
-Of the last 20, written without looking at the tests, 13 were (65 per cent); each of the other 7 has had a test since.
 """
 
 from __future__ import annotations
