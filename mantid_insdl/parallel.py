@@ -24,7 +24,9 @@ def cores() -> int:
 
 @functools.cache
 def _libraries() -> ThreadpoolController:
-    """The libraries of linear algebra that are loaded; looking for them takes milliseconds, once."""
+    """The libraries of linear algebra, numpy's and scipy's; looking for them takes milliseconds, once."""
+    import scipy.linalg  # noqa: F401 (it brings a library of its own, which has to be there to be found)
+
     return ThreadpoolController()
 
 

@@ -4,6 +4,7 @@ import threading
 
 import numpy as np
 import pytest
+import scipy.linalg  # noqa: F401 (its library is limited too)
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from mantid_insdl.parallel import in_threads

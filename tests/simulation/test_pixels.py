@@ -130,24 +130,6 @@ def test_sharp_lines_are_finite_and_hold_all_intensity():
         assert np.isfinite(sharp).all() and sharp.max() > 0 and sharp.sum() == pytest.approx(wide.sum(), rel=0.02)
 
 
-def test_out_of_reach_in_part_is_the_average_over_the_rest():
-    # at 19.5 meV a neutron of 25 meV reaches a momentum across the beam of kf only: a pixel on the rim is the mean of what is within
-    slices = Slices([25.0], [18.0], [21.0])
-    crystal = load_material("pcsmo-goodenough")
-    of_one = np.linalg.norm(crystal.model.lattice.to_cartesian(np.array(crystal.map.cell) @ [1, 0, 0]))
-    rim = np.sqrt(5.5 / 2.0721) / of_one
-    row = axis("qk", [-0.01, 0.01])
-
-    def image(edges):
-        simulator = SliceSimulator(crystal, slices, axis("qh", edges), row, twins=False)
-        return simulator.intensity({}, q_sigma_pixels=0)[0][0, 0, :, 0]
-
-    assert np.isnan(image(np.array([rim + 0.1, rim + 0.2]))).all()
-    fine = image(np.linspace(rim - 0.06, rim + 0.04, 41))
-    assert 10 < np.isnan(fine).sum() < 30
-    assert image(np.array([rim - 0.06, rim + 0.04]))[0] == pytest.approx(np.nanmean(fine), rel=0.05)
-
-
 def test_unstable_set_in_a_batch_leaves_the_others_alone():
     for name, bad in (("rb2mnf4", {"J1": [0.65, -1.0, 0.6]}), ("example-kagome", {"J": [-1.0, 1.0, -0.9]})):
         slices = Slices.from_bins([20.0], [np.linspace(1, 7, 4)])
