@@ -357,7 +357,9 @@ def test_plugin_dir_needs_nothing_installed(insdl):
     """It is asked in Mantid's own Python."""
     done = without_dependencies("plugin-dir")
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout == insdl("plugin-dir").stdout
+    # run from the sources, where the installed command names the folder of the installation
+    names = [sorted(file.name for file in Path(folder.strip()).glob("*.py")) for folder in (done.stdout, insdl("plugin-dir").stdout)]
+    assert names[0] == names[1] and "ClassifyMagneticModel.py" in names[0]
 
 
 def test_plugin_dir_of_a_broken_installation_is_one_sentence():
