@@ -164,10 +164,18 @@ class Slices:
         """The different incident energies, rising."""
         return np.unique(self.ei[np.isfinite(self.ei)])
 
-    def beyond_ei(self) -> str:
-        """Words for the first slice that ends above its incident energy, which no neutron can lose; empty where there is none."""
+    def beyond_ei(self) -> tuple[str, str, str] | None:
+        """What is wrong with the first slice that ends above its incident energy, why, and the fix; None where there is none."""
         beyond = np.flatnonzero(self.energy_max > self.ei * (1 + 1e-6))
-        return f"slice {self.describe(int(beyond[0]))} ends above its incident energy" if beyond.size else ""
+        if not beyond.size:
+            return None
+        what = f"slice {self.describe(int(beyond[0]))} ends above its incident energy"
+        return what, "a neutron cannot lose more than it has", "correct the window or Ei"
+
+    def groups_by_ei(self) -> list[np.ndarray]:
+        """Indices of the slices of each incident energy, rising; those of unknown Ei are one group, the first."""
+        keys = np.where(np.isfinite(self.ei), self.ei, -1.0)
+        return [np.flatnonzero(keys == key) for key in np.unique(keys)]
 
     def __getitem__(self, index: Any) -> Slices:
         return Slices(self.ei[index], self.energy_min[index], self.energy_max[index])

@@ -125,7 +125,7 @@ def check_map(m: Map, card: Card) -> None:
             raise UnsuitableMapError(f"axis '{axis.name}' is in {axis.unit}", f"the model was trained in {wanted.unit}", "convert the axis")
         _check_overlap(axis, wanted.centres[0], wanted.centres[-1])
     if beyond := m.slices.beyond_ei():
-        raise UnsuitableMapError(beyond, "a neutron cannot lose more than it has", "correct the window or Ei")
+        raise UnsuitableMapError(*beyond)
     if m.mask.all():
         raise UnsuitableMapError("the map is empty", "every pixel is masked or NaN", "check the mask and the range of the cuts")
     known = m.intensity[~m.mask]

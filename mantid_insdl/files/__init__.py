@@ -67,7 +67,8 @@ def load(
     if np.all(m.mask):
         raise MapError(f"'{Path(paths[0]).name}' has no usable pixel", "every intensity is NaN or masked", "check the file and the mask")
     if m.slices is not None and (beyond := m.slices.beyond_ei()):
-        raise MapError(f"in '{Path(paths[0]).name}' {beyond}", "a neutron cannot lose more than it has", "correct the window or Ei")
+        what, why, fix = beyond
+        raise MapError(f"in '{Path(paths[0]).name}' {what}", why, fix)
     return m if material is None else _with_material(m, material)
 
 

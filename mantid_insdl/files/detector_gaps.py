@@ -29,10 +29,8 @@ def zero_gaps(intensity: np.ndarray, slices: Slices) -> np.ndarray:
     """
     zero = np.asarray(intensity) == 0
     gaps = np.zeros(zero.shape, bool)
-    ei = np.where(np.isfinite(slices.ei), slices.ei, -1.0)
-    for one in np.unique(ei):
-        chosen = np.flatnonzero(ei == one)
-        chosen = chosen[np.argsort(slices.energy_min[chosen], kind="stable")]
+    for group in slices.groups_by_ei():
+        chosen = group[np.argsort(slices.energy_min[group], kind="stable")]
         for first in range(chosen.size - _NEIGHBOURS + 1):
             together = chosen[first : first + _NEIGHBOURS]
             gaps[together] |= _bands_and_blocks(zero[together].all(axis=0))

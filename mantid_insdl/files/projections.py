@@ -37,7 +37,7 @@ def frame_reciprocal(material: str) -> np.ndarray | None:
         except MaterialError:
             continue
         if material in (name, one.family):
-            return np.array(one.map.cell).T @ one.model.lattice.reciprocal
+            return one.map_frame
     return None
 
 

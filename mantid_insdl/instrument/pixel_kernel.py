@@ -81,8 +81,7 @@ class PixelKernel:
         low, high = self.windows
         rows, columns = self.weights.shape[1:3]
         for one in np.atleast_1d(index):
-            margin = self.reach(np.array([one]))
-            margin = margin + 4 * np.sqrt(spread)
+            margin = self.reach(np.array([one])) + 4 * np.sqrt(spread)
             near = (energy > low[one] - margin) & (energy < high[one] + margin)
             if known is not None:
                 near &= known[one][pixel]

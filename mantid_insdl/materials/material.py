@@ -54,9 +54,14 @@ class Material(MaterialFile):
         return self.map.frame
 
     @property
+    def map_frame(self) -> np.ndarray:
+        """Takes momenta as rows (h, k, l) in r.l.u. of a map to Cartesian ones in 1/angstrom, (3, 3)."""
+        return np.array(self.map.cell).T @ self.model.lattice.reciprocal
+
+    @property
     def in_plane_reciprocal(self) -> tuple[float, float]:
         """Length in 1/angstrom of one r.l.u. of a map along Qh and along Qk."""
-        vectors = np.array(self.map.cell).T @ self.model.lattice.reciprocal
+        vectors = self.map_frame
         return float(np.linalg.norm(vectors[0])), float(np.linalg.norm(vectors[1]))
 
     @property

@@ -52,5 +52,5 @@ def domain_turns(material: Material, *, twins: bool = True) -> list[tuple[float,
         return [(1.0, np.eye(3))]
     if material.map.twins != "swap":
         return list(material.domains)
-    frame = np.array(material.map.cell).T @ material.model.lattice.reciprocal
+    frame = material.map_frame
     return [(0.5, np.eye(3)), (0.5, np.linalg.inv(frame) @ np.eye(3)[[1, 0, 2]] @ frame)]

@@ -12,8 +12,7 @@ HOT_QUANTILE = 0.995  # of a group's pixels: what is above may be hot pixels and
 
 def incident_energy_groups(slices: Slices) -> list[np.ndarray]:
     """Indices of the slices of each incident energy; slices of unknown Ei are one group."""
-    keys = np.where(np.isfinite(slices.ei), slices.ei, -1.0)
-    return [np.flatnonzero(keys == key) for key in np.unique(keys)]
+    return slices.groups_by_ei()
 
 
 def normalise(intensity: np.ndarray, groups: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:

@@ -37,15 +37,12 @@ from mantid_insdl.simulation.pixels import SIGNED_PERMUTATIONS, Pieces, cut, dif
 from mantid_insdl.spinwave.form_factors import coefficients, j0
 from mantid_insdl.spinwave.modes import Modes, perpendicular
 from mantid_insdl.spinwave.polarisation import polarised
-from mantid_insdl.spinwave.shared import PlanarModes, SharedSolve, SharedSpiral
+from mantid_insdl.spinwave.shared import MANY_SITES, PlanarModes, SharedSolve, SharedSpiral
 from mantid_insdl.spinwave.square_lattice import square_lattice_modes, square_lattice_slopes
 
 if TYPE_CHECKING:
     from mantid_insdl.instrument.ellipsoid import PixelKernel
 
-
-MANY_SITES = 100
-"""In a larger magnetic cell symmetries are not looked for: that would take longer than it saves."""
 
 BLOCK = 4096
 """Lines worked on at once: what stays in a core's cache."""
@@ -151,8 +148,7 @@ class Group:
 
 
 def group_by_ei(slices: Slices) -> list[Group]:
-    key = np.where(np.isfinite(slices.ei), slices.ei, -1.0)
-    return [Group(slices, np.flatnonzero(key == one)) for one in np.unique(key)]
+    return [Group(slices, index) for index in slices.groups_by_ei()]
 
 
 STEEPNESS, CURVATURE = 0.3, 5.0
@@ -525,6 +521,9 @@ class ClosedForm(Domain):
         pieces = {n: divide(self.low, self.high, n) for n in dict.fromkeys(parts)}
         self._pieces = [pieces[n] for n in parts]
         self._reached = [self.reached(*each) for each in zip(self._pieces, self.groups, strict=True)]
+        to_chemical = self.to_hkl @ np.linalg.inv(np.array(self.material.map.cell)).T
+        self._chemical = [(pieces.nodes @ to_chemical).T for pieces in self._pieces]
+        self._across = [np.sum((pieces.nodes @ self.plane.frame) ** 2, axis=-1) for pieces in self._pieces]
 
     def intensity(
         self, table: np.ndarray, widths: np.ndarray, progress: Progress | None, dtype: type = np.float32
@@ -550,12 +549,11 @@ class ClosedForm(Domain):
     def _density(self, number: int, couplings: np.ndarray, widths: np.ndarray, dtype: type) -> tuple[np.ndarray, np.ndarray]:
         """Density at the calculated pixels for one incident energy, (set, pixel, window), and which sets are stable."""
         group, pieces, reached = self.groups[number], self._pieces[number], self._reached[number]
-        chemical = pieces.nodes @ self.to_hkl @ np.linalg.inv(np.array(self.material.map.cell)).T
-        across = np.sum((pieces.nodes @ self.plane.frame) ** 2, axis=-1)
-        energy, s_xx, _ = square_lattice_modes(chemical[:, 0], chemical[:, 1], self._spin, *couplings.T)
+        (h, k, _), across = self._chemical[number], self._across[number]
+        energy, s_xx, _ = square_lattice_modes(h, k, self._spin, *couplings.T)
         stable = np.all(np.isfinite(energy), axis=-1)
         spread = 0.0
-        for slope, half in zip(square_lattice_slopes(chemical[:, 0], chemical[:, 1], self._spin, *couplings.T), pieces.half.T, strict=True):
+        for slope, half in zip(square_lattice_slopes(h, k, self._spin, *couplings.T), pieces.half.T, strict=True):
             spread = spread + (slope * half) ** 2 / 3
         usable = np.isfinite(s_xx) & (energy < (group.ei if np.isfinite(group.ei) else np.inf))
         s_xx = np.where(usable, s_xx, 0.0)  # a Goldstone mode at its own momentum is elastic

@@ -88,7 +88,7 @@ class SliceSimulator:
         self.instrument = load_instrument(instrument) if isinstance(instrument, str) else instrument
         _check_axes(slices, qh, qk)
         _check_view(slices, temperature, kf_over_ki, component, vertical)
-        frame = np.array(self.material.map.cell).T @ self.material.model.lattice.reciprocal  # (h, k, l) of the map to 1/angstrom
+        frame = self.material.map_frame
         kernel = None
         if ellipsoids is not None:
             table = ellipsoids if isinstance(ellipsoids, TabulatedResolution) else TabulatedResolution.from_file(ellipsoids)
@@ -227,7 +227,7 @@ def _check_axes(slices: Slices, qh: Axis, qk: Axis) -> None:
             "use fewer pixels or slices",
         )
     if beyond := slices.beyond_ei():
-        raise MapError(beyond, "a neutron cannot lose more than it has", "correct the window or Ei")
+        raise MapError(*beyond)
 
 
 def _check_view(slices: Slices, temperature: float, kf_over_ki: bool, component: str, vertical: Sequence[float] | None) -> None:

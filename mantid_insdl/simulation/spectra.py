@@ -216,7 +216,7 @@ def simulate_powder(
     share, calculated = (0.5, "perp") if component in ("yy", "zz") else (1.0, component)
     values = known.resolve(parameters)
     spectrum = _Spectrum(known, values, energy, ei, fwhm, instrument, temperature, kf_over_ki, twins=False, component=calculated)
-    to_rlu = np.linalg.inv(spectrum.to_cartesian)
+    to_rlu = np.linalg.inv(known.map_frame)
     sphere, place = _even_shell(directions)
     intensity = np.empty((q.size, energy.size))
     for index, (low, high) in enumerate(itertools.pairwise(np.maximum(q.edges, 0.0))):
@@ -260,7 +260,7 @@ def _averaged(spectrum: _Spectrum, path: MomentumPath, across: Sequence[Sequence
         raise MapError(
             f"the cut needs {hkl.size // 3:,} momenta", f"at most {MAX_MOMENTA:,} are possible", "use fewer points or less width"
         )
-    cells = (steps / np.array(parts)[:, None]) @ spectrum.to_cartesian
+    cells = (steps / np.array(parts)[:, None]) @ spectrum.material.map_frame
     cells = np.repeat(cells, len(offsets), axis=0)
     return spectrum.at(hkl.reshape(-1, 3), cells, progress).reshape(len(distance), len(offsets), -1).mean(axis=1)
 
@@ -314,18 +314,13 @@ class _Spectrum:
         named = self.instrument is None or isinstance(self.instrument, str)
         object.__setattr__(self, "spectrometer", load_instrument(self.instrument or "MAPS") if named else self.instrument)
 
-    @property
-    def to_cartesian(self) -> np.ndarray:
-        """From rows (h, k, l) of the map frame to 1/angstrom."""
-        return np.array(self.material.map.cell).T @ self.material.model.lattice.reciprocal
-
     def parts(self, hkl: np.ndarray, steps: np.ndarray) -> tuple[int, ...]:
         """Into how many parts to cut steps (m, direction, 3) in r.l.u. about momenta (m, 3) for the modes to be straight across each."""
         found = []
         seen = slice(None, None, max(1, len(hkl) // 100))
         for step in steps[seen].swapaxes(0, 1):
             here, aside = (self._lines(hkl[seen] + place * step) for place in (0.0, 1e-3))
-            cartesian = step @ self.to_cartesian
+            cartesian = step @ self.material.map_frame
             steep, there = (np.einsum("mlc,mc->ml", lines.velocities, cartesian) for lines in (here, aside))
             curved = np.abs(there - steep) / 1e-3
             inside = (here.energies > 0) & (here.energies - np.abs(steep) < self.energy.edges[-1])

@@ -22,7 +22,7 @@ from mantid_insdl.spinwave.model import SpinModel
 from mantid_insdl.spinwave.modes import PIECE, UNSTABLE, estimated_seconds, mode_velocities, require_affordable, solve
 from mantid_insdl.spinwave.spiral import rotating_parts, turning_model
 
-_MANY_SITES = 100
+MANY_SITES = 100
 """In a larger cell the magnet's symmetry is not looked for: that would take longer than it saves."""
 
 
@@ -260,7 +260,7 @@ def _operations(hamiltonian: Hamiltonian) -> list[_Operation]:
     model = hamiltonian.model
     metric = model.lattice.reciprocal[:2] @ model.lattice.reciprocal[:2].T
     entries = np.stack(np.meshgrid(*[[-1, 0, 1]] * 4, indexing="ij"), -1).reshape(-1, 2, 2)
-    if len(model.sites) > _MANY_SITES:
+    if len(model.sites) > MANY_SITES:
         entries = np.eye(2, dtype=int)[None]
     isometries = [w for w in entries if np.allclose(w.T @ metric @ w, metric, rtol=1e-9, atol=1e-9 * metric.max())]
     q = np.random.default_rng(0).uniform(-1, 1, (3, 2))
