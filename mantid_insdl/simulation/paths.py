@@ -85,6 +85,25 @@ def path_through(
     )
 
 
+def path_of(hkl: np.ndarray, lattice_of: str | Path | Material) -> MomentumPath:
+    """The path through given momenta (point, 3) in r.l.u. of the material's map frame, as a measured cut has them.
+
+    A corner may stand there twice, as the end of one line and the beginning of the next.
+
+    Raises
+    ------
+    MapError
+        If they are not momenta, or fewer than two are different.
+    """
+    hkl = np.asarray(hkl, float)
+    if hkl.ndim != 2 or hkl.shape[1:] != (3,) or not np.all(np.isfinite(hkl)) or len(np.unique(hkl, axis=0)) < 2:
+        raise MapError("a path needs two different momenta or more, each (h, k, l)", fix="give [[0, 0, 0], [0.5, 0.5, 0]]")
+    steps = np.linalg.norm(np.diff(hkl, axis=0) @ load_material(lattice_of).map_frame, axis=1)
+    steps[steps == 0] = np.median(steps[steps > 0])
+    distance = np.concatenate(([0.0], np.cumsum(steps)))
+    return MomentumPath(hkl, Axis("path", PER_ANGSTROM, distance, label="distance along the path"), ())
+
+
 def _shares(lengths: np.ndarray, total: int) -> np.ndarray:
     """Whole numbers of at least one, in proportion to `lengths` as far as that goes, whose sum is `total`."""
     spare = total - lengths.size

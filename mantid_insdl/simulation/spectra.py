@@ -21,7 +21,7 @@ from mantid_insdl.materials import Material, load_material
 from mantid_insdl.progress import Progress
 from mantid_insdl.simulation.engines import CURVATURE, STEEPNESS, UNIT
 from mantid_insdl.simulation.lines import Lines, check_component, lines_of
-from mantid_insdl.simulation.paths import MomentumPath, path_through
+from mantid_insdl.simulation.paths import MomentumPath, path_of, path_through
 
 MAX_MOMENTA = 5_000_000
 
@@ -89,7 +89,8 @@ def simulate_cut(
     material: str | Path | Material,
     parameters: Mapping[str, float] | None = None,
     *,
-    corners: Sequence[Sequence[float]],
+    corners: Sequence[Sequence[float]] = (),
+    along: np.ndarray | None = None,
     energy: Axis,
     points: int = 200,
     labels: Sequence[str] | None = None,
@@ -112,6 +113,8 @@ def simulate_cut(
         As for `mantid_insdl.simulation.slices.simulate`.
     corners : (n, 3)
         The path goes straight from corner to corner, in r.l.u. of the material's map frame.
+    along : (point, 3)
+        In place of corners: all momenta of the path, such as the `Map.path` of a measured cut.
     energy
         Energy-transfer axis in meV. Below zero the neutron gains energy, which it does at temperatures above zero only.
     points
@@ -159,7 +162,7 @@ def simulate_cut(
         If the magnetic structure is unstable on the path.
     """
     known = load_material(material)
-    path = path_through(corners, points, known, labels)
+    path = path_through(corners, points, known, labels) if along is None else path_of(along, known)
     spectrum = _Spectrum(
         known, known.resolve(parameters), energy, ei, fwhm, instrument, temperature, kf_over_ki, twins, component, tuple(vertical)
     )

@@ -1,0 +1,277 @@
+"""What a fit compares with a map: the known pixels of a calculation, for any kind of map and any number of parameter sets at once.
+
+Everything that is not linear is here: the magnet's parameters, and the nuisances of `NUISANCES`. Scales and backgrounds are the
+likelihood's.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mantid_insdl.errors import InstabilityError, UnsuitableMapError
+from mantid_insdl.instrument.kinematics import along_beam, kf_over_ki, split_by_beam
+from mantid_insdl.instrument.resolution import FWHM_TO_SIGMA, blur, load_instrument
+from mantid_insdl.maps import Map
+from mantid_insdl.materials import Material, load_material
+from mantid_insdl.materials.modes import domain_turns
+from mantid_insdl.simulation.slices import Q_SIGMA_PIXELS, SliceSimulator
+from mantid_insdl.simulation.spectra import simulate_cut, simulate_powder
+
+BINS_WIDE = 3.0
+"""Energy width, in energy bins, from which a fit starts where neither an incident energy nor a width is known."""
+FIT_DIRECTIONS = 1000
+"""Momenta for each bin of |Q| of a powder map while it is fitted."""
+LEAST_PIXELS = 50
+
+
+@dataclass(frozen=True)
+class Nuisance:
+    """A property of the measurement that changes a map in a way that is not linear.
+
+    Parameters
+    ----------
+    name, unit, description
+        As shown.
+    value
+        What it is where it is not fitted, and the centre of its prior.
+    low, high
+        It stays between them.
+    deviation
+        Standard deviation of its prior, a normal one; infinite for none.
+    """
+
+    name: str
+    value: float
+    low: float
+    high: float
+    deviation: float
+    unit: str
+    description: str
+
+
+NUISANCES = {
+    one.name: one
+    for one in (
+        Nuisance("width", 1.0, 0.5, 2.0, 0.15, "", "factor on the energy width"),
+        Nuisance("blur", Q_SIGMA_PIXELS, 0.2, 1.5, 0.2, "pixels", "standard deviation of the blur in momentum"),
+        Nuisance("flux", 0.0, 0.0, 1.0, np.inf, "", "power of kf/ki left in the data"),
+        Nuisance("twin", 0.5, 0.0, 1.0, 0.15, "", "fraction of the first twin"),
+    )
+}
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """How a map was measured, as far as it does not say itself.
+
+    Parameters
+    ----------
+    instrument
+        Whose energy width it has; MAPS where None.
+    fwhm
+        Energy width in meV of a cut or powder map, in place of an instrument's.
+    temperature
+        In kelvin.
+    beam : (h, k, l)
+        Momentum along the incident beam, in place of the material's own.
+    """
+
+    instrument: str | None = None
+    fwhm: float | None = None
+    temperature: float = 0.0
+    beam: tuple[float, float, float] | None = None
+
+
+class Calculation(ABC):
+    """Calculated intensity at the known pixels of a map.
+
+    Attributes
+    ----------
+    map, material
+        What is compared.
+    known : bool, shape of the map
+        Pixels that are compared: not masked, and within the reach of the kinematics.
+    groups
+        For each incident energy, rising, its pixels: indices into the known ones.
+    ei, energy, q_squared : (pixel,)
+        Incident energy (NaN where unknown) and energy transfer in meV, and |Q|^2 in 1/angstrom^2, at the centres of the known pixels.
+    nuisances
+        Those of `NUISANCES` that this map has, by name.
+    """
+
+    nuisances: dict[str, Nuisance]
+
+    def __init__(self, m: Map, material: Material, known: np.ndarray):
+        self.map, self.material, self.known = m, material, known
+        if known.sum() < LEAST_PIXELS:
+            raise UnsuitableMapError(
+                "too little of the map is known to fit it",
+                f"{known.sum()} pixels are neither masked nor out of reach; a fit needs {LEAST_PIXELS}",
+                "check the mask, the axes and Ei",
+            )
+
+    ei: np.ndarray
+    energy: np.ndarray
+    q_squared: np.ndarray
+    groups: list[np.ndarray]
+
+    @abstractmethod
+    def images(self, values: np.ndarray, nuisances: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Intensities of parameter sets.
+
+        Parameters
+        ----------
+        values : (n, parameter)
+            All parameters of the material, in its order and unit.
+        nuisances : (n, nuisance)
+            All of `nuisances`, in their order.
+
+        Returns
+        -------
+        intensity : (n, pixel)
+            At the known pixels, in 1/meV per magnetic ion; NaN for unstable sets.
+        stable : (n,) bool
+        """
+
+    def named(self, values: np.ndarray) -> dict[str, Any]:
+        """Parameters by name, from their last axis."""
+        return dict(zip(self.material.defaults, np.moveaxis(values, -1, 0), strict=True))
+
+    def column(self, nuisances: np.ndarray, name: str) -> np.ndarray:
+        """One nuisance of each set, (n,)."""
+        return nuisances[:, list(self.nuisances).index(name)] if name in self.nuisances else np.full(len(nuisances), NUISANCES[name].value)
+
+    def flux(self, nuisances: np.ndarray) -> np.ndarray | float:
+        """kf/ki at the middle of each pixel's energy bin to the power of each set, (n, pixel)."""
+        return kf_over_ki(self.ei, self.energy) ** self.column(nuisances, "flux")[:, None] if "flux" in self.nuisances else 1.0
+
+    def full(self, pixels: np.ndarray) -> np.ndarray:
+        """Values of the known pixels (..., pixel) on the whole map, NaN elsewhere."""
+        out = np.full((*pixels.shape[:-1], *self.map.shape), np.nan)
+        out[..., self.known] = pixels
+        return out
+
+
+class SlicesCalculation(Calculation):
+    """Of constant-energy slices."""
+
+    def __init__(self, m: Map, material: Material, measurement: Measurement):
+        options = {"temperature": measurement.temperature, "beam": measurement.beam, "instrument": measurement.instrument or "MAPS"}
+        self._make = lambda twins: SliceSimulator(material, m.slices, *m.axes, twins, **options)
+        self._simulator, self._first_domain = self._make(True), None
+        super().__init__(m, material, ~m.mask & self._simulator.reach)
+        slice_of, *place = np.nonzero(self.known)
+        self.ei, self.energy = m.slices.ei[slice_of], m.slices.centres[slice_of]
+        groups = [np.flatnonzero(np.isin(slice_of, group)) for group in m.slices.groups_by_ei()]
+        self.groups = [group for group in groups if group.size]
+        momenta = np.stack([axis.centres[index] for axis, index in zip(m.axes, place, strict=True)], axis=-1) @ material.map_frame[:2]
+        beam = np.asarray(material.map.beam if measurement.beam is None else measurement.beam, float) @ material.map_frame
+        _, across = split_by_beam(momenta, beam)
+        along = along_beam(np.nan_to_num(self.ei, nan=np.inf), self.energy, across)
+        self.q_squared = across + np.where(np.isfinite(self.ei), along, 0.0) ** 2
+        names = ["width", "blur", "flux", "twin"] if np.all(np.isfinite(self.ei)) else ["blur", "twin"]
+        self.nuisances = {name: NUISANCES[name] for name in names}
+        domains = domain_turns(material)
+        self._weight = domains[0][0]
+        if len(domains) > 1 and np.allclose(domains[0][1], np.eye(3)):
+            self.nuisances["twin"] = replace(NUISANCES["twin"], value=self._weight)
+        else:
+            del self.nuisances["twin"]
+
+    def images(self, values: np.ndarray, nuisances: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """See `Calculation.images`."""
+        widths, blurs = self.column(nuisances, "width"), self.column(nuisances, "blur")
+        # what differs in no more than the blur or the powers of kf/ki costs no spin waves
+        sets, which = np.unique(np.column_stack((values, widths)), axis=0, return_inverse=True)
+        which = which.ravel()
+        found, stable = self._solve(self._simulator, sets)
+        images = found[which]
+        if "twin" in self.nuisances:
+            fraction = nuisances[:, list(self.nuisances).index("twin")]
+            other = np.flatnonzero(fraction != self._weight)
+            if other.size:
+                self._first_domain = self._first_domain or self._make(False)
+                needed, where = np.unique(which[other], return_inverse=True)
+                first = self._solve(self._first_domain, sets[needed])[0][where.ravel()]
+                share = fraction[other, None, None, None]
+                images[other] = (1 - share) / (1 - self._weight) * (images[other] - self._weight * first) + share * first
+        out = np.empty((len(values), self.ei.size))
+        for sigma in np.unique(blurs):
+            chosen = np.flatnonzero(blurs == sigma)
+            out[chosen] = blur(images[chosen], self._simulator.reach, sigma)[:, self.known]
+        out *= self.flux(nuisances)
+        out[~stable[which]] = np.nan
+        return out, stable[which]
+
+    def _solve(self, simulator: SliceSimulator, sets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Slices before any blur, 0 out of reach."""
+        found, stable = simulator.intensity(self.named(sets[:, :-1]), energy_width_scale=sets[:, -1], q_sigma_pixels=0.0, dtype=float)
+        return np.nan_to_num(found), stable
+
+
+class SpectrumCalculation(Calculation):
+    """Of a cut or a powder map: one set after the other."""
+
+    def __init__(self, m: Map, material: Material, measurement: Measurement):
+        self._measurement = measurement
+        self._instrument = load_instrument(measurement.instrument or "MAPS")
+        bins = np.diff(m.axes[1].edges)
+        self._start = BINS_WIDE * float(np.median(bins))
+        self.width_is_known = m.ei is not None or measurement.fwhm is not None
+        self.map, self.material = m, material
+        self.nuisances = {"width": NUISANCES["width"]}
+        if not self.width_is_known:
+            self.nuisances["width"] = replace(NUISANCES["width"], low=0.1, high=10.0, deviation=np.inf)
+        shown = self._image(np.array(list(material.defaults.values())), 1.0)
+        super().__init__(m, material, ~m.mask & ~np.isnan(shown))
+        first, second = np.nonzero(self.known)
+        self.ei = np.full(first.size, np.nan if m.ei is None else m.ei)
+        self.energy = m.axes[1].centres[second]
+        self.groups = [np.arange(first.size)]
+        lengths = m.axes[0].centres if m.kind == "powder" else np.linalg.norm(m.path @ material.map_frame, axis=1)
+        self.q_squared = lengths[first] ** 2
+        if m.ei is not None:
+            self.nuisances["flux"] = NUISANCES["flux"]
+
+    def images(self, values: np.ndarray, nuisances: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """See `Calculation.images`."""
+        sets, which = np.unique(np.column_stack((values, self.column(nuisances, "width"))), axis=0, return_inverse=True)
+        found = np.full((len(sets), self.ei.size), np.nan)
+        for index, row in enumerate(sets):
+            try:
+                found[index] = np.nan_to_num(self._image(row[:-1], row[-1])[self.known])
+            except InstabilityError:
+                continue
+        out = found[which.ravel()] * self.flux(nuisances)
+        return out, np.isfinite(out).all(axis=1)
+
+    def _image(self, values: np.ndarray, width: float) -> np.ndarray:
+        m, measurement = self.map, self._measurement
+        options: dict[str, Any] = {"energy": m.axes[1], "ei": m.ei, "temperature": measurement.temperature, "fwhm": self._width(width)}
+        if m.kind == "powder":
+            return simulate_powder(self.material, self.named(values), q=m.axes[0], directions=FIT_DIRECTIONS, **options).intensity
+        return simulate_cut(self.material, self.named(values), along=m.path, **options).intensity
+
+    def _width(self, factor: float) -> Any:
+        """FWHM in meV, as the simulations take it."""
+        if self._measurement.fwhm is not None or self.map.ei is None:
+            return factor * (self._measurement.fwhm or self._start)
+        return lambda energy: factor * self._instrument.sigma(self.map.ei, energy) / FWHM_TO_SIGMA
+
+
+def calculation_for(m: Map, material: str | Path | Material, measurement: Measurement | None = None) -> Calculation:
+    """The calculation that suits a map.
+
+    Raises
+    ------
+    UnsuitableMapError
+        If fewer than `LEAST_PIXELS` pixels are known and in reach.
+    MapError, MaterialError, InsdlError
+        As `SliceSimulator` and `simulate_cut`.
+    """
+    return (SlicesCalculation if m.kind == "slices" else SpectrumCalculation)(m, load_material(material), measurement or Measurement())

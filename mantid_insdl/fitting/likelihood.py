@@ -1,0 +1,273 @@
+r"""The likelihood of a map: a magnet's parameters and nuisances -> residuals, log-likelihood and their derivatives.
+
+The model of a pixel of incident energy e is ``scale_e * calculation + background_e``. Scale (not below zero) and background (constant,
+\|Q\|^2 and energy) are linear and are eliminated: for given parameters they are those of the largest likelihood (variable projection).
+Residuals over their standard deviations follow Student's t with `FREEDOM` degrees: next to a normal distribution, but a hot pixel pulls
+ever less the further out it lies. The standard deviation has a part in proportion to the calculation, the relative model error: what
+linear spin waves, the resolution and the background do not describe.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import minimize
+from scipy.special import gammaln
+
+from mantid_insdl.errors import MaterialError
+from mantid_insdl.fitting.calculation import Calculation
+from mantid_insdl.fitting.uncertainty import uncertainty_of
+from mantid_insdl.materials import Material
+
+FREEDOM = 10.0
+_NORMALISATION = gammaln((FREEDOM + 1) / 2) - gammaln(FREEDOM / 2) - 0.5 * np.log(np.pi * FREEDOM)
+_ROUNDS = 20  # of reweighted least squares for the linear part, from the last one's answer
+STEP = 2e-4
+"""Step of a derivative, relative to the width of a parameter's range."""
+
+
+@dataclass(frozen=True, eq=False)
+class Point:
+    """A place in the space of parameters.
+
+    Attributes
+    ----------
+    theta : (free,)
+        Free parameters, then free nuisances.
+    image : (pixel,)
+        The calculation, unscaled.
+    scale : (ei,)
+        Of each incident energy.
+    background : (ei, term)
+        Coefficients of the background's terms.
+    model : (pixel,)
+        In the unit of the map.
+    residual : (pixel,)
+        (data - model) / sigma.
+    cost : float
+        Minus the log-likelihood, and the priors, up to a constant.
+    """
+
+    theta: np.ndarray
+    image: np.ndarray
+    scale: np.ndarray
+    background: np.ndarray
+    model: np.ndarray
+    residual: np.ndarray
+    cost: float
+
+
+class Likelihood:
+    """The likelihood of one map under one material.
+
+    Parameters
+    ----------
+    calculation
+        What the material gives.
+    fixed
+        Values of parameters and nuisances that are not fitted, by name.
+    nuisances
+        Names of those nuisances that are fitted, where the map has them and `fixed` does not; the others keep their usual values.
+    background
+        Fit |Q|^2 and energy terms beside the constant one.
+
+    Attributes
+    ----------
+    names, units
+        Of the free parameters, then of the free nuisances.
+    start, low, high, deviation : (free,)
+        Where a fit begins by default, its bounds, and the standard deviation of the prior (infinite for none). A parameter's bounds are
+        its range and half as much again on either side: a range says where values were looked for, not where they can be.
+    sigma : (pixel,)
+        Standard deviation, model error included.
+    error_scale, model_error
+        Factor on the errors of the data, and model error relative to the calculated intensity: see `weigh`.
+    """
+
+    def __init__(
+        self,
+        calculation: Calculation,
+        *,
+        fixed: Mapping[str, float] | None = None,
+        nuisances: Sequence[str] = ("width", "flux"),
+        background: bool = True,
+    ):
+        self.calculation = calculation
+        material = calculation.material
+        fixed = dict(fixed or {})
+        _check_names(fixed, material, calculation)
+        self._values = np.array([fixed.get(p.name, p.value) for p in material.parameters])
+        self._nuisances = np.array([fixed.get(n.name, n.value) for n in calculation.nuisances.values()])
+        parameters = [p for p in material.parameters if p.name not in fixed]
+        chosen = [n for n in calculation.nuisances.values() if n.name in nuisances and n.name not in fixed]
+        self._free = [list(material.defaults).index(p.name) for p in parameters]
+        self._free_nuisances = [list(calculation.nuisances).index(n.name) for n in chosen]
+        self.names = tuple(x.name for x in (*parameters, *chosen))
+        self.units = tuple(x.unit for x in (*parameters, *chosen))
+        self.parameters = len(parameters)
+        margin = [0.5 * (p.high - p.low) for p in parameters]
+        self.low = np.array([p.low - m for p, m in zip(parameters, margin, strict=True)] + [n.low for n in chosen])
+        self.high = np.array([p.high + m for p, m in zip(parameters, margin, strict=True)] + [n.high for n in chosen])
+        self.start = np.array([x.value for x in (*parameters, *chosen)])
+        self.deviation = np.array([np.inf] * len(parameters) + [n.deviation for n in chosen])
+        uncertainty = uncertainty_of(calculation.map)
+        self.error_source, self.warnings = uncertainty.source, uncertainty.warnings
+        self.data = calculation.map.intensity[calculation.known]
+        self._data_sigma = uncertainty.sigma[calculation.known]
+        self.error_scale, self.model_error = 1.0, 0.0
+        self.sigma = self._data_sigma
+        self._terms = [_background(calculation.q_squared[g], calculation.energy[g], background) for g in calculation.groups]
+        self._linear: list[np.ndarray | None] = [None] * len(calculation.groups)
+
+    # ---- values
+
+    def table(self, thetas: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """All parameters (n, parameter) and all nuisances (n, nuisance) of free ones (n, free)."""
+        values, nuisances = (np.tile(x, (len(thetas), 1)) for x in (self._values, self._nuisances))
+        values[:, self._free] = thetas[:, : self.parameters]
+        nuisances[:, self._free_nuisances] = thetas[:, self.parameters :]
+        return values, nuisances
+
+    def points(self, thetas: np.ndarray) -> list[Point | None]:
+        """The likelihood at places (n, free); None where the magnetic order is unstable."""
+        images, stable = self.calculation.images(*self.table(np.asarray(thetas, float)))
+        return [self._point(t, i) if ok else None for t, i, ok in zip(thetas, images, stable, strict=True)]
+
+    def _point(self, theta: np.ndarray, image: np.ndarray) -> Point:
+        model = np.empty_like(image)
+        scales, backgrounds = [], []
+        for number, (group, terms) in enumerate(zip(self.calculation.groups, self._terms, strict=True)):
+            scale, background = self._linear_part(number, image[group], self.data[group], self.sigma[group], terms)
+            model[group] = scale * image[group] + terms @ background
+            scales.append(scale)
+            backgrounds.append(background)
+        residual = (self.data - model) / self.sigma
+        cost = float(np.sum(_deviance(residual)) + np.sum(_deviance(self._prior(theta))))
+        return Point(np.array(theta, float), image, np.array(scales), np.array(backgrounds), model, residual, cost)
+
+    def _linear_part(
+        self, number: int, image: np.ndarray, data: np.ndarray, sigma: np.ndarray, terms: np.ndarray
+    ) -> tuple[float, np.ndarray]:
+        """Scale and background of one incident energy, of the largest likelihood: iteratively reweighted least squares."""
+        columns = np.column_stack((image, terms))
+        precision = 1 / sigma**2
+        guess = self._linear[number]
+        for _ in range(_ROUNDS):
+            weight = precision if guess is None else precision * robust_weight((data - columns @ guess) / sigma)
+            found = _solve(columns, weight, data)
+            if found[0] < 0:
+                found = np.concatenate(([0.0], _solve(terms, weight, data)))
+            if guess is not None and np.all(np.abs(found - guess) <= 1e-7 * np.abs(found).max()):
+                break
+            guess = found
+        self._linear[number] = found
+        return float(found[0]), found[1:]
+
+    def _prior(self, theta: np.ndarray) -> np.ndarray:
+        return (theta - self.start) / self.deviation
+
+    def log_likelihood(self, point: Point) -> np.ndarray:
+        """Logarithm of the probability density of each pixel, (pixel,), in the unit of the map."""
+        return _NORMALISATION - _deviance(point.residual) - np.log(self.sigma)
+
+    # ---- derivatives
+
+    def slopes(self, point: Point) -> np.ndarray:
+        """Derivative of the model by each free parameter at fixed scales and backgrounds, (free, pixel): differences, in one batch.
+
+        NaN where no step in either direction leaves the order stable.
+        """
+        span = np.where(np.isfinite(self.high - self.low), self.high - self.low, 1.0)
+        steps = STEP * span * np.where(point.theta + STEP * span > self.high, -1, 1)
+        images, stable = self.calculation.images(*self.table(point.theta + np.diag(steps)))
+        if not stable.all():
+            wrong = np.flatnonzero(~stable)
+            steps[wrong] *= -1
+            images[wrong] = self.calculation.images(*self.table(point.theta + np.diag(steps)[wrong]))[0]
+        slopes = (images - point.image) / steps[:, None]
+        return slopes * self._per_pixel(point.scale)
+
+    def _per_pixel(self, by_ei: np.ndarray) -> np.ndarray:
+        out = np.empty(self.data.size)
+        for group, value in zip(self.calculation.groups, by_ei, strict=True):
+            out[group] = value
+        return out
+
+    def design(self, point: Point, slopes: np.ndarray) -> np.ndarray:
+        """Derivative of the model by all that is fitted, (free + linear, pixel): `slopes`, then scale and background of each Ei."""
+        linear = []
+        for group, terms, scale in zip(self.calculation.groups, self._terms, point.scale, strict=True):
+            columns = terms if scale == 0 else np.column_stack((point.image[group], terms))
+            rows = np.zeros((columns.shape[1], self.data.size))
+            rows[:, group] = columns.T
+            linear.append(rows)
+        return np.concatenate([slopes, *linear])
+
+    def profiled(self, point: Point, slopes: np.ndarray) -> np.ndarray:
+        """Slopes less what scale and background of each incident energy can imitate, (free, pixel)."""
+        out = slopes.copy()
+        weight = robust_weight(point.residual) / self.sigma**2
+        for group, terms, scale in zip(self.calculation.groups, self._terms, point.scale, strict=True):
+            columns = terms if scale == 0 else np.column_stack((point.image[group], terms))
+            for row in out:
+                row[group] -= columns @ _solve(columns, weight[group], row[group])
+        return out
+
+    # ---- weights
+
+    def weigh(self, point: Point) -> None:
+        """Set `error_scale` and `model_error` to those of the largest likelihood of the residuals of `point`, and `sigma` with them."""
+        level = np.abs(self._per_pixel(point.scale) * point.image)
+        difference = self.data - point.model
+
+        def sigma(logarithms: np.ndarray) -> np.ndarray:
+            return np.sqrt((np.exp(logarithms[0]) * self._data_sigma) ** 2 + (np.exp(logarithms[1]) * level) ** 2)
+
+        def cost(logarithms: np.ndarray) -> float:
+            width = sigma(logarithms)
+            return float(np.sum(_deviance(difference / width) + np.log(width)))
+
+        begin = np.log([self.error_scale, max(self.model_error, 0.05)])
+        found = minimize(cost, begin, method="Nelder-Mead", bounds=[(-3, 3), (np.log(1e-3), 0.7)], options={"xatol": 0.01, "fatol": 0.01})
+        self.sigma = sigma(found.x)
+        self.error_scale, self.model_error = (float(x) for x in np.exp(found.x))
+
+
+def _deviance(residual: np.ndarray) -> np.ndarray:
+    """Minus the logarithm of Student's density, less its value at zero."""
+    return 0.5 * (FREEDOM + 1) * np.log1p(residual**2 / FREEDOM)
+
+
+def robust_weight(residual: np.ndarray) -> np.ndarray:
+    """Weight of a residual in reweighted least squares: 1.1 at zero, less the larger it is."""
+    return (FREEDOM + 1) / (FREEDOM + residual**2)
+
+
+def _solve(columns: np.ndarray, weight: np.ndarray, data: np.ndarray) -> np.ndarray:
+    """Weighted linear least squares; columns that are zero or alike get the smallest coefficients."""
+    size = np.sqrt(weight @ columns**2)
+    scaled = columns / np.where(size > 0, size, 1.0)
+    normal = scaled.T @ (scaled * weight[:, None])
+    found = np.linalg.lstsq(normal, scaled.T @ (weight * data), rcond=1e-9)[0]
+    return np.where(size > 0, found / np.where(size > 0, size, 1.0), 0.0)
+
+
+def _background(q_squared: np.ndarray, energy: np.ndarray, rich: bool) -> np.ndarray:
+    """Terms of the background of one incident energy, (pixel, term): a constant; |Q|^2 and energy, of mean 0 and largest value 1."""
+    terms = [np.ones_like(energy)]
+    for values in (q_squared, energy) if rich else ():
+        centred = values - values.mean()
+        largest = np.abs(centred).max()
+        terms.append(centred / largest if largest > 1e-9 else np.zeros_like(values))
+    return np.stack(terms, axis=1)
+
+
+def _check_names(fixed: Mapping[str, float], material: Material, calculation: Calculation) -> None:
+    known = [*material.defaults, *calculation.nuisances]
+    for name, value in fixed.items():
+        if name not in known:
+            raise MaterialError(f"'{name}' cannot be fixed", f"{material.name} on this map has {', '.join(known)}", "use one of these")
+        if not np.isfinite(value):
+            raise MaterialError(f"{name} is fixed at {value}", "it must be a finite number")
