@@ -15,7 +15,7 @@ import numpy as np
 
 from mantid_insdl.errors import InstabilityError, UnsuitableMapError
 from mantid_insdl.instrument.kinematics import along_beam, kf_over_ki, split_by_beam
-from mantid_insdl.instrument.resolution import FWHM_TO_SIGMA, blur, load_instrument
+from mantid_insdl.instrument.resolution import FWHM_TO_SIGMA, blur, blur_matrix, load_instrument
 from mantid_insdl.maps import Map
 from mantid_insdl.materials import Material, load_material
 from mantid_insdl.materials.modes import domain_turns
@@ -225,10 +225,20 @@ class SpectrumCalculation(Calculation):
         self.width_is_known = m.ei is not None or measurement.fwhm is not None
         self.map, self.material = m, material
         self.nuisances = {"width": NUISANCES["width"]}
+        self.nuisances["blur"] = replace(
+            NUISANCES["blur"],
+            value=2.0,
+            low=0.0,
+            high=20.0,
+            deviation=np.inf,
+            unit="bins",
+            description="standard deviation of the blur in momentum",
+        )
         if not self.width_is_known:
             self.nuisances["width"] = replace(NUISANCES["width"], low=0.1, high=10.0, deviation=np.inf)
         shown = self._image(np.array(list(material.defaults.values())), 1.0)
-        super().__init__(m, material, ~m.mask & ~np.isnan(shown))
+        self._reach = ~np.isnan(shown)
+        super().__init__(m, material, ~m.mask & self._reach)
         first, second = np.nonzero(self.known)
         self.ei = np.full(first.size, np.nan if m.ei is None else m.ei)
         self.energy = m.axes[1].centres[second]
@@ -241,13 +251,20 @@ class SpectrumCalculation(Calculation):
     def images(self, values: np.ndarray, nuisances: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """See `Calculation.images`."""
         sets, which = np.unique(np.column_stack((values, self.column(nuisances, "width"))), axis=0, return_inverse=True)
-        found = np.full((len(sets), self.ei.size), np.nan)
+        found = np.full((len(sets), *self.map.shape), np.nan)
         for index, row in enumerate(sets):
             try:
-                found[index] = np.nan_to_num(self._image(row[:-1], row[-1])[self.known])
+                found[index] = np.nan_to_num(self._image(row[:-1], row[-1]))
             except InstabilityError:
                 continue
-        out = found[which.ravel()] * self.flux(nuisances)
+        which, blurs = which.ravel(), self.column(nuisances, "blur")
+        out = np.empty((len(values), self.ei.size))
+        for sigma in np.unique(blurs):
+            chosen = np.flatnonzero(blurs == sigma)
+            rows = blur_matrix(self.map.shape[0], sigma)
+            weight = rows @ self._reach
+            out[chosen] = (rows @ found[which[chosen]] / np.where(self._reach, weight, np.nan))[:, self.known]
+        out *= self.flux(nuisances)
         return out, np.isfinite(out).all(axis=1)
 
     def _image(self, values: np.ndarray, width: float) -> np.ndarray:

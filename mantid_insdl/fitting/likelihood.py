@@ -80,6 +80,10 @@ class Likelihood:
     start, low, high, deviation : (free,)
         Where a fit begins by default, its bounds, and the standard deviation of the prior (infinite for none). A parameter's bounds are
         its range and half as much again on either side: a range says where values were looked for, not where they can be.
+    flat_deviation : (free,)
+        Standard deviation of a flat prior between the bounds.
+    data, data_sigma : (pixel,)
+        The map, and its standard deviation by `uncertainty_of`.
     sigma : (pixel,)
         Standard deviation, model error included.
     error_scale, model_error
@@ -112,13 +116,17 @@ class Likelihood:
         self.high = np.array([p.high + m for p, m in zip(parameters, margin, strict=True)] + [n.high for n in chosen])
         self.start = np.array([x.value for x in (*parameters, *chosen)])
         self.deviation = np.array([np.inf] * len(parameters) + [n.deviation for n in chosen])
-        uncertainty = uncertainty_of(calculation.map)
+        self.flat_deviation = (self.high - self.low) / np.sqrt(12)
+        m = calculation.map
+        uncertainty = uncertainty_of(m)
         self.error_source, self.warnings = uncertainty.source, uncertainty.warnings
         self.data = calculation.map.intensity[calculation.known]
-        self._data_sigma = uncertainty.sigma[calculation.known]
+        self.data_sigma = uncertainty.sigma[calculation.known]
         self.error_scale, self.model_error = 1.0, 0.0
-        self.sigma = self._data_sigma
-        self._terms = [_background(calculation.q_squared[g], calculation.energy[g], background) for g in calculation.groups]
+        self.sigma = self.data_sigma
+        self._terms = [
+            _background(calculation.q_squared[g], calculation.energy[g], background, m.kind != "slices") for g in calculation.groups
+        ]
         self._linear: list[np.ndarray | None] = [None] * len(calculation.groups)
 
     # ---- values
@@ -129,6 +137,11 @@ class Likelihood:
         values[:, self._free] = thetas[:, : self.parameters]
         nuisances[:, self._free_nuisances] = thetas[:, self.parameters :]
         return values, nuisances
+
+    def theta(self, values: Mapping[str, float]) -> np.ndarray:
+        """Free parameters, (free,): those of `values`, the others where a fit begins by default."""
+        _check_names(values, self.calculation.material, self.calculation)
+        return np.array([values.get(name, usual) for name, usual in zip(self.names, self.start, strict=True)], float)
 
     def points(self, thetas: np.ndarray) -> list[Point | None]:
         """The likelihood at places (n, free); None where the magnetic order is unstable."""
@@ -144,7 +157,7 @@ class Likelihood:
             scales.append(scale)
             backgrounds.append(background)
         residual = (self.data - model) / self.sigma
-        cost = float(np.sum(_deviance(residual)) + np.sum(_deviance(self._prior(theta))))
+        cost = float(np.sum(_deviance(residual)) + np.sum(_deviance(self.prior(theta))))
         return Point(np.array(theta, float), image, np.array(scales), np.array(backgrounds), model, residual, cost)
 
     def _linear_part(
@@ -165,7 +178,7 @@ class Likelihood:
         self._linear[number] = found
         return float(found[0]), found[1:]
 
-    def _prior(self, theta: np.ndarray) -> np.ndarray:
+    def prior(self, theta: np.ndarray) -> np.ndarray:
         return (theta - self.start) / self.deviation
 
     def log_likelihood(self, point: Point) -> np.ndarray:
@@ -223,7 +236,7 @@ class Likelihood:
         difference = self.data - point.model
 
         def sigma(logarithms: np.ndarray) -> np.ndarray:
-            return np.sqrt((np.exp(logarithms[0]) * self._data_sigma) ** 2 + (np.exp(logarithms[1]) * level) ** 2)
+            return np.sqrt((np.exp(logarithms[0]) * self.data_sigma) ** 2 + (np.exp(logarithms[1]) * level) ** 2)
 
         def cost(logarithms: np.ndarray) -> float:
             width = sigma(logarithms)
@@ -254,20 +267,27 @@ def _solve(columns: np.ndarray, weight: np.ndarray, data: np.ndarray) -> np.ndar
     return np.where(size > 0, found / np.where(size > 0, size, 1.0), 0.0)
 
 
-def _background(q_squared: np.ndarray, energy: np.ndarray, rich: bool) -> np.ndarray:
-    """Terms of the background of one incident energy, (pixel, term): a constant; |Q|^2 and energy, of mean 0 and largest value 1."""
-    terms = [np.ones_like(energy)]
-    for values in (q_squared, energy) if rich else ():
-        centred = values - values.mean()
-        largest = np.abs(centred).max()
-        terms.append(centred / largest if largest > 1e-9 else np.zeros_like(values))
+def _background(q_squared: np.ndarray, energy: np.ndarray, rich: bool, spectrum: bool) -> np.ndarray:
+    """Terms of the background of one incident energy, (pixel, term): a constant; |Q|^2 and energy, of mean 0 and largest value 1.
+
+    Under a spectrum with its many energies also energy squared, and the product of both.
+    """
+    q, e = (values - values.mean() for values in (q_squared, energy))
+    q, e = (values / largest if (largest := np.abs(values).max()) > 1e-9 else np.zeros_like(values) for values in (q, e))
+    terms = [np.ones_like(e)]
+    if rich:
+        terms += [q, e, e * e, q * e] if spectrum else [q, e]
     return np.stack(terms, axis=1)
 
 
-def _check_names(fixed: Mapping[str, float], material: Material, calculation: Calculation) -> None:
+def _check_names(values: Mapping[str, float], material: Material, calculation: Calculation) -> None:
     known = [*material.defaults, *calculation.nuisances]
-    for name, value in fixed.items():
+    for name, value in values.items():
         if name not in known:
-            raise MaterialError(f"'{name}' cannot be fixed", f"{material.name} on this map has {', '.join(known)}", "use one of these")
+            raise MaterialError(
+                f"there is nothing called '{name}' to fit or to fix",
+                f"{material.name} on this map has {', '.join(known)}",
+                "use one of these",
+            )
         if not np.isfinite(value):
-            raise MaterialError(f"{name} is fixed at {value}", "it must be a finite number")
+            raise MaterialError(f"{name} is {value}", "it must be a finite number")

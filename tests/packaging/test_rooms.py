@@ -17,7 +17,7 @@ FLOORS = (
     ("spinwave",),
     ("materials", "instrument"),
     ("simulation", "files"),
-    ("networks", "examples"),
+    ("fitting", "networks", "examples"),
     ("training",),
     ("analysis", "plotting"),
     ("worker", "report"),

@@ -1,0 +1,385 @@
+"""From starting values to the parameters of the largest likelihood, with error bars."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from scipy.optimize import least_squares
+from scipy.stats import qmc
+
+from mantid_insdl.errors import InstabilityError, MaterialError
+from mantid_insdl.fitting.blocks import blocks_of, difference_of
+from mantid_insdl.fitting.calculation import Calculation, Measurement, calculation_for
+from mantid_insdl.fitting.covariance import covariance_of
+from mantid_insdl.fitting.likelihood import FREEDOM, Likelihood, Point
+from mantid_insdl.fitting.results import Fit, Fitted
+from mantid_insdl.maps import Map
+from mantid_insdl.materials import Material
+from mantid_insdl.progress import Progress, ignore_progress
+
+FAST = ("width", "flux")
+FULL = ("width", "blur", "flux", "twin")
+"""Nuisances that are fitted."""
+
+DRAWS = 16
+"""Parameter sets drawn for each free parameter, where no start is given."""
+KEPT = {"fast": 2, "full": 5}
+"""Starts that are followed to their minimum."""
+ALIKE = 1.0
+"""Distance in error bars within which two minima are one."""
+POSSIBLE = 2.0
+"""Standard errors of a difference of log-likelihood within which another minimum is not ruled out."""
+UNDETERMINED = 0.8
+"""Error bar, in standard deviations of a flat prior over the parameter's range, from which the map tells nothing."""
+MARGIN = 1e-3  # of the bounds, for a start
+COARSE, FINE = (1e-4, 1e-3), (2e-6, 1e-4)
+"""Relative gain in cost, and relative step, at which least squares stop."""
+
+
+class _TimeIsUpError(Exception):
+    """The time limit of a fit has come."""
+
+
+class Refinement:
+    """Least squares from any number of starts, with a time limit and progress.
+
+    Parameters
+    ----------
+    likelihood
+        What is made largest.
+    time_limit
+        In seconds; None for none.
+    progress
+        Called with fraction and text; may raise to stop.
+    """
+
+    def __init__(self, likelihood: Likelihood, time_limit: float | None = None, progress: Progress = ignore_progress):
+        self.likelihood, self.evaluations = likelihood, 0
+        self._begin, self._limit, self._progress = time.monotonic(), time_limit, progress
+        self._stage = (0.0, 1.0, "")
+        self.best: Point | None = None
+        self.finished = True
+
+    @property
+    def seconds(self) -> float:
+        return time.monotonic() - self._begin
+
+    def stage(self, begin: float, end: float, text: str) -> None:
+        """Name what comes next, and between which fractions of the whole it lies."""
+        self._stage = (begin, end, text)
+        self._progress(begin, text)
+
+    def screen(self, thetas: np.ndarray, keep: int) -> list[np.ndarray]:
+        """The best of many places, those that are stable."""
+        found: list[Point] = []
+        pieces = np.array_split(thetas, max(1, len(thetas) // 8))
+        for number, piece in enumerate(pieces):
+            self._check(number / len(pieces))
+            self.evaluations += len(piece)
+            found += [point for point in self.likelihood.points(piece) if point is not None]
+        self._remember(found)
+        return [point.theta for point in sorted(found, key=lambda point: point.cost)[:keep]]
+
+    def descend(self, theta: np.ndarray, tolerance: tuple[float, float]) -> Point:
+        """The minimum that least squares reach from a stable place: within the bounds, and within what is stable."""
+        likelihood = self.likelihood
+        last: dict[bytes, Point | None] = {}
+        calls = 0
+
+        def point_at(x: np.ndarray) -> Point | None:
+            if x.tobytes() not in last:
+                last.clear()
+                self.evaluations += 1
+                (last[x.tobytes()],) = likelihood.points(x[None])
+                self._remember([last[x.tobytes()]])
+            return last[x.tobytes()]
+
+        def residuals(x: np.ndarray) -> np.ndarray:
+            nonlocal calls
+            calls += 1
+            self._check(1 - 1 / (1 + calls / 4))
+            point = point_at(x)
+            if point is None:  # worse than any other place, so that the step is taken back
+                return np.full(likelihood.data.size + len(x), 1e6)
+            return np.concatenate([point.residual, likelihood.prior(x)])
+
+        def jacobian(x: np.ndarray) -> np.ndarray:
+            point = point_at(x)
+            self.evaluations += len(x)
+            slopes = np.nan_to_num(likelihood.slopes(point))  # a parameter that cannot be moved stays
+            rows = -likelihood.profiled(point, slopes) / likelihood.sigma
+            return np.concatenate([rows, np.diag(1 / likelihood.deviation)], axis=1).T
+
+        gain, step = tolerance
+        solved = least_squares(
+            residuals,
+            self.inside(theta),
+            jac=jacobian,
+            bounds=(likelihood.low, likelihood.high),
+            x_scale=likelihood.high - likelihood.low,
+            loss=_students_loss,
+            ftol=gain,
+            xtol=step,
+        )
+        return point_at(solved.x)
+
+    def inside(self, theta: np.ndarray) -> np.ndarray:
+        """The place next to `theta` within the bounds, and not on one."""
+        margin = MARGIN * (self.likelihood.high - self.likelihood.low)
+        return np.clip(theta, self.likelihood.low + margin, self.likelihood.high - margin)
+
+    def _remember(self, points: Iterable[Point | None]) -> None:
+        for point in points:
+            if point is not None and (self.best is None or point.cost < self.best.cost):
+                self.best = point
+
+    def _check(self, fraction: float) -> None:
+        begin, end, text = self._stage
+        self._progress(begin + (end - begin) * fraction, text)
+        if self._limit is not None and self.seconds > self._limit and self.best is not None:
+            raise _TimeIsUpError
+
+
+def _students_loss(z: np.ndarray) -> np.ndarray:
+    """Of squared residuals: twice the deviance and its derivatives, as `scipy.optimize.least_squares` wants them."""
+    left = FREEDOM + z
+    return (FREEDOM + 1) * np.stack([np.log1p(z / FREEDOM), 1 / left, -1 / left**2])
+
+
+def fit(
+    m: Map,
+    material: str | Path | Material,
+    *,
+    start: Mapping[str, float] | Sequence[Mapping[str, float]] | None = None,
+    fixed: Mapping[str, float] | None = None,
+    effort: str = "fast",
+    nuisances: Sequence[str] | None = None,
+    background: bool = True,
+    measurement: Measurement | None = None,
+    time_limit: float | None = None,
+    progress: Progress | None = None,
+) -> Fit:
+    r"""The parameters of a material that explain a map best, with error bars that hold for an imperfect model.
+
+    Parameters
+    ----------
+    m
+        Constant-energy slices, a cut or a powder map, as measured.
+    material
+        Name, file or `Material`.
+    start
+        Where to begin, in meV: parameters by name, or several such sets; those not named begin at the material's values. By default the
+        material's values and sets drawn from its ranges.
+    fixed
+        Values of parameters and nuisances that are not fitted.
+    effort
+        ``fast``, or ``full``: more starts, and more nuisances.
+    nuisances
+        Names of the nuisances that are fitted, of `mantid_insdl.fitting.calculation.NUISANCES`; by default those of the effort.
+    background
+        Beside a constant background for each Ei, fit terms in \|Q\|^2 and energy.
+    measurement
+        Instrument, energy width, temperature, beam.
+    time_limit
+        In seconds. What is best then is returned, with `Fit.finished` false.
+    progress
+        Called with fraction and text; may raise to stop.
+
+    Raises
+    ------
+    UnsuitableMapError
+        If too little of the map is known.
+    MaterialError
+        For an unknown material, parameter or nuisance.
+    InstabilityError
+        If the magnetic order is stable at none of the starts.
+    """
+    if effort not in KEPT:
+        raise MaterialError(f"there is no effort '{effort}'", fix="use fast or full")
+    return fit_calculation(
+        calculation_for(m, material, measurement),
+        start=start,
+        fixed=fixed,
+        effort=effort,
+        nuisances=nuisances,
+        background=background,
+        time_limit=time_limit,
+        progress=progress,
+    )
+
+
+def fit_calculation(
+    calculation: Calculation,
+    *,
+    start: Mapping[str, float] | Sequence[Mapping[str, float]] | None = None,
+    fixed: Mapping[str, float] | None = None,
+    effort: str = "fast",
+    nuisances: Sequence[str] | None = None,
+    background: bool = True,
+    time_limit: float | None = None,
+    progress: Progress | None = None,
+) -> Fit:
+    """As `fit`, of a calculation that is there already."""
+    if nuisances is None:
+        nuisances = FULL if effort == "full" or calculation.map.kind != "slices" else FAST
+    likelihood = Likelihood(calculation, fixed=fixed, nuisances=nuisances, background=background)
+    run = Refinement(likelihood, time_limit, progress or ignore_progress)
+    warnings = [*calculation.map.warnings, *likelihood.warnings]
+    others: list[Point] = []
+    try:
+        best, others = _search(run, _starts(run, start, effort, warnings), effort)
+    except _TimeIsUpError:
+        run.finished, best = False, run.best
+        warnings.append(f"The fit was stopped after {run.seconds:.0f} s, its time limit, and may not be at its best.")
+    return _report(run, best, others, warnings)
+
+
+def _starts(run: Refinement, start: Mapping[str, float] | Sequence[Mapping[str, float]] | None, effort: str, warnings: list) -> list:
+    """Places to begin, best first."""
+    likelihood, material = run.likelihood, run.likelihood.calculation.material
+    run.stage(0.0, 0.2, f"Looking for a start of {material.name}")
+    if start is not None:
+        given = [start] if isinstance(start, Mapping) else list(start)
+        thetas = np.array([likelihood.theta(one) for one in given])
+        found = run.screen(np.array([run.inside(theta) for theta in thetas]), KEPT[effort])
+        if found:
+            return found
+        warnings.append(f"{material.name} is not stable at the values to start from: others were drawn from its ranges.")
+    free = likelihood.parameters
+    drawn = np.tile(likelihood.start, (1 + DRAWS * free, 1))
+    if free:
+        sample = qmc.LatinHypercube(free, rng=np.random.default_rng(0)).random(DRAWS * free)
+        ranges = np.array([(p.low, p.high) for p in material.parameters if p.name in likelihood.names])
+        drawn[1:, :free] = ranges[:, 0] + sample * (ranges[:, 1] - ranges[:, 0])
+    found = run.screen(np.array([run.inside(theta) for theta in drawn]), KEPT[effort])
+    if not found:
+        raise InstabilityError(
+            f"the magnetic order of {material.name} is stable at none of {len(drawn)} sets of values from its ranges",
+            fix=material.remedy(material.defaults),
+        )
+    return found
+
+
+def _search(run: Refinement, starts: list[np.ndarray], effort: str) -> tuple[Point, list[Point]]:
+    """The minimum of all starts, and other minima that the data do not rule out."""
+    likelihood, name = run.likelihood, run.likelihood.calculation.material.name
+    (first,) = likelihood.points(starts[0][None])
+    if not likelihood.names:
+        likelihood.weigh(first)
+        return likelihood.points(starts[0][None])[0], []
+    likelihood.weigh(first)
+    run.best = None  # of another weight
+    found = []
+    for number, theta in enumerate(starts):
+        run.stage(
+            0.2 + 0.5 * number / len(starts), 0.2 + 0.5 * (number + 1) / len(starts), f"Fitting {name}: start {number + 1} of {len(starts)}"
+        )
+        found.append(run.descend(theta, COARSE))
+    found.sort(key=lambda point: point.cost)
+    likelihood.weigh(found[0])
+    run.best = None
+    run.stage(0.7, 0.9, f"Fitting {name}: last steps")
+    best = run.descend(found[0].theta, FINE)
+    run.stage(0.9, 0.95, f"Fitting {name}: other minima")
+    return best, _others(run, best, found[1:])
+
+
+def _others(run: Refinement, best: Point, candidates: list[Point]) -> list[Point]:
+    """Minima apart from the best that the data do not rule out."""
+    likelihood = run.likelihood
+    blocks = blocks_of(likelihood.calculation)
+    deviation = np.sqrt(np.diag(covariance_of(likelihood, best, np.nan_to_num(likelihood.slopes(best)), blocks).robust))
+    others: list[Point] = []
+
+    def new(point: Point) -> bool:
+        distances = [np.abs((point.theta - one.theta) / deviation)[: likelihood.parameters] for one in (best, *others)]
+        return all(one.size and one.max() > ALIKE for one in distances)
+
+    for candidate in candidates:
+        if not new(candidate):
+            continue
+        point = run.descend(candidate.theta, FINE)
+        gain = likelihood.log_likelihood(best) - likelihood.log_likelihood(point)
+        if new(point) and difference_of(gain, blocks).z < POSSIBLE:
+            others.append(point)
+    return others
+
+
+def _remarks(likelihood: Likelihood, best: Point, parameters: Sequence[Fitted]) -> list[str]:
+    """What a user should know of an answer, in sentences."""
+    said = []
+    if not np.any(best.scale > 0):
+        said.append("The calculation nowhere resembles the map: no scale above zero fits. The parameters mean nothing.")
+    low, high = (dict(zip(likelihood.names, bound, strict=True)) for bound in (likelihood.low, likelihood.high))
+    for one in parameters:
+        if one.fixed:
+            continue
+        if not one.determined:
+            said.append(f"The map does not determine {one.name}: its error bar is no smaller than its range, {_range(one)}.")
+        elif min(one.value - low[one.name], high[one.name] - one.value) < 2 * MARGIN * (high[one.name] - low[one.name]):
+            said.append(f"{one.name} ended at the bound of the fit: its true value may lie beyond.")
+        elif not one.low <= one.value <= one.high:
+            said.append(f"{one.name} lies outside the material's range, {_range(one)}.")
+    return said
+
+
+def _range(one: Fitted) -> str:
+    return f"{one.low:.4g} to {one.high:.4g} {one.unit}"
+
+
+def _report(run: Refinement, best: Point, others: list[Point], warnings: list[str]) -> Fit:
+    likelihood, calculation = run.likelihood, run.likelihood.calculation
+    material, m = calculation.material, calculation.map
+    run.stage(0.95, 1.0, f"Error bars of {material.name}")
+    slopes = np.nan_to_num(likelihood.slopes(best)) if likelihood.names else np.empty((0, likelihood.data.size))
+    covariance = covariance_of(likelihood, best, slopes).robust
+    errors = dict(zip(likelihood.names, np.sqrt(np.diag(covariance)), strict=True))
+    found = dict(zip(likelihood.names, best.theta, strict=True))
+    values, nuisances = (x[0] for x in likelihood.table(best.theta[None]))
+    parameters = []
+    for p, value in zip(material.parameters, values, strict=True):
+        error = float(errors.get(p.name, 0.0))
+        determined = error < UNDETERMINED * (p.high - p.low) / np.sqrt(12) or p.high == p.low
+        parameters.append(Fitted(p.name, float(value), error, p.unit, p.low, p.high, bool(determined), p.name not in errors))
+    fitted_nuisances = tuple(
+        Fitted(n.name, float(value), float(errors.get(n.name, 0.0)), n.unit, n.low, n.high, True, n.name not in errors)
+        for n, value in zip(calculation.nuisances.values(), nuisances, strict=True)
+    )
+    warnings += _remarks(likelihood, best, parameters)
+    difference = (likelihood.data - best.model) / likelihood.data_sigma
+    freedom = max(likelihood.data.size - len(likelihood.design(best, slopes)), 1)
+    described = material.describe({name: float(f"{value:.4g}") for name, value in zip(material.defaults, values, strict=True)})
+    model = m.replace(
+        intensity=calculation.full(best.model),
+        error=calculation.full(likelihood.sigma),
+        mask=~calculation.known,
+        material=material.name,
+        note=f"fit of {material.name}: {described}, with a scale and a background for each Ei",
+    )
+    run.stage(1.0, 1.0, f"Fitted {material.name}")
+    return Fit(
+        material=material.name,
+        parameters=tuple(parameters),
+        nuisances=fitted_nuisances,
+        free=likelihood.names,
+        covariance=covariance,
+        incident_energies=tuple(float(calculation.ei[group[0]]) for group in calculation.groups),
+        scale=tuple(float(x) for x in best.scale),
+        background=tuple(float(x[0]) for x in best.background),
+        log_likelihood=float(likelihood.log_likelihood(best).sum()),
+        pixels=likelihood.data.size,
+        chi_squared=float(np.sum(difference**2) / freedom),
+        error_scale=likelihood.error_scale,
+        model_error=likelihood.model_error,
+        error_source=likelihood.error_source,
+        model=model,
+        data=m,
+        others=tuple(dict(zip(likelihood.names, (float(x) for x in one.theta), strict=True)) for one in others),
+        finished=run.finished,
+        seconds=run.seconds,
+        evaluations=run.evaluations,
+        warnings=tuple(dict.fromkeys(warnings)),
+    )

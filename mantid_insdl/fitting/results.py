@@ -1,0 +1,125 @@
+"""What fits answer, as plain records that can be written as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from mantid_insdl.maps import Map
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A fitted quantity: value, error bar (one standard deviation) and unit; the range it was looked for in.
+
+    ``determined`` is false where the map tells no more about it than that range did; ``fixed`` where it was not fitted.
+    """
+
+    name: str
+    value: float
+    error: float
+    unit: str
+    low: float
+    high: float
+    determined: bool = True
+    fixed: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Fit:
+    """One material fitted to one map.
+
+    Parameters
+    ----------
+    material
+        Its name.
+    parameters, nuisances
+        What the material and the measurement have; fixed ones among them, with an error of 0.
+    covariance : (free, free)
+        Of the free parameters, then of the free nuisances, in the order of `free`: robust against correlated residuals and an imperfect
+        model (`fitting.covariance`).
+    free
+        Names of what was fitted.
+    scale, background
+        For each incident energy (rising; NaN where unknown): the factor from 1/meV per magnetic ion to the unit of the map, and the
+        mean background in that unit.
+    log_likelihood
+        In the unit of the map.
+    pixels
+        Number of pixels compared.
+    chi_squared
+        Reduced, with the errors of the data alone.
+    error_scale, model_error
+        What the residuals say: factor on the errors of the data, and relative error of the calculation; both are in the error bars.
+    model
+        Calculation with scale and background, on the axes of the map; its error is the standard deviation of a pixel about it.
+    data
+        The map.
+    others
+        Parameters of other minima that the data do not rule out, best first.
+    finished
+        False where the time limit came first: then it is the best so far.
+    seconds, evaluations
+        Time, and maps calculated.
+    warnings
+        In sentences.
+    """
+
+    material: str
+    parameters: tuple[Fitted, ...]
+    nuisances: tuple[Fitted, ...]
+    free: tuple[str, ...]
+    covariance: np.ndarray
+    incident_energies: tuple[float, ...]
+    scale: tuple[float, ...]
+    background: tuple[float, ...]
+    log_likelihood: float
+    pixels: int
+    chi_squared: float
+    error_scale: float
+    model_error: float
+    error_source: str
+    model: Map
+    data: Map
+    others: tuple[Mapping[str, float], ...] = ()
+    finished: bool = True
+    seconds: float = 0.0
+    evaluations: int = 0
+    warnings: tuple[str, ...] = field(default=())
+
+    @property
+    def values(self) -> dict[str, float]:
+        """Value of each parameter of the material."""
+        return {one.name: one.value for one in self.parameters}
+
+    @property
+    def errors(self) -> dict[str, float]:
+        """Standard deviation of each parameter of the material."""
+        return {one.name: one.error for one in self.parameters}
+
+    @property
+    def normalised_covariance(self) -> np.ndarray:
+        """Correlations in per cent, as Mantid's Fit gives them, (free, free)."""
+        deviation = np.sqrt(np.diag(self.covariance))
+        return 100 * self.covariance / np.outer(deviation, deviation)
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        plain = ("material", "free", "log_likelihood", "pixels", "chi_squared", "error_scale", "model_error", "error_source")
+        return {
+            **{name: getattr(self, name) for name in plain},
+            "parameters": [vars(one) for one in self.parameters],
+            "nuisances": [vars(one) for one in self.nuisances],
+            "covariance": self.covariance.tolist(),
+            "incident_energies": [None if np.isnan(ei) else ei for ei in self.incident_energies],
+            "scale": list(self.scale),
+            "background": list(self.background),
+            "others": [dict(one) for one in self.others],
+            "finished": self.finished,
+            "seconds": round(self.seconds, 2),
+            "evaluations": self.evaluations,
+            "warnings": list(self.warnings),
+        }
