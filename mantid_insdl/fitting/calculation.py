@@ -57,7 +57,7 @@ class Nuisance:
 NUISANCES = {
     one.name: one
     for one in (
-        Nuisance("width", 1.0, 0.5, 2.0, 0.15, "", "factor on the energy width"),
+        Nuisance("width", 1.0, 0.3, 3.0, 0.15, "", "factor on the energy width"),
         Nuisance("blur", Q_SIGMA_PIXELS, 0.2, 1.5, 0.2, "pixels", "standard deviation of the blur in momentum"),
         Nuisance("flux", 0.0, 0.0, 1.0, np.inf, "", "power of kf/ki left in the data"),
         Nuisance("twin", 0.5, 0.0, 1.0, 0.15, "", "fraction of the first twin"),

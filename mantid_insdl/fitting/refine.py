@@ -337,7 +337,6 @@ def _report(run: Refinement, best: Point, others: list[Point], warnings: list[st
     slopes = np.nan_to_num(likelihood.slopes(best)) if likelihood.names else np.empty((0, likelihood.data.size))
     covariance = covariance_of(likelihood, best, slopes).robust
     errors = dict(zip(likelihood.names, np.sqrt(np.diag(covariance)), strict=True))
-    found = dict(zip(likelihood.names, best.theta, strict=True))
     values, nuisances = (x[0] for x in likelihood.table(best.theta[None]))
     parameters = []
     for p, value in zip(material.parameters, values, strict=True):
