@@ -37,14 +37,18 @@ class Uncertainty:
 def uncertainty_of(m: Map) -> Uncertainty:
     """The standard deviations that a fit of a map uses."""
     known = ~m.mask
-    scatter = _scatter(m.intensity, known)
+    # what one neutron is worth differs from one incident energy to the next
+    groups = m.slices.groups_by_ei() if m.slices is not None else [slice(None)]
+    scatter = np.empty(m.shape)
+    for group in groups:
+        scatter[group] = _scatter(m.intensity[group], known[group])
     if m.error is None:
-        return Uncertainty(_floored(scatter, known), "The map has no errors: they were estimated from its scatter from pixel to pixel.")
+        return Uncertainty(_floored(scatter, known, groups), "The map has no errors: they were estimated from its scatter from pixel to pixel.")
     given = np.where(known, m.error, 0.0)
     present = known & (given > 0)
     if present.sum() < 0.5 * known.sum():
         return Uncertainty(
-            _floored(scatter, known),
+            _floored(scatter, known, groups),
             "The errors were estimated from the map's scatter from pixel to pixel.",
             (f"{1 - present.sum() / known.sum():.0%} of the map's errors are zero, which no measurement is: they were not used.",),
         )
@@ -53,16 +57,20 @@ def uncertainty_of(m: Map) -> Uncertainty:
     if not 1 / WRONG < ratio < WRONG:
         what = "larger" if ratio > 1 else "smaller"
         return Uncertainty(
-            _floored(scatter, known),
+            _floored(scatter, known, groups),
             "The errors were estimated from the map's scatter from pixel to pixel.",
             (f"The map's errors are {max(ratio, 1 / ratio):.3g} times {what} than its scatter from pixel to pixel: they were not used.",),
         )
-    return Uncertainty(_floored(np.sqrt(variance), known), "The map's own errors, averaged over neighbouring pixels.")
+    return Uncertainty(_floored(np.sqrt(variance), known, groups), "The map's own errors, averaged over neighbouring pixels.")
 
 
-def _floored(sigma: np.ndarray, known: np.ndarray) -> np.ndarray:
-    least = np.sqrt(FLOOR * np.mean(sigma[known] ** 2)) if known.any() else 0.0
-    return np.where(known, np.maximum(sigma, max(least, 1e-30)), np.nan)
+def _floored(sigma: np.ndarray, known: np.ndarray, groups: list) -> np.ndarray:
+    """Not far below the usual one of the same incident energy; NaN where nothing is known."""
+    out = np.where(known, sigma, np.nan)
+    for group in groups:
+        if known[group].any():
+            out[group] = np.maximum(out[group], np.sqrt(max(FLOOR * np.nanmean(out[group] ** 2), 1e-60)))
+    return out
 
 
 def _local_mean(values: np.ndarray, known: np.ndarray) -> np.ndarray:
