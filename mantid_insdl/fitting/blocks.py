@@ -8,23 +8,33 @@ import numpy as np
 
 from mantid_insdl.fitting.calculation import Calculation
 
-LEAST_BLOCKS = 8
-"""Slices from which each is a block: of the parts of one the residuals are alike, by the symmetry of the crystal and of the scattering."""
-TILES = 30
-"""Blocks that fewer slices, a cut or a powder map are cut into, about."""
+BLOCKS = 8
+"""Blocks that a map is cut into, about, where its slices are fewer."""
 TILE = 6
-"""Fewest pixels along the side of a block."""
+"""Fewest pixels along the side of a tile."""
 
 
 def blocks_of(calculation: Calculation) -> np.ndarray:
-    """Block of each known pixel, (pixel,): its slice, or a tile of it."""
+    """Block of each known pixel, (pixel,): its slice, or a ring in |Q| of it where slices are few; tiles of a cut or a powder map.
+
+    Pixels that the symmetry of the crystal makes equal are in the same block: the model is wrong for them in the same way.
+    """
     known = calculation.known
-    shape = known.shape if known.ndim == 3 else (1, *known.shape)
-    slices = known.reshape(shape).any(axis=(1, 2)).sum()
-    wanted = 1 if slices >= LEAST_BLOCKS else int(np.ceil(np.sqrt(TILES / slices)))
-    first, second = (np.arange(n) * min(wanted, max(1, n // TILE)) // n for n in shape[1:])
-    which = (np.arange(shape[0])[:, None, None] * (first[-1] + 1) + first[:, None]) * (second[-1] + 1) + second
-    return np.unique(np.broadcast_to(which, shape).reshape(known.shape)[known], return_inverse=True)[1].ravel()
+    if known.ndim == 3:
+        slice_of = np.nonzero(known)[0]
+        slices = np.unique(slice_of)
+        rings = int(np.ceil(BLOCKS / slices.size))
+        ring = np.zeros(slice_of.size, int)
+        for one in slices:
+            mine = np.flatnonzero(slice_of == one)
+            limits = np.quantile(calculation.q_squared[mine], np.arange(1, rings) / rings)
+            ring[mine] = np.searchsorted(limits, calculation.q_squared[mine])
+        which = slice_of * rings + ring
+    else:
+        side = int(np.ceil(np.sqrt(BLOCKS)))
+        first, second = (np.arange(n) * min(side, max(1, n // TILE)) // n for n in known.shape)
+        which = (first[:, None] * (second[-1] + 1) + second)[known]
+    return np.unique(which, return_inverse=True)[1].ravel()
 
 
 @dataclass(frozen=True)

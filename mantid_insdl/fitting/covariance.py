@@ -11,9 +11,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.stats import t as student
 
 from mantid_insdl.fitting.blocks import blocks_of
 from mantid_insdl.fitting.likelihood import Likelihood, Point, robust_weight
+
+_ONE_SIGMA = 0.8413447  # of a normal distribution lies below one standard deviation
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,4 +70,8 @@ def covariance_of(likelihood: Likelihood, point: Point, slopes: np.ndarray, bloc
     there -= there.mean(axis=0)
     # what no block tells is told by the prior: a direction that the map does not determine has its deviation
     known_before = ((inverse * prior) @ inverse)[:free, :free] / size
-    return Covariance((count - 1) / count * there.T @ there + known_before, inverse[:free, :free] / size, count)
+    few = student.ppf(_ONE_SIGMA, count - 1) ** 2  # the scatter of few blocks is itself not well known
+    robust, plain = few * (count - 1) / count * there.T @ there + known_before, inverse[:free, :free] / size
+    # that blocks agree by chance makes nothing surer than its counting noise does
+    growth = np.sqrt(np.maximum(1.0, np.diag(plain) / np.maximum(np.diag(robust), 1e-300)))
+    return Covariance(robust * np.outer(growth, growth), plain, count)

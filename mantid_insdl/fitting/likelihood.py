@@ -21,7 +21,7 @@ from mantid_insdl.fitting.calculation import Calculation
 from mantid_insdl.fitting.uncertainty import uncertainty_of
 from mantid_insdl.materials import Material
 
-FREEDOM = 10.0
+FREEDOM = 30.0
 _NORMALISATION = gammaln((FREEDOM + 1) / 2) - gammaln(FREEDOM / 2) - 0.5 * np.log(np.pi * FREEDOM)
 _ROUNDS = 20  # of reweighted least squares for the linear part, from the last one's answer
 STEP = 2e-4
@@ -83,7 +83,7 @@ class Likelihood:
     flat_deviation : (free,)
         Standard deviation of a flat prior between the bounds.
     data, data_sigma : (pixel,)
-        The map, and its standard deviation by `uncertainty_of`.
+        The map, and its standard deviation by `uncertainty_of` where what `weigh` was last given is expected.
     sigma : (pixel,)
         Standard deviation, model error included.
     error_scale, model_error
@@ -95,7 +95,7 @@ class Likelihood:
         calculation: Calculation,
         *,
         fixed: Mapping[str, float] | None = None,
-        nuisances: Sequence[str] = ("width", "flux"),
+        nuisances: Sequence[str] = ("width", "blur", "flux"),
         background: bool = True,
     ):
         self.calculation = calculation
@@ -121,7 +121,8 @@ class Likelihood:
         uncertainty = uncertainty_of(m)
         self.error_source, self.warnings = uncertainty.source, uncertainty.warnings
         self.data = calculation.map.intensity[calculation.known]
-        self.data_sigma = uncertainty.sigma[calculation.known]
+        self._uncertainty = uncertainty
+        self.data_sigma = uncertainty.sigma()[calculation.known]
         self.error_scale, self.model_error = 1.0, 0.0
         self.sigma = self.data_sigma
         self._terms = [
@@ -187,20 +188,22 @@ class Likelihood:
 
     # ---- derivatives
 
-    def slopes(self, point: Point) -> np.ndarray:
-        """Derivative of the model by each free parameter at fixed scales and backgrounds, (free, pixel): differences, in one batch.
+    def slopes(self, point: Point, steps: np.ndarray | None = None) -> np.ndarray:
+        """Derivative of the model by each free parameter at fixed scales and backgrounds, (free, pixel), in one batch.
 
-        NaN where no step in either direction leaves the order stable.
+        Differences over `steps` (free,), by default `STEP` of the distance between the bounds, in the direction in which they stay within
+        the bounds and within what is stable; 0 where neither does.
         """
-        span = np.where(np.isfinite(self.high - self.low), self.high - self.low, 1.0)
-        steps = STEP * span * np.where(point.theta + STEP * span > self.high, -1, 1)
+        steps = STEP * (self.high - self.low) if steps is None else steps
+        steps = steps * np.where(point.theta + steps > self.high, -1, 1)
         images, stable = self.calculation.images(*self.table(point.theta + np.diag(steps)))
-        if not stable.all():
-            wrong = np.flatnonzero(~stable)
+        wrong = np.flatnonzero(~stable)
+        if wrong.size:
             steps[wrong] *= -1
-            images[wrong] = self.calculation.images(*self.table(point.theta + np.diag(steps)[wrong]))[0]
-        slopes = (images - point.image) / steps[:, None]
-        return slopes * self._per_pixel(point.scale)
+            images[wrong], stable[wrong] = self.calculation.images(*self.table(point.theta + np.diag(steps)[wrong]))
+        slopes = (images - point.image) / steps[:, None] * self._per_pixel(point.scale)
+        slopes[~stable] = 0.0
+        return slopes
 
     def _per_pixel(self, by_ei: np.ndarray) -> np.ndarray:
         out = np.empty(self.data.size)
@@ -231,8 +234,12 @@ class Likelihood:
     # ---- weights
 
     def weigh(self, point: Point) -> None:
-        """Set `error_scale` and `model_error` to those of the largest likelihood of the residuals of `point`, and `sigma` with them."""
+        """Set the standard deviations by what `point` expects.
+
+        `error_scale` and `model_error` are those of the largest likelihood of its residuals.
+        """
         level = np.abs(self._per_pixel(point.scale) * point.image)
+        self.data_sigma = self._uncertainty.sigma(point.model, self.calculation.known)
         difference = self.data - point.model
 
         def sigma(logarithms: np.ndarray) -> np.ndarray:
@@ -242,8 +249,9 @@ class Likelihood:
             width = sigma(logarithms)
             return float(np.sum(_deviance(difference / width) + np.log(width)))
 
-        begin = np.log([self.error_scale, max(self.model_error, 0.05)])
-        found = minimize(cost, begin, method="Nelder-Mead", bounds=[(-3, 3), (np.log(1e-3), 0.7)], options={"xatol": 0.01, "fatol": 0.01})
+        bounds = np.array([(-3, 3), (np.log(1e-3), 0.7)])
+        begin = np.clip(np.log([self.error_scale, max(self.model_error, 0.05)]), *bounds.T)
+        found = minimize(cost, begin, method="Nelder-Mead", bounds=bounds, options={"xatol": 0.01, "fatol": 0.01})
         self.sigma = sigma(found.x)
         self.error_scale, self.model_error = (float(x) for x in np.exp(found.x))
 

@@ -20,7 +20,7 @@ from mantid_insdl.maps import Map
 from mantid_insdl.materials import Material
 from mantid_insdl.progress import Progress, ignore_progress
 
-FAST = ("width", "flux")
+FAST = ("width", "blur", "flux")
 FULL = ("width", "blur", "flux", "twin")
 """Nuisances that are fitted."""
 
@@ -109,7 +109,7 @@ class Refinement:
         def jacobian(x: np.ndarray) -> np.ndarray:
             point = point_at(x)
             self.evaluations += len(x)
-            slopes = np.nan_to_num(likelihood.slopes(point))  # a parameter that cannot be moved stays
+            slopes = likelihood.slopes(point)
             rows = -likelihood.profiled(point, slopes) / likelihood.sigma
             return np.concatenate([rows, np.diag(1 / likelihood.deviation)], axis=1).T
 
@@ -291,7 +291,7 @@ def _others(run: Refinement, best: Point, candidates: list[Point]) -> list[Point
     """Minima apart from the best that the data do not rule out."""
     likelihood = run.likelihood
     blocks = blocks_of(likelihood.calculation)
-    deviation = np.sqrt(np.diag(covariance_of(likelihood, best, np.nan_to_num(likelihood.slopes(best)), blocks).robust))
+    deviation = np.sqrt(np.diag(covariance_of(likelihood, best, likelihood.slopes(best), blocks).robust))
     others: list[Point] = []
 
     def new(point: Point) -> bool:
@@ -334,8 +334,13 @@ def _report(run: Refinement, best: Point, others: list[Point], warnings: list[st
     likelihood, calculation = run.likelihood, run.likelihood.calculation
     material, m = calculation.material, calculation.map
     run.stage(0.95, 1.0, f"Error bars of {material.name}")
-    slopes = np.nan_to_num(likelihood.slopes(best)) if likelihood.names else np.empty((0, likelihood.data.size))
+    slopes = likelihood.slopes(best) if likelihood.names else np.empty((0, likelihood.data.size))
     covariance = covariance_of(likelihood, best, slopes).robust
+    if likelihood.names:  # a model that bends within its error bars: differences across them
+        steps = np.minimum(np.sqrt(np.diag(covariance)), 0.25 * (likelihood.high - likelihood.low))
+        slopes = 0.5 * (likelihood.slopes(best, steps) + likelihood.slopes(best, -steps))
+        covariance = covariance_of(likelihood, best, slopes).robust
+        run.evaluations += 3 * len(steps)
     errors = dict(zip(likelihood.names, np.sqrt(np.diag(covariance)), strict=True))
     values, nuisances = (x[0] for x in likelihood.table(best.theta[None]))
     parameters = []

@@ -1,7 +1,8 @@
-"""Standard deviations of a map's pixels: as it gives them, or as its own scatter shows.
+"""The variance of a map's pixels: as it gives it, or as its own scatter shows.
 
-A pixel's own count says too little of what it should have counted: the error sqrt(N) of a pixel that counted few by chance is small, and
-weights made of it pull a fit down. So variances are averages over a neighbourhood.
+Neutrons are counted, so a variance is a constant and a part in proportion to the expected intensity. A pixel's own count says too little
+of what is expected there: the error sqrt(N) of a pixel that counted few by chance is small, and weights made of it pull a fit down. So
+what is taken from a map is the constant and the proportion; what is expected is said by its surroundings at first, then by the fit.
 """
 
 from __future__ import annotations
@@ -15,96 +16,131 @@ from scipy.optimize import nnls
 from mantid_insdl.maps import Map
 
 NEIGHBOURHOOD = 5
-"""Pixels along each axis of the image over which variances and mean intensities are averaged."""
+"""Pixels along each axis of the image over which intensities are averaged."""
+EXPOSURE = 9
+"""The same for how much longer one part of an image was counted than another."""
 WRONG = 3.0
 """Factor between the given errors and the scatter from neighbour to neighbour from which the errors cannot be meant."""
-FLOOR = 0.05
-"""Of the variance, against its mean: below it a pixel would count for more than twenty."""
+FLOOR = 0.02
+"""Of the variance, against its mean at the same incident energy: below it a pixel would count for more than fifty."""
 _CLASSES = 12  # of pixels by the mean intensity around them
 _TRIMMED = 0.02  # of the squares of a class, the largest
 _KEPT = 0.873  # mean of the squares of a normal deviate without its largest 2 %
+_FROM_SCATTER = "estimated from the map's scatter from pixel to pixel"
 
 
 @dataclass(frozen=True, eq=False)
 class Uncertainty:
-    """Standard deviation of each pixel, shape of the map, NaN where masked; and how it was found, in words (a sentence)."""
+    """Variance of the pixels of a map.
 
-    sigma: np.ndarray
+    Parameters
+    ----------
+    constant, slope : shape of the map
+        The variance of a pixel is ``constant + slope * expected intensity``.
+    level : shape of the map
+        Mean intensity around each pixel.
+    least : shape of the map
+        Smallest variance that is believed.
+    source
+        How it was found: a sentence.
+    warnings
+        In sentences.
+    """
+
+    constant: np.ndarray
+    slope: np.ndarray
+    level: np.ndarray
+    least: np.ndarray
     source: str
     warnings: tuple[str, ...] = ()
 
+    def sigma(self, expected: np.ndarray | None = None, known: np.ndarray | None = None) -> np.ndarray:
+        """Standard deviations where `expected`, at the pixels `known` alone, is expected; by default those of the whole map."""
+        part = slice(None) if known is None else known
+        mean = self.level[part] if expected is None else expected
+        return np.sqrt(np.maximum(self.constant[part] + self.slope[part] * np.maximum(mean, 0), self.least[part]))
+
 
 def uncertainty_of(m: Map) -> Uncertainty:
-    """The standard deviations that a fit of a map uses."""
+    """The variances that a fit of a map uses."""
     known = ~m.mask
-    # what one neutron is worth differs from one incident energy to the next
+    filled = np.where(known, m.intensity, 0.0)
+    level = local_mean(filled, known, NEIGHBOURHOOD)
+    constant, slope = _by_group(m, lambda group: _from_scatter(filled[group], known[group], level[group]))
+    scatter = constant + slope * np.maximum(level, 0)
+    warnings: tuple[str, ...] = ()
+    source = f"The map has no errors: they were {_FROM_SCATTER}."
+    if m.error is not None:
+        given = np.where(known, m.error, 0.0) ** 2
+        present = known & (given > 0)
+        source = f"The errors were {_FROM_SCATTER}."
+        mean = local_mean(given, present, EXPOSURE)
+        ratio = float(np.sqrt(np.median(mean[known] / scatter[known]))) if present.any() and known.any() else 0.0
+        if present.sum() < 0.5 * known.sum():
+            share = 1 - present.sum() / known.sum()
+            warnings = (f"{share:.0%} of the map's errors are zero, which no measurement is: they were not used.",)
+        elif not 1 / WRONG < ratio < WRONG:
+            what = "larger" if ratio > 1 else "smaller"
+            warnings = (f"The map's errors are {max(ratio, 1 / ratio):.3g} times {what} than its scatter from pixel to pixel: not used.",)
+        else:
+            source = "The map's own errors, as a function of its intensity."
+            constant, slope = _by_group(m, lambda group: _line(given[group][present[group]], level[group][present[group]]))
+            exposure = mean / local_mean(constant + slope * np.maximum(filled, 0), present, EXPOSURE)
+            constant, slope = constant * exposure, slope * exposure
+    variance = constant + slope * np.maximum(level, 0)
+    (mean,) = _by_group(m, lambda group: (variance[group][known[group]].mean() if known[group].any() else 1.0,))
+    return Uncertainty(constant, slope, level, np.maximum(FLOOR * mean, 1e-60), source, warnings)
+
+
+def _by_group(m: Map, numbers) -> list[np.ndarray]:
+    """Arrays of the shape of the map, of what is a number for each incident energy: what one neutron is worth differs between them."""
     groups = m.slices.groups_by_ei() if m.slices is not None else [slice(None)]
-    scatter = np.empty(m.shape)
-    for group in groups:
-        scatter[group] = _scatter(m.intensity[group], known[group])
-    if m.error is None:
-        return Uncertainty(_floored(scatter, known, groups), "The map has no errors: they were estimated from its scatter from pixel to pixel.")
-    given = np.where(known, m.error, 0.0)
-    present = known & (given > 0)
-    if present.sum() < 0.5 * known.sum():
-        return Uncertainty(
-            _floored(scatter, known, groups),
-            "The errors were estimated from the map's scatter from pixel to pixel.",
-            (f"{1 - present.sum() / known.sum():.0%} of the map's errors are zero, which no measurement is: they were not used.",),
-        )
-    variance = _local_mean(given**2, present)
-    ratio = float(np.sqrt(np.median(variance[known] / scatter[known] ** 2)))
-    if not 1 / WRONG < ratio < WRONG:
-        what = "larger" if ratio > 1 else "smaller"
-        return Uncertainty(
-            _floored(scatter, known, groups),
-            "The errors were estimated from the map's scatter from pixel to pixel.",
-            (f"The map's errors are {max(ratio, 1 / ratio):.3g} times {what} than its scatter from pixel to pixel: they were not used.",),
-        )
-    return Uncertainty(_floored(np.sqrt(variance), known, groups), "The map's own errors, averaged over neighbouring pixels.")
-
-
-def _floored(sigma: np.ndarray, known: np.ndarray, groups: list) -> np.ndarray:
-    """Not far below the usual one of the same incident energy; NaN where nothing is known."""
-    out = np.where(known, sigma, np.nan)
-    for group in groups:
-        if known[group].any():
-            out[group] = np.maximum(out[group], np.sqrt(max(FLOOR * np.nanmean(out[group] ** 2), 1e-60)))
+    found = [numbers(group) for group in groups]
+    out = [np.empty(m.shape) for _ in found[0]]
+    for group, values in zip(groups, found, strict=True):
+        for array, value in zip(out, values, strict=True):
+            array[group] = value
     return out
 
 
-def _local_mean(values: np.ndarray, known: np.ndarray) -> np.ndarray:
-    """Mean of the known pixels around each, within one slice; their mean over the whole map where there is none."""
-    size = (1,) * (values.ndim - 2) + (NEIGHBOURHOOD,) * 2
+def local_mean(values: np.ndarray, known: np.ndarray, width: int) -> np.ndarray:
+    """Mean of the known pixels around each, within one image; their mean over the whole map where there is none."""
+    size = (1,) * (values.ndim - 2) + (width,) * 2
     share = uniform_filter(known.astype(float), size, mode="constant")
     total = uniform_filter(np.where(known, values, 0.0), size, mode="constant")
     return np.where(share > 1e-9, total / np.maximum(share, 1e-9), np.mean(values[known]) if known.any() else 1.0)
 
 
-def _scatter(intensity: np.ndarray, known: np.ndarray) -> np.ndarray:
-    """Standard deviation of each pixel, the root of a + b times the mean intensity around it, shape of the map.
+def _from_scatter(filled: np.ndarray, known: np.ndarray, level: np.ndarray) -> tuple[float, float]:
+    """Constant and slope of the variance by the squares of (pixel - mean of its two neighbours along an axis).
 
-    By the squares of (pixel - mean of its two neighbours along an axis), whose expectation is 3/2 of the variance where the map is a
-    straight line there: in classes of pixels of about the same mean intensity, the largest squares (hot pixels) left out.
+    Their expectation is 3/2 of the variance where the map is a straight line. The largest of them (hot pixels) are left out.
     """
-    filled = np.where(known, intensity, 0.0)
-    level = _local_mean(filled, known)
-    squares, levels = [], []
+    squares, levels = [np.empty(0)], [np.empty(0)]
     for axis in (-2, -1):
+        if filled.shape[axis] < 3:
+            continue
         before, here, after = (_shifted(axis, shift) for shift in (0, 1, 2))
         usable = known[before] & known[here] & known[after]
-        squares.append(((filled[here] - 0.5 * (filled[before] + filled[after]))[usable]) ** 2 / 1.5)
+        squares.append((filled[here] - 0.5 * (filled[before] + filled[after]))[usable] ** 2 / 1.5)
         levels.append(level[here][usable])
     square, mean = np.concatenate(squares), np.concatenate(levels)
     if square.size < _CLASSES * 10:
-        spread = np.std(intensity[known]) if known.any() else 1.0
-        return np.full(intensity.shape, spread or 1.0)
-    classes = np.array_split(np.argsort(mean), _CLASSES)
-    variances = np.array([np.mean(np.sort(square[one])[: int(np.ceil((1 - _TRIMMED) * one.size))]) / _KEPT for one in classes])
-    means = np.array([np.mean(mean[one]) for one in classes])
-    weight = 1 / np.maximum(variances, 1e-3 * variances.max() or 1.0)
-    (constant, slope), _ = nnls(np.stack([np.ones(_CLASSES), np.maximum(means, 0)], axis=1) * weight[:, None], variances * weight)
-    return np.sqrt(constant + slope * np.maximum(level, 0))
+        return float(np.var(filled[known])) if known.any() else 1.0, 0.0
+    return _line(square, mean, trimmed=True)
+
+
+def _line(square: np.ndarray, mean: np.ndarray, trimmed: bool = False) -> tuple[float, float]:
+    """Constant and slope, neither below zero, of squares against mean intensities, by classes of the latter."""
+    classes = [one for one in np.array_split(np.argsort(mean, kind="stable"), _CLASSES) if one.size]
+    if trimmed:
+        averages = [np.mean(np.sort(square[one])[: int(np.ceil((1 - _TRIMMED) * one.size))]) / _KEPT for one in classes]
+    else:
+        averages = [np.mean(square[one]) for one in classes]
+    variance, centre = np.array(averages), np.array([np.mean(mean[one]) for one in classes])
+    weight = 1 / np.maximum(variance, 1e-3 * variance.max() or 1.0)
+    found, _ = nnls(np.stack([np.ones_like(centre), np.maximum(centre, 0)], axis=1) * weight[:, None], variance * weight)
+    return float(found[0]), float(found[1])
 
 
 def _shifted(axis: int, shift: int) -> tuple:

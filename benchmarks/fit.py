@@ -1,0 +1,186 @@
+"""How good are fits: coverage of error bars, error against the Cramer-Rao bound, the starts that reach the best minimum, and time.
+
+    python benchmarks/fit.py coverage MATERIAL [--maps N] [--counts FACTOR] [--foreign] [--seed SEED] [--data FOLDER] [--json FILE]
+    python benchmarks/fit.py starts MATERIAL [--maps N] [--networks] ...
+    python benchmarks/fit.py speed [--spinw]
+    python benchmarks/fit.py measured FOLDER
+
+coverage: N simulated measurements of a material, each of other parameters, scales, backgrounds, energy width and power of kf/ki, are fitted
+from a start as far off as a network's; printed is how often the truth is within the 68 % and the 90 % interval, and the rms error against
+the Cramer-Rao bound (scales, backgrounds and nuisances free). One neutron counts what it does in the measured maps of PCSMO at 25, 50 and
+100 meV, times 1/FACTOR. With --foreign the maps have in them what the fit does not model: a ring as of phonons of a powder, a gradient
+across the map, a width that grows with energy, twins of unequal size, a wider blur. With the FOLDER of the measured data their detector
+gaps are used. A PCSMO map takes 10 to 20 s, one of rb2mnf4 under 1 s.
+
+starts: how many of N fits reach the best minimum from one blind start (the middle of the ranges), from the draws of `fit`, and, with
+--networks, from the shipped networks, whose own errors are shown beside.
+
+speed: seconds and memory of fits of a square-lattice map and of six-Ei PCSMO maps on one core; with --spinw the same fit with pySpinW as
+engine, extrapolated from its time a map.
+
+measured: PCSMO at three incident energies, by all and by parts of the data; La2NiO4, with and without background, and thinned.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from mantid_insdl import load
+from mantid_insdl.fitting.calculation import Calculation, calculation_for
+from mantid_insdl.fitting.likelihood import Likelihood
+from mantid_insdl.fitting.refine import fit_calculation
+from mantid_insdl.maps import RLU, Axis, Map, Slices
+
+NEUTRON = {25.0: 3.0, 50.0: 0.83, 100.0: 0.45}
+"""Intensity of one neutron in the measured maps, by the slope of variance against mean (`mantid_insdl.fitting.uncertainty`)."""
+MEAN = {25.0: 4.4, 50.0: 2.9, 100.0: 1.3}
+"""Mean intensity of a known pixel there."""
+AWAY = 0.05
+"""Standard deviation of a start about the truth, in widths of a range: as far as the networks are off."""
+
+
+@dataclass(frozen=True, eq=False)
+class Trial:
+    """A simulated measurement: the truth by name, the map, and the variance and the noiseless intensity of its pixels."""
+
+    truth: dict[str, float]
+    map: Map
+    expected: np.ndarray
+    variance: np.ndarray
+
+
+def grid(material: str, data: Path | None) -> Map:
+    """An empty map as measured: three incident energies with ten windows each; for square-lattice magnets one with eight."""
+    q = np.linspace(-0.975, 0.975, 40)
+    if not material.startswith("pcsmo"):
+        slices = Slices.from_bins([10.0], [np.arange(1.0, 9.1)])
+        mask = np.zeros((8, 40, 40), bool)
+    else:
+        edges = [np.linspace(0.1 * ei, 0.7 * ei, 11) for ei in NEUTRON]
+        slices = Slices.from_bins(list(NEUTRON), edges)
+        mask = np.zeros((30, 40, 40), bool)
+        if data is not None:
+            mask = load(data / "measured.npz", material="pcsmo", mask=data / "detector_gaps.npz").mask
+    axes = (Axis("qh", RLU, q), Axis("qk", RLU, q))
+    return Map(intensity=np.where(mask, np.nan, 1.0), axes=axes, slices=slices, material=material)
+
+
+def draw(calculation: Calculation, rng: np.random.Generator, counts: float, foreign: bool) -> Trial:
+    """One simulated measurement, of parameters within a quarter of the range about the published ones."""
+    material = calculation.material
+    while True:
+        reach = [min(0.25 * (p.high - p.low), abs(p.value - p.low), abs(p.high - p.value)) for p in material.parameters]
+        values = np.array([p.value + r * rng.uniform(-1, 1) for p, r in zip(material.parameters, reach, strict=True)])
+        nuisances = {
+            "width": np.exp(0.1 * rng.normal()),
+            "blur": 0.6,
+            "flux": rng.choice([0.0, 1.0]) if rng.random() < 0.7 else rng.uniform(),
+        }
+        if foreign:
+            nuisances |= {"twin": rng.uniform(0.4, 0.6), "blur": 0.8}
+        row = np.array([nuisances.get(n.name, n.value) for n in calculation.nuisances.values()])
+        images, stable = calculation.images(values[None], row[None])
+        if stable[0]:
+            break
+    if foreign:  # a width that grows with energy: part of each line lies where one of twice the width has it
+        wide = row.copy()
+        wide[list(calculation.nuisances).index("width")] *= 2
+        share = 0.5 * calculation.energy / calculation.ei
+        images = (1 - share) * images + share * calculation.images(values[None], wide[None])[0]
+    expected, neutron = np.empty(images.shape[1]), np.empty(images.shape[1])
+    for group in calculation.groups:
+        ei = float(calculation.ei[group[0]])
+        mean = MEAN.get(ei, 3.0) * np.exp(0.3 * rng.normal())
+        signal = images[0, group]
+        q = calculation.q_squared[group] / calculation.q_squared[group].max()
+        e = calculation.energy[group] / ei
+        level = 0.3 * mean * rng.uniform(0.3, 1) * np.ones(group.size)
+        level = level * (1 + rng.uniform(0, 1) * q + rng.uniform(-0.5, 0.5) * e)
+        expected[group] = mean * signal / signal.mean() + level
+        neutron[group] = NEUTRON.get(ei, 1.0)
+        if foreign:
+            radius = 0.5 + 0.4 * np.sin(np.pi * np.minimum(e, 1))
+            expected[group] += 0.3 * mean * np.exp(-0.5 * ((np.sqrt(q) - radius) / 0.05) ** 2)
+            h = calculation.map.axes[0].centres[np.nonzero(calculation.known)[1][group]]
+            expected[group] += 0.1 * mean * (1 + h)
+    neutron = neutron / counts
+    noisy = rng.poisson(expected / neutron) * neutron
+    truth = dict(zip(material.defaults, values, strict=True)) | {k: float(v) for k, v in nuisances.items()}
+    return Trial(truth, calculation.map.replace(intensity=calculation.full(noisy)), expected, expected * neutron)
+
+
+def bound(calculation: Calculation, trial: Trial) -> dict[str, float]:
+    """Cramer-Rao bound of each parameter: standard deviations with scales, backgrounds, width and power of kf/ki free."""
+    likelihood = Likelihood(calculation)
+    theta = likelihood.theta({name: trial.truth[name] for name in likelihood.names})
+    likelihood.data, likelihood.sigma = trial.expected, np.sqrt(trial.variance)
+    (point,) = likelihood.points(theta[None])
+    rows = likelihood.design(point, likelihood.slopes(point)) / likelihood.sigma
+    information = rows @ rows.T
+    prior = np.zeros(len(rows))
+    prior[: len(theta)] = 1 / np.where(np.isfinite(likelihood.deviation), likelihood.deviation, likelihood.flat_deviation) ** 2
+    covariance = np.linalg.pinv(information + np.diag(prior), hermitian=True)
+    return dict(zip(likelihood.names, np.sqrt(np.diag(covariance)), strict=False))
+
+
+def coverage(arguments: argparse.Namespace) -> None:
+    rng = np.random.default_rng(arguments.seed)
+    empty = calculation_for(grid(arguments.material, arguments.data), arguments.material)
+    names = list(empty.material.defaults)
+    spans = np.array([p.high - p.low for p in empty.material.parameters])
+    trials = []
+    for number in range(arguments.maps):
+        trial = draw(empty, rng, arguments.counts, arguments.foreign)
+        calculation = calculation_for(trial.map, arguments.material)
+        start = {n: trial.truth[n] + AWAY * span * rng.normal() for n, span in zip(names, spans, strict=True)}
+        begin = time.perf_counter()
+        found = fit_calculation(calculation, start=start)
+        seconds = time.perf_counter() - begin
+        bounds = bound(empty, trial)
+        row = {n: (found.values[n] - trial.truth[n], found.errors[n], bounds[n]) for n in names}
+        trials.append({"seconds": seconds, "truth": trial.truth, **row, "model_error": found.model_error, "error_scale": found.error_scale})
+        print(f"{number:3d} {seconds:6.1f} s  " + "  ".join(f"{n} {r[0] / r[1]:5.1f}" for n, r in row.items()), flush=True)
+        if arguments.json:
+            arguments.json.write_text(json.dumps(trials))
+    table(trials, names)
+
+
+def table(trials: list[dict], names: list[str]) -> None:
+    print(f"\n{len(trials)} maps, median {np.median([t['seconds'] for t in trials]):.1f} s a fit")
+    print(f"{'':8}{'within 68 %':>12}{'within 90 %':>12}{'bias/bar':>10}{'bar/bound':>11}{'rms/bound':>11}")
+    inside = []
+    for name in names:
+        error, bar, least = np.array([t[name] for t in trials]).T
+        inside.append((np.abs(error) < bar, np.abs(error) < 1.645 * bar))
+        print(
+            f"{name:8}{inside[-1][0].mean():12.2f}{inside[-1][1].mean():12.2f}{np.mean(error / bar):10.2f}{np.median(bar / least):11.2f}"
+            f"{np.sqrt(np.median((error / least) ** 2) / 0.4549):11.2f}"
+        )
+    one, two = (np.mean([pair[which] for pair in inside]) for which in (0, 1))
+    print(f"{'all':8}{one:12.2f}{two:12.2f}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    kinds = parser.add_subparsers(required=True)
+    one = kinds.add_parser("coverage")
+    one.set_defaults(run=coverage)
+    one.add_argument("material")
+    one.add_argument("--maps", type=int, default=40)
+    one.add_argument("--counts", type=float, default=1.0)
+    one.add_argument("--foreign", action="store_true")
+    one.add_argument("--seed", type=int, default=0)
+    one.add_argument("--data", type=Path)
+    one.add_argument("--json", type=Path)
+    arguments = parser.parse_args()
+    arguments.run(arguments)
+
+
+if __name__ == "__main__":
+    main()
