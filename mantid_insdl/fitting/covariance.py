@@ -1,9 +1,9 @@
 """How sure are fitted parameters? A covariance that holds where residuals are correlated and the model is not perfect.
 
 The inverse Hessian takes pixels as independent and the model as true: on measured maps it is many times too small. Here the map is cut
-into blocks, each block left out in turn, and the fit's answer to that (to first order, scale and backgrounds of the rest with it) gives
-the covariance of the jackknife: the sandwich estimator with clusters, of the kind called CR3, which does not forget that a block has
-pulled the fit towards itself. [R. M. Bell and D. F. McCaffrey, Survey Methodology 28, 169 (2002)]
+into blocks and the scatter of what each wants of the parameters gives the covariance: the sandwich estimator with clusters. A block has
+pulled the fit towards itself, the more the fewer there are; that is undone such that the estimate is right where the model is (bias-reduced
+linearisation, CR2). [R. M. Bell and D. F. McCaffrey, Survey Methodology 28, 169 (2002)]
 """
 
 from __future__ import annotations
@@ -11,12 +11,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import t as student
 
 from mantid_insdl.fitting.blocks import blocks_of
 from mantid_insdl.fitting.likelihood import Likelihood, Point, robust_weight
 
-_ONE_SIGMA = 0.8413447  # of a normal distribution lies below one standard deviation
+BORROWED = 10
+"""See `_steadied`."""
+LEAST_LEFT = 0.02
+"""Share of a block's information in a direction that the rest of the map has, below which the block's scatter there is not used."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,18 +62,38 @@ def covariance_of(likelihood: Likelihood, point: Point, slopes: np.ndarray, bloc
         parts[block] = (rows[:, mine] * weight[mine]) @ rows[:, mine].T / np.outer(scale, scale)
         scores[block] = pulls[:, mine].sum(axis=1) / scale
     hessian = parts.sum(axis=0) + np.diag(prior)
-    moved = np.stack(
-        [np.linalg.pinv(hessian - part, rcond=1e-10, hermitian=True) @ score for part, score in zip(parts, scores, strict=True)]
-    )
     inverse = np.linalg.pinv(hessian, rcond=1e-12, hermitian=True)
+    moved = np.stack([inverse @ _unpulled(part, inverse) @ score for part, score in zip(parts, scores, strict=True)])[:, :free]
     size = np.outer(scale[:free], scale[:free])
-    # without a block a parameter may be free to run; it would stop at its bound
-    there = np.clip(point.theta - moved[:, :free] / scale[:free], likelihood.low, likelihood.high)
-    there -= there.mean(axis=0)
     # what no block tells is told by the prior: a direction that the map does not determine has its deviation
-    known_before = ((inverse * prior) @ inverse)[:free, :free] / size
-    few = student.ppf(_ONE_SIGMA, count - 1) ** 2  # the scatter of few blocks is itself not well known
-    robust, plain = few * (count - 1) / count * there.T @ there + known_before, inverse[:free, :free] / size
-    # that blocks agree by chance makes nothing surer than its counting noise does
-    growth = np.sqrt(np.maximum(1.0, np.diag(plain) / np.maximum(np.diag(robust), 1e-300)))
-    return Covariance(robust * np.outer(growth, growth), plain, count)
+    known_before = (inverse * prior) @ inverse
+    robust, plain = (count / (count - 1) * moved.T @ moved + known_before[:free, :free]) / size, inverse[:free, :free] / size
+    return Covariance(_steadied(robust, plain, count), plain, count)
+
+
+def _unpulled(part: np.ndarray, inverse: np.ndarray) -> np.ndarray:
+    """Takes a block's score at the minimum to one with the covariance `part` that it would have at the truth, were the model right."""
+    values, vectors = np.linalg.eigh(part)
+    root = np.sqrt(np.maximum(values, 0))
+    used = root > 1e-7 * max(root.max(), 1e-300)
+    half, back = vectors[:, used] * root[used], vectors[:, used] / root[used]
+    left, directions = np.linalg.eigh(np.eye(used.sum()) - half.T @ inverse @ half)
+    # what a block alone determines it fits exactly: there is no scatter to judge by
+    grown = np.where(left > LEAST_LEFT, 1 / np.sqrt(np.maximum(left, LEAST_LEFT)), 0.0)
+    return half @ (directions * grown) @ directions.T @ back.T
+
+
+def _steadied(robust: np.ndarray, plain: np.ndarray, blocks: int) -> np.ndarray:
+    """A robust covariance that does not follow the chances of few blocks.
+
+    Of few blocks the variances scatter: their ratios to the plain ones are drawn towards their mean, as if `BORROWED` blocks more told
+    that mean, and so are correlations. No ratio is below one: that blocks agree by chance makes nothing surer than counting does.
+    """
+    if not len(plain):
+        return plain
+    deviation = np.sqrt(np.diag(plain))
+    own = blocks / (blocks + BORROWED)
+    ratios = np.diag(robust) / deviation**2
+    grown = deviation * np.sqrt(np.maximum(own * ratios + (1 - own) * ratios.mean(), 1.0))
+    correlation = own * robust / np.sqrt(np.outer(np.diag(robust), np.diag(robust))) + (1 - own) * plain / np.outer(deviation, deviation)
+    return correlation * np.outer(grown, grown)
