@@ -30,7 +30,7 @@ class Covariance:
     robust
         By leaving out blocks.
     plain
-        Inverse Hessian of the likelihood, priors included: pixels independent, the model true.
+        As if pixels were independent, each a block of its own; priors included.
     blocks
         Number of blocks.
     """
@@ -67,7 +67,9 @@ def covariance_of(likelihood: Likelihood, point: Point, slopes: np.ndarray, bloc
     size = np.outer(scale[:free], scale[:free])
     # what no block tells is told by the prior: a direction that the map does not determine has its deviation
     known_before = (inverse * prior) @ inverse
-    robust, plain = (count / (count - 1) * moved.T @ moved + known_before[:free, :free]) / size, inverse[:free, :free] / size
+    robust = (count / (count - 1) * moved.T @ moved + known_before[:free, :free]) / size
+    single = pulls / scale[:, None]
+    plain = (inverse @ (single @ single.T) @ inverse + known_before)[:free, :free] / size
     return Covariance(_steadied(robust, plain, count), plain, count)
 
 

@@ -195,7 +195,7 @@ class Likelihood:
         the bounds and within what is stable; 0 where neither does.
         """
         steps = STEP * (self.high - self.low) if steps is None else steps
-        steps = steps * np.where(point.theta + steps > self.high, -1, 1)
+        steps = steps * np.where((point.theta + steps > self.high) | (point.theta + steps < self.low), -1, 1)
         images, stable = self.calculation.images(*self.table(point.theta + np.diag(steps)))
         wrong = np.flatnonzero(~stable)
         if wrong.size:

@@ -14,7 +14,7 @@ from mantid_insdl.errors import InstabilityError, MaterialError
 from mantid_insdl.fitting.blocks import blocks_of, difference_of
 from mantid_insdl.fitting.calculation import Calculation, Measurement, calculation_for
 from mantid_insdl.fitting.covariance import covariance_of
-from mantid_insdl.fitting.likelihood import FREEDOM, Likelihood, Point
+from mantid_insdl.fitting.likelihood import FREEDOM, STEP, Likelihood, Point, robust_weight
 from mantid_insdl.fitting.results import Fit, Fitted
 from mantid_insdl.maps import Map
 from mantid_insdl.materials import Material
@@ -34,6 +34,10 @@ POSSIBLE = 2.0
 """Standard errors of a difference of log-likelihood within which another minimum is not ruled out."""
 UNDETERMINED = 0.8
 """Error bar, in standard deviations of a flat prior over the parameter's range, from which the map tells nothing."""
+BORDER, BORDER_ROUNDS = 0.005, 3
+"""Step, relative to the distance between the bounds, that tells whether a parameter is at the border of what is stable; rounds there."""
+LEAST_STEP = 0.01
+"""Of the distance between the bounds: first step of the differences that error bars are made of."""
 MARGIN = 1e-3  # of the bounds, for a start
 COARSE, FINE = (1e-4, 1e-3), (2e-6, 1e-4)
 """Relative gain in cost, and relative step, at which least squares stop."""
@@ -85,46 +89,77 @@ class Refinement:
 
     def descend(self, theta: np.ndarray, tolerance: tuple[float, float]) -> Point:
         """The minimum that least squares reach from a stable place: within the bounds, and within what is stable."""
+        everything = np.ones(theta.size, bool)
+        point, crossed = self._least_squares(self.inside(theta), everything, tolerance)
+        for _ in range(BORDER_ROUNDS):
+            # at the border of what is stable every step that crosses it is taken back: what points across waits while the rest moves on
+            free = everything if not crossed else ~self._across_the_border(point)
+            if free.all() or not free.any():
+                break
+            before = point.cost
+            point, _ = self._least_squares(point.theta, free, tolerance)
+            point, crossed = self._least_squares(point.theta, everything, tolerance)
+            if before - point.cost < tolerance[0] * abs(before):
+                break
+        return point
+
+    def _least_squares(self, theta: np.ndarray, free: np.ndarray, tolerance: tuple[float, float]) -> tuple[Point, bool]:
+        """The minimum along the parameters `free`, and whether a step on the way was taken back because the order was unstable there."""
         likelihood = self.likelihood
         last: dict[bytes, Point | None] = {}
-        calls = 0
+        calls, crossed = 0, False
+
+        def whole(x: np.ndarray) -> np.ndarray:
+            full = np.array(theta, float)
+            full[free] = x
+            return full
 
         def point_at(x: np.ndarray) -> Point | None:
             if x.tobytes() not in last:
                 last.clear()
                 self.evaluations += 1
-                (last[x.tobytes()],) = likelihood.points(x[None])
+                (last[x.tobytes()],) = likelihood.points(whole(x)[None])
                 self._remember([last[x.tobytes()]])
             return last[x.tobytes()]
 
         def residuals(x: np.ndarray) -> np.ndarray:
-            nonlocal calls
+            nonlocal calls, crossed
             calls += 1
             self._check(1 - 1 / (1 + calls / 4))
             point = point_at(x)
             if point is None:  # worse than any other place, so that the step is taken back
-                return np.full(likelihood.data.size + len(x), 1e6)
-            return np.concatenate([point.residual, likelihood.prior(x)])
+                crossed = True
+                return np.full(likelihood.data.size + theta.size, 1e6)
+            return np.concatenate([point.residual, likelihood.prior(whole(x))])
 
         def jacobian(x: np.ndarray) -> np.ndarray:
             point = point_at(x)
             self.evaluations += len(x)
-            slopes = likelihood.slopes(point)
-            rows = -likelihood.profiled(point, slopes) / likelihood.sigma
-            return np.concatenate([rows, np.diag(1 / likelihood.deviation)], axis=1).T
+            rows = -likelihood.profiled(point, likelihood.slopes(point)) / likelihood.sigma
+            return np.concatenate([rows, np.diag(1 / likelihood.deviation)], axis=1)[free].T
 
         gain, step = tolerance
         solved = least_squares(
             residuals,
-            self.inside(theta),
+            np.array(theta, float)[free],
             jac=jacobian,
-            bounds=(likelihood.low, likelihood.high),
-            x_scale=likelihood.high - likelihood.low,
+            bounds=(likelihood.low[free], likelihood.high[free]),
+            x_scale=(likelihood.high - likelihood.low)[free],
             loss=_students_loss,
             ftol=gain,
             xtol=step,
         )
-        return point_at(solved.x)
+        return point_at(solved.x), crossed
+
+    def _across_the_border(self, point: Point) -> np.ndarray:
+        """Parameters that the likelihood pulls to where the order is unstable, (free,) bool."""
+        likelihood = self.likelihood
+        slopes = likelihood.slopes(point)
+        weighted = robust_weight(point.residual) * point.residual / likelihood.sigma
+        pull = np.sign(likelihood.profiled(point, slopes) @ weighted)
+        there = np.clip(point.theta + np.diag(pull * BORDER * (likelihood.high - likelihood.low)), likelihood.low, likelihood.high)
+        self.evaluations += 2 * len(there)
+        return np.array([one is None for one in likelihood.points(there)])
 
     def inside(self, theta: np.ndarray) -> np.ndarray:
         """The place next to `theta` within the bounds, and not on one."""
@@ -308,6 +343,24 @@ def _others(run: Refinement, best: Point, candidates: list[Point]) -> list[Point
     return others
 
 
+def _error_bars(run: Refinement, best: Point) -> tuple[np.ndarray, np.ndarray]:
+    """Slopes (free, pixel) and covariance (free, free) at a minimum, for a model that bends within its error bars.
+
+    Derivatives are differences across the error bars that they give. Where a gap closes, that at the very place would say all or nothing.
+    """
+    likelihood = run.likelihood
+    span = likelihood.high - likelihood.low
+    if not likelihood.names:
+        return np.empty((0, likelihood.data.size)), np.empty((0, 0))
+    steps = LEAST_STEP * span
+    for _ in range(2):
+        slopes = 0.5 * (likelihood.slopes(best, steps) + likelihood.slopes(best, -steps))
+        run.evaluations += 2 * len(steps)
+        covariance = covariance_of(likelihood, best, slopes).robust
+        steps = np.clip(np.sqrt(np.diag(covariance)), STEP * span, 0.25 * span)
+    return slopes, covariance
+
+
 def _remarks(likelihood: Likelihood, best: Point, parameters: Sequence[Fitted]) -> list[str]:
     """What a user should know of an answer, in sentences."""
     said = []
@@ -334,13 +387,7 @@ def _report(run: Refinement, best: Point, others: list[Point], warnings: list[st
     likelihood, calculation = run.likelihood, run.likelihood.calculation
     material, m = calculation.material, calculation.map
     run.stage(0.95, 1.0, f"Error bars of {material.name}")
-    slopes = likelihood.slopes(best) if likelihood.names else np.empty((0, likelihood.data.size))
-    covariance = covariance_of(likelihood, best, slopes).robust
-    if likelihood.names:  # a model that bends within its error bars: differences across them
-        steps = np.minimum(np.sqrt(np.diag(covariance)), 0.25 * (likelihood.high - likelihood.low))
-        slopes = 0.5 * (likelihood.slopes(best, steps) + likelihood.slopes(best, -steps))
-        covariance = covariance_of(likelihood, best, slopes).robust
-        run.evaluations += 3 * len(steps)
+    slopes, covariance = _error_bars(run, best)
     errors = dict(zip(likelihood.names, np.sqrt(np.diag(covariance)), strict=True))
     values, nuisances = (x[0] for x in likelihood.table(best.theta[None]))
     parameters = []
