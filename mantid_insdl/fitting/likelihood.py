@@ -124,6 +124,7 @@ class Likelihood:
         self._uncertainty = uncertainty
         self.data_sigma = uncertainty.sigma()[calculation.known]
         self.error_scale, self.model_error = 1.0, 0.0
+        self._logarithms = np.log([1.0, 1.0, 0.05])
         self.sigma = self.data_sigma
         self._terms = [
             _background(calculation.q_squared[g], calculation.energy[g], background, m.kind != "slices") for g in calculation.groups
@@ -239,21 +240,29 @@ class Likelihood:
         `error_scale` and `model_error` are those of the largest likelihood of its residuals.
         """
         level = np.abs(self._per_pixel(point.scale) * point.image)
-        self.data_sigma = self._uncertainty.sigma(point.model, self.calculation.known)
+        known = self.calculation.known
+        self.data_sigma = self._uncertainty.sigma(point.model, known)
+        counted = self.data_sigma**2
+        # errors that take an empty pixel for one neutron are right in proportion only; so are those estimated from a map with sharp lines
+        constant = np.maximum(self._uncertainty.constant[known], self._uncertainty.least[known])
+        parts = np.stack([constant, np.maximum(counted - self._uncertainty.constant[known], 0.0), level**2])
         difference = self.data - point.model
 
-        def sigma(logarithms: np.ndarray) -> np.ndarray:
-            return np.sqrt((np.exp(logarithms[0]) * self.data_sigma) ** 2 + (np.exp(logarithms[1]) * level) ** 2)
+        def variance(logarithms: np.ndarray) -> np.ndarray:
+            return np.maximum(np.exp(2 * logarithms) @ parts, 1e-3 * counted)
 
         def cost(logarithms: np.ndarray) -> float:
-            width = sigma(logarithms)
+            width = np.sqrt(variance(logarithms))
             return float(np.sum(_deviance(difference / width) + np.log(width)))
 
-        bounds = np.array([(-3, 3), (np.log(1e-3), 0.7)])
-        begin = np.clip(np.log([self.error_scale, max(self.model_error, 0.05)]), *bounds.T)
+        bounds = np.array([(-4, 3), (-3, 3), (np.log(1e-3), 0.7)])
+        begin = np.clip(self._logarithms, *bounds.T)
         found = minimize(cost, begin, method="Nelder-Mead", bounds=bounds, options={"xatol": 0.01, "fatol": 0.01})
-        self.sigma = sigma(found.x)
-        self.error_scale, self.model_error = (float(x) for x in np.exp(found.x))
+        self._logarithms = found.x
+        self.sigma = np.sqrt(variance(found.x))
+        self.model_error = float(np.exp(found.x[2]))
+        noise = np.array([found.x[0], found.x[1], -np.inf])
+        self.error_scale = float(np.sqrt(np.mean(variance(noise)) / np.mean(counted)))
 
 
 def _deviance(residual: np.ndarray) -> np.ndarray:

@@ -77,7 +77,7 @@ class Refinement:
         self._progress(begin, text)
 
     def screen(self, thetas: np.ndarray, keep: int) -> list[np.ndarray]:
-        """The best of many places, those that are stable."""
+        """The best of many places: stable ones, and where the calculation resembles the map (else nothing would pull the parameters)."""
         found: list[Point] = []
         pieces = np.array_split(thetas, max(1, len(thetas) // 8))
         for number, piece in enumerate(pieces):
@@ -85,6 +85,7 @@ class Refinement:
             self.evaluations += len(piece)
             found += [point for point in self.likelihood.points(piece) if point is not None]
         self._remember(found)
+        found = [point for point in found if np.any(point.scale > 0)] or found
         return [point.theta for point in sorted(found, key=lambda point: point.cost)[:keep]]
 
     def descend(self, theta: np.ndarray, tolerance: tuple[float, float]) -> Point:

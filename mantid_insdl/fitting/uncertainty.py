@@ -75,7 +75,7 @@ def uncertainty_of(m: Map) -> Uncertainty:
         present = known & (given > 0)
         source = f"The errors were {_FROM_SCATTER}."
         mean = local_mean(given, present, EXPOSURE)
-        ratio = float(np.sqrt(np.median(mean[known] / scatter[known]))) if present.any() and known.any() else 0.0
+        ratio = float(np.sqrt(np.median(mean[known]) / max(np.median(scatter[known]), 1e-300))) if present.any() else 0.0
         if present.sum() < 0.5 * known.sum():
             share = 1 - present.sum() / known.sum()
             warnings = (f"{share:.0%} of the map's errors are zero, which no measurement is: they were not used.",)
