@@ -44,6 +44,7 @@ EXIT_CODES: tuple[tuple[type[errors.InsdlError], int], ...] = (
     (errors.WorkerError, 8),
     (errors.ConfigError, 8),
     (errors.MantidMissingError, 8),
+    (errors.InstallationError, 8),
 )
 
 

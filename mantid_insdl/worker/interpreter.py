@@ -47,7 +47,7 @@ def find_interpreter() -> Path:
     config = read_config()
     if config.python:
         return _checked(config.python, f"the entry 'python' of {config.file}")
-    return _own()
+    return own_interpreter()
 
 
 def worker_environment(interpreter: Path) -> dict[str, str]:
@@ -78,7 +78,14 @@ def _checked(text: str, source: str) -> Path:
     return path
 
 
-def _own() -> Path:
+def own_interpreter() -> Path:
+    """The interpreter of this process; where an application embeds Python, that of its installation.
+
+    Raises
+    ------
+    WorkerError
+        If there is none.
+    """
     executable = Path(sys.executable or "")
     if executable.name.lower().startswith("python") and executable.is_file():
         return executable
