@@ -1,7 +1,7 @@
 """The changes that an installation makes to a computer, each of which can be undone whatever has happened in between.
 
-Before and after are kept as bytes. Where a file is neither, somebody has changed it since: of a properties file, which Workbench writes again
-at its exit, only our values are taken out then; any other file is left alone. Both are said.
+Before and after are kept as bytes. Where a file is neither, somebody has changed it since: of a properties file, which Workbench writes
+again at its exit, only our values are taken out then; any other file is left alone. Both are said.
 """
 
 from __future__ import annotations

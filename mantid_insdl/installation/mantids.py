@@ -20,6 +20,12 @@ from mantid_insdl.worker.interpreter import own_interpreter, worker_environment
 _PROBE = Path(__file__).with_name("probe.py")
 _LIMIT = 300  # seconds; the first start of a Mantid from a network disk takes its time
 _COMMANDS = ("mantidworkbench", "workbench", "mantidpython")
+#: Where the installers of Mantid put it.
+_USUAL = (
+    (Path("/opt"), "[mM]antid*"),
+    (Path("/Applications"), "Mantid*.app"),
+    (Path("C:/"), "MantidInstall*"),
+)
 
 
 @dataclass(frozen=True)
@@ -54,16 +60,26 @@ class Mantid:
 
     def shipped(self, key: str) -> str:
         """What Mantid and the machine's administrator give a key, before the user's own file."""
-        found = ""
-        for file in (self.properties / "Mantid.properties", self.local_file):
-            if file.is_file():
-                found = values(file.read_bytes()).get(key, found)
-        return found
+        return _value(key, self.properties / "Mantid.properties", self.local_file)
+
+    def effective(self, key: str) -> str:
+        """What a key is once Mantid has started."""
+        return _value(key, self.properties / "Mantid.properties", self.local_file, self.user_file, *_last_file())
 
     def overriding(self, keys: Iterable[str]) -> str:
         """The file of the environment variable MANTIDPROPERTIES, where it overrides one of the keys; else nothing."""
-        name = os.environ.get("MANTIDPROPERTIES", "")
-        return name if name and Path(name).is_file() and set(keys) & set(values(Path(name).read_bytes())) else ""
+        return next((str(file) for file in _last_file() if any(key in values(file.read_bytes()) for key in keys)), "")
+
+
+def _value(key: str, *files: Path) -> str:
+    """Of the last file that has the key."""
+    given = (values(file.read_bytes()).get(key) for file in reversed(files) if file.is_file())
+    return next((value for value in given if value is not None), "")
+
+
+def _last_file() -> list[Path]:
+    file = Path(os.environ.get("MANTIDPROPERTIES", ""))
+    return [file] if file.is_file() else []
 
 
 def find_mantid(place: str | Path | None = None) -> Mantid:
@@ -156,7 +172,9 @@ def _interpreter_of(place: Path) -> Path:
     python = next((path for path in _pythons(place) if path.is_file()), None)
     if python is None:
         reason = "there is no Python interpreter in it" if place.is_dir() else "it does not exist"
-        raise MantidMissingError(f"'{place}' is no Mantid", reason, "give the folder in which Mantid is installed, or its Python interpreter")
+        raise MantidMissingError(
+            f"'{place}' is no Mantid", reason, "give the folder in which Mantid is installed, or its Python interpreter"
+        )
     return python.absolute()
 
 
@@ -177,16 +195,8 @@ def _installed() -> Iterator[Path]:
         places += sorted(folder.glob(pattern)) if folder.is_dir() else []
     for place in places:
         python = next((path for path in _pythons(place) if path.is_file()), None)
-        if python is not None and any((python.parent / name).is_file() for name in ("Mantid.properties",)):
-            yield python.resolve().parent / python.name
-
-
-#: Where the installers of Mantid put it.
-_USUAL = (
-    (Path("/opt"), "[mM]antid*"),
-    (Path("/Applications"), "Mantid*.app"),
-    (Path("C:/"), "MantidInstall*"),
-)
+        if python is not None and (python.parent / "Mantid.properties").is_file():
+            yield python.parent.resolve() / python.name
 
 
 def _root(python: Path) -> Path:

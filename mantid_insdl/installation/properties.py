@@ -1,8 +1,8 @@
 """The lines of a Mantid properties file, read as Mantid reads them and changed without touching any other byte.
 
 Mantid hands the file to Poco's PropertyFileConfiguration (Framework/Kernel/src/ConfigService.cpp): ``key = value`` or ``key: value``,
-``#`` and ``!`` begin a comment, a backslash escapes the next character or continues the line, and of two lines with one key the later counts.
-It reads the file up to its first backtick only (ConfigServiceImpl::readFile).
+``#`` and ``!`` begin a comment, a backslash escapes the next character or continues the line, and of two lines with one key the later
+counts. It reads the file up to its first backtick only (ConfigServiceImpl::readFile).
 """
 
 from __future__ import annotations

@@ -60,21 +60,28 @@ class Record:
                 content = change.undone(content)
         return content
 
-    def apply(self, step: Callable[[Change], None]) -> None:
+    def apply(self, step: Callable[[Change], None], keep: Sequence[Change] = ()) -> None:
         """Make all changes; where one fails, none is left.
 
         Parameters
         ----------
         step
             Makes one change.
+        keep
+            Changes that are left even then.
+
+        Raises
+        ------
+        InstallationError
+            Where a file cannot be written; and what `step` raises.
         """
         try:
             _save(self)
             for change in self.changes:
                 step(change)
         except BaseException as error:
-            with contextlib.suppress(OSError):
-                self.undo()
+            with contextlib.suppress(InstallationError):  # what cannot be taken back now is still in the record
+                self.undo(keep)
             if isinstance(error, OSError):
                 raise _explained(error) from error
             raise

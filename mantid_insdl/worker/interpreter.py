@@ -69,7 +69,7 @@ def _checked(text: str, source: str) -> Path:
         path = Path(found)
     path = path.absolute()
     if path.is_dir():
-        inside = next((p for p in _inside(path) if p.is_file()), None)
+        inside = next((p for p in pythons_in(path) if p.is_file()), None)
         raise WorkerError(f"'{text}' is not a Python interpreter", "it is a folder", f"did you mean '{inside}'?" if inside else fix)
     if not path.exists():
         raise WorkerError(f"there is no Python interpreter '{text}'", "the file does not exist", fix)
@@ -89,7 +89,7 @@ def own_interpreter() -> Path:
     executable = Path(sys.executable or "")
     if executable.name.lower().startswith("python") and executable.is_file():
         return executable
-    for candidate in (*_inside(Path(sys.prefix)), *_inside(Path(sys.base_prefix))):
+    for candidate in (*pythons_in(Path(sys.prefix)), *pythons_in(Path(sys.base_prefix))):
         if candidate.is_file():
             return candidate
     raise WorkerError(
@@ -99,7 +99,8 @@ def own_interpreter() -> Path:
     )
 
 
-def _inside(prefix: Path) -> tuple[Path, ...]:
+def pythons_in(prefix: Path) -> tuple[Path, ...]:
+    """Where the interpreter of an installation or of a virtual environment may be."""
     if sys.platform == "win32":
         return prefix / "python.exe", prefix / "Scripts" / "python.exe"
     return prefix / "bin" / "python3", prefix / "bin" / "python"
@@ -108,6 +109,6 @@ def _inside(prefix: Path) -> tuple[Path, ...]:
 def _is_own(interpreter: Path) -> bool:
     """Whether it is this process's installation; a virtual environment made from it is another one."""
     own: Mapping[Path, None] = dict.fromkeys(
-        path for path in (Path(sys.executable or os.devnull), *_inside(Path(sys.prefix))) if path.is_file()
+        path for path in (Path(sys.executable or os.devnull), *pythons_in(Path(sys.prefix))) if path.is_file()
     )
     return any(interpreter.parent.resolve() == path.parent.resolve() and interpreter.resolve() == path.resolve() for path in own)
