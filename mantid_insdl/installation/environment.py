@@ -83,8 +83,8 @@ def interpreter_of(folder: Path) -> Path:
 
 def locked() -> dict[str, str]:
     """The exact versions of a new environment, by the names of the packages."""
-    lines = (line.split(";")[0].strip() for line in CONSTRAINTS.read_text(encoding="utf-8").splitlines() if not line.startswith("#"))
-    return dict(line.split("==") for line in lines if line)
+    lines = CONSTRAINTS.read_text(encoding="utf-8").splitlines()
+    return dict(line.split("==") for line in lines if line and not line.startswith("#"))
 
 
 def make(folder: Path) -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from mantid_insdl.errors import InstallationError
 from mantid_insdl.installation import bridge, record
-from mantid_insdl.installation.changes import Folder, read_file
+from mantid_insdl.installation.changes import Change, Folder, read_file
 from mantid_insdl.installation.environment import absolute, examine, interpreter_of
 from mantid_insdl.installation.mantids import find_mantid
 from mantid_insdl.installation.plan import Ask, make_plan
@@ -97,19 +97,19 @@ def _refuse_while_workbench_runs() -> None:
 
 def _kept(earlier: Record | None, python: str | None, environment: str | None) -> list[Folder]:
     """Of an earlier installation the environment, where it works and no other is asked for, and the folders around it."""
-    folders = [change for change in earlier.changes if isinstance(change, Folder)] if earlier else []
-    whole = [one for one in folders if one.whole and one.path != str(bridge.folder())]
-    if python or any(
-        environment and absolute(environment) != Path(one.path) or examine(interpreter_of(Path(one.path))).problem for one in whole
-    ):
-        whole = []
-    return [one for one in folders if not one.whole or one in whole]
+
+    def stays(folder: Folder) -> bool:
+        if not folder.whole:
+            return True
+        path = Path(folder.path)
+        if path == bridge.folder() or python or (environment and absolute(environment) != path):
+            return False
+        return not examine(interpreter_of(path)).problem
+
+    return [one for one in earlier.changes if isinstance(one, Folder) and stays(one)] if earlier else []
 
 
-def _complete(earlier: Record, changes: tuple, mantid: str) -> bool:
+def _complete(earlier: Record, changes: Iterable[Change], mantid: str) -> bool:
     """Whether an installation is what a new one would be, and all of it is in place."""
-    return (
-        set(map(repr, earlier.changes)) == set(map(repr, changes))
-        and earlier.mantid == mantid
-        and all(one.in_place for one in earlier.changes)
-    )
+    same = earlier.mantid == mantid and set(map(repr, earlier.changes)) == set(map(repr, changes))
+    return same and all(one.in_place for one in earlier.changes)

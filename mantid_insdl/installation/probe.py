@@ -15,7 +15,11 @@ def main():
     sys.path[:] = [entry for entry in sys.path if os.path.abspath(entry or os.curdir) != here]
     requirements, *added = sys.argv[1:]
     sys.path += added  # at the end, where Mantid appends the folders of pythonscripts.directories
-    facts = {"python": "{}.{}".format(*sys.version_info), "package": _package(), "lacking": runpy.run_path(requirements)["lacking"]()}
+    facts = {
+        "python": f"{sys.version_info.major}.{sys.version_info.minor}",
+        "package": _package(),
+        "lacking": runpy.run_path(requirements)["lacking"](),
+    }
     # Whatever Mantid prints while it starts must not stand in the answer.
     answer = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
@@ -35,7 +39,7 @@ def _package():
 
         return {"version": mantid_insdl.__version__, "algorithms": str(plugin_directory())}
     except Exception as error:
-        return {"version": "{}: {}".format(type(error).__name__, error), "algorithms": ""}
+        return {"version": f"{type(error).__name__}: {error}", "algorithms": ""}
 
 
 def _mantid():
@@ -43,7 +47,7 @@ def _mantid():
         import mantid
         from mantid.kernel import ConfigService, version_str
     except Exception as error:
-        return {"error": "{}: {}".format(type(error).__name__, error)}
+        return {"error": f"{type(error).__name__}: {error}"}
     config = ConfigService.Instance() if hasattr(ConfigService, "Instance") else ConfigService
     if hasattr(config, "getPropertiesDir"):
         directory = config.getPropertiesDir()

@@ -7,10 +7,10 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 _NAMES = {"workbench", "mantidworkbench"}
-_MODULES = ("workbench", "workbench.")
 
 
 def running() -> list[int]:
@@ -27,9 +27,9 @@ def is_workbench(words: Sequence[str]) -> bool:
         return True
     if not re.fullmatch(r"(mantid)?pythonw?[\d.]*", names[0]):
         return False
-    for option, word in zip(words[1:], words[2:], strict=False):
+    for option, word in pairwise(words):
         if option == "-m":
-            return word == _MODULES[0] or word.startswith(_MODULES[1])
+            return word.split(".")[0] == "workbench"
     script = next((word for word in words[1:] if not word.startswith("-")), "")
     return _name(script) in _NAMES
 
