@@ -7,12 +7,11 @@ is not copied: a file of its name leads to it.
 from __future__ import annotations
 
 import subprocess
-import sys
 from collections.abc import Iterable
 from pathlib import Path
 
 from mantid_insdl.errors import InstallationError
-from mantid_insdl.installation.environment import CONSTRAINTS
+from mantid_insdl.installation.environment import CONSTRAINTS, STANDARD_ERROR
 from mantid_insdl.installation.mantids import Mantid, ask
 from mantid_insdl.installation.record import data_folder
 from mantid_insdl.worker.interpreter import worker_environment
@@ -49,7 +48,7 @@ def bring(mantid: Mantid, wanted: Iterable[str]) -> None:
     by_hand = "run `{} -m pip install --user {}`".format(mantid.interpreter, " ".join(f'"{one}"' for one in wanted))
     done = subprocess.run(
         [str(part) for part in (*command, "--constraint", CONSTRAINTS, *wanted)],
-        stdout=sys.stderr.fileno(),
+        stdout=STANDARD_ERROR,
         stdin=subprocess.DEVNULL,
         check=False,
         env=worker_environment(mantid.interpreter),

@@ -16,6 +16,9 @@ from mantid_insdl.worker.interpreter import own_interpreter, pythons_in, worker_
 #: The exact versions; `tools/constraints.py` writes the file.
 CONSTRAINTS = Path(__file__).with_name("constraints.txt")
 
+#: Where other programs show what they do: standard output is for results.
+STANDARD_ERROR = 2
+
 _LIMIT = 60
 _QUESTION = """
 import importlib.util, json, sys
@@ -103,13 +106,18 @@ def make(folder: Path) -> None:
         [new, "-m", "pip", "install", "--disable-pip-version-check", "--requirement", CONSTRAINTS],
     ):
         line = [str(part) for part in command]
-        done = subprocess.run(line, stdout=sys.stderr.fileno(), stdin=subprocess.DEVNULL, check=False, env=environment)
+        done = subprocess.run(line, stdout=STANDARD_ERROR, stdin=subprocess.DEVNULL, check=False, env=environment)
         if done.returncode:
             raise InstallationError(
                 f"the environment of the networks cannot be made in '{folder}'",
                 f"`{' '.join(line)}` ended with code {done.returncode} (see above)",
                 "correct that and try again, or name a Python that has TensorFlow: --python PATH",
             )
+    problem = examine(new).problem
+    if problem:
+        raise InstallationError(
+            f"the new environment of the networks in '{folder}' is not complete", problem, "name another: --python PATH"
+        )
 
 
 def absolute(text: str) -> Path:

@@ -73,10 +73,11 @@ def with_element(content: bytes, key: str, element: str, inherited: str) -> byte
         return content
     end = _line_end(lines)
     if places:
-        old = lines[places[-1]].text
-        body = old.rstrip("\r\n")
+        last = places[-1]
+        body = lines[last].text.rstrip("\r\n")
+        line_end = lines[last].text[len(body) :] or end
         separator = _separator_after(body, key, empty=not present)
-        lines[places[-1]] = lines[places[-1]]._replace(text=body.rstrip(" \t") + separator + element + (old[len(body) :] or end))
+        lines[last] = lines[last]._replace(text=_with_equals_sign(body).rstrip(" \t") + separator + element + line_end)
     else:
         if lines and not lines[-1].text.endswith(("\r", "\n")):
             lines[-1] = lines[-1]._replace(text=lines[-1].text + end)
@@ -130,11 +131,14 @@ def _check(content: bytes, key: str, element: str) -> None:
         )
 
 
+def _with_equals_sign(body: str) -> str:
+    """A line with the only sign that Workbench knows when it writes the file again: it drops keys with a colon, or with none."""
+    return re.sub("[=:]", "=", body, count=1) if re.search("[=:]", body) else body + "="
+
+
 def _separator_after(body: str, key: str, *, empty: bool) -> str:
     """What stands between the text of a line and an element that is added to it."""
-    if empty:
-        return "" if re.search("[=:]", body) else "="
-    return "" if SEPARATORS[key] == ";" and body.rstrip(" \t").endswith((";", ",")) else SEPARATORS[key]
+    return "" if empty or (SEPARATORS[key] == ";" and body.rstrip(" \t").endswith((";", ","))) else SEPARATORS[key]
 
 
 def _lines(text: str) -> list[_Line]:

@@ -47,9 +47,9 @@ def read(content):
 def save_config(content, memory):
     """The file as Workbench leaves it at its exit, with what it has in memory."""
     lines, pending = [], ""
-    for line in content.decode("utf-8").removesuffix("\n").split("\n"):
-        pending = f"{pending}\n{line}" if pending else line
-        if line.endswith("\\"):
+    for physical in content.decode("utf-8").removesuffix("\n").split("\n"):
+        pending = f"{pending}\n{physical}" if pending else physical
+        if physical.endswith("\\"):
             continue
         line, pending = pending, ""
         key = line.split("=")[0].strip()
