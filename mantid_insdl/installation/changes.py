@@ -30,6 +30,11 @@ def read_file(path: Path) -> bytes | None:
         return None
 
 
+def _remove(path: Path) -> None:
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+        path.unlink()
+
+
 @dataclass(frozen=True)
 class Folder:
     """A folder that was not there.
@@ -106,11 +111,11 @@ class File:
     def undo(self) -> str:
         """Take it back; what the user should know about that, or nothing."""
         path = self._real_path
-        path.with_name(path.name + _NEW).unlink(missing_ok=True)
+        _remove(path.with_name(path.name + _NEW))
         current = read_file(path)
         restored = self.undone(current)
         if restored is None:
-            path.unlink(missing_ok=True)
+            _remove(path)
         elif restored != current:
             self._write(restored)
         if current is None and self.before is not None:
@@ -161,7 +166,7 @@ class File:
             new.replace(path)
         except OSError:
             with contextlib.suppress(OSError):
-                new.unlink(missing_ok=True)
+                _remove(new)
             raise
 
 

@@ -62,6 +62,7 @@ def examine(interpreter: Path) -> Environment:
             timeout=_LIMIT,
             stdin=subprocess.DEVNULL,
             env=worker_environment(interpreter),
+            cwd=interpreter.parent,  # what is in the user's folder does not count
         )
         facts = json.loads(done.stdout)
     except FileNotFoundError:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from mantid_insdl.errors import InstallationError
 from mantid_insdl.installation import bridge, record
-from mantid_insdl.installation.changes import Change, Folder, read_file
+from mantid_insdl.installation.changes import Folder, read_file
 from mantid_insdl.installation.environment import absolute, examine, interpreter_of
-from mantid_insdl.installation.mantids import find_mantid
-from mantid_insdl.installation.plan import Ask, make_plan
+from mantid_insdl.installation.launcher import NAME
+from mantid_insdl.installation.mantids import Mantid, find_mantid
+from mantid_insdl.installation.mantids import ask as ask_mantid
+from mantid_insdl.installation.plan import Ask, Plan, make_plan
 from mantid_insdl.installation.record import Record
 from mantid_insdl.installation.workbench import running
 
@@ -44,8 +46,12 @@ def install(
     say(f"Mantid {mantid.version} with Python {mantid.python}: {mantid.interpreter}")
     earlier = record.load()
     kept = _kept(earlier, python, environment)
-    plan = make_plan(mantid, earlier.view if earlier else read_file, kept, python=python, environment=environment, ask=ask)
-    if earlier and _complete(earlier, (*kept, *plan.changes), mantid.version):
+    launcher = mantid.interfaces and str(mantid.interfaces / NAME)
+    agreed = any(change.path == launcher for change in earlier.changes) if earlier else False
+    view = earlier.view if earlier else read_file
+    removed = [change.path for change in earlier.changes if change not in kept] if earlier else []
+    plan = make_plan(mantid, view, kept, removed, python=python, environment=environment, ask=lambda question: agreed or ask(question))
+    if earlier and _complete(mantid, earlier, kept, plan):
         say("Everything is installed already.")
     elif dry_run:
         say("This would be done:" if not earlier else "The earlier installation would be taken back, and then:")
@@ -72,6 +78,7 @@ def uninstall(*, dry_run: bool = False, say: Say) -> None:
     """
     earlier = record.load()
     if earlier is None:
+        record.sweep()
         say("Nothing is installed.")
         return
     if dry_run:
@@ -109,7 +116,12 @@ def _kept(earlier: Record | None, python: str | None, environment: str | None) -
     return [one for one in earlier.changes if isinstance(one, Folder) and stays(one)] if earlier else []
 
 
-def _complete(earlier: Record, changes: Iterable[Change], mantid: str) -> bool:
-    """Whether an installation is what a new one would be, and all of it is in place."""
-    same = earlier.mantid == mantid and set(map(repr, earlier.changes)) == set(map(repr, changes))
-    return same and all(one.in_place for one in earlier.changes)
+def _complete(mantid: Mantid, earlier: Record, kept: Sequence[Folder], plan: Plan) -> bool:
+    """Whether an installation is what a new one would be, and all of it is in place and works."""
+    if earlier.mantid != mantid.version or set(map(repr, earlier.changes)) != set(map(repr, (*kept, *plan.changes))):
+        return False
+    if any(isinstance(one, Folder) and one.whole and one not in kept and one.path != str(bridge.folder()) for one in earlier.changes):
+        return False  # the environment has to be made again
+    if str(bridge.folder()) in plan.fill and ask_mantid(mantid.interpreter, [bridge.folder()]).lacking:
+        return False
+    return all(one.in_place for one in earlier.changes)

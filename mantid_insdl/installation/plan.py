@@ -54,7 +54,9 @@ class Plan:
         self.changes += [one for one in missing_parents(path) if one not in self.changes]
 
 
-def make_plan(mantid: Mantid, view: Reader, kept: Sequence[Folder], *, python: str | None, environment: str | None, ask: Ask) -> Plan:
+def make_plan(
+    mantid: Mantid, view: Reader, kept: Sequence[Folder], removed: Sequence[str], *, python: str | None, environment: str | None, ask: Ask
+) -> Plan:
     """The plan for a Mantid.
 
     Parameters
@@ -65,6 +67,8 @@ def make_plan(mantid: Mantid, view: Reader, kept: Sequence[Folder], *, python: s
         Gives the files as they are without an earlier installation.
     kept
         Folders of an earlier installation that stay; a whole one is the environment of the networks.
+    removed
+        Places that an earlier installation will have left.
     python
         The interpreter that is to run the networks, where the user names one.
     environment
@@ -81,7 +85,7 @@ def make_plan(mantid: Mantid, view: Reader, kept: Sequence[Folder], *, python: s
     added = {PLUGINS: _package(plan, mantid)}
     if plan.changes:
         added[SCRIPTS] = bridge.folder().as_posix()
-    _networks(plan, view, kept, python, environment)
+    _networks(plan, view, kept, removed, python, environment)
     if _menu(plan, mantid, view, ask):
         added[INTERFACES] = launcher.ENTRY
     _properties(plan, mantid, view, added)
@@ -111,7 +115,7 @@ def _package(plan: Plan, mantid: Mantid) -> str:
     return plugin_directory().as_posix()
 
 
-def _networks(plan: Plan, view: Reader, kept: Sequence[Folder], python: str | None, folder: str | None) -> None:
+def _networks(plan: Plan, view: Reader, kept: Sequence[Folder], removed: Sequence[str], python: str | None, folder: str | None) -> None:
     """Choose the interpreter of the networks, or plan to make one, and write it into the configuration."""
     if python and folder:
         raise InstallationError("--python and --environment contradict each other", "one takes an environment, the other makes one")
@@ -126,12 +130,14 @@ def _networks(plan: Plan, view: Reader, kept: Sequence[Folder], python: str | No
     configured = parse_config(text, file).python
     if os.environ.get("INSDL_PYTHON", "").strip():
         plan.notes.append("INSDL_PYTHON is set and goes before the configuration, for programs that are started with it.")
-    interpreter = _chosen(plan, configured, kept, python, folder)
+    interpreter = _chosen(plan, configured, kept, removed, python, folder)
     if configured is None or absolute(configured) != interpreter:
         plan.add_file(file, content, _with_python(text, interpreter, file).encode("utf-8"), "the Python of the networks")
 
 
-def _chosen(plan: Plan, configured: str | None, kept: Sequence[Folder], python: str | None, folder: str | None) -> Path:
+def _chosen(
+    plan: Plan, configured: str | None, kept: Sequence[Folder], removed: Sequence[str], python: str | None, folder: str | None
+) -> Path:
     if python:
         found = examine(absolute(python))
         if found.problem:
@@ -150,7 +156,7 @@ def _chosen(plan: Plan, configured: str | None, kept: Sequence[Folder], python: 
             if not examine(candidate).problem:
                 return candidate
     own = absolute(folder) if folder else data_folder() / "environment"
-    if own.exists():
+    if own.exists() and str(own) not in removed:
         raise InstallationError(
             f"the environment of the networks cannot be made in '{own}'",
             "it exists already",
@@ -167,8 +173,12 @@ def _with_python(text: str, interpreter: Path, file: Path) -> str:
     if lines and not lines[-1].endswith("\n"):
         lines[-1] += "\n"
     new = "".join(lines) + f"python: {json.dumps(str(interpreter), ensure_ascii=False)}\n"  # a JSON text is YAML
-    if parse_config(new, file).python != str(interpreter):
-        raise ConfigError(f"cannot change the configuration file '{file}'", "its entry 'python' takes several lines", "write it in one")
+    try:
+        if parse_config(new, file).python != str(interpreter):
+            raise ConfigError("it is not understood")
+    except ConfigError as error:
+        summary = f"cannot change the configuration file '{file}'"
+        raise ConfigError(summary, "its entry 'python' is written in an unusual way", "write it in one line, python: PATH") from error
     return new
 
 

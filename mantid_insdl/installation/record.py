@@ -112,6 +112,7 @@ class Record:
                 _save(replace(self, changes=tuple(keep)))
             else:
                 record_file().unlink(missing_ok=True)
+                sweep()
             for change in outer:
                 change.undo()
         except OSError as error:
@@ -154,7 +155,7 @@ def _save(record: Record) -> None:
     """Write the record at once; its folder is made, and is one of its changes."""
     file = record_file()
     file.parent.mkdir(parents=True, exist_ok=True)
-    new = file.with_name(file.name + ".new")
+    new = _unfinished()
     plain = {
         "format": _FORMAT,
         "version": record.version,
@@ -167,6 +168,18 @@ def _save(record: Record) -> None:
         stream.flush()
         os.fsync(stream.fileno())
     new.replace(file)
+
+
+def _unfinished() -> Path:
+    return record_file().with_name(record_file().name + ".new")
+
+
+def sweep() -> None:
+    """Remove what an installation has left that was stopped before its record was complete: it has changed nothing else."""
+    with contextlib.suppress(OSError):
+        _unfinished().unlink()
+    with contextlib.suppress(OSError):
+        data_folder().rmdir()  # where it is empty
 
 
 def record_folders() -> list[Folder]:

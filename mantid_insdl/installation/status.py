@@ -145,6 +145,7 @@ def _call(mantid: Mantid, scripts: list[Path]) -> Piece:
             timeout=_LIMIT,
             stdin=subprocess.DEVNULL,
             env=worker_environment(mantid.interpreter),
+            cwd=mantid.interpreter.parent,  # a clone of this package in the user's folder is not to be found
         )
         answer = json.loads(done.stdout.splitlines()[-1])
     except subprocess.TimeoutExpired:

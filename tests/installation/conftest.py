@@ -57,7 +57,7 @@ class SmallMantid:
             if not entry.name.startswith(("mantid_insdl", "__editable__", "__pycache__")):
                 (self.site / entry.name).symlink_to(entry)
         base = Path(sys.base_prefix) / "bin" / f"python{sys.version_info.major}.{sys.version_info.minor}"
-        self.python.write_text(f'#!/bin/sh\nPYTHONDONTWRITEBYTECODE=1 PYTHONPATH="{self.site}" exec "{base}" "$@"\n')
+        self.python.write_text(f'#!/bin/sh\nPYTHONDONTWRITEBYTECODE=1 PYTHONPATH="{self.site}" exec "{base}" -S "$@"\n')
         self.python.chmod(0o755)
         (root / "bin" / "Mantid.properties").write_text(SHIPPED)
         (self.site / "mantid" / "__init__.py").write_text("")
@@ -80,6 +80,7 @@ def home(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(folder))
     for name in ("INSDL_PYTHON", "INSDL_CONFIG", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "MANTIDPROPERTIES", "CONDA_PREFIX"):
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("RUSTUP_HOME", str(tmp_path / "rustup"))  # pip asks for a Rust compiler, which may write there
     monkeypatch.setattr("mantid_insdl.installation.installing.running", lambda: [])
     monkeypatch.setattr("mantid_insdl.installation.mantids._USUAL", ())
     return folder

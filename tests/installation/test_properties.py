@@ -26,7 +26,7 @@ FILES = {
     "twice": b"user.python.plugins.directories=/a\nb=2\nuser.python.plugins.directories=/b\n",
     "in a comment": b"#user.python.plugins.directories=/a\n! user.python.plugins.directories=/b\n",
     "a comment with a backslash": b"# C:\\\nb=2\n",
-    "backslashes of Windows": b"user.python.plugins.directories=C:\\\\me\\\\plugins\nb=\\\\\n",
+    "backslashes of Windows": b"user.python.plugins.directories=C:\\\\me\\\\plugins\nb=\\\\x\n",
     "unknown keys": b"no.such.key=1\nuser.python.plugins.directoriesX=/x\nplain words\n",
     "no text of UTF-8 in a comment": "# Gr\u00f6\u00dfe\nb=\u00e9\n".encode(),
 }
