@@ -61,7 +61,7 @@ def worker_environment(interpreter: Path) -> dict[str, str]:
 
 def _checked(text: str, source: str) -> Path:
     path = Path(os.path.expanduser(text))
-    fix = f"give the path of a Python interpreter with TensorFlow as {source}"
+    fix = f"give the path of a Python interpreter with TensorFlow as {source}, or run `insdl install` again"
     if len(path.parts) == 1 and not path.is_dir():
         found = shutil.which(text)
         if found is None:

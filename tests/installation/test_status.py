@@ -115,17 +115,17 @@ def test_launcher_and_menu_entry(installed, mantid, user_file):
     assert changed() == {"launcher": MISSING, "menu entry": MISSING}
 
 
-def test_tensorflow_that_was_deleted_or_is_old(installed, home, monkeypatch, tmp_path):
-    old = environment.Environment(Path(sys.executable), "2.16.1", "")
-    monkeypatch.setattr(status, "examine", lambda path: old)
-    assert changed() == {"TensorFlow": OTHER_VERSION}
-    monkeypatch.undo()
-    monkeypatch.setenv("HOME", str(home))
+def test_tensorflow_that_was_deleted_or_is_old(installed, home, monkeypatch):
+    with monkeypatch.context() as patched:
+        patched.setattr(status, "examine", lambda path: environment.Environment(path, "2.16.1", ""))
+        assert changed() == {"TensorFlow": OTHER_VERSION}
     (home / ".config" / "mantid_insdl" / "config.yaml").write_text("python: /deleted/bin/python\n")
-    monkeypatch.setattr(status, "_call", lambda *_: status.Piece("a call", PRESENT, ""))
-    monkeypatch.delenv("INSDL_PYTHON", raising=False)
-    monkeypatch.setenv("INSDL_CONFIG", str(home / ".config" / "mantid_insdl" / "config.yaml"))
     assert changed() == {"TensorFlow": MISSING} and "/deleted/bin/python" in detail("TensorFlow")
+
+
+def test_requirements_of_tensorflow_are_those_of_the_installation():
+    setup = (Path(__file__).parents[2] / "setup.cfg").read_text()
+    assert f"tensorflow>={'.'.join(map(str, status.OLDEST_TENSORFLOW))}\n" in setup
 
 
 @pytest.mark.tensorflow
