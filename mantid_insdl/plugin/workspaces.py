@@ -30,7 +30,7 @@ from mantid_insdl.files.workspace_layout import (
     to_map,
 )
 from mantid_insdl.maps import MEV, RLU, Map
-from mantid_insdl.plugin.versions import x_values
+from mantid_insdl.plugin.versions import write_values, x_values
 
 #: Larger workspaces are refused: no spectrometer resolves as many, and copies add up.
 MAXIMUM_PIXELS = 50_000_000
@@ -347,8 +347,8 @@ def _placed(values: np.ndarray, place: np.ndarray, data: WorkspaceData) -> np.nd
 def _set_intensity(workspace: Any, intensity: np.ndarray, error: np.ndarray | None) -> None:
     known = np.zeros(intensity.shape) if error is None else np.where(np.isnan(intensity), 0.0, error)
     for i in range(intensity.shape[0]):
-        workspace.setY(i, np.ascontiguousarray(intensity[i]))
-        workspace.setE(i, np.ascontiguousarray(known[i]))
+        write_values(workspace, "Y", i, intensity[i])
+        write_values(workspace, "E", i, known[i])
 
 
 def _blank(x: AxisData, vertical: AxisData, shape: tuple[int, int]) -> Any:
@@ -357,9 +357,8 @@ def _blank(x: AxisData, vertical: AxisData, shape: tuple[int, int]) -> Any:
 
     rows, columns = shape
     workspace = WorkspaceFactory.create("Workspace2D", NVectors=rows, XLength=len(x.values), YLength=columns)
-    values = np.ascontiguousarray(x.values, dtype=float)
     for i in range(rows):
-        workspace.setX(i, values)
+        write_values(workspace, "X", i, x.values)
     axis = (NumericAxis if len(vertical.values) == rows else BinEdgeAxis).create(len(vertical.values))
     for i, value in enumerate(vertical.values):
         axis.setValue(i, float(value))
