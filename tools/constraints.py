@@ -16,8 +16,9 @@ from pathlib import Path
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from mantid_insdl.installation.environment import CONSTRAINTS, locked
+
 ROOT = Path(__file__).resolve().parents[1]
-FILE = ROOT / "mantid_insdl" / "installation" / "constraints.txt"
 HEADER = (
     "# The environment of the networks, in versions that were tested together. Written by `python tools/constraints.py`, used by\n"
     '# `insdl install`, by conda/tensorflow-environment.yml, and by `pip install --constraint` of "mantid_insdl[cpu]".\n'
@@ -54,17 +55,11 @@ def wrong(versions: dict[str, str]) -> list[str]:
     return [str(one) for one in required() if not one.specifier.contains(versions.get(canonicalize_name(one.name), "0"))]
 
 
-def pinned() -> dict[str, str]:
-    """The versions in the file."""
-    lines = FILE.read_text(encoding="utf-8").splitlines()
-    return dict(line.split("==") for line in lines if line and not line.startswith("#"))
-
-
 def main() -> int:
     if "--check" not in sys.argv[1:]:
-        FILE.write_text(HEADER + "".join(f"{name}=={version}\n" for name, version in sorted(installed().items())), encoding="utf-8")
-        print(FILE)
-    problems = wrong(pinned())
+        CONSTRAINTS.write_text(HEADER + "".join(f"{name}=={version}\n" for name, version in sorted(installed().items())), encoding="utf-8")
+        print(CONSTRAINTS)
+    problems = wrong(locked())
     for problem in problems:
         print(f"not met: {problem}", file=sys.stderr)
     return bool(problems)
