@@ -35,7 +35,7 @@ def install(
         typer.Option(metavar="PATH", help="Python interpreter with TensorFlow, to run the networks; else found or made."),
     ] = None,
     environment: Annotated[
-        str | None, typer.Option(metavar="DIR", help="Folder in which to make a new environment with TensorFlow, about 2.5 GB.")
+        str | None, typer.Option(metavar="DIR", help="Folder in which to make a new environment with TensorFlow, about 2 GB.")
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Agree to writing the launcher into Mantid's own folder.")] = False,
     dry_run: DryRun = False,

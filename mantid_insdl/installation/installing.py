@@ -51,6 +51,8 @@ def install(
     view = earlier.view if earlier else read_file
     removed = [change.path for change in earlier.changes if change not in kept] if earlier else []
     plan = make_plan(mantid, view, kept, removed, python=python, environment=environment, ask=lambda question: agreed or ask(question))
+    for note in plan.notes:
+        say(note)
     if earlier and _complete(mantid, earlier, kept, plan):
         say("Everything is installed already.")
     elif dry_run:
@@ -61,11 +63,14 @@ def install(
         for note in earlier.undo(keep=kept) if earlier else []:
             say(note)
         changes = (*kept, *(one for one in record.record_folders() if one not in plan.changes), *plan.changes)
-        Record(str(mantid.interpreter), mantid.version, changes).apply(plan.step, keep=kept if any(one.whole for one in kept) else ())
+        whole = kept if any(one.whole for one in kept) else ()
+        Record(str(mantid.interpreter), mantid.version, changes).apply(plan.step, keep=whole)
+        say("This was done:")
         for change in plan.changes:
-            say(f"- {change.words}: done")
-    for note in plan.notes:
-        say(note)
+            say(f"- {change.words}")
+        say(
+            "Installed: the algorithms are there once Mantid is started again. `insdl status` tries them, `insdl uninstall` takes all of it back."
+        )
 
 
 def uninstall(*, dry_run: bool = False, say: Say) -> None:

@@ -163,7 +163,7 @@ def _chosen(
             "remove it, or name another folder: --environment DIR",
         )
     plan.add_folder(own, lambda: make(own))
-    plan.notes.append("The environment of the networks takes about 2.5 GB and some minutes; pip fetches it.")
+    plan.notes.append("The environment of the networks takes about 2 GB and some minutes; pip fetches it.")
     return interpreter_of(own)
 
 
