@@ -68,9 +68,7 @@ def install(
         say("This was done:")
         for change in plan.changes:
             say(f"- {change.words}")
-        say(
-            "Installed: the algorithms are there once Mantid is started again. `insdl status` tries them, `insdl uninstall` takes all of it back."
-        )
+        say("Installed. Start Mantid again to have the algorithms; `insdl status` tries them, `insdl uninstall` takes all of it back.")
 
 
 def uninstall(*, dry_run: bool = False, say: Say) -> None:
