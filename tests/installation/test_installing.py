@@ -116,6 +116,15 @@ def test_a_piece_that_was_lost_is_put_back(insdl, mantid, user_file, snapshot):
     assert snapshot() == before
 
 
+def test_lists_that_the_machine_has_are_repeated(insdl, mantid, user_file):
+    """A key in the user's file replaces what the administrator's file says."""
+    user_file.write_bytes(b"default.facility=ISIS\n")
+    (mantid.root / "bin" / "mantid.local.properties").write_text(f"{PLUGINS}=/facility/plugins\n{INTERFACES}=Facility/One.py\n")
+    insdl("install", "--mantid", mantid.root, "--yes")
+    known = poco.read(user_file.read_bytes())
+    assert (known[PLUGINS], known[INTERFACES]) == (f"/facility/plugins;{plugin_directory()}", f"Facility/One.py {launcher.ENTRY}")
+
+
 def test_another_mantid_takes_the_place_of_the_first(insdl, mantid, user_file, snapshot, tmp_path):
     second = type(mantid)(tmp_path / "opt" / "mantid616", "6.16.0")
     (second.root / "bin" / "Mantid.properties").write_text("mantidqt.python_interfaces = New/One.py\n")
