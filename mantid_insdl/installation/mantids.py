@@ -99,7 +99,7 @@ def find_mantid(place: str | Path | None = None) -> Mantid:
     """
     if place is not None:
         return ask(_interpreter_of(Path(place).expanduser()))
-    if importlib.util.find_spec("mantid") is not None:
+    if _is_here():
         return ask(own_interpreter())
     found = list(dict.fromkeys(_installed()))
     if not found:
@@ -164,6 +164,10 @@ def ask(interpreter: Path, added: Iterable[Path] = ()) -> Mantid:
         package=facts["package"],
         lacking=tuple((has, wanted) for has, wanted in facts["lacking"]),
     )
+
+
+def _is_here() -> bool:
+    return importlib.util.find_spec("mantid") is not None
 
 
 def _interpreter_of(place: Path) -> Path:

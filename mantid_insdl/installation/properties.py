@@ -81,6 +81,8 @@ def with_element(content: bytes, key: str, element: str, inherited: str) -> byte
     else:
         if lines and not lines[-1].text.endswith(("\r", "\n")):
             lines[-1] = lines[-1]._replace(text=lines[-1].text + end)
+        if lines and _continues(lines[-1].text):  # else the new line would belong to it
+            lines.append(_Line(end, None, ""))
         value = SEPARATORS[key].join([*(part.replace("\\", "\\\\") for part in present), element])
         lines.append(_Line(f"{key}={value}{end}", key, value))
     return _bytes(lines)
@@ -145,20 +147,26 @@ def _lines(text: str) -> list[_Line]:
     found, pending = [], ""
     for physical in _PHYSICAL.findall(text):
         pending += physical
-        if not pending.lstrip().startswith(("#", "!")) and _continues(physical):
-            continue
-        found.append(_parsed(pending))
-        pending = ""
+        if not _continues(pending):
+            found.append(_parsed(pending))
+            pending = ""
     return [*found, _parsed(pending)] if pending else found
 
 
-def _continues(physical: str) -> bool:
-    body = physical.rstrip("\r\n")
+def _continues(text: str) -> bool:
+    """Whether a line goes on in the next: its value ends with a backslash that no other one escapes."""
+    if _is_comment(text) or not re.search("[=:]", text):
+        return False
+    body = text[: -2 if text.endswith("\r\n") else -1] if text.endswith(("\r", "\n")) else text
     return (len(body) - len(body.rstrip("\\"))) % 2 == 1
 
 
+def _is_comment(text: str) -> bool:
+    return text.lstrip().startswith(("#", "!"))
+
+
 def _parsed(text: str) -> _Line:
-    if not text.strip() or text.lstrip().startswith(("#", "!")):
+    if not text.strip() or _is_comment(text):
         return _Line(text, None, "")
     key, value = _ASSIGNMENT.match(text.rstrip("\r\n")).groups()
     return _Line(text, key, _unescaped(value or "").strip())

@@ -83,6 +83,7 @@ def home(tmp_path, monkeypatch):
     monkeypatch.setenv("RUSTUP_HOME", str(tmp_path / "rustup"))  # pip asks for a Rust compiler, which may write there
     monkeypatch.setattr("mantid_insdl.installation.installing.running", lambda: [])
     monkeypatch.setattr("mantid_insdl.installation.mantids._USUAL", ())
+    monkeypatch.setattr("mantid_insdl.installation.mantids._is_here", lambda: False)
     return folder
 
 

@@ -2,6 +2,8 @@
 
 import poco
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from mantid_insdl.errors import InstallationError
 from mantid_insdl.installation.properties import INTERFACES, PLUGINS, elements, values, with_element, without_elements
@@ -35,6 +37,22 @@ FILES = {
 @pytest.mark.parametrize("name", FILES)
 def test_reads_as_mantid_does(name):
     assert values(FILES[name]) == poco.read(FILES[name])
+
+
+@settings(max_examples=2000, deadline=None)
+@given(st.text("ab=:#!\\\n\r `\t;/", max_size=30))
+def test_reads_any_text_as_mantid_does(text):
+    assert values(text.encode()) == {key: value for key, value in poco.read(text.encode()).items() if key}
+
+
+@settings(max_examples=500, deadline=None)
+@given(st.text("ab=:#!\\\n\r \t;/", max_size=30), st.sampled_from(["", f"{PLUGINS}=/a\n", f"{PLUGINS} : /a;\\\r\n /b\n"]))
+def test_adds_to_any_text(text, line):
+    before = (line + text).encode()
+    after = with_element(before, PLUGINS, OURS, "")
+    seen, known = poco.read(after), poco.read(before)
+    assert elements(PLUGINS, seen.pop(PLUGINS)) == [*elements(PLUGINS, known.pop(PLUGINS, "")), OURS]
+    assert seen == known
 
 
 @pytest.mark.parametrize("name", FILES)
