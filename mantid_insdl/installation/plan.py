@@ -145,16 +145,18 @@ def _chosen(
                 f"the networks cannot run with '{python}'", found.problem, "name the interpreter of an environment with TensorFlow"
             )
         return found.interpreter
+    if not folder:
+        named = [absolute(configured)] if configured else []
+        if os.environ.get("INSDL_PYTHON", "").strip():
+            named.insert(0, find_interpreter())
+        for candidate in named:
+            if not examine(candidate).problem:
+                return candidate
     for one in kept:
         if one.whole:  # the environment of an earlier installation
             return interpreter_of(Path(one.path))
-    if not folder:
-        candidates = [absolute(configured)] if configured else []
-        if os.environ.get("INSDL_PYTHON", "").strip():
-            candidates.insert(0, find_interpreter())
-        for candidate in (*candidates, own_interpreter()):
-            if not examine(candidate).problem:
-                return candidate
+    if not folder and not examine(own_interpreter()).problem:
+        return own_interpreter()
     own = absolute(folder) if folder else data_folder() / "environment"
     if own.exists() and str(own) not in removed:
         raise InstallationError(

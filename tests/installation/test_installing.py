@@ -437,6 +437,25 @@ def test_an_environment_that_was_deleted_is_made_again(insdl, mantid, home, monk
     assert snapshot() == before
 
 
+def test_a_python_that_the_user_has_configured_since_goes_before_the_environment_that_was_made(insdl, mantid, home, monkeypatch):
+    examine = plan.examine
+    environment_maker(monkeypatch)
+    insdl("install", "--mantid", mantid.root, "--yes")
+    monkeypatch.setattr(plan, "examine", examine)
+    (home / ".config" / "mantid_insdl" / "config.yaml").write_text(f"python: {sys.executable}\n")
+    insdl("install", "--mantid", mantid.root, "--yes")
+    assert configured(home) == Path(sys.executable)
+
+
+def test_insdl_python_goes_before_all_and_must_exist(insdl, mantid, home, monkeypatch):
+    monkeypatch.setenv("INSDL_PYTHON", sys.executable)
+    assert "INSDL_PYTHON is set" in insdl("install", "--mantid", mantid.root, "--yes")
+    assert configured(home) == Path(sys.executable)
+    insdl("uninstall")
+    monkeypatch.setenv("INSDL_PYTHON", "/deleted/python")
+    assert "There is no Python interpreter '/deleted/python'" in insdl("install", "--mantid", mantid.root, "--yes", code=8)
+
+
 def test_an_environment_elsewhere(insdl, mantid, home, monkeypatch, tmp_path):
     made = environment_maker(monkeypatch)
     (tmp_path / "full").mkdir()
@@ -475,6 +494,7 @@ def test_the_configuration_keeps_its_comments_and_comes_back(insdl, mantid, home
 
 
 def test_an_environment_that_pip_cannot_fill_leaves_nothing(insdl, mantid, home, user_file, snapshot, monkeypatch, tmp_path):
+    pytest.importorskip("ensurepip")
     before = snapshot()
     environment = "mantid_insdl.installation.environment"
     nothing = type(installing.examine(Path("/none")))
