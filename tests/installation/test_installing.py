@@ -329,13 +329,16 @@ def test_another_version_in_mantids_own_python(insdl, mantid, snapshot):
     assert snapshot() == before
 
 
-def test_the_package_in_mantids_own_python_is_used(insdl, mantid, user_file, home):
+def test_the_package_in_mantids_own_python_is_used(insdl, mantid, user_file, home, snapshot):
     """As after `pip install` or `conda install` there: then no way to it is needed."""
     (mantid.site / "mantid_insdl").symlink_to(Path(installing.__file__).parents[1])
+    before = snapshot()
     insdl("install", "--mantid", mantid.root, "--yes")
     assert SCRIPTS not in poco.read(user_file.read_bytes())
     assert not (home / ".local/share/mantid_insdl/for-mantid").exists()
     assert poco.read(user_file.read_bytes())[PLUGINS].endswith(f";{plugin_directory()}")
+    insdl("uninstall")
+    assert snapshot() == before
 
 
 # ---- the entry of the menu
