@@ -57,6 +57,9 @@ def install(
         if value is not None and not str(value).strip():
             raise OptionError(f"{option} is empty", "it names a place", "give one, or leave the option out")
 
+    if python and environment:
+        raise OptionError("--python and --environment contradict each other", "one takes an environment, the other makes one", "give one")
+
     def ask(question: str) -> bool:
         if yes or dry_run:
             return True

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from mantid_insdl._version import __version__
 from mantid_insdl.errors import InstallationError
 from mantid_insdl.installation import bridge, record
 from mantid_insdl.installation.changes import Folder, read_file
@@ -12,7 +13,7 @@ from mantid_insdl.installation.environment import absolute, examine, interpreter
 from mantid_insdl.installation.launcher import NAME
 from mantid_insdl.installation.mantids import Mantid, find_mantid
 from mantid_insdl.installation.mantids import ask as ask_mantid
-from mantid_insdl.installation.plan import Ask, Plan, make_plan
+from mantid_insdl.installation.plan import Ask, Networks, Plan, make_plan
 from mantid_insdl.installation.record import Record
 from mantid_insdl.installation.workbench import running
 
@@ -46,11 +47,16 @@ def install(
     say(f"Mantid {mantid.version} with Python {mantid.python}: {mantid.interpreter}")
     earlier = record.load()
     kept = _kept(earlier, python, environment)
+    changes = earlier.changes if earlier else ()
+    networks = Networks(
+        python,
+        environment,
+        made=next((Path(one.path) for one in kept if one.whole), None),
+        removed=[one.path for one in changes if one not in kept],
+    )
     launcher = mantid.interfaces and str(mantid.interfaces / NAME)
-    agreed = any(change.path == launcher for change in earlier.changes) if earlier else False
-    view = earlier.view if earlier else read_file
-    removed = [change.path for change in earlier.changes if change not in kept] if earlier else []
-    plan = make_plan(mantid, view, kept, removed, python=python, environment=environment, ask=lambda question: agreed or ask(question))
+    agreed = any(one.path == launcher for one in changes)
+    plan = make_plan(mantid, earlier.view if earlier else read_file, networks, lambda question: agreed or ask(question))
     for note in plan.notes:
         say(note)
     if earlier and _complete(mantid, earlier, kept, plan):
@@ -63,8 +69,7 @@ def install(
         for note in earlier.undo(keep=kept) if earlier else []:
             say(note)
         changes = (*kept, *(one for one in record.record_folders() if one not in plan.changes), *plan.changes)
-        whole = kept if any(one.whole for one in kept) else ()
-        Record(str(mantid.interpreter), mantid.version, changes).apply(plan.step, keep=whole)
+        Record(str(mantid.interpreter), mantid.version, changes).apply(plan.step, keep=kept if networks.made else ())
         say("This was done:")
         for change in plan.changes:
             say(f"- {change.words}")
@@ -121,7 +126,9 @@ def _kept(earlier: Record | None, python: str | None, environment: str | None) -
 
 def _complete(mantid: Mantid, earlier: Record, kept: Sequence[Folder], plan: Plan) -> bool:
     """Whether an installation is what a new one would be, and all of it is in place and works."""
-    if earlier.mantid != mantid.version or set(map(repr, earlier.changes)) != set(map(repr, (*kept, *plan.changes))):
+    if (earlier.version, earlier.mantid) != (__version__, mantid.version) or set(map(repr, earlier.changes)) != set(
+        map(repr, (*kept, *plan.changes))
+    ):
         return False
     if any(isinstance(one, Folder) and one.whole and one not in kept and one.path != str(bridge.folder()) for one in earlier.changes):
         return False  # the environment has to be made again

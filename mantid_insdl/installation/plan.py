@@ -54,9 +54,29 @@ class Plan:
         self.changes += [one for one in missing_parents(path) if one not in self.changes]
 
 
-def make_plan(
-    mantid: Mantid, view: Reader, kept: Sequence[Folder], removed: Sequence[str], *, python: str | None, environment: str | None, ask: Ask
-) -> Plan:
+@dataclass(frozen=True)
+class Networks:
+    """What is known of the Python that is to run the networks.
+
+    Parameters
+    ----------
+    python
+        The interpreter that the user names.
+    folder
+        The folder in which the user wants an environment to be made.
+    made
+        The environment that an earlier installation has made, where it works.
+    removed
+        Places that an earlier installation will have left.
+    """
+
+    python: str | None = None
+    folder: str | None = None
+    made: Path | None = None
+    removed: Sequence[str] = ()
+
+
+def make_plan(mantid: Mantid, view: Reader, networks: Networks, ask: Ask) -> Plan:
     """The plan for a Mantid.
 
     Parameters
@@ -65,27 +85,21 @@ def make_plan(
         The Mantid to serve.
     view
         Gives the files as they are without an earlier installation.
-    kept
-        Folders of an earlier installation that stay; a whole one is the environment of the networks.
-    removed
-        Places that an earlier installation will have left.
-    python
-        The interpreter that is to run the networks, where the user names one.
-    environment
-        The folder in which an environment is to be made for them, where the user names one.
+    networks
+        What is to run the networks.
     ask
         Whether the user agrees to something.
 
     Raises
     ------
-    InstallationError
+    InsdlError
         If it cannot be done.
     """
     plan = Plan()
     added = {PLUGINS: _package(plan, mantid)}
     if plan.changes:
         added[SCRIPTS] = bridge.folder().as_posix()
-    _networks(plan, view, kept, removed, python, environment)
+    _configuration(plan, view, networks)
     if _menu(plan, mantid, view, ask):
         added[INTERFACES] = launcher.ENTRY
     _properties(plan, mantid, view, added)
@@ -115,10 +129,8 @@ def _package(plan: Plan, mantid: Mantid) -> str:
     return plugin_directory().as_posix()
 
 
-def _networks(plan: Plan, view: Reader, kept: Sequence[Folder], removed: Sequence[str], python: str | None, folder: str | None) -> None:
+def _configuration(plan: Plan, view: Reader, networks: Networks) -> None:
     """Choose the interpreter of the networks, or plan to make one, and write it into the configuration."""
-    if python and folder:
-        raise InstallationError("--python and --environment contradict each other", "one takes an environment, the other makes one")
     file = config_file()
     if file is None:
         raise InstallationError("there is no place for the configuration", "no home directory is known", "set HOME or INSDL_CONFIG")
@@ -130,43 +142,37 @@ def _networks(plan: Plan, view: Reader, kept: Sequence[Folder], removed: Sequenc
     configured = parse_config(text, file).python
     if os.environ.get("INSDL_PYTHON", "").strip():
         plan.notes.append("INSDL_PYTHON is set and goes before the configuration, for programs that are started with it.")
-    interpreter = _chosen(plan, configured, kept, removed, python, folder)
+    interpreter = _chosen(plan, configured, networks)
     if configured is None or absolute(configured) != interpreter:
         plan.add_file(file, content, _with_python(text, interpreter, file).encode("utf-8"), "the Python of the networks")
 
 
-def _chosen(
-    plan: Plan, configured: str | None, kept: Sequence[Folder], removed: Sequence[str], python: str | None, folder: str | None
-) -> Path:
-    if python:
-        found = examine(absolute(python))
+def _chosen(plan: Plan, configured: str | None, networks: Networks) -> Path:
+    if networks.python:
+        found = examine(absolute(networks.python))
         if found.problem:
             raise InstallationError(
-                f"the networks cannot run with '{python}'", found.problem, "name the interpreter of an environment with TensorFlow"
+                f"the networks cannot run with '{networks.python}'", found.problem, "name the interpreter of an environment with TensorFlow"
             )
         return found.interpreter
-    if not folder:
-        named = [absolute(configured)] if configured else []
-        if os.environ.get("INSDL_PYTHON", "").strip():
-            named.insert(0, find_interpreter())
+    if networks.folder is None:
+        named = [find_interpreter()] if os.environ.get("INSDL_PYTHON", "").strip() else []
+        named += [absolute(configured)] if configured else []
         for candidate in named:
             if not examine(candidate).problem:
                 return candidate
-    for one in kept:
-        if one.whole:  # the environment of an earlier installation
-            return interpreter_of(Path(one.path))
-    if not folder and not examine(own_interpreter()).problem:
+    if networks.made:
+        return interpreter_of(networks.made)
+    if networks.folder is None and not examine(own_interpreter()).problem:
         return own_interpreter()
-    own = absolute(folder) if folder else data_folder() / "environment"
-    if own.exists() and str(own) not in removed:
+    folder = absolute(networks.folder) if networks.folder else data_folder() / "environment"
+    if folder.exists() and str(folder) not in networks.removed:
         raise InstallationError(
-            f"the environment of the networks cannot be made in '{own}'",
-            "it exists already",
-            "remove it, or name another folder: --environment DIR",
+            f"no environment can be made in '{folder}'", "it exists already", "remove it, or name another folder: --environment DIR"
         )
-    plan.add_folder(own, lambda: make(own))
+    plan.add_folder(folder, lambda: make(folder))
     plan.notes.append("The environment of the networks takes about 2 GB and some minutes; pip fetches it.")
-    return interpreter_of(own)
+    return interpreter_of(folder)
 
 
 def _with_python(text: str, interpreter: Path, file: Path) -> str:

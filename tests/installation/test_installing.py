@@ -472,7 +472,7 @@ def test_an_environment_elsewhere(insdl, mantid, home, monkeypatch, tmp_path):
 def test_a_python_that_the_user_names(insdl, mantid, home, monkeypatch, tmp_path):
     line = insdl("install", "--mantid", mantid.root, "--python", tmp_path / "nowhere", "--yes", code=8)
     assert "the interpreter does not exist" in line
-    insdl("install", "--mantid", mantid.root, "--python", sys.executable, "--environment", "x", code=8)
+    insdl("install", "--mantid", mantid.root, "--python", sys.executable, "--environment", "x", code=2)
     own = tmp_path / "my python"
     own.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
     own.chmod(0o755)
@@ -507,8 +507,17 @@ def test_an_environment_that_pip_cannot_fill_leaves_nothing(insdl, mantid, home,
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     assert "ended with code 1" in insdl("install", "--mantid", mantid.root, "--yes", code=8)
     assert snapshot() == before
-    (tmp_path / "constraints.txt").write_text("")
-    assert "is not complete: it lacks numpy" in insdl("install", "--mantid", mantid.root, "--yes", code=8)
+
+
+def test_an_environment_that_is_not_complete_leaves_nothing(insdl, mantid, user_file, snapshot, monkeypatch):
+    """However pip has ended."""
+    before = snapshot()
+    nothing = type(installing.examine(Path("/none")))
+    monkeypatch.setattr(plan, "examine", lambda path: nothing(path, "", "it lacks tensorflow"))
+    run = subprocess.run
+    done = subprocess.CompletedProcess([], 0)
+    monkeypatch.setattr(subprocess, "run", lambda line, **options: done if {"venv", "pip"} & set(line) else run(line, **options))
+    assert "is not complete: the interpreter does not exist" in insdl("install", "--mantid", mantid.root, "--yes", code=8)
     assert snapshot() == before
 
 

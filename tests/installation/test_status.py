@@ -71,10 +71,12 @@ def test_mantid_of_another_version_with_a_longer_menu(installed, mantid, insdl):
     assert changed() == {}
 
 
-def test_installed_by_another_version_of_this_package(installed):
+def test_installed_by_another_version_of_this_package(installed, insdl, mantid):
     stored = json.loads(record.record_file().read_text())
     record.record_file().write_text(json.dumps(stored | {"version": "0.0.1"}))
     assert changed() == {"installation": OTHER_VERSION}
+    insdl("install", "--mantid", mantid.root)
+    assert changed() == {}
 
 
 @pytest.mark.parametrize("version", ["0.0.1", None])
