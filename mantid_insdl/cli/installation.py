@@ -61,6 +61,8 @@ def install(
         raise OptionError("--python and --environment contradict each other", "one takes an environment, the other makes one", "give one")
 
     def ask(question: str) -> bool:
+        if dry_run and not yes:
+            print(f"It would ask: {question}")
         if yes or dry_run:
             return True
         if not sys.stdin.isatty():

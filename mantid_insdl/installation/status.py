@@ -69,7 +69,8 @@ def _installation(installed: Record | None) -> Piece:
 
 
 def _mantid(mantid: Mantid, installed: Record | None) -> Piece:
-    detail = f"{mantid.version} with Python {mantid.python} ({mantid.interpreter})"
+    workbench = "" if mantid.interfaces else " and without Workbench"
+    detail = f"{mantid.version} with Python {mantid.python}{workbench} ({mantid.interpreter})"
     if installed and installed.mantid != mantid.version:
         return Piece("Mantid", OTHER_VERSION, f"{detail}; it was {installed.mantid}: run `insdl install` again")
     return Piece("Mantid", PRESENT, detail)
@@ -99,8 +100,7 @@ def _algorithms(mantid: Mantid) -> Piece:
 
 
 def _menu(mantid: Mantid) -> Iterator[Piece]:
-    if mantid.interfaces is None:
-        yield Piece("launcher", MISSING, f"this Mantid has no Workbench; {launcher.BY_HAND}")
+    if mantid.interfaces is None:  # no Workbench, no menu
         return
     path = mantid.interfaces / launcher.NAME
     try:

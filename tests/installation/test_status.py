@@ -117,6 +117,13 @@ def test_launcher_and_menu_entry(installed, mantid, user_file):
     assert changed() == {"launcher": MISSING, "menu entry": MISSING}
 
 
+def test_a_mantid_without_workbench_has_no_menu(installed, mantid, insdl):
+    mantid.interfaces.rename(mantid.site / "gone")
+    found = states()
+    assert not {"launcher", "menu entry"} & set(found) and set(found.values()) == {PRESENT}
+    assert "without Workbench" in detail("Mantid")
+
+
 def test_tensorflow_that_was_deleted_or_is_old(installed, home, monkeypatch):
     with monkeypatch.context() as patched:
         patched.setattr(status, "examine", lambda path: environment.Environment(path, "2.16.1", ""))
