@@ -17,14 +17,16 @@ from mantid_insdl.installation.record import data_folder
 from mantid_insdl.worker.interpreter import worker_environment
 
 _PACKAGE = Path(__file__).resolve().parents[1]
+# An installed package has the panel in it; in the sources the panel's folder stands beside it.
+_SEARCH = [str(_PACKAGE)] if (_PACKAGE / "interfaces").is_dir() else [str(_PACKAGE), str(_PACKAGE.parent)]
 MODULE = f'''\
 """Leads to mantid_insdl, which stands elsewhere. Written by `insdl install`; `insdl uninstall` takes it away."""
 
 import importlib.util
 import sys
 
-_place = {str(_PACKAGE)!r}
-_spec = importlib.util.spec_from_file_location(__name__, _place + "/__init__.py", submodule_search_locations=[_place])
+_search = {_SEARCH!r}
+_spec = importlib.util.spec_from_file_location(__name__, _search[0] + "/__init__.py", submodule_search_locations=_search)
 sys.modules[__name__] = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(sys.modules[__name__])
 '''

@@ -73,10 +73,13 @@ def test_everything_comes_back(name, insdl, mantid, home, user_file, snapshot):
 def test_mantids_python_imports_this_very_package(insdl, mantid, home):
     insdl("install", "--mantid", mantid.root, "--yes")
     code = f"import sys; sys.path.append({str(home / '.local/share/mantid_insdl/for-mantid')!r}); "
-    code += "import mantid_insdl, mantid_insdl.plugin.algorithms as a; print(mantid_insdl.__file__, mantid_insdl.__version__, a.__file__)"
+    code += "import mantid_insdl, mantid_insdl.plugin.algorithms as a; print(mantid_insdl.__file__, mantid_insdl.__version__, a.__file__); "
+    code += "import importlib.util; print(importlib.util.find_spec('mantid_insdl.interfaces').origin)"
     done = subprocess.run([mantid.python, "-c", code], capture_output=True, text=True, check=True, cwd=home)
     package = Path(installing.__file__).parents[1]
-    assert done.stdout.split() == [str(package / "__init__.py"), __version__, str(package / "plugin" / "algorithms.py")]
+    files = [str(package / "__init__.py"), __version__, str(package / "plugin" / "algorithms.py")]
+    panel = next(folder / "interfaces" for folder in (package, package.parent) if (folder / "interfaces").is_dir())
+    assert done.stdout.split() == [*files, str(panel / "__init__.py")]
 
 
 def test_a_dry_run_tells_everything_and_changes_nothing(insdl, mantid, user_file, snapshot):
