@@ -13,10 +13,10 @@ from mantid.kernel import logger
 
 try:
     from mantid_insdl.interfaces import show
-except Exception as error:
-    logger.warning(f"INS Deep Learning is not available ({error}); `insdl status` in a terminal says what is missing.")
-else:
+
     show()
+except Exception as error:
+    logger.error(f"INS Deep Learning cannot be opened: {error} (`insdl status` in a terminal says what is missing.)")
 """
 """The script. It names no folder, so that users of one Mantid share it."""
 
