@@ -5,8 +5,8 @@ try:
     from mantid_insdl.plugin import algorithms as support
 except ModuleNotFoundError:
     raise ImportError(
-        "ClassifyMagneticModel needs the package mantid_insdl in Mantid's own Python: run "
-        "`mantidpython -m pip install --user --no-deps .` in the folder of its sources, and restart Mantid."
+        "ClassifyMagneticModel needs the package mantid_insdl, which Mantid's own Python does not find: "
+        "close Mantid and run `insdl install` in a terminal."
     ) from None
 
 

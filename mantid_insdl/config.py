@@ -10,7 +10,7 @@ It is looked for as
     # the Python interpreter that runs the networks; TensorFlow is installed there
     python: /home/me/insdl-env/bin/python
 
-The environment variable ``INSDL_PYTHON`` goes before the entry ``python``. Nothing is ever written to the file.
+The environment variable ``INSDL_PYTHON`` goes before the entry ``python``. Only `insdl install` and `insdl uninstall` write to the file.
 """
 
 from __future__ import annotations
@@ -64,10 +64,17 @@ def read_config(environment: Mapping[str, str] = os.environ) -> Config:
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise ConfigError(f"cannot read the configuration file '{file}'", reason or str(error), "correct it, or remove it") from error
-    return _parse(text, file)
+    return parse_config(text, file)
 
 
-def _parse(text: str, file: Path) -> Config:
+def parse_config(text: str, file: Path) -> Config:
+    """The configuration in a text.
+
+    Raises
+    ------
+    ConfigError
+        If it is wrong; `file` is named then.
+    """
     import yaml
 
     try:

@@ -83,3 +83,7 @@ class ConfigError(InsdlError):
 
 class MantidMissingError(InsdlError):
     """Mantid is needed and cannot be imported in this interpreter."""
+
+
+class InstallationError(InsdlError):
+    """The plugin cannot be installed beside a Mantid, or taken out of it again."""

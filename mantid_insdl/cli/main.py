@@ -20,6 +20,7 @@ from typer.core import TyperGroup
 
 from mantid_insdl import errors
 from mantid_insdl._version import __version__
+from mantid_insdl.cli.installation import add_commands
 from mantid_insdl.cli.measured import ANSWERS_FOR
 from mantid_insdl.cli.options import OptionError, check_ei, optional_stage, refuse_overwriting, require_picture, written_path
 
@@ -44,6 +45,7 @@ EXIT_CODES: tuple[tuple[type[errors.InsdlError], int], ...] = (
     (errors.WorkerError, 8),
     (errors.ConfigError, 8),
     (errors.MantidMissingError, 8),
+    (errors.InstallationError, 8),
 )
 
 
@@ -120,6 +122,7 @@ app = typer.Typer(
 )
 models_app = typer.Typer(rich_markup_mode="rich")
 app.add_typer(models_app, name="models")
+add_commands(app)
 
 OutputFolder = Annotated[
     Path, typer.Option("--output", "-o", metavar="DIR", parser=written_path, help="Folder for the results; made where it does not exist.")
@@ -465,14 +468,6 @@ def train(
         from mantid_insdl.training.train import train as run
 
         print(run(described, output, quick=quick, data_folder=data, progress=progress))
-
-
-@app.command("plugin-dir")
-def plugin_dir() -> None:
-    """Print the folder to add in Workbench under File > Manage User Directories > Python Extensions."""
-    from mantid_insdl.plugin.registration import plugin_directory
-
-    print(plugin_directory())
 
 
 def _run_analysis(inputs: list[Path], output: Path, quiet: bool, *, load: Any, truth: tuple[str, dict[str, float]] | None = None) -> None:

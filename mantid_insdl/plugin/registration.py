@@ -11,7 +11,7 @@ from mantid_insdl.errors import InsdlError, MantidMissingError
 
 
 def plugin_directory() -> Path:
-    """The folder to give Mantid as a plugin directory (*File > Manage User Directories > Python Extensions*).
+    """The folder that `insdl install` gives Mantid as a plugin directory (key `user.python.plugins.directories`).
 
     It holds one file an algorithm and nothing else, because Mantid loads every Python file it finds there.
 
@@ -49,7 +49,7 @@ def register() -> list[str]:
         raise MantidMissingError(
             "the Mantid algorithms cannot be registered",
             f"Mantid cannot be imported in {sys.executable} ({error})",
-            "run this in Workbench or in mantidpython, or install mantid_insdl in Mantid's environment",
+            "run this in Workbench or in Mantid's own Python",
         ) from error
     names = []
     for file in sorted(plugin_directory().glob("*.py")):

@@ -16,19 +16,20 @@ REQUIRED = (("numpy", (1, 26), "numpy"), ("yaml", (6, 0), "pyyaml"), ("pydantic"
 
 def missing() -> str:
     """What this Python lacks, and how to add it; empty where it has all."""
-    found, wanted = [], []
-    for module, oldest, package in REQUIRED:
-        state = _state(module, oldest)
-        if state:
-            found.append(state)
-            wanted.append(f"{package}>={oldest[0]}.{oldest[1]}")
-    if not wanted:
+    found = lacking()
+    if not found:
         return ""
-    packages = " ".join(f'"{one}"' for one in wanted)
+    has, wanted = (" and ".join(part) for part in zip(*found, strict=True))
     return (
-        f"Mantid's Python ({sys.executable}) has {' and '.join(found)}, and mantid_insdl needs {' and '.join(wanted)}; "
-        f"run `mantidpython -m pip install --user {packages}` and restart Mantid."
+        f"Mantid's Python ({sys.executable}) has {has}, and mantid_insdl needs {wanted}; "
+        "close Mantid and run `insdl install` in a terminal."
     )
+
+
+def lacking() -> list[tuple[str, str]]:
+    """What this Python has in place of each requirement that it does not meet, and that requirement as pip takes it."""
+    states = ((_state(module, oldest), f"{package}>={oldest[0]}.{oldest[1]}") for module, oldest, package in REQUIRED)
+    return [(state, wanted) for state, wanted in states if state]
 
 
 def _state(module: str, oldest: tuple[int, int]) -> str:

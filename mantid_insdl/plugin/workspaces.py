@@ -3,7 +3,8 @@
 How a map lies in a workspace (which axis is which, where the energies are kept) is written in `files.workspace_layout`, which files and
 workspaces share; here is only what asks Mantid for it. A stack of slices is a WorkspaceGroup, one slice is a MatrixWorkspace.
 
-Mantid is imported inside the functions, so that the package works without it. Only calls that both Mantid 3.13 and 6.x have are used.
+Mantid is imported inside the functions, so that the package works without it. Only calls that all of Mantid 3.13, 6.x and 7.0 have are
+used; where there is none, `versions` decides.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from mantid_insdl.files.workspace_layout import (
     to_map,
 )
 from mantid_insdl.maps import MEV, RLU, Map
+from mantid_insdl.plugin.versions import write_values, x_values
 
 #: Larger workspaces are refused: no spectrometer resolves as many, and copies add up.
 MAXIMUM_PIXELS = 50_000_000
@@ -78,7 +80,7 @@ def from_workspace(workspace: Any) -> Map:
     kinds = _wrong_kinds(parts)
     if kinds:
         raise MapError(" ".join(kinds))
-    pixels = sum(int(part.getNumberHistograms()) * len(part.readX(0)) for part in parts)
+    pixels = sum(int(part.getNumberHistograms()) * len(x_values(part, 0)) for part in parts)
     if pixels > MAXIMUM_PIXELS:
         raise MapError(f"the map has {pixels:,} pixels", f"no more than {MAXIMUM_PIXELS:,} fit in memory", "rebin it to larger pixels")
     by_text: dict[str, list[str]] = {}
@@ -197,7 +199,7 @@ def _read(workspace: Any) -> WorkspaceData:
         intensity=intensity,
         error=np.asarray(workspace.extractE(), dtype=float),
         mask=_mask(workspace, intensity.shape),
-        x=_axis(workspace.getAxis(0), np.array(workspace.readX(0), dtype=float)),
+        x=_axis(workspace.getAxis(0), x_values(workspace, 0)),
         vertical=_axis(workspace.getAxis(1)),
         logs=_logs(workspace.run()),
         title=workspace.getTitle(),
@@ -345,8 +347,8 @@ def _placed(values: np.ndarray, place: np.ndarray, data: WorkspaceData) -> np.nd
 def _set_intensity(workspace: Any, intensity: np.ndarray, error: np.ndarray | None) -> None:
     known = np.zeros(intensity.shape) if error is None else np.where(np.isnan(intensity), 0.0, error)
     for i in range(intensity.shape[0]):
-        workspace.setY(i, np.ascontiguousarray(intensity[i]))
-        workspace.setE(i, np.ascontiguousarray(known[i]))
+        write_values(workspace, "Y", i, intensity[i])
+        write_values(workspace, "E", i, known[i])
 
 
 def _blank(x: AxisData, vertical: AxisData, shape: tuple[int, int]) -> Any:
@@ -355,9 +357,8 @@ def _blank(x: AxisData, vertical: AxisData, shape: tuple[int, int]) -> Any:
 
     rows, columns = shape
     workspace = WorkspaceFactory.create("Workspace2D", NVectors=rows, XLength=len(x.values), YLength=columns)
-    values = np.ascontiguousarray(x.values, dtype=float)
     for i in range(rows):
-        workspace.setX(i, values)
+        write_values(workspace, "X", i, x.values)
     axis = (NumericAxis if len(vertical.values) == rows else BinEdgeAxis).create(len(vertical.values))
     for i, value in enumerate(vertical.values):
         axis.setValue(i, float(value))

@@ -228,7 +228,7 @@ class _Worker:
                 pipe.close()
 
 
-_CHECK = "check INSDL_PYTHON and the entry 'python' of the configuration file"
+_CHECK = "run `insdl status`, and check INSDL_PYTHON and the entry 'python' of the configuration file"
 _AGAIN = "try again (a new worker will be started); if it ends again, use fewer slices or report its last words"
 
 

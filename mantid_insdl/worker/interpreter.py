@@ -47,7 +47,7 @@ def find_interpreter() -> Path:
     config = read_config()
     if config.python:
         return _checked(config.python, f"the entry 'python' of {config.file}")
-    return _own()
+    return own_interpreter()
 
 
 def worker_environment(interpreter: Path) -> dict[str, str]:
@@ -61,7 +61,7 @@ def worker_environment(interpreter: Path) -> dict[str, str]:
 
 def _checked(text: str, source: str) -> Path:
     path = Path(os.path.expanduser(text))
-    fix = f"give the path of a Python interpreter with TensorFlow as {source}"
+    fix = f"give the path of a Python interpreter with TensorFlow as {source}, or run `insdl install` again"
     if len(path.parts) == 1 and not path.is_dir():
         found = shutil.which(text)
         if found is None:
@@ -69,7 +69,7 @@ def _checked(text: str, source: str) -> Path:
         path = Path(found)
     path = path.absolute()
     if path.is_dir():
-        inside = next((p for p in _inside(path) if p.is_file()), None)
+        inside = next((p for p in pythons_in(path) if p.is_file()), None)
         raise WorkerError(f"'{text}' is not a Python interpreter", "it is a folder", f"did you mean '{inside}'?" if inside else fix)
     if not path.exists():
         raise WorkerError(f"there is no Python interpreter '{text}'", "the file does not exist", fix)
@@ -78,11 +78,18 @@ def _checked(text: str, source: str) -> Path:
     return path
 
 
-def _own() -> Path:
+def own_interpreter() -> Path:
+    """The interpreter of this process; where an application embeds Python, that of its installation.
+
+    Raises
+    ------
+    WorkerError
+        If there is none.
+    """
     executable = Path(sys.executable or "")
     if executable.name.lower().startswith("python") and executable.is_file():
         return executable
-    for candidate in (*_inside(Path(sys.prefix)), *_inside(Path(sys.base_prefix))):
+    for candidate in (*pythons_in(Path(sys.prefix)), *pythons_in(Path(sys.base_prefix))):
         if candidate.is_file():
             return candidate
     raise WorkerError(
@@ -92,7 +99,8 @@ def _own() -> Path:
     )
 
 
-def _inside(prefix: Path) -> tuple[Path, ...]:
+def pythons_in(prefix: Path) -> tuple[Path, ...]:
+    """Where the interpreter of an installation or of a virtual environment may be."""
     if sys.platform == "win32":
         return prefix / "python.exe", prefix / "Scripts" / "python.exe"
     return prefix / "bin" / "python3", prefix / "bin" / "python"
@@ -101,6 +109,6 @@ def _inside(prefix: Path) -> tuple[Path, ...]:
 def _is_own(interpreter: Path) -> bool:
     """Whether it is this process's installation; a virtual environment made from it is another one."""
     own: Mapping[Path, None] = dict.fromkeys(
-        path for path in (Path(sys.executable or os.devnull), *_inside(Path(sys.prefix))) if path.is_file()
+        path for path in (Path(sys.executable or os.devnull), *pythons_in(Path(sys.prefix))) if path.is_file()
     )
     return any(interpreter.parent.resolve() == path.parent.resolve() and interpreter.resolve() == path.resolve() for path in own)

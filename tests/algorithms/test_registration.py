@@ -161,8 +161,7 @@ for name in {NAMES}:
     sentences = done.stdout.splitlines()[-len(NAMES) :]
     assert len(set(sentences)) == 1
     assert sentences[0].startswith(f"Mantid's Python ({sys.executable}) {words}")
-    assert "`mantidpython -m pip install --user " in sentences[0]
-    assert '"pydantic>=2.7"` and restart Mantid.' in sentences[0]
+    assert sentences[0].endswith("pydantic>=2.7; close Mantid and run `insdl install` in a terminal.")
 
 
 def test_requirements_are_those_of_the_installation():
@@ -184,8 +183,8 @@ runpy.run_path({str(plugin_directory() / name)!r} + ".py")
     assert done.returncode == 1
     assert "During handling" not in done.stderr
     assert done.stderr.splitlines()[-1] == (
-        f"ImportError: {name} needs the package mantid_insdl in Mantid's own Python: run "
-        "`mantidpython -m pip install --user --no-deps .` in the folder of its sources, and restart Mantid."
+        f"ImportError: {name} needs the package mantid_insdl, which Mantid's own Python does not find: "
+        "close Mantid and run `insdl install` in a terminal."
     )
 
 
@@ -200,7 +199,7 @@ except mantid_insdl.InsdlError as error:
 """
     done = run(code)
     assert "Mantid cannot be imported in" in done.stdout, done.stderr
-    assert "mantidpython" in done.stdout
+    assert "run this in Workbench" in done.stdout
 
 
 def test_importing_the_package_does_not_import_mantid():

@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -23,7 +22,7 @@ def test_version(insdl):
     assert insdl("--version").stdout.strip() == f"insdl {mantid_insdl.__version__}"
 
 
-@pytest.mark.parametrize("command", ["demo", "analyse", "simulate", "train", "models"])
+@pytest.mark.parametrize("command", ["demo", "analyse", "simulate", "train", "models", "install", "uninstall", "status"])
 def test_help_teaches_by_example(insdl, command):
     text = insdl(command, "--help").stdout
     assert "Example" in text
@@ -339,44 +338,21 @@ def test_train_passes_everything_on(insdl, tmp_path, monkeypatch):
     assert calls == [("pcsmo-denoiser", tmp_path / "m", True, tmp_path / "d")]
 
 
-def test_plugin_dir(insdl):
-    folder = insdl("plugin-dir").stdout.strip()
-    assert os.path.isfile(os.path.join(folder, "DenoiseINS.py"))
-
-
 BARE = "import sys\nfor name in ('typer', 'click', 'rich', 'pydantic', 'numpy', 'yaml', 'h5py'): sys.modules[name] = None\n"
 
 
-def without_dependencies(*arguments, before=""):
+def without_dependencies(*arguments):
     """`insdl` where nothing is installed but the package itself."""
     entry = "from mantid_insdl.__main__ import main\nmain()"
-    line = [sys.executable, "-c", f"{BARE}sys.argv = {['insdl', *arguments]}\n{before}\n{entry}"]
+    line = [sys.executable, "-c", f"{BARE}sys.argv = {['insdl', *arguments]}\n{entry}"]
     return subprocess.run(line, capture_output=True, text=True, check=False, timeout=60)
 
 
-def test_plugin_dir_needs_nothing_installed(insdl):
-    """It is asked in Mantid's own Python."""
-    done = without_dependencies("plugin-dir")
-    assert (done.returncode, done.stderr) == (0, "")
-    # run from the sources, where the installed command names the folder of the installation
-    names = [sorted(file.name for file in Path(folder.strip()).glob("*.py")) for folder in (done.stdout, insdl("plugin-dir").stdout)]
-    assert names[0] == names[1] and "ClassifyMagneticModel.py" in names[0]
-
-
-def test_plugin_dir_of_a_broken_installation_is_one_sentence():
-    lost = "from pathlib import Path\nPath.is_file = lambda self: False"
-    done = without_dependencies("plugin-dir", before=lost)
-    assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.startswith("insdl: error: The Mantid algorithms are missing: ")
-    assert done.stderr.count("\n") == 1
-
-
-@pytest.mark.parametrize("arguments", [[], ["models"], ["plugin-dir", "--help"]])
-def test_other_commands_without_dependencies_say_what_is_missing(arguments):
+@pytest.mark.parametrize("arguments", [[], ["models"], ["install", "--help"]])
+def test_without_dependencies_every_command_says_what_is_missing(arguments):
     done = without_dependencies(*arguments)
     assert (done.returncode, done.stdout) == (8, "")
-    assert "has no module 'typer'; in Mantid's own Python only `insdl plugin-dir` can" in done.stderr
-    assert ".venv/bin/insdl" in done.stderr
+    assert "has no module 'typer'; use the environment with the whole package, such as .venv/bin/insdl" in done.stderr
     assert done.stderr.count("\n") == 1
 
 

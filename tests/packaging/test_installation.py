@@ -151,10 +151,11 @@ def test_installed_wheel_is_complete(wheel, tmp_path):
 
 
 def test_package_without_any_dependency_can_be_imported_and_names_its_plugin_folder(wheel, tmp_path):
-    """So it stands in Mantid's own Python."""
+    """So Mantid's own Python finds it."""
     python = empty_environment(tmp_path / "env", with_dependencies=False)
     install(python, wheel)
-    folder = Path(run(python.with_name("insdl"), "plugin-dir", cwd=tmp_path).strip())
+    code = "from mantid_insdl.plugin.registration import plugin_directory; print(plugin_directory())"
+    folder = Path(run(python, "-I", "-c", code, cwd=tmp_path).strip())
     assert (folder.is_relative_to(tmp_path), sorted(p.stem for p in folder.glob("*.py"))) == (True, ALGORITHMS)
     assert run(python, "-I", "-c", "import mantid_insdl; print(mantid_insdl.__version__)", cwd=tmp_path).strip() == wheel.name.split("-")[1]
 

@@ -22,6 +22,7 @@ FLOORS = (
     ("analysis", "plotting"),
     ("worker", "report"),
     ("plugin",),
+    ("installation",),
     ("cli",),
     ("algorithms", "interfaces"),
 )
