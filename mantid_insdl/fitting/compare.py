@@ -42,8 +42,8 @@ SLOPE = 1.5
 """Of the logarithm of the odds against the significance (`benchmarks/calibrate_comparison.py`)."""
 DRAWS = 2**14
 """Of signs of blocks."""
-SAME_CELL = 0.02
-"""Relative difference of lengths and products of the momenta that r.l.u. stand for, up to which two materials have the same cell."""
+SAME_CELL = 0.08
+"""Relative difference of the squared momenta that r.l.u. stand for, up to which two descriptions are of one cell: 4 % in length."""
 BANDS = 10
 """Of energy that the table of a cut or powder map has."""
 

@@ -1,0 +1,139 @@
+"""How sure is a comparison of two magnets? Its significance on simulated maps beside the truth.
+
+    python benchmarks/calibrate_comparison.py [--number N] [--seed S]
+
+Each map shows the Goodenough or the Dimer model of PCSMO, in turn, at its published constants times a factor of 0.7 to 1.3 each, at one to
+three of the incident energies 25, 50 and 100 meV, in ten windows each, on 20 x 20 pixels with detector gaps. The mean number of neutrons in
+a pixel is drawn from 0.03 to 10, so that many maps cannot tell. Two of three have something that no fit describes, of up to half the mean
+intensity: a gradient across the map, a powder ring or a cone of phonons; and intensities that are wrong by a factor of their own, 20 %, in
+each window. Both models are fitted from their published constants and compared (`mantid_insdl.fitting.compare`): about 5 s a map.
+
+A line is printed for each map. In the end: the slope of the logarithm of the odds against the significance by logistic regression, and the
+same for Vuong's z, with standard errors and the mean log-loss of each; how often the verdict is right, wrong, or none, and why; both for
+all maps and for those that hold nothing a fit does not describe.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+import numpy as np
+from scipy.optimize import minimize_scalar
+
+from mantid_insdl.errors import InstabilityError
+from mantid_insdl.fitting.compare import compare
+from mantid_insdl.fitting.results import NONE_OF_THESE, UNDECIDED, Comparison
+from mantid_insdl.instrument.gaps import DetectorLayout
+from mantid_insdl.maps import RLU, Axis, Map, Slices
+from mantid_insdl.materials import load_material
+from mantid_insdl.simulation.slices import simulate
+
+MODELS = ("pcsmo-goodenough", "pcsmo-dimer")
+EI = (25.0, 50.0, 100.0)
+PIXELS = 20
+NEUTRONS = (0.03, 10.0)
+FACTOR = (0.7, 1.3)
+WRONG = 0.2
+
+
+def drawn(material: str, rng: np.random.Generator, *, clean: bool) -> Map:
+    """A measurement of a material."""
+    axes = {name: Axis(name, RLU, np.linspace(-1, 1, PIXELS)) for name in ("qh", "qk")}
+    ei = np.sort(rng.choice(EI, rng.integers(1, 4), replace=False))
+    slices = Slices.from_bins(ei, [np.linspace(0.1 * e, 0.7 * e, 11) for e in ei])
+    known = load_material(material)
+    while True:
+        try:
+            expected = simulate(known, {n: v * rng.uniform(*FACTOR) for n, v in known.defaults.items()}, slices=slices, **axes)
+            break
+        except InstabilityError:
+            continue
+    signal = np.nan_to_num(expected.intensity)
+    for group in slices.groups_by_ei():
+        signal[group] /= signal[group].mean()
+    if not clean:
+        signal *= np.exp(WRONG * rng.normal(size=(slices.size, 1, 1)))
+        signal += rng.uniform(0, 0.5) * undescribed(expected, rng)
+    signal += rng.uniform(0.05, 0.5)  # a flat background
+    neutrons = np.exp(rng.uniform(*np.log(NEUTRONS)))
+    gaps = DetectorLayout.random(rng).gaps(slices, axes["qh"], axes["qk"], known.in_plane_reciprocal)
+    return expected.replace(intensity=rng.poisson(neutrons * signal) / neutrons, mask=expected.mask | gaps)
+
+
+def undescribed(m: Map, rng: np.random.Generator) -> np.ndarray:
+    """Intensity of mean 1 that is no spin wave."""
+    h, k = np.meshgrid(*(axis.centres for axis in m.axes), indexing="ij")
+    energy = (m.slices.centres / m.slices.energy_max.max())[:, None, None]
+    kind = rng.integers(3)
+    if kind == 0:
+        shape = 2 + np.cos(rng.uniform(0, 2 * np.pi)) * h + np.sin(rng.uniform(0, 2 * np.pi)) * k + 0 * energy
+    elif kind == 1:
+        shape = np.exp(-0.5 * ((np.hypot(h, k) - rng.uniform(0.3, 1)) / 0.06) ** 2) + 0 * energy
+    else:
+        from_integer = np.hypot(h - np.round(h), k - np.round(k))
+        shape = np.exp(-0.5 * ((energy - rng.uniform(0.8, 1.6) * from_integer) / 0.08) ** 2) * (0.2 + h**2 + k**2)
+    return shape / shape.mean()
+
+
+def signed(comparison: Comparison) -> tuple[float, float]:
+    """Significance and Vuong's z in favour of the first model."""
+    (contest,) = comparison.contests
+    sign = 1.0 if comparison.best.material == MODELS[0] else -1.0
+    return sign * contest.significance, sign * contest.z
+
+
+def logistic(x: np.ndarray, truth: np.ndarray) -> tuple[float, float, float]:
+    """Slope without an offset, its standard error, and the mean log-loss."""
+
+    def loss(slope: float) -> float:
+        return float(np.mean(np.logaddexp(0, -np.where(truth, 1, -1) * slope * x)))
+
+    found = minimize_scalar(loss, bounds=(0, 20), method="bounded")
+    p = 1 / (1 + np.exp(-found.x * x))
+    return found.x, float(1 / np.sqrt(np.sum(p * (1 - p) * x**2))), found.fun
+
+
+def summary(rows: list[tuple[bool, bool, Comparison]]) -> None:
+    truth = np.array([first for _, first, _ in rows])
+    for name, x in zip(("significance", "z"), np.array([signed(one) for *_, one in rows]).T, strict=True):
+        slope, error, loss = logistic(x, truth)
+        print(f"  odds against {name}: slope {slope:.2f} +- {error:.2f}, mean log-loss {loss:.3f}")
+    named = [(MODELS[0] if first else MODELS[1], one) for _, first, one in rows]
+    right = sum(one.verdict == true for true, one in named)
+    undecided, none = (sum(one.verdict == what for _, one in named) for what in (UNDECIDED, NONE_OF_THESE))
+    mixed = sum("mixture" in one.warnings[-1] for _, one in named if one.verdict == NONE_OF_THESE)
+    wrong = len(rows) - right - undecided - none
+    print(f"  verdict right {right}, wrong {wrong}, undecided {undecided}, none of these {none} ({mixed} as a mixture), of {len(rows)}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--number", type=int, default=120)
+    parser.add_argument("--seed", type=int, default=9)
+    arguments = parser.parse_args()
+    rows = []
+    for number in range(arguments.number):
+        rng = np.random.default_rng((arguments.seed, number))
+        first, clean = number % 2 == 0, number % 3 == 0
+        m = drawn(MODELS[0] if first else MODELS[1], rng, clean=clean)
+        try:
+            found = compare(m, MODELS, start={name: {} for name in MODELS})
+        except InstabilityError as error:
+            print(f"{number}: {error}")
+            continue
+        rows.append((clean, first, found))
+        (contest,) = found.contests
+        print(
+            f"{number:4} {'clean' if clean else '':5} {MODELS[not first]:17} {found.verdict:17} significance {signed(found)[0]:6.2f} "
+            f"z {signed(found)[1]:6.2f} share {contest.share:6.2f} +- {contest.share_error:5.2f} "
+            f"unexplained {found.evidence.unexplained:5.2f} +- {found.evidence.uncertainty:4.2f} "
+            f"{np.nanmean(m.intensity > 0):4.2f} {len(found.evidence.incident_energies)} {sum(fit.seconds for fit in found.fits):4.1f} s",
+            flush=True,
+        )
+    for title, chosen in (("all", rows), ("nothing but what a fit describes", [row for row in rows if row[0]])):
+        print(f"{title}:")
+        summary(chosen)
+
+
+if __name__ == "__main__":
+    main()
