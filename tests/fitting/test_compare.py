@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,11 +12,15 @@ from scipy.stats import norm
 from mantid_insdl.errors import MaterialError, UnsuitableMapError
 from mantid_insdl.fitting import compare as comparing
 from mantid_insdl.fitting.blocks import difference_of
-from mantid_insdl.fitting.compare import compare, significance_of
+from mantid_insdl.fitting.calculation import calculation_for
+from mantid_insdl.fitting.compare import compare, compare_fits, significance_of
 from mantid_insdl.fitting.mixture import Share, share_of
-from mantid_insdl.fitting.results import NONE_OF_THESE, Evidence
+from mantid_insdl.fitting.refine import fit
+from mantid_insdl.fitting.results import NONE_OF_THESE, UNDECIDED, Evidence
 from mantid_insdl.maps import RLU, Axis, Map, Slices
+from mantid_insdl.materials import Material, load_material
 from mantid_insdl.simulation.slices import simulate
+from mantid_insdl.simulation.spectra import simulate_powder
 
 PCSMO = ("pcsmo-goodenough", "pcsmo-dimer")
 
@@ -82,67 +87,163 @@ def test_what_is_refuted_and_what_is_not_known():
     assert not evidence(1.0, 0.0).refuted  # no structure
 
 
-# ---- simulated maps
+# ---- simulated maps of square lattices, which take tenths of a second
+
+WINDOWS = Slices(np.full(10, 15.0), 1.0 + 0.6 * np.arange(10), 1.6 + 0.6 * np.arange(10))
 
 
-def slices_map(material, ei=(50.0,), pixels=16, values=None, level=30.0, seed=0, windows=10):
-    """Counts of a simulated map, `level` neutrons a pixel."""
-    axes = {name: Axis(name, RLU, np.linspace(-1, 1, pixels)) for name in ("qh", "qk")}
-    slices = Slices.from_bins(ei, [np.linspace(0.1 * e, 0.7 * e, windows + 1) for e in ei])
-    expected = simulate(material, values or {}, slices=slices, **axes)
-    return counted(expected, level, seed)
+def square(name, *without, **ranges):
+    """Rb2MnF4 without some of its parameters, others with a value and a range of their own."""
+    content = load_material("rb2mnf4").model_dump()
+    content |= {"name": name, "closed_form": None}
+    parameters = [p for p in content["parameters"] if p["name"] not in without]
+    content["parameters"] = [p | dict(zip(("value", "low", "high"), ranges.get(p["name"], ()), strict=False)) for p in parameters]
+    for terms in ("bonds", "anisotropy"):
+        content[terms] = [term for term in content[terms] if term["parameter"] not in without]
+    return Material.model_validate(content)
 
 
-def counted(expected: Map, level=30.0, seed=0):
+FRUSTRATED = square("frustrated", "D")
+ANISOTROPIC = square("anisotropic", "J2")
+BOTH = (FRUSTRATED, ANISOTROPIC)
+
+
+def counted(expected: Map, level=10.0, seed=0) -> Map:
+    """Counts of a simulated map, `level` neutrons a pixel and a background of one."""
     signal = np.nan_to_num(expected.intensity)
     mean = level * signal / signal[~expected.mask].mean() + 1
-    counts = np.random.default_rng(seed).poisson(mean).astype(float)
-    return expected.replace(intensity=counts, error=np.sqrt(mean), mask=expected.mask)
+    return expected.replace(intensity=np.random.default_rng(seed).poisson(mean).astype(float), error=np.sqrt(mean), mask=expected.mask)
+
+
+def measured(values, pixels=20, **how) -> Map:
+    axes = {name: Axis(name, RLU, np.linspace(-1, 1, pixels)) for name in ("qh", "qk")}
+    return counted(simulate("rb2mnf4", values, slices=WINDOWS, **axes), **how)
 
 
 @pytest.fixture(scope="module")
-def goodenough():
-    m = slices_map("pcsmo-goodenough")
-    return compare(m, PCSMO, start={name: {} for name in PCSMO})
+def frustrated():
+    return compare(measured({"J1": 0.65, "J2": 0.08, "D": 0.0}), BOTH)
 
 
-def test_each_model_is_found_in_its_own_map(goodenough):
-    dimer = compare(slices_map("pcsmo-dimer"), PCSMO, start={name: {} for name in PCSMO})
-    for found, truth in ((goodenough, 0), (dimer, 1)):
-        assert found.verdict == found.best.material == PCSMO[truth]
+def test_each_model_is_found_in_its_own_map(frustrated):
+    anisotropic = compare(measured({"J1": 0.65, "J2": 0.0, "D": -0.04}), BOTH)
+    for found, truth in ((frustrated, 0), (anisotropic, 1)):
+        assert found.verdict == found.best.material == BOTH[truth].name
         assert found.probabilities[truth] > 0.95 and sum(found.probabilities) == pytest.approx(1)
-        assert found.contests[0].material == PCSMO[1 - truth] and found.contests[0].z > 2
+        assert found.contests[0].material == BOTH[1 - truth].name and found.contests[0].z > 2
         assert abs(found.evidence.unexplained) < 0.02 and abs(found.contests[0].share) < 0.1
 
 
-def test_the_parts_are_the_slices_and_add_up(goodenough):
-    assert len(goodenough.parts) == 10 and [part.energy_min for part in goodenough.parts] == pytest.approx(np.arange(5, 35, 3))
-    assert sum(part.pixels for part in goodenough.parts) == goodenough.best.pixels
-    (contest,) = goodenough.contests
-    assert sum(part.differences[0] for part in goodenough.parts) == pytest.approx(contest.difference + contest.correction)
-    assert contest.correction == pytest.approx(goodenough.fits[0].effective_parameters - goodenough.fits[1].effective_parameters)
+def test_a_map_of_neither_parameter_cannot_tell():
+    found = compare(measured({"J1": 0.65, "J2": 0.0, "D": 0.0}), BOTH)
+    assert found.verdict == UNDECIDED and "cannot tell" in found.warnings[-1]
+    assert max(found.probabilities) < 0.95 and abs(found.contests[0].z) < 2
 
 
-def test_a_comparison_can_be_written_as_json(goodenough):
-    content = json.loads(json.dumps(goodenough.to_dict(), allow_nan=False))
-    assert content["verdict"] == content["best"] == "pcsmo-goodenough" and content["contests"][0]["z"] > 2
-    assert content["fits"][1]["material"] == "pcsmo-dimer" and len(content["parts"]) == 10
+def test_a_parameter_more_is_no_gain():
+    """Nested models, the smaller one true: what the larger gains is what fitting adds."""
+    nearest = square("nearest", "J2", "D")
+    found = [compare(measured({"J1": 0.65, "J2": 0.0, "D": 0.0}, seed=seed), (nearest, FRUSTRATED)) for seed in range(6)]
+    assert sum(one.verdict == "frustrated" for one in found) == 0
+    gains = [one.fits[1].log_likelihood - one.fits[0].log_likelihood for one in found]
+    assert np.mean(gains) > 0  # the larger model follows the noise
+    assert np.mean([one.best.material == "nearest" for one in found]) > 0.5
 
 
-def test_fits_that_are_there_are_not_done_again(goodenough, monkeypatch):
+def test_the_parts_are_the_slices_and_add_up(frustrated):
+    assert [part.energy_min for part in frustrated.parts] == pytest.approx(WINDOWS.energy_min)
+    assert sum(part.pixels for part in frustrated.parts) == frustrated.best.pixels
+    (contest,) = frustrated.contests
+    assert sum(part.differences[0] for part in frustrated.parts) == pytest.approx(contest.difference + contest.correction)
+    assert contest.correction == pytest.approx(frustrated.fits[0].effective_parameters - frustrated.fits[1].effective_parameters)
+
+
+def test_three_materials(frustrated):
+    found = compare(frustrated.best.data, (ANISOTROPIC, FRUSTRATED, square("nearest", "J2", "D")), fits=frustrated.fits)
+    assert found.verdict == "frustrated" and found.materials == ("anisotropic", "frustrated", "nearest")
+    assert [one.material for one in found.contests] == ["anisotropic", "nearest"] and len(found.parts[0].differences) == 2
+    assert sum(found.probabilities) == pytest.approx(1) and np.argmax(found.probabilities) == 1
+
+
+def test_a_comparison_can_be_written_as_json(frustrated):
+    content = json.loads(json.dumps(frustrated.to_dict(), allow_nan=False))
+    assert content["verdict"] == content["best"] == "frustrated" and content["contests"][0]["z"] > 2
+    assert content["fits"][1]["material"] == "anisotropic" and len(content["parts"]) == 10
+
+
+def test_fits_that_are_there_are_not_done_again(frustrated, monkeypatch):
+    m = frustrated.best.data
     monkeypatch.setattr(comparing, "fit_calculation", None)
-    again = compare(goodenough.best.data, PCSMO, fits=goodenough.fits)
-    assert again.contests == goodenough.contests and again.verdict == goodenough.verdict
+    again = compare(m, BOTH, fits=frustrated.fits)
+    assert again.contests == frustrated.contests and again.verdict == frustrated.verdict
     with pytest.raises(UnsuitableMapError, match="another map"):
-        compare(slices_map("pcsmo-goodenough", seed=1), PCSMO, fits=goodenough.fits)
+        compare(m.replace(intensity=m.intensity + 1), BOTH, fits=frustrated.fits)
+    with pytest.raises(UnsuitableMapError, match="other pixels"):
+        compare(m, BOTH, fits=[replace(frustrated.best, model=frustrated.best.model.with_mask(m.intensity > 50))])
     with pytest.raises(MaterialError, match="none of the materials"):
-        compare(goodenough.best.data, ("pcsmo-goodenough", "pcsmo-zener"), fits=goodenough.fits)
+        compare(m, (FRUSTRATED, "rb2mnf4"), fits=frustrated.fits)
+
+
+def test_a_model_with_the_larger_errors_gains_nothing_by_them(frustrated):
+    """Errors that are too small everywhere: by its own a fit with larger ones is likelier by far, and it says nothing else."""
+    fits = frustrated.fits
+    wide = replace(fits[0], material="wide", model=fits[0].model.replace(error=2 * fits[0].model.error))
+    narrow = replace(fits[0], model=fits[0].model.replace(error=0.5 * fits[0].model.error))
+    (contest,) = compare_fits((narrow, wide), calculation_for(fits[0].data, FRUSTRATED)).contests
+    assert contest.difference == 0 and contest.z == 0 and contest.significance == 0
 
 
 def test_a_mixture_is_neither():
-    """Half of each at the published constants."""
-    parts = [slices_map(name).replace(intensity=simulate(name, like=slices_map(name)).intensity, error=None) for name in PCSMO]
-    m = counted(parts[0].replace(intensity=0.5 * (parts[0].intensity + parts[1].intensity)))
-    found = compare(m, PCSMO, start={name: {} for name in PCSMO})
+    slow, fast = square("slow", "J2", "D", J1=(0.6, 0.58, 0.62)), square("fast", "J2", "D", J1=(0.68, 0.66, 0.7))
+    parts = [simulate("rb2mnf4", {"J1": value, "J2": 0.0, "D": 0.0}, like=measured({})) for value in (0.6, 0.68)]
+    found = compare(counted(parts[0].replace(intensity=0.5 * (parts[0].intensity + parts[1].intensity)), level=50), (slow, fast))
     assert found.verdict == NONE_OF_THESE and "mixture" in found.warnings[-1]
-    assert found.contests[0].share == pytest.approx(0.5, abs=0.15)
+    assert found.contests[0].share == pytest.approx(0.5, abs=0.1)
+
+
+def test_nonsense_is_none_of_these_and_noise_cannot_be_told():
+    m = measured({"J1": 0.65, "J2": 0.08, "D": 0.0})
+    order = np.random.default_rng(0).permutation(10)
+    h = m.axes[0].centres[:, None]
+    made = {
+        "energies permuted": m.replace(intensity=m.intensity[order], error=None),
+        "stripes": m.replace(intensity=np.random.default_rng(1).poisson(10 + 9 * np.sin(12 * h), m.shape).astype(float), error=None),
+        "gradient": m.replace(intensity=np.random.default_rng(2).poisson(10 + 5 * h, m.shape).astype(float), error=None),
+    }
+    verdicts = {name: compare(one, BOTH).verdict for name, one in made.items()}
+    assert verdicts == {"energies permuted": NONE_OF_THESE, "stripes": NONE_OF_THESE, "gradient": UNDECIDED}
+
+
+def test_the_two_models_of_pcsmo():
+    """Goodenough alone, and half of each at the published constants: 12 x 12 pixels at one Ei, the small parameters fixed."""
+    axes = {name: Axis(name, RLU, np.linspace(-1, 1, 12)) for name in ("qh", "qk")}
+    slices = Slices.from_bins([100.0], [np.linspace(10, 70, 11)])
+    one, other = (simulate(name, {}, slices=slices, **axes) for name in PCSMO)
+    fixed = [{name: load_material(material).defaults[name] for name in ("Jperp", "D")} for material in PCSMO]
+    verdicts = []
+    for m in (counted(one), counted(one.replace(intensity=0.5 * (one.intensity + other.intensity)))):
+        fits = [fit(m, name, start={}, fixed=values, nuisances=()) for name, values in zip(PCSMO, fixed, strict=True)]
+        verdicts.append(compare(m, PCSMO, fits=fits).verdict)
+    assert verdicts == ["pcsmo-goodenough", NONE_OF_THESE]
+
+
+# ---- what is refused
+
+
+def test_materials_that_cannot_be_compared(frustrated):
+    m = frustrated.best.data
+    for materials, words in (
+        ([FRUSTRATED], "nothing to compare.*1 material"),
+        (["rb2mnf4", "rb2mnf4"], "the same, rb2mnf4"),
+        (["rb2mnf4", load_material("rb2mnf4").model_copy(update={"name": "another"})], "the same, rb2mnf4 and another"),
+        (["rb2mnf4", "la2nio4"], "different cells.*1.492.*1/angstrom"),
+    ):
+        with pytest.raises(MaterialError, match=words):
+            compare(m, materials)
+
+
+def test_a_powder_map_is_in_inverse_angstrom_for_all():
+    energy, q = Axis("energy", "meV", np.linspace(1, 8, 20)), Axis("q", "1/angstrom", np.linspace(0.5, 2.5, 20))
+    m = simulate_powder("rb2mnf4", {"J2": 0.0}, q=q, energy=energy, ei=15.0, directions=300)
+    found = compare(counted(m), (square("nearest", "J2", "D"), "example-triangular"), start={"nearest": {}, "example-triangular": {}})
+    assert found.best.material == "nearest" and len(found.parts) == 10 and found.parts[0].energy_min == pytest.approx(energy.edges[0])
