@@ -6,7 +6,8 @@ both are imperfect. [Q. H. Vuong, Econometrica 57, 307 (1989)] Three things make
 - One standard deviation for each pixel under all models, the geometric mean of what their fits found. Each with its own would be a
   likelihood, too, but a model that fits worse has the larger errors, and gains by them wherever all models are wrong.
 - From each log-likelihood is taken what fitting alone adds (`Covariance.effective_parameters`, Takeuchi's criterion): where pixels are
-  independent and models true, one for each parameter, as in Akaike's. On measured maps it is more.
+  independent and models true, one for each parameter, as in Akaike's. On measured maps it is more. It takes an advantage away, and makes
+  none: of two models that are equally near, none is told because it has fewer parameters.
 - The distribution of the sum if neither were nearer comes from the blocks themselves, each with its sign drawn at random. A few slices hold
   most of the information, so that the sum over its standard error, Vuong's z, stays small even where every slice says the same.
 
@@ -178,11 +179,11 @@ def compare_fits(fits: Sequence[Fit], calculation: Calculation) -> Comparison:
     for number, other in enumerate(fits):
         if number == best:
             continue
-        correction = fits[best].effective_parameters - other.effective_parameters
-        differences = likelihoods[best] - likelihoods[number]
-        whole = difference_of(differences - correction / data.size, blocks)
+        correction = max(fits[best].effective_parameters - other.effective_parameters, 0.0)
+        pixels = likelihoods[best] - likelihoods[number] - correction / data.size
+        whole = difference_of(pixels, blocks)
+        significance = max(significance_of(np.bincount(blocks, pixels)), 0.0)
         share = share_of(data, models[best], models[number], weight, blocks, calculation.groups, np.ones((data.size, 1)))
-        significance = significance_of(np.bincount(blocks, differences - correction / data.size))
         contests.append(Contest(other.material, whole.total, whole.deviation, correction, significance, share.value, share.error))
     odds = {one.material: odds_of(one.significance) for one in contests}
     probabilities = tuple(float(odds.get(one.material, 1.0) / (1 + sum(odds.values()))) for one in fits)

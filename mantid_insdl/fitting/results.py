@@ -208,7 +208,7 @@ class Contest:
     difference, deviation
         Log-likelihood of the best less that of the other, less `correction`, and its standard error by the scatter of the blocks.
     correction
-        What fitting alone has added to it: the difference of the effective parameters.
+        What fitting alone has added to it: the difference of the effective parameters where the best has more, else 0.
     significance
         How far the difference lies from 0, as a standard normal deviate (`fitting.compare.significance_of`).
     share, share_error

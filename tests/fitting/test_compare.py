@@ -92,20 +92,23 @@ def test_what_is_refuted_and_what_is_not_known():
 WINDOWS = Slices(np.full(10, 15.0), 1.0 + 0.6 * np.arange(10), 1.6 + 0.6 * np.arange(10))
 
 
-def square(name, *without, **ranges):
-    """Rb2MnF4 without some of its parameters, others with a value and a range of their own."""
-    content = load_material("rb2mnf4").model_dump()
-    content |= {"name": name, "closed_form": None}
-    parameters = [p for p in content["parameters"] if p["name"] not in without]
-    content["parameters"] = [p | dict(zip(("value", "low", "high"), ranges.get(p["name"], ()), strict=False)) for p in parameters]
-    for terms in ("bonds", "anisotropy"):
-        content[terms] = [term for term in content[terms] if term["parameter"] not in without]
+def square(name, **ranges):
+    """Rb2MnF4 with other ranges of its parameters: value, low, high."""
+    content = load_material("rb2mnf4").model_dump() | {"name": name}
+    content["parameters"] = [
+        p | dict(zip(("value", "low", "high"), ranges.get(p["name"], ()), strict=False)) for p in content["parameters"]
+    ]
     return Material.model_validate(content)
 
 
-FRUSTRATED = square("frustrated", "D")
-ANISOTROPIC = square("anisotropic", "J2")
+FRUSTRATED = square("frustrated", J2=(0.08, 0.06, 0.1), D=(-0.006, -0.008, -0.004))
+ANISOTROPIC = square("anisotropic", J2=(0.0, -0.01, 0.01), D=(-0.04, -0.05, -0.03))
 BOTH = (FRUSTRATED, ANISOTROPIC)
+TRUTHS = ({"J1": 0.65, "J2": 0.08, "D": -0.006}, {"J1": 0.65, "J2": 0.0, "D": -0.04})
+
+
+def compared(m, materials, **how):
+    return compare(m, materials, start={load_material(one).name: {} for one in materials}, **how)
 
 
 def counted(expected: Map, level=10.0, seed=0) -> Map:
@@ -122,11 +125,11 @@ def measured(values, pixels=20, **how) -> Map:
 
 @pytest.fixture(scope="module")
 def frustrated():
-    return compare(measured({"J1": 0.65, "J2": 0.08, "D": 0.0}), BOTH)
+    return compared(measured(TRUTHS[0]), BOTH)
 
 
 def test_each_model_is_found_in_its_own_map(frustrated):
-    anisotropic = compare(measured({"J1": 0.65, "J2": 0.0, "D": -0.04}), BOTH)
+    anisotropic = compared(measured(TRUTHS[1]), BOTH)
     for found, truth in ((frustrated, 0), (anisotropic, 1)):
         assert found.verdict == found.best.material == BOTH[truth].name
         assert found.probabilities[truth] > 0.95 and sum(found.probabilities) == pytest.approx(1)
@@ -134,20 +137,19 @@ def test_each_model_is_found_in_its_own_map(frustrated):
         assert abs(found.evidence.unexplained) < 0.02 and abs(found.contests[0].share) < 0.1
 
 
-def test_a_map_of_neither_parameter_cannot_tell():
-    found = compare(measured({"J1": 0.65, "J2": 0.0, "D": 0.0}), BOTH)
-    assert found.verdict == UNDECIDED and "cannot tell" in found.warnings[-1]
-    assert max(found.probabilities) < 0.95 and abs(found.contests[0].z) < 2
+def test_too_few_neutrons_cannot_tell():
+    found = compared(measured(TRUTHS[0], level=0.05), BOTH)
+    assert found.verdict == UNDECIDED and max(found.probabilities) < 0.95 and abs(found.contests[0].z) < 2
 
 
-def test_a_parameter_more_is_no_gain():
-    """Nested models, the smaller one true: what the larger gains is what fitting adds."""
-    nearest = square("nearest", "J2", "D")
-    found = [compare(measured({"J1": 0.65, "J2": 0.0, "D": 0.0}, seed=seed), (nearest, FRUSTRATED)) for seed in range(6)]
-    assert sum(one.verdict == "frustrated" for one in found) == 0
-    gains = [one.fits[1].log_likelihood - one.fits[0].log_likelihood for one in found]
-    assert np.mean(gains) > 0  # the larger model follows the noise
-    assert np.mean([one.best.material == "nearest" for one in found]) > 0.5
+def test_models_that_both_hold_the_truth_are_not_told_apart():
+    """Ranges of J2 that hold its value, and of which one is a point: what the wider gains is what fitting adds."""
+    free = square("free", J2=(0.006, -0.05, 0.1))
+    fixed = square("fixed", J2=(0.006, 0.006 - 1e-7, 0.006 + 1e-7))
+    found = [compared(measured({"J1": 0.65, "J2": 0.006}, seed=seed), (free, fixed)) for seed in range(3)]
+    assert {one.verdict for one in found} == {UNDECIDED} and "cannot tell" in found[0].warnings[-1]
+    assert all(abs(one.contests[0].z) < 2 for one in found)
+    assert np.mean([one.fits[0].effective_parameters - one.fits[1].effective_parameters for one in found]) == pytest.approx(1, abs=0.9)
 
 
 def test_the_parts_are_the_slices_and_add_up(frustrated):
@@ -155,13 +157,14 @@ def test_the_parts_are_the_slices_and_add_up(frustrated):
     assert sum(part.pixels for part in frustrated.parts) == frustrated.best.pixels
     (contest,) = frustrated.contests
     assert sum(part.differences[0] for part in frustrated.parts) == pytest.approx(contest.difference + contest.correction)
-    assert contest.correction == pytest.approx(frustrated.fits[0].effective_parameters - frustrated.fits[1].effective_parameters)
+    more = frustrated.fits[0].effective_parameters - frustrated.fits[1].effective_parameters
+    assert contest.correction == pytest.approx(max(more, 0.0))
 
 
 def test_three_materials(frustrated):
-    found = compare(frustrated.best.data, (ANISOTROPIC, FRUSTRATED, square("nearest", "J2", "D")), fits=frustrated.fits)
-    assert found.verdict == "frustrated" and found.materials == ("anisotropic", "frustrated", "nearest")
-    assert [one.material for one in found.contests] == ["anisotropic", "nearest"] and len(found.parts[0].differences) == 2
+    found = compared(frustrated.best.data, (ANISOTROPIC, FRUSTRATED, square("stiff", J1=(0.8, 0.75, 0.85))), fits=frustrated.fits)
+    assert found.verdict == "frustrated" and found.materials == ("anisotropic", "frustrated", "stiff")
+    assert [one.material for one in found.contests] == ["anisotropic", "stiff"] and len(found.parts[0].differences) == 2
     assert sum(found.probabilities) == pytest.approx(1) and np.argmax(found.probabilities) == 1
 
 
@@ -194,15 +197,16 @@ def test_a_model_with_the_larger_errors_gains_nothing_by_them(frustrated):
 
 
 def test_a_mixture_is_neither():
-    slow, fast = square("slow", "J2", "D", J1=(0.6, 0.58, 0.62)), square("fast", "J2", "D", J1=(0.68, 0.66, 0.7))
-    parts = [simulate("rb2mnf4", {"J1": value, "J2": 0.0, "D": 0.0}, like=measured({})) for value in (0.6, 0.68)]
-    found = compare(counted(parts[0].replace(intensity=0.5 * (parts[0].intensity + parts[1].intensity)), level=50), (slow, fast))
+    others = {"J2": (0.006, 0.005, 0.007), "D": (-0.006, -0.007, -0.005)}
+    slow, fast = square("slow", J1=(0.6, 0.599, 0.601), **others), square("fast", J1=(0.64, 0.639, 0.641), **others)
+    parts = [simulate("rb2mnf4", {"J1": value}, like=measured({})) for value in (0.6, 0.64)]
+    found = compared(counted(parts[0].replace(intensity=0.5 * (parts[0].intensity + parts[1].intensity))), (slow, fast))
     assert found.verdict == NONE_OF_THESE and "mixture" in found.warnings[-1]
-    assert found.contests[0].share == pytest.approx(0.5, abs=0.1)
+    assert found.contests[0].share == pytest.approx(0.5, abs=0.15)
 
 
 def test_nonsense_is_none_of_these_and_noise_cannot_be_told():
-    m = measured({"J1": 0.65, "J2": 0.08, "D": 0.0})
+    m = measured(TRUTHS[0])
     order = np.random.default_rng(0).permutation(10)
     h = m.axes[0].centres[:, None]
     made = {
@@ -210,21 +214,20 @@ def test_nonsense_is_none_of_these_and_noise_cannot_be_told():
         "stripes": m.replace(intensity=np.random.default_rng(1).poisson(10 + 9 * np.sin(12 * h), m.shape).astype(float), error=None),
         "gradient": m.replace(intensity=np.random.default_rng(2).poisson(10 + 5 * h, m.shape).astype(float), error=None),
     }
-    verdicts = {name: compare(one, BOTH).verdict for name, one in made.items()}
+    verdicts = {name: compared(one, BOTH).verdict for name, one in made.items()}
     assert verdicts == {"energies permuted": NONE_OF_THESE, "stripes": NONE_OF_THESE, "gradient": UNDECIDED}
 
 
-def test_the_two_models_of_pcsmo():
-    """Goodenough alone, and half of each at the published constants: 12 x 12 pixels at one Ei, the small parameters fixed."""
+def test_a_mixture_of_the_two_models_of_pcsmo_is_neither():
+    """Half of each at the published constants, as the measured map could be: 12 x 12 pixels at one Ei, the small parameters fixed."""
     axes = {name: Axis(name, RLU, np.linspace(-1, 1, 12)) for name in ("qh", "qk")}
     slices = Slices.from_bins([100.0], [np.linspace(10, 70, 11)])
     one, other = (simulate(name, {}, slices=slices, **axes) for name in PCSMO)
+    m = counted(one.replace(intensity=0.5 * (one.intensity + other.intensity)))
     fixed = [{name: load_material(material).defaults[name] for name in ("Jperp", "D")} for material in PCSMO]
-    verdicts = []
-    for m in (counted(one), counted(one.replace(intensity=0.5 * (one.intensity + other.intensity)))):
-        fits = [fit(m, name, start={}, fixed=values, nuisances=()) for name, values in zip(PCSMO, fixed, strict=True)]
-        verdicts.append(compare(m, PCSMO, fits=fits).verdict)
-    assert verdicts == ["pcsmo-goodenough", NONE_OF_THESE]
+    fits = [fit(m, name, start={}, fixed=values, nuisances=()) for name, values in zip(PCSMO, fixed, strict=True)]
+    found = compare(m, PCSMO, fits=fits)
+    assert found.verdict == NONE_OF_THESE and found.contests[0].share == pytest.approx(0.5, abs=0.15)
 
 
 # ---- what is refused
@@ -244,6 +247,8 @@ def test_materials_that_cannot_be_compared(frustrated):
 
 def test_a_powder_map_is_in_inverse_angstrom_for_all():
     energy, q = Axis("energy", "meV", np.linspace(1, 8, 20)), Axis("q", "1/angstrom", np.linspace(0.5, 2.5, 20))
-    m = simulate_powder("rb2mnf4", {"J2": 0.0}, q=q, energy=energy, ei=15.0, directions=300)
-    found = compare(counted(m), (square("nearest", "J2", "D"), "example-triangular"), start={"nearest": {}, "example-triangular": {}})
-    assert found.best.material == "nearest" and len(found.parts) == 10 and found.parts[0].energy_min == pytest.approx(energy.edges[0])
+    m = counted(simulate_powder("rb2mnf4", q=q, energy=energy, ei=15.0, directions=300))
+    values = {one: load_material(one).defaults for one in ("rb2mnf4", "example-triangular")}
+    fits = [fit(m, one, fixed=fixed, nuisances=()) for one, fixed in values.items()]
+    found = compare(m, list(values), fits=fits)
+    assert found.best.material == "rb2mnf4" and len(found.parts) == 10 and found.parts[0].energy_min == pytest.approx(energy.edges[0])
