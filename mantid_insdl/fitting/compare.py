@@ -5,9 +5,8 @@ both are imperfect. [Q. H. Vuong, Econometrica 57, 307 (1989)] Three things make
 
 - One standard deviation for each pixel under all models, the geometric mean of what their fits found. Each with its own would be a
   likelihood, too, but a model that fits worse has the larger errors, and gains by them wherever all models are wrong.
-- From each log-likelihood is taken what fitting alone adds (`Covariance.effective_parameters`, Takeuchi's criterion): where pixels are
-  independent and models true, one for each parameter, as in Akaike's. On measured maps it is more. It takes an advantage away, and makes
-  none: of two models that are equally near, none is told because it has fewer parameters.
+- A model with more parameters pays for them by Schwarz's criterion, half the logarithm of the number of pixels each. That takes an
+  advantage away, and makes none: of two models that are equally near, none is told because it has fewer.
 - The distribution of the sum if neither were nearer comes from the blocks themselves, each with its sign drawn at random. A few slices hold
   most of the information, so that the sum over its standard error, Vuong's z, stays small even where every slice says the same.
 
@@ -172,14 +171,15 @@ def compare_fits(fits: Sequence[Fit], calculation: Calculation) -> Comparison:
     )
     sigma = np.exp(np.mean(np.log(sigmas), axis=0))
     likelihoods = -deviance((data - models) / sigma)
-    corrected = likelihoods.sum(axis=1) - [one.effective_parameters for one in fits]
+    price = 0.5 * np.log(data.size) * np.array([len(one.free) for one in fits])
+    corrected = likelihoods.sum(axis=1) - price
     best = int(np.argmax(corrected))
     weight = robust_weight((data - models.mean(axis=0)) / sigma) / sigma**2
     contests = []
     for number, other in enumerate(fits):
         if number == best:
             continue
-        correction = max(fits[best].effective_parameters - other.effective_parameters, 0.0)
+        correction = max(price[best] - price[number], 0.0)
         pixels = likelihoods[best] - likelihoods[number] - correction / data.size
         whole = difference_of(pixels, blocks)
         significance = max(significance_of(np.bincount(blocks, pixels)), 0.0)

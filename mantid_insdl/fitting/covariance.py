@@ -28,16 +28,11 @@ class Covariance:
         Inverse Hessian of the likelihood, priors included: pixels independent, the model true.
     blocks
         Number of blocks.
-    effective_parameters
-        By how much the fitted log-likelihood exceeds, on average, that of another map of the same: Takeuchi's trace, the number of
-        free parameters that the map determines where pixels are independent and the model is true. [K. Takeuchi, Suri Kagaku 153, 12
-        (1976)]
     """
 
     robust: np.ndarray
     plain: np.ndarray
     blocks: int
-    effective_parameters: float
 
 
 def covariance_of(likelihood: Likelihood, point: Point, slopes: np.ndarray, blocks: np.ndarray | None = None) -> Covariance:
@@ -72,6 +67,4 @@ def covariance_of(likelihood: Likelihood, point: Point, slopes: np.ndarray, bloc
     there -= there.mean(axis=0)
     # what no block tells is told by the prior: a direction that the map does not determine has its deviation
     known_before = ((inverse * prior) @ inverse)[:free, :free] / size
-    from_blocks, plain = (count - 1) / count * there.T @ there, inverse[:free, :free] / size
-    effective = float(np.trace(np.linalg.pinv(plain * size, rcond=1e-12, hermitian=True) @ (from_blocks * size)))
-    return Covariance(from_blocks + known_before, plain, count, effective)
+    return Covariance((count - 1) / count * there.T @ there + known_before, inverse[:free, :free] / size, count)
