@@ -159,7 +159,7 @@ class Likelihood:
             scales.append(scale)
             backgrounds.append(background)
         residual = (self.data - model) / self.sigma
-        cost = float(np.sum(_deviance(residual)) + np.sum(_deviance(self.prior(theta))))
+        cost = float(np.sum(deviance(residual)) + np.sum(deviance(self.prior(theta))))
         return Point(np.array(theta, float), image, np.array(scales), np.array(backgrounds), model, residual, cost)
 
     def _linear_part(
@@ -185,7 +185,7 @@ class Likelihood:
 
     def log_likelihood(self, point: Point) -> np.ndarray:
         """Logarithm of the probability density of each pixel, (pixel,), in the unit of the map."""
-        return _NORMALISATION - _deviance(point.residual) - np.log(self.sigma)
+        return _NORMALISATION - deviance(point.residual) - np.log(self.sigma)
 
     # ---- derivatives
 
@@ -253,7 +253,7 @@ class Likelihood:
 
         def cost(logarithms: np.ndarray) -> float:
             width = np.sqrt(variance(logarithms))
-            return float(np.sum(_deviance(difference / width) + np.log(width)))
+            return float(np.sum(deviance(difference / width) + np.log(width)))
 
         bounds = np.array([(-4, 3), (-3, 3), (np.log(1e-3), 0.7)])
         begin = np.clip(self._logarithms, *bounds.T)
@@ -265,7 +265,7 @@ class Likelihood:
         self.error_scale = float(np.sqrt(np.mean(variance(noise)) / np.mean(counted)))
 
 
-def _deviance(residual: np.ndarray) -> np.ndarray:
+def deviance(residual: np.ndarray) -> np.ndarray:
     """Minus the logarithm of Student's density, less its value at zero."""
     return 0.5 * (FREEDOM + 1) * np.log1p(residual**2 / FREEDOM)
 
