@@ -49,11 +49,6 @@ class Counting:
         flat, slope = (np.interp(np.log(ei), np.log(self.ei), values) for values in (self.flat, self.slope))
         return (flat + slope * np.maximum(intensity, 0)) / exposure
 
-    def neutrons(self, intensity: np.ndarray, exposure: np.ndarray, ei: float) -> float | None:
-        """Magnetic neutrons that are counted; None where the variance does not rise with the intensity, as that of counts does."""
-        slope = float(np.interp(np.log(ei), np.log(self.ei), self.slope))
-        return float(np.sum(np.maximum(intensity, 0) * exposure) / slope) if slope > 0 else None
-
 
 def counting_of(likelihood: Likelihood, point: Point, instrument: ChopperSpectrometer, hours: Sequence[float]) -> Counting:
     """The counting statistics of a fitted map.

@@ -60,14 +60,11 @@ class Prospect:
         deviations those to be expected.
     limited : (pixel,)
         Part of each pixel's variance that longer counting lowers, the rest is the model's error.
-    neutrons
-        Magnetic neutrons to be counted; None where the map does not tell.
     """
 
     likelihood: Likelihood
     point: Point
     limited: np.ndarray
-    neutrons: float | None
 
 
 class Setting:
@@ -149,8 +146,7 @@ class Setting:
             together = counted * earlier / (counted + earlier)
             precision[again] = (1 / (together + wrong) - 1 / (earlier + wrong))[again]
         likelihood.data, likelihood.sigma = image, 1 / np.sqrt(precision)
-        neutrons = known.counting.neutrons(image, exposed * self._coverage[slice_of], ei)
-        return Prospect(likelihood, self.point(known, likelihood), counted / (counted + wrong), neutrons)
+        return Prospect(likelihood, self.point(known, likelihood), counted / (counted + wrong))
 
 
 def coverage_of(known: Known, measurement: Measurement) -> np.ndarray:
@@ -177,15 +173,12 @@ class Gain:
         Constants: error bar then over error bar now, by name.
     pays
         Between 0 and 1, the exponent with which more time pays: 1 where counting limits, 0 where the model's error does.
-    neutrons
-        Magnetic ones that are counted.
     """
 
     amount: float
     deviations: float = 0.0
     factors: dict[str, float] | None = None
     pays: float = 1.0
-    neutrons: float | None = None
 
 
 def shrinkage(known: Known, setting: Setting, constants: Sequence[str]) -> Gain:
@@ -201,7 +194,6 @@ def shrinkage(known: Known, setting: Setting, constants: Sequence[str]) -> Gain:
         float(-np.log(factors).mean()),
         factors={name: float(factor) for name, factor in zip(constants, factors, strict=True)},
         pays=_mean(prospect.limited, looked_at),
-        neutrons=prospect.neutrons,
     )
 
 
@@ -220,7 +212,7 @@ def separation(truth: Known, other: Known, setting: Setting) -> Gain:
     found = separation_of(prospect.point.model, likelihood, point, other.information.matrix)
     # the difference has the variance 2 L for pixels that are independent
     z = np.sqrt(found.total / (2 * design_effect(truth, other)))
-    return Gain(found.total, deviations=float(z), pays=_mean(prospect.limited, found.pixels), neutrons=prospect.neutrons)
+    return Gain(found.total, deviations=float(z), pays=_mean(prospect.limited, found.pixels))
 
 
 def design_effect(one: Known, other: Known) -> float:

@@ -124,8 +124,9 @@ class Plan:
 
 def plan(
     maps: Map | Sequence[Map],
-    materials: str | Path | Material | Fit | Sequence[str | Path | Material | Fit] | None = None,
+    materials: str | Path | Material | Sequence[str | Path | Material] | None = None,
     *,
+    fits: Sequence[Fit] | None = None,
     candidates: str | Path | Sequence[Candidate | dict[str, Any]] | None = None,
     constants: Sequence[str] | None = None,
     hours: float | Sequence[float] | None = None,
@@ -143,7 +144,9 @@ def plan(
     maps
         Constant-energy slices with their incident energies, as measured; several on the same axes are taken together.
     materials
-        Names, files, `Material` or fits of this map; by default all of the map's family that are stable.
+        Names, files or `Material`; by default all of the map's family that are stable.
+    fits
+        Of the materials to this map, in their order, where there are some already.
     candidates
         A YAML file, or `Candidate` or their parameters; by default a grid of incident energies on the map's instrument.
     constants
@@ -177,7 +180,10 @@ def plan(
     nothing_known = np.ones(measured_ei.size)
     for one in chosen:  # what is wrong is told before any fit
         Setting(one, m, measurement, times, nothing_known)
-    known, remarks = _fits(m, materials, measurement, times, progress)
+    named = _materials(m, materials)
+    if constants and len(named) > 1:
+        raise MaterialError("constants are those of one material", f"there are {len(named)}", "name one, or leave out the constants")
+    known, remarks = _known(m, named, fits, measurement, times, progress, strict=materials is not None)
     names = _constants(constants, known)
     coverage = coverage_of(known[0], measurement)
     ranked = []
@@ -237,44 +243,55 @@ def _times(hours: float | Sequence[float] | None, measured_ei: np.ndarray, candi
     return times
 
 
-def _fits(m: Map, materials: Any, measurement: Measurement, times: Sequence[float], progress: Progress) -> tuple[list[Known], list[str]]:
-    """Each material with its fit; remarks on those left out."""
-    by_default = materials is None
-    if by_default:
-        materials = _family(m)
-    elif isinstance(materials, str | Path | Material | Fit):
-        materials = [materials]
-    names = [one.material if isinstance(one, Fit) else load_material(one).name for one in materials]
+def _materials(m: Map, given: Any) -> list[Material]:
+    """Those given; else the map's family."""
+    if given is None:
+        given = [name for name in material_names() if m.material in (name, load_material(name).family)]
+        if not given:
+            raise MaterialError("it is not known what was measured", f"the map's material is {m.material or 'not given'}", "name materials")
+    found = [load_material(one) for one in ([given] if isinstance(given, str | Path | Material) else given)]
+    names = [one.name for one in found]
     if not names or len(set(names)) < len(names):
         raise MaterialError("the materials are not different ones", f"given are {', '.join(names) or 'none'}", "name each once")
+    return found
+
+
+def _known(
+    m: Map,
+    materials: Sequence[Material],
+    fits: Sequence[Fit] | None,
+    measurement: Measurement,
+    times: Sequence[float],
+    progress: Progress,
+    *,
+    strict: bool,
+) -> tuple[list[Known], list[str]]:
+    """Each material with its fit; remarks on those left out, which are unstable, unless `strict`."""
+    names = [one.name for one in materials]
+    if fits is not None and [one.material for one in fits] != names:
+        raise MaterialError("the fits are not those of the materials", f"these are {', '.join(names)}", "give one for each, in their order")
     known, remarks = [], []
-    for number, one in enumerate(materials):
-        begin, share = FITTING * number / len(names), FITTING / len(names)
+    for number, material in enumerate(materials):
+        part = _part(progress, FITTING * number / len(names), FITTING * (number + 1) / len(names))
         try:
-            found = one if isinstance(one, Fit) else fit(
-                m, one, measurement=measurement, progress=lambda x, text, begin=begin, share=share: progress(begin + share * x, text)
-            )  # fmt: skip
-            known.append(Known.of(found, load_material(names[number] if isinstance(one, Fit) else one), measurement, times))
+            found = fit(m, material, measurement=measurement, progress=part) if fits is None else fits[number]
+            known.append(Known.of(found, material, measurement, times))
         except InstabilityError as error:
-            if not by_default or len(names) == 1:
+            if strict or len(names) == 1:
                 raise
-            remarks.append(f"{names[number]} is left out. {error}")
+            remarks.append(f"{material.name} is left out. {error}")
     if not known:
         raise InstabilityError("none of the materials is stable", " ".join(remarks), "name others")
     return known, remarks
 
 
-def _family(m: Map) -> list[str]:
-    family = [name for name in material_names() if m.material in (name, load_material(name).family)]
-    if not family:
-        raise MaterialError("it is not known what was measured", f"the map's material is {m.material or 'not given'}", "name materials")
-    return family
+def _part(progress: Progress, begin: float, end: float) -> Progress:
+    """Progress of a part of the whole."""
+    return lambda fraction, text: progress(begin + (end - begin) * fraction, text)
 
 
 def _constants(constants: Sequence[str] | None, known: Sequence[Known]) -> list[str]:
     if len(known) > 1:
-        if constants:
-            raise MaterialError("constants are those of one material", f"there are {len(known)}", "name one, or leave out the constants")
         return []
     free = known[0].information.names
     for name in constants or ():
