@@ -146,66 +146,48 @@ def print_plan(made: Plan, console: Console) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    unit = {"hours": "h", "map times": "map time"}[made.time_unit]
-    best = made.best
+    shown, best, unit = made.ranked[:SHOWN], made.best, {"hours": "hour", "map times": "map time"}[made.time_unit]
+    separate = made.goal == "separate"
+    what = "To tell apart " + " and ".join(made.materials) if separate else f"For {', '.join(made.constants)} of {made.materials[0]}"
+    console.print(Text(f"{what}, measure next at Ei = {best.candidate.ei:g} meV: {best.setting}", style="bold"))
+    several_settings, several_times = (len({getattr(one, name) for one in made.ranked}) > 1 for name in ("setting", "hours"))
+    cases = [chr(ord("A") + number) for number in range(len(best.gains))] if separate else list(made.constants)
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-    for column in ("", "Ei (meV)", "instrument", "windows (meV)", f"time ({unit})", *_columns(made), "time pays", f"worth per {unit}"):
-        table.add_column(column, justify="left" if column in ("instrument", "windows (meV)") else "right")
-    for number, one in enumerate(made.ranked[:SHOWN], 1):
-        pays = min(gain.pays for gain in one.gains.values())
-        again = "*" if one.measured else ""
-        table.add_row(
-            str(number),
-            f"{one.candidate.ei:g}{again}",
-            _setting(one),
-            _windows(one),
-            f"{one.hours:g}",
-            *_cells(made, one),
-            f"{pays:.0%}",
-            f"{one.worth:.3g}",
-            style="bold" if number == 1 else "",
-        )
-    what = (
-        "To tell apart " + ", ".join(made.materials)
-        if made.goal == "separate"
-        else f"For {', '.join(made.constants)} of {made.materials[0]}"
-    )
-    console.print(Text(f"{what}, measure next at Ei = {best.candidate.ei:g} meV: {best.instrument}", style="bold"))
+    for column in ("", "Ei (meV)", "windows (meV)", *cases, "time pays", f"per {unit}"):
+        table.add_column(column, justify="right", no_wrap=True)
+    if several_times:
+        table.add_column(f"{unit}s", justify="right")
+    if several_settings:
+        table.add_column("setting")
+    for number, one in enumerate(shown, 1):
+        row = [str(number), f"{one.candidate.ei:g}{'*' if one.measured else ' '}", _windows(one), *_cells(made, one)]
+        row += [f"{min(gain.pays for gain in one.gains.values()):.0%}", f"{one.worth:.3g}"]
+        row += [f"{one.hours:g}"] * several_times + [one.setting] * several_settings
+        table.add_row(*row, style="bold" if number == 1 else "")
     console.print(table)
-    if len(made.ranked) > SHOWN:
-        console.print(Text(f"and {len(made.ranked) - SHOWN} more", style="dim"))
-    if any(one.measured for one in made.ranked[:SHOWN]):
-        console.print(Text("* measured already: counted on", style="dim"))
-    console.print(Text(_LEGEND[made.goal], style="dim"))
+    notes = [f"and {len(made.ranked) - SHOWN} more"] if len(made.ranked) > SHOWN else []
+    notes += ["* counts on what has been measured there"] if any(one.measured for one in shown) else []
+    if separate:
+        notes += [f"{case}: if {name}" for case, name in zip(cases, best.gains, strict=True)]
+        notes.append("each: gain of log-likelihood of the true model on the other, refitted, and in brackets in standard errors")
+    else:
+        notes.append("constants: error bar afterwards over error bar now")
+    notes.append("time pays: part of the variance that longer counting lowers")
+    notes.append(f"per {unit}: {'the least gain' if separate else 'mean logarithm by which error bars shrink'}, by which they are ranked")
+    for note in notes:
+        console.print(Text(note, style="dim"))
     for remark in made.remarks:
         console.print(Padding(Text(f"- {remark}"), (0, 0, 0, 2), expand=False))
 
 
-_LEGEND = {
-    "separate": "Gain of log-likelihood of the true model on the other, refitted; in brackets the same in standard errors (z). "
-    "Time pays: part of the variance that counting longer lowers. Worth: the least of the gains.",
-    "constants": "Error bar afterwards over error bar now. Time pays: part of the variance that counting longer lowers. "
-    "Worth: mean logarithm of the shrinkage.",
-}
-
-
-def _columns(made: Plan) -> list[str]:
-    return [f"if {case}" for case in made.best.gains] if made.goal == "separate" else list(made.constants)
-
-
 def _cells(made: Plan, one: Ranked) -> list[str]:
+    """Of each case or constant."""
     if made.goal == "separate":
         return [f"{gain.amount:.3g} ({gain.deviations:.1f})" for gain in one.gains.values()]
     (gain,) = one.gains.values()
     return [f"{gain.factors[name]:.2f}" for name in made.constants]
 
 
-def _setting(one: Ranked) -> str:
-    """Instrument and chopper, without the range of energies; and the orientation where it was given."""
-    beam = "" if one.candidate.beam is None else f", beam along {', '.join(f'{x:g}' for x in one.candidate.beam)}"
-    return one.instrument.split(", Ei ")[0] + beam
-
-
 def _windows(one: Ranked) -> str:
     low, high = one.slices.energy_min, one.slices.energy_max
-    return f"{low.min():.3g} to {high.max():.3g} in {low.size}"
+    return f"{low.min():.3g} to {high.max():.3g}, {low.size}"

@@ -33,8 +33,8 @@ class Ranked:
     ----------
     candidate
         As it was given.
-    instrument
-        Its setting, in words.
+    setting
+        Instrument, chopper, and orientation if that is another than the map's, in words.
     slices
         Its energy windows.
     hours
@@ -50,7 +50,7 @@ class Ranked:
     """
 
     candidate: Candidate
-    instrument: str
+    setting: str
     slices: Slices
     hours: float
     flux: float
@@ -62,9 +62,8 @@ class Ranked:
         """For JSON."""
         return {
             "ei": self.candidate.ei,
-            "instrument": self.instrument,
+            "setting": self.setting,
             "windows": [[float(low), float(high)] for low, high in zip(self.slices.energy_min, self.slices.energy_max, strict=True)],
-            "beam": self.candidate.beam,
             "hours": self.hours,
             "flux": self.flux,
             "worth": self.worth,
@@ -246,7 +245,9 @@ def _times(hours: float | Sequence[float] | None, measured_ei: np.ndarray, candi
 def _materials(m: Map, given: Any) -> list[Material]:
     """Those given; else the map's family."""
     if given is None:
-        given = [name for name in material_names() if m.material in (name, load_material(name).family)]
+        shipped = [load_material(name) for name in material_names()]
+        families = {one.family for one in shipped if m.material in (one.name, one.family)}
+        given = [one for one in shipped if one.family in families]
         if not given:
             raise MaterialError("it is not known what was measured", f"the map's material is {m.material or 'not given'}", "name materials")
     found = [load_material(one) for one in ([given] if isinstance(given, str | Path | Material) else given)]
@@ -310,7 +311,7 @@ def _rank(setting: Setting, known: Sequence[Known], constants: Sequence[str]) ->
         }
     return Ranked(
         candidate=setting.candidate,
-        instrument=setting.instrument.describe(),
+        setting=_in_words(setting),
         slices=setting.map.slices,
         hours=setting.hours,
         flux=sample_flux(setting.instrument, setting.candidate.ei),
@@ -318,6 +319,12 @@ def _rank(setting: Setting, known: Sequence[Known], constants: Sequence[str]) ->
         worth=min(gain.amount for gain in gains.values()) / setting.hours,
         measured=bool(np.any(setting.repeated >= 0)),
     )
+
+
+def _in_words(setting: Setting) -> str:
+    beam = setting.candidate.beam
+    orientation = "" if beam is None else f", beam along {', '.join(f'{x:g}' for x in beam)}"
+    return setting.instrument.describe().split(", Ei ")[0] + orientation
 
 
 def _remarks(known: Sequence[Known], best: Ranked, hours: Any) -> list[str]:

@@ -34,9 +34,9 @@ def plot_plan(plan: Plan, *, title: str = "") -> Figure:
     worth, parts = figure.subplots(2, sharex=True, height_ratios=(3, 2))
     separate = plan.goal == "separate"
     unit = {"hours": "hour", "map times": "time of one Ei of the map"}[plan.time_unit]
-    settings = list(dict.fromkeys(_setting(one) for one in plan.ranked))
+    settings = list(dict.fromkeys(one.setting for one in plan.ranked))
     for number, setting in enumerate(settings):
-        mine = _rising(one for one in plan.ranked if _setting(one) == setting)
+        mine = _rising(one for one in plan.ranked if one.setting == setting)
         _draw(worth, mine, [one.worth for one in mine], _COLOURS[number % len(_COLOURS)], _MARKERS[number % len(_MARKERS)], setting)
     worth.plot(plan.best.candidate.ei, plan.best.worth, "o", markersize=15, markerfacecolor="none", markeredgecolor="black")
     worth.annotate(f"{plan.best.candidate.ei:g} meV", (plan.best.candidate.ei, plan.best.worth), (12, 4), textcoords="offset points")
@@ -46,7 +46,7 @@ def plot_plan(plan: Plan, *, title: str = "") -> Figure:
 
     for number, name in enumerate(plan.best.gains if separate else plan.constants):
         for shape, setting in enumerate(settings):
-            mine = _rising(one for one in plan.ranked if _setting(one) == setting)
+            mine = _rising(one for one in plan.ranked if one.setting == setting)
             values = [one.gains[name].deviations if separate else next(iter(one.gains.values())).factors[name] for one in mine]
             label = (f"if {name}" if separate else name) if shape == 0 else ""
             _draw(parts, mine, values, _COLOURS[number % len(_COLOURS)], _MARKERS[shape % len(_MARKERS)], label)
@@ -80,8 +80,3 @@ def _draw(axes: Axes, candidates: list[Ranked], values: list[float], colour: str
 
 def _rising(candidates: object) -> list[Ranked]:
     return sorted(candidates, key=lambda one: one.candidate.ei)
-
-
-def _setting(one: Ranked) -> str:
-    beam = "" if one.candidate.beam is None else f", beam {', '.join(f'{x:g}' for x in one.candidate.beam)}"
-    return one.instrument.split(", Ei ")[0] + beam

@@ -101,7 +101,7 @@ def test_information_grows_with_time_where_counting_limits(counted_only):
 
 
 def test_no_time_makes_up_for_the_error_of_the_calculation(found, counted_only):
-    """A hundred times the time: a hundred times the information if the calculation were perfect, not twice as much where it errs by 30 %."""
+    """A hundred times the time: that much more information if the calculation were perfect, not twice as much where it errs."""
     known = [
         Known.of(dataclasses.replace(one, model_error=error), load_material("rb2mnf4"), MAPS, [1.0])
         for one, error in ((found, 0.3), (counted_only, 0))
