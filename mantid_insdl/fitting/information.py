@@ -166,8 +166,8 @@ def at_fit(found: Fit, calculation: Calculation, *, background: bool = True) -> 
 def what_it_tells(found: Fit) -> list[str]:
     """What the map of a fit tells of each parameter, in words, by the fit's robust covariance.
 
-    ``JF1 to 2 %``; ``D: not determined (range 0 to 0.2 meV)``; ``JA and Jperp only together: JA + 0.83 Jperp to 3 %``, where a combination
-    is known far better than its parts.
+    ``JF1 to 2 %``; ``D: not determined (range 0 to 0.2 meV)``. Where a combination is known far better than its parts:
+    ``JA and Jperp only together: JA + 0.83 Jperp to 3 %``, or ``best together`` if each is known to half of its value, too.
     """
     free = [one for one in found.parameters if not one.fixed]
     return [_of_one(one) for one in free] + _combinations(free, found.covariance[: len(free), : len(free)])
@@ -208,7 +208,8 @@ def _combinations(free: list[Fitted], covariance: np.ndarray) -> list[str]:
         total = float(factors @ [part.value for part in parts])
         known = _to(total, float(np.sqrt(max(factors @ spread @ factors, 0.0))), parts[0].unit)
         names = ", ".join(part.name for part in parts[:-1]) + f" and {parts[-1].name}"
-        said.append(f"{names} only together: {combined} {known}")
+        apart = all(part.determined and part.error < VAGUE * abs(part.value) for part in parts)
+        said.append(f"{names} {'best' if apart else 'only'} together: {combined} {known}")
     return said
 
 

@@ -16,6 +16,7 @@ from mantid_insdl.fitting.candidates import Candidate, as_candidates
 from mantid_insdl.fitting.expected import Gain, Known, Setting, coverage_of, separation, shrinkage
 from mantid_insdl.fitting.refine import fit
 from mantid_insdl.fitting.results import Fit
+from mantid_insdl.instrument.chopper_width import best_frequency
 from mantid_insdl.instrument.flux import sample_flux
 from mantid_insdl.maps import Map, Slices, stack
 from mantid_insdl.materials import Material, load_material, material_names
@@ -34,7 +35,7 @@ class Ranked:
     candidate
         As it was given.
     setting
-        Instrument, chopper, and orientation if that is another than the map's, in words.
+        Instrument, chopper and its frequency, in words; and the orientation, where the candidate gives one.
     slices
         Its energy windows.
     hours
@@ -61,7 +62,7 @@ class Ranked:
     def to_dict(self) -> dict[str, Any]:
         """For JSON."""
         return {
-            "ei": self.candidate.ei,
+            "candidate": self.candidate.model_dump(exclude_none=True),
             "setting": self.setting,
             "windows": [[float(low), float(high)] for low, high in zip(self.slices.energy_min, self.slices.energy_max, strict=True)],
             "hours": self.hours,
@@ -322,17 +323,20 @@ def _rank(setting: Setting, known: Sequence[Known], constants: Sequence[str]) ->
 
 
 def _in_words(setting: Setting) -> str:
-    beam = setting.candidate.beam
-    orientation = "" if beam is None else f", beam along {', '.join(f'{x:g}' for x in beam)}"
-    return setting.instrument.describe().split(", Ei ")[0] + orientation
+    instrument, beam = setting.instrument, setting.candidate.beam
+    rate, fermi = instrument.frequency, instrument.specification.fermi
+    if rate is None and fermi is not None and instrument.chopper in [package.name for package in fermi.packages]:
+        rate = best_frequency(fermi, fermi.package(instrument.chopper), setting.candidate.ei)
+    words = [f"{instrument.name} {instrument.chopper}", f" {rate:g} Hz" if rate else ""]
+    return "".join(words) + ("" if beam is None else f", beam along {', '.join(f'{x:g}' for x in beam)}")
 
 
 def _remarks(known: Sequence[Known], best: Ranked, hours: Any) -> list[str]:
     wrong = max(one.likelihood.model_error for one in known)
     pays = min(gain.pays for gain in best.gains.values())
     said = [
-        f"The calculation errs by {wrong:.0%} of its intensity on the measured map, and is expected to on others: no counting time lowers "
-        f"that. At the first candidate {1 - pays:.0%} of the variance that matters is of this kind."
+        f"The calculation errs by {wrong:.0%} of its intensity on the measured map, and is expected to on others; longer counting does not "
+        f"lower that. At the first candidate {1 - pays:.0%} of the variance that matters is of this kind."
     ]
     if hours is None:
         said.append("How long the map took is not given: every incident energy is taken to have had the same time, which is the unit.")

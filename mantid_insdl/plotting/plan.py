@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -34,19 +35,21 @@ def plot_plan(plan: Plan, *, title: str = "") -> Figure:
     worth, parts = figure.subplots(2, sharex=True, height_ratios=(3, 2))
     separate = plan.goal == "separate"
     unit = {"hours": "hour", "map times": "time of one Ei of the map"}[plan.time_unit]
-    settings = list(dict.fromkeys(one.setting for one in plan.ranked))
+    settings = list(dict.fromkeys(_instrument(one) for one in plan.ranked))
     for number, setting in enumerate(settings):
-        mine = _rising(one for one in plan.ranked if one.setting == setting)
+        mine = _rising(one for one in plan.ranked if _instrument(one) == setting)
         _draw(worth, mine, [one.worth for one in mine], _COLOURS[number % len(_COLOURS)], _MARKERS[number % len(_MARKERS)], setting)
     worth.plot(plan.best.candidate.ei, plan.best.worth, "o", markersize=15, markerfacecolor="none", markeredgecolor="black")
-    worth.annotate(f"{plan.best.candidate.ei:g} meV", (plan.best.candidate.ei, plan.best.worth), (12, 4), textcoords="offset points")
+    worth.annotate(
+        f"{plan.best.candidate.ei:g} meV", (plan.best.candidate.ei, plan.best.worth), (12, 0), textcoords="offset points", va="center"
+    )
     what = "least gain of log-likelihood" if separate else "mean log of shrinkage of error bars"
     worth.set_ylabel(f"{what}\nper {unit}", fontsize=9)
     worth.legend(fontsize=8, frameon=False)
 
     for number, name in enumerate(plan.best.gains if separate else plan.constants):
         for shape, setting in enumerate(settings):
-            mine = _rising(one for one in plan.ranked if one.setting == setting)
+            mine = _rising(one for one in plan.ranked if _instrument(one) == setting)
             values = [one.gains[name].deviations if separate else next(iter(one.gains.values())).factors[name] for one in mine]
             label = (f"if {name}" if separate else name) if shape == 0 else ""
             _draw(parts, mine, values, _COLOURS[number % len(_COLOURS)], _MARKERS[shape % len(_MARKERS)], label)
@@ -56,7 +59,7 @@ def plot_plan(plan: Plan, *, title: str = "") -> Figure:
     for axes in (worth, parts):
         for ei in plan.measured_ei:
             axes.axvline(ei, color="0.6", linestyle=":", linewidth=1)
-        axes.set_ylim(bottom=0)
+        axes.set_ylim(0, 1.1 * axes.dataLim.y1 or 1.0)
     energies = sorted({one.candidate.ei for one in plan.ranked})
     if len(energies) > 1:
         parts.set_xscale("log")
@@ -80,3 +83,8 @@ def _draw(axes: Axes, candidates: list[Ranked], values: list[float], colour: str
 
 def _rising(candidates: object) -> list[Ranked]:
     return sorted(candidates, key=lambda one: one.candidate.ei)
+
+
+def _instrument(one: Ranked) -> str:
+    """The setting without the frequency, which differs from one incident energy to the next."""
+    return re.sub(r" [\d.]+ Hz", "", one.setting)

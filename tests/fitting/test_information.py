@@ -207,11 +207,11 @@ def test_words_for_a_sum():
 
 
 def test_words_for_a_weighted_difference():
-    """JA = 2 JB: known is JA - 2 JB, about 0."""
+    """JA = 2 JB: known is JA - 2 JB, about 0, and each to less than that."""
     covariance = np.diag([0.0, 0.0, 0.001**2])
-    covariance[:2, :2] = np.outer([1.0, 0.5], [1.0, 0.5]) * 0.25 + np.diag([1e-4, 0.25e-4])
+    covariance[:2, :2] = np.outer([1.0, 0.5], [1.0, 0.5]) * 0.01 + np.diag([1e-6, 0.25e-6])
     said = what_it_tells(fit_with(covariance, (1.0, 0.5, 0.1)))
-    assert said[3:] == ["JA and JB only together: JA - 2 JB to 0.01 meV, at a value of 0 meV"]
+    assert said == ["JA to 10 %", "JB to 10 %", "D to 1 %", "JA and JB best together: JA - 2 JB to 0.001 meV, at a value of 0 meV"]
 
 
 def test_moderate_correlations_are_no_combination():

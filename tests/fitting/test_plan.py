@@ -271,8 +271,16 @@ def test_another_beam_is_no_repeat(measured):
 def test_a_plan_can_be_written(measured, found):
     made = plan(measured, "rb2mnf4", fits=[found], candidates=[{"ei": 20.0}])
     read = json.loads(json.dumps(made.to_dict()))
-    assert read["candidates"][0]["ei"] == 20.0
+    assert read["candidates"][0]["candidate"] == {"ei": 20.0}
+    assert read["candidates"][0]["setting"] == "MAPS pcsmo"
     assert read["candidates"][0]["gains"]["rb2mnf4"]["factors"]["J1"] < 1
+
+
+def test_settings_in_words(measured, found):
+    """MARI's S at 15 meV: 4 pi f rho = v at 104 Hz, and at 150 Hz its slits are within one mismatch of that."""
+    others = [{"ei": 15.0, "instrument": "MARI"}, {"ei": 12.0, "instrument": "LET", "beam": [0, 0, 1]}]
+    made = plan(measured, "rb2mnf4", fits=[found], candidates=others)
+    assert {one.setting for one in made.ranked} == {"MARI S 150 Hz", "LET high-flux 240 Hz, beam along 0, 0, 1"}
 
 
 # ---- bad input
