@@ -160,6 +160,16 @@ def at_fit(found: Fit, calculation: Calculation, *, background: bool = True) -> 
     return likelihood, point
 
 
+def as_importance(share: Map) -> Map:
+    """A share, as `Information.where` and `Separation.where` give it, between 0 and 1: over that of all pixels but one in 500.
+
+    For `mantid_insdl.plotting.plot_slices`, and beside what a network looks at (`mantid_insdl.grad_cam`).
+    """
+    values = share.intensity
+    top = np.percentile(values[~share.mask], 99.8) or 1.0
+    return share.replace(intensity=np.clip(values / top, 0, 1), intensity_unit="")
+
+
 # ---- in words
 
 

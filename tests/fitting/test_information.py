@@ -5,7 +5,7 @@ import pytest
 
 from mantid_insdl.errors import MaterialError
 from mantid_insdl.fitting.calculation import Calculation, calculation_for
-from mantid_insdl.fitting.information import at_fit, covariance_from, information_of, separation_of, what_it_tells
+from mantid_insdl.fitting.information import as_importance, at_fit, covariance_from, information_of, separation_of, what_it_tells
 from mantid_insdl.fitting.likelihood import Likelihood
 from mantid_insdl.fitting.refine import fit
 from mantid_insdl.fitting.results import Fit, Fitted
@@ -104,6 +104,15 @@ def test_where_is_a_map(patterns):
     np.testing.assert_array_equal(m.intensity.ravel(), found.share[1])
     with pytest.raises(MaterialError, match="no free parameter 'J9'"):
         found.where("J9")
+
+
+def test_importance_is_between_nothing_and_the_largest_share(patterns):
+    share = information_of(*likelihood_of(Linear(patterns[:3], offset=1e4 * patterns[3]))).where("J")
+    found = as_importance(share).intensity
+    assert found.max() == 1.0 and found.min() >= 0.0
+    other = np.unravel_index(np.argsort(share.intensity, axis=None)[-20], share.shape)
+    assert found[other] == pytest.approx(share.intensity[other] / np.percentile(share.intensity, 99.8))
+    assert not as_importance(share.scaled(0.0)).intensity.any()
 
 
 def test_separation_is_half_of_what_the_other_cannot_imitate(patterns):
