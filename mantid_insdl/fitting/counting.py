@@ -20,6 +20,7 @@ from scipy.optimize import nnls
 from mantid_insdl.errors import UnsuitableMapError
 from mantid_insdl.fitting.calculation import Calculation
 from mantid_insdl.fitting.likelihood import Likelihood, Point
+from mantid_insdl.fitting.uncertainty import uncertainty_of
 from mantid_insdl.instrument.flux import sample_flux
 from mantid_insdl.instrument.kinematics import wavenumber
 from mantid_insdl.instrument.resolution import ChopperSpectrometer
@@ -65,14 +66,18 @@ def counting_of(likelihood: Likelihood, point: Point, instrument: ChopperSpectro
     UnsuitableMapError
         If the calculation is nowhere seen in the map.
     """
-    calculation = likelihood.calculation
+    calculation, m = likelihood.calculation, likelihood.calculation.map
+    # of each incident energy by itself: where they were estimated from the map, each has a scatter of its own
+    sigma = np.empty(m.shape)
+    for group in m.slices.groups_by_ei():
+        sigma[group] = uncertainty_of(m.select(group)).sigma
+    sigma = likelihood.error_scale * sigma[calculation.known]
     found = []
     for group, scale, time in zip(calculation.groups, point.scale, hours, strict=True):
         if scale > 0:
             ei = float(calculation.ei[group[0]])
             exposed = exposure(calculation, instrument, time)[group]
-            variance = (likelihood.error_scale * likelihood.data_sigma[group] / scale) ** 2 * exposed
-            found.append((ei, *_flat_and_slope(point.image[group], variance)))
+            found.append((ei, *_flat_and_slope(point.image[group], (sigma[group] / scale) ** 2 * exposed)))
     if not found:
         raise UnsuitableMapError(
             "nothing can be planned from this map", "the calculation nowhere resembles it", "check the material, the axes and Ei"

@@ -152,8 +152,8 @@ def plan(
     constants
         Whose error bars are to shrink; by default all free ones. Only with one material.
     hours
-        How long the map was measured at each incident energy (rising), or at all of them alike. Where it is not given, all took the same
-        time, which is the unit.
+        How long the map was measured at each incident energy (rising), or at all of them alike. Where it is not given, the unit is the
+        time of one of them: the nearest, or between those of the two nearest.
     measurement
         Instrument, temperature and beam of the map.
     progress
@@ -339,7 +339,9 @@ def _remarks(known: Sequence[Known], best: Ranked, hours: Any) -> list[str]:
         f"lower that. At the first candidate {1 - pays:.0%} of the variance that matters is of this kind."
     ]
     if hours is None:
-        said.append("How long the map took is not given: every incident energy is taken to have had the same time, which is the unit.")
+        said.append(
+            "How long the map took is not given: the unit is the time of one of its incident energies, of the nearest or between two."
+        )
     if any(not np.all(one.counting.slope > 0) for one in known):
         said.append(
             "The map's errors do not grow with its intensity, as those of counts do: of background and signal only the former counts."

@@ -180,17 +180,33 @@ def ready(measured, found):
 
 def test_counting_statistics_of_poisson_counts():
     """Counts with a background: the variance of an intensity is (intensity + background) times that of one count."""
-    m = simulated(counts=4e5, edges=np.array([2.0, 3.0, 4.0, 5.0]))
+    m = simulated(counts=4e6, edges=np.array([2.0, 3.0, 4.0, 5.0]), size=81)  # bands are wide against the neighbourhood of a pixel
     calculation = calculation_for(m, "rb2mnf4")
     likelihood = Likelihood(calculation)
-    likelihood.data_sigma = m.error[calculation.known]  # not averaged over neighbours, for which bands are too thin here
     (point,) = likelihood.points(likelihood.start[None])
     counting = counting_of(likelihood, point, MAPS.spectrometer, [1.0])
     image = SliceSimulator("rb2mnf4", m.slices, *m.axes).intensity({}, dtype=float)[0][0]
-    per_count = np.nansum(image * 1.3) / 4e5
+    per_count = np.nansum(image * 1.3) / 4e6
     mean = exposure(calculation, MAPS.spectrometer, 1.0).mean()
     assert counting.slope[0] / mean == pytest.approx(per_count, rel=0.15)
     assert counting.flat[0] / mean == pytest.approx(per_count * 0.3 * np.nanmean(image), rel=0.3)
+
+
+def test_each_incident_energy_has_statistics_of_its_own():
+    """A map without errors, of which one incident energy was counted for a tenth of the time: ten times the variance."""
+    rng = np.random.default_rng(0)
+    slices = Slices.from_bins([20.0, 25.0], [np.arange(1.0, 8.0)] * 2)
+    image = SliceSimulator("rb2mnf4", slices, *axes(41)).intensity({}, dtype=float)[0][0]
+    per_count = np.where(slices.ei == 20.0, 1.0, 10.0)[:, None, None] * image.mean() / 100
+    m = Map(rng.poisson((image + image.mean()) / per_count) * per_count, axes(41), slices=slices)
+    likelihood = Likelihood(calculation_for(m, "rb2mnf4"))
+    (point,) = likelihood.points(likelihood.start[None])
+    same = counting_of(likelihood, point, MAPS.spectrometer, [1.0, 1.0])
+    exposed = [exposure(likelihood.calculation, MAPS.spectrometer, 1.0)[group].mean() for group in likelihood.calculation.groups]
+    variance = [(same.flat[i] + same.slope[i] * image.mean()) / exposed[i] for i in range(2)]
+    assert variance[1] / variance[0] == pytest.approx(10, rel=0.25)
+    right = counting_of(likelihood, point, MAPS.spectrometer, [1.0, 0.1])
+    assert right.slope[1] == pytest.approx(0.1 * same.slope[1])
 
 
 def test_variance_falls_with_exposure_and_lies_between_incident_energies():
