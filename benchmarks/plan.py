@@ -3,7 +3,7 @@
     python benchmarks/plan.py [--trials N] [--seed N]
 
 In each trial one of the two models is true, with constants drawn within 10 % of the published ones. A map at Ei = 25 and 50 meV is
-simulated on a coarse grid (20 x 20 pixels, ten windows each), with counting noise over a flat background, and with what a fit does not
+simulated on a coarse grid (16 x 16 pixels, five windows each), with counting noise over a flat background, and with what a fit does not
 know: intensities that are wrong by 20 %, in patches of some pixels and with every Ei anew. Both models are fitted, and the candidates
 ranked. The recommended one and the median one, each for the time of one Ei, are simulated with the true model, both models are fitted to
 the map with each of them, and the gains of log-likelihood of the true model on the other are compared. About a minute a trial.
@@ -31,9 +31,9 @@ from mantid_insdl.simulation.slices import SliceSimulator
 MODELS = ("pcsmo-goodenough", "pcsmo-dimer")
 MEASURED = (25.0, 50.0)
 CANDIDATES = (17.0, 25.0, 35.0, 50.0, 70.0, 100.0, 140.0)
-PIXELS = 20
+PIXELS, WINDOWS = 16, 5
 AXES = [Axis(name, RLU, np.linspace(-1, 1, PIXELS + 1), is_edges=True) for name in ("qh", "qk")]
-COUNTS = 40_000
+COUNTS = 20_000
 """Neutrons at Ei = 50 meV; those at other Ei follow from the exposure."""
 BACKGROUND = 0.005
 """In units of the calculation, whose mean is about 0.01."""
@@ -66,7 +66,7 @@ class Sample:
 
     def _seen(self, ei: float) -> tuple[Slices, np.ndarray, np.ndarray, np.ndarray]:
         """Slices, which pixels are in reach, and their intensities and exposures, (slice, qh, qk)."""
-        slices = Slices.from_bins([ei], [np.linspace(0.1, 0.7, 11) * ei])
+        slices = Slices.from_bins([ei], [np.linspace(0.1, 0.7, WINDOWS + 1) * ei])
         intensity = SliceSimulator(self.material, slices, *AXES).intensity(self.values, dtype=float)[0][0]
         calculation = calculation_for(Map(np.zeros(intensity.shape), AXES, slices=slices), self.material)
         exposed = np.nan_to_num(calculation.full(exposure(calculation, Measurement().spectrometer, 1.0)), nan=1.0)

@@ -145,7 +145,7 @@ class Setting:
             earlier = known.counting.variance(image, exposed * self._before / self.hours, ei)
             together = counted * earlier / (counted + earlier)
             precision[again] = (1 / (together + wrong) - 1 / (earlier + wrong))[again]
-        likelihood.data, likelihood.sigma = image, 1 / np.sqrt(precision)
+        likelihood = likelihood.with_data(image, 1 / np.sqrt(precision))
         return Prospect(likelihood, self.point(known, likelihood), counted / (counted + wrong))
 
 
@@ -207,7 +207,7 @@ def separation(truth: Known, other: Known, setting: Setting) -> Gain:
             "the same pixel is another momentum in each",
             "name models of one lattice",
         )
-    likelihood.data, likelihood.sigma = prospect.point.model, prospect.likelihood.sigma
+    likelihood = likelihood.with_data(prospect.point.model, prospect.likelihood.sigma)
     point = setting.point(other, likelihood)
     found = separation_of(prospect.point.model, likelihood, point, other.information.matrix)
     # the difference has the variance 2 L for pixels that are independent

@@ -26,6 +26,8 @@ TIED = 0.05
 correlation of 0.95."""
 PART = 0.3
 """Smallest part of a parameter in such a combination, whose parts have squares that add to 1."""
+ROUNDS, HALVINGS, ENOUGH = 8, 4, 0.01
+"""Of a refit: Gauss-Newton steps at most, lengths of each that are tried, and the relative gain from which no more is made."""
 VAGUE = 0.5
 """Relative error bar from which a value is known by little more than its size."""
 
@@ -125,28 +127,44 @@ class Separation:
 def separation_of(truth: np.ndarray, other: Likelihood, point: Point, known: np.ndarray | None = None) -> Separation:
     """How well a map tells a true model from another one, all of whose parameters, nuisances, scales and backgrounds are refitted to it.
 
-    To first order in the parameters, from `point` on.
-
     Parameters
     ----------
     truth : (pixel,)
         Intensity by the true model, in the unit of the map.
     other, point
-        The other model and where it fits the measurements that are there already.
+        The other model and where it fits the measurements that are there already; its standard deviations are those of the map.
     known : (parameter, parameter)
         What those tell about its parameters (`Information.matrix`); without it the flat prior between its bounds.
     """
-    free = other.parameters
-    slopes = np.nan_to_num(other.slopes(point))
-    rows = expected_rows(other, point, slopes)
-    prior = np.zeros((len(rows), len(rows)))
-    prior[: len(slopes), : len(slopes)] = np.diag(prior_of(other, len(slopes)))
+    free, begin = other.parameters, point.theta
+    other = other.with_data(truth, other.sigma)
+    prior = np.diag(prior_of(other, begin.size))
     if known is not None:
         prior[:free, :free] += known
-    difference = (truth - point.model) * np.sqrt(OF_A_PIXEL) / other.sigma
-    move = solve(rows @ rows.T + prior, rows @ difference)
-    elsewhere = 0.0 if known is None else 0.5 * float(move[:free] @ known @ move[:free])
-    return Separation(0.5 * (difference - move @ rows) ** 2, elsewhere, other.calculation)
+
+    def cost(there: Point) -> float:
+        move = there.theta - begin
+        return 0.5 * (OF_A_PIXEL * float(there.residual @ there.residual) + float(move @ prior @ move))
+
+    (best,) = other.points(begin[None])
+    for _ in range(ROUNDS):
+        slopes = np.nan_to_num(other.slopes(best))
+        rows = expected_rows(other, best, slopes)
+        normal = rows @ rows.T
+        normal[: begin.size, : begin.size] += prior
+        pull = rows @ (np.sqrt(OF_A_PIXEL) * best.residual)
+        pull[: begin.size] -= prior @ (best.theta - begin)
+        step = solve(normal, pull)[: begin.size]
+        # all of the step, or a part where that leads up again or to where the order is not stable
+        tried = other.points(np.clip(best.theta + np.outer(0.5 ** np.arange(HALVINGS), step), other.low, other.high))
+        better = min((one for one in tried if one is not None), key=cost, default=best)
+        gained = cost(best) - cost(better)
+        best = better if gained > 0 else best
+        if gained < ENOUGH * cost(best):
+            break
+    move = (best.theta - begin)[:free]
+    elsewhere = 0.0 if known is None else 0.5 * float(move @ known @ move)
+    return Separation(0.5 * OF_A_PIXEL * best.residual**2, elsewhere, other.calculation)
 
 
 def at_fit(found: Fit, calculation: Calculation, *, background: bool = True) -> tuple[Likelihood, Point]:
