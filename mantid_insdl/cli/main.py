@@ -22,7 +22,7 @@ from mantid_insdl import errors
 from mantid_insdl._version import __version__
 from mantid_insdl.cli.installation import add_commands
 from mantid_insdl.cli.measured import ANSWERS_FOR
-from mantid_insdl.cli.options import OptionError, check_ei, optional_stage, refuse_overwriting, require_picture, written_path
+from mantid_insdl.cli.options import OptionError, optional_stage, refuse_overwriting, require_picture, written_path
 
 if TYPE_CHECKING:
     from mantid_insdl.analysis import Analysis
@@ -205,21 +205,13 @@ def analyse(
 
       insdl analyse slices.nxs --select 2-10,12 -m rb2mnf4
     """
-    from mantid_insdl.cli.measured import check_material, select_slices
+    from mantid_insdl.cli.measured import check_ei_of_files, check_material, read_measured
 
     check_material(material)
-    check_ei(ei)
-    if ei is not None and len(ei) not in {1, len(files)}:
-        raise OptionError(f"--ei is given {len(ei)} times for {len(files)} files", "it counts for all files or for one each", "correct it")
+    check_ei_of_files(ei, files)
 
     def load() -> Map:
-        from mantid_insdl import files as reading
-        from mantid_insdl.maps import stack
-
-        if ei is None or len(ei) == 1:
-            return select_slices(reading.load(files, ei=ei and ei[0], material=material, mask=mask), select)
-        m = stack(reading.load(file, ei=one, material=material, mask=mask) for file, one in zip(files, ei, strict=True))
-        return select_slices(m, select)
+        return read_measured(files, ei=ei, material=material, mask=mask, select=select)
 
     _run_analysis([*files, *([mask] if mask else [])], output, quiet, load=load)
 
@@ -333,6 +325,80 @@ def simulate(
         twins=twins,
         resolution=resolution,
         ellipsoids=ellipsoids,
+        quiet=quiet,
+    )
+    for written in run(request):
+        print(written)
+
+
+@app.command()
+def plan(
+    files: Annotated[
+        list[Path], typer.Argument(metavar="FILE...", show_default=False, help="Measured slices: .nxs, NXSPE, MDHisto or .npz.")
+    ],
+    *,
+    material: Annotated[
+        list[str],
+        typer.Option("--material", "-m", metavar="NAME|FILE", help="What it may be; several times for models that are to be told apart."),
+    ],
+    candidates: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="What could be measured (.yaml); by default a grid of incident energies.")
+    ] = None,
+    constants: Annotated[
+        str | None, typer.Option(metavar="J,D,...", help="Of one material: those whose error bars are to shrink; all by default.")
+    ] = None,
+    hours: Annotated[
+        list[float] | None, typer.Option(metavar="H", help="How long the map took at each incident energy, rising; once for all of them.")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FILE.json", parser=written_path, help="The plan as JSON.")
+    ] = None,
+    plot: Annotated[
+        Path | None, typer.Option(metavar="FILE.png", parser=written_path, help="The plan as a picture (.png, .pdf or .svg).")
+    ] = None,
+    ei: EiOption = None,
+    select: Annotated[
+        str | None, typer.Option(metavar="N,N-M", help="Use only these slices, numbered from 1 in the order of the files.")
+    ] = None,
+    mask: Annotated[Path | None, typer.Option(metavar="FILE", help="Mask of detector gaps (.npz): these pixels are not used.")] = None,
+    instrument: Annotated[str | None, typer.Option(metavar="NAME", help="With which the map was measured; MAPS by default.")] = None,
+    chopper: Annotated[str | None, typer.Option(metavar="NAME", help="Chopper of the instrument, in place of its usual one.")] = None,
+    frequency: Annotated[float | None, typer.Option(metavar="HZ", help="Frequency of that chopper.")] = None,
+    temperature: Annotated[float, typer.Option(metavar="K", min=0, help="Of the sample: intensity times n(E) + 1.")] = 0.0,
+    beam: Annotated[str | None, typer.Option(metavar="H,K,L", help="Momentum along the incident beam.")] = None,
+    quiet: Quiet = False,
+) -> None:
+    """What to measure next: candidates ranked by what an hour of each is expected to add to a map of constant-energy slices.
+
+    With two materials or more: how well they are told apart, whichever is true. With one: how much the error bars of its constants shrink.
+    The family of a material stands for all its models.
+
+    [bold]Examples:[/bold]
+
+      insdl plan measured.npz --mask detector_gaps.npz -m pcsmo-goodenough -m pcsmo-dimer --plot plan.png
+
+      insdl plan slices.nxs -m rb2mnf4 --constants D --hours 6 -o plan.json
+
+      insdl plan slices.nxs -m my-magnet.yaml --candidates next.yaml --hours 6
+    """
+    from mantid_insdl.cli.plan import Request, run
+
+    request = Request(
+        files=files,
+        materials=material,
+        candidates=candidates,
+        constants=constants,
+        hours=hours,
+        output=output,
+        plot=plot,
+        ei=ei,
+        select=select,
+        mask=mask,
+        instrument=instrument,
+        chopper=chopper,
+        frequency=frequency,
+        temperature=temperature,
+        beam=beam,
         quiet=quiet,
     )
     for written in run(request):
