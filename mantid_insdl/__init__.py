@@ -28,6 +28,7 @@ _PUBLIC = {
     "dispersion": "simulation.spectra",
     "simulate_cut": "simulation.spectra",
     "simulate_powder": "simulation.spectra",
+    "fit": "fitting.refine",
     "denoise": "analysis",
     "classify": "analysis",
     "fit_exchange": "analysis",

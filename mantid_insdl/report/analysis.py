@@ -6,18 +6,14 @@
 
 from __future__ import annotations
 
-import hashlib
-import platform
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
-from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from mantid_insdl._version import __version__
-from mantid_insdl.errors import FileFormatError
+from mantid_insdl.report.parts import InputFile, MapSummary, Part, ResultFile, input_file, is_simulated, software, summary_of
 
 if TYPE_CHECKING:
     from mantid_insdl.analysis import Analysis, Evidence
@@ -45,33 +41,7 @@ MAPS = {
 RESULT_FILES = (*PICTURES, *MAPS, REPORT_FILE)
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, ser_json_inf_nan="null")
-
-
-class InputFile(_Part):
-    """A file that was read."""
-
-    path: str = Field(description="as it was given")
-    bytes: int
-    sha256: str
-
-
-class MapSummary(_Part):
-    """What was measured."""
-
-    kind: Literal["slices", "powder", "cut"]
-    shape: tuple[int, ...]
-    material: str | None
-    incident_energies: tuple[float, ...] = Field(description="meV")
-    intensity_unit: str
-    frame: str = Field(description="which cell r.l.u. refer to")
-    has_errors: bool
-    masked_fraction: float
-    provenance: tuple[str, ...]
-
-
-class BundleReference(_Part):
+class BundleReference(Part):
     """Which trained model gave an answer."""
 
     name: str
@@ -79,7 +49,7 @@ class BundleReference(_Part):
     sha256: str
 
 
-class ModelProbability(_Part):
+class ModelProbability(Part):
     """How probable one magnetic model is."""
 
     model: str
@@ -87,7 +57,7 @@ class ModelProbability(_Part):
     uncertainty: float | None = Field(description="spread between the members of the ensemble")
 
 
-class EiShare(_Part):
+class EiShare(Part):
     """How much of the structure at one incident energy is unexplained."""
 
     incident_energy: float = Field(description="meV")
@@ -95,7 +65,7 @@ class EiShare(_Part):
     uncertainty: float
 
 
-class EvidenceReport(_Part):
+class EvidenceReport(Part):
     """How well the simulation at the fitted values explains the map, beyond what is smooth in momentum."""
 
     explained: bool = Field(description="the figure is not above the limit; if false, there is neither a verdict nor a constant")
@@ -107,7 +77,7 @@ class EvidenceReport(_Part):
     parameters: dict[str, float] = Field(description="meV, what was simulated")
 
 
-class ClassificationReport(_Part):
+class ClassificationReport(Part):
     """Which magnetic model the map shows."""
 
     verdict: str = Field(description="a model's name, or 'undecided'")
@@ -118,7 +88,7 @@ class ClassificationReport(_Part):
     bundle: BundleReference
 
 
-class ParameterValue(_Part):
+class ParameterValue(Part):
     """A fitted parameter."""
 
     name: str
@@ -127,7 +97,7 @@ class ParameterValue(_Part):
     unit: str
 
 
-class ExchangeReport(_Part):
+class ExchangeReport(Part):
     """The exchange constants."""
 
     material: str = Field(description="the magnetic model whose parameters these are")
@@ -138,7 +108,7 @@ class ExchangeReport(_Part):
     bundle: BundleReference
 
 
-class CardFigure(_Part):
+class CardFigure(Part):
     """A figure that says how well a bundle does on test maps, from its card."""
 
     metric: str
@@ -149,7 +119,7 @@ class CardFigure(_Part):
     conditions: str
 
 
-class Trust(_Part):
+class Trust(Part):
     """How far the answers of one bundle can be trusted: from its card."""
 
     bundle: BundleReference
@@ -158,7 +128,7 @@ class Trust(_Part):
     limitations: tuple[str, ...]
 
 
-class Truth(_Part):
+class Truth(Part):
     """What a simulated measurement was made with (only of the demo)."""
 
     material: str
@@ -166,14 +136,7 @@ class Truth(_Part):
     verdict_is_right: bool | None = Field(description="null where the verdict is 'undecided' or missing")
 
 
-class ResultFile(_Part):
-    """A file beside this report."""
-
-    name: str
-    content: str
-
-
-class Report(_Part):
+class Report(Part):
     """The content of `report.json`."""
 
     format: Literal[1] = 1
@@ -190,11 +153,6 @@ class Report(_Part):
     truth: Truth | None
     warnings: tuple[str, ...]
     files: tuple[ResultFile, ...]
-
-
-def is_simulated(m: Map) -> bool:
-    """Whether the provenance of a map says that it was simulated by this package; files keep it."""
-    return any(line.startswith("simulated by mantid_insdl ") for line in m.provenance)
 
 
 def build_report(
@@ -245,10 +203,10 @@ def build_report(
     return Report(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         seconds=round(seconds, 1),
-        software=_software(),
+        software=software(),
         simulated=is_simulated(analysis.measured),
-        inputs=tuple(_input_file(Path(path)) for path in inputs),
-        map=_summary(analysis.measured),
+        inputs=tuple(input_file(Path(path)) for path in inputs),
+        map=summary_of(analysis.measured),
         classification=classification,
         exchange=exchange,
         denoiser=denoiser,
@@ -326,21 +284,6 @@ def recorded_bundle(m: Map | None) -> BundleReference | None:
     return BundleReference(name=name, version=version, sha256=sha256)
 
 
-def _summary(m: Map) -> MapSummary:
-    energies = m.slices.unique_ei.tolist() if m.slices is not None else [m.ei] if m.ei else []
-    return MapSummary(
-        kind=m.kind,
-        shape=m.shape,
-        material=m.material,
-        incident_energies=tuple(energies),
-        intensity_unit=m.intensity_unit,
-        frame=m.frame,
-        has_errors=m.error is not None,
-        masked_fraction=round(m.masked_fraction, 4),
-        provenance=m.provenance,
-    )
-
-
 def _trust(reference: BundleReference) -> Trust:
     from mantid_insdl.networks.bundles import load_bundle
 
@@ -358,25 +301,3 @@ def _truth(truth: tuple[str, Mapping[str, float]], classification: Classificatio
     decided = classification is not None and classification.verdict != "undecided"
     right = (classification.verdict == material) if decided else None
     return Truth(material=material, parameters=dict(parameters), verdict_is_right=right)
-
-
-def _input_file(path: Path) -> InputFile:
-    digest = hashlib.sha256()
-    try:
-        with path.open("rb") as file:
-            while block := file.read(1 << 20):
-                digest.update(block)
-            return InputFile(path=str(path), bytes=file.tell(), sha256=digest.hexdigest())
-    except OSError as error:
-        raise FileFormatError(f"cannot read '{path}' again", str(error.strerror)) from error
-
-
-def _software() -> dict[str, str]:
-    """Versions of what computed the results."""
-    versions = {"mantid_insdl": __version__, "python": platform.python_version()}
-    for package in ("numpy", "scipy", "keras", "tensorflow-cpu", "tensorflow"):
-        try:
-            versions[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            continue
-    return versions
