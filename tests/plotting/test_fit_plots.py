@@ -51,7 +51,7 @@ def hand_made(covariance, free=("J1", "J2"), others=()):
     parameters = tuple(
         Fitted(name, value, 0.1, "meV", -5, 5, True, name not in free) for name, value in (("J1", 1.0), ("J2", -2.0), ("D", 0.0))
     )
-    return Fit("own", parameters, (), free, np.asarray(covariance), (25.0,), (1.0,), (0.0,), -1.0, 64, 1.0, 1.0, 0.0, "", m, m, others)  # fmt: skip
+    return Fit("own", parameters, (), free, np.asarray(covariance), (25.0,), (1.0,), (0.0,), -1.0, 64, 1.0, 1.0, 0.0, "", m, m, others)
 
 
 def test_corner_has_the_extent_of_the_ellipses_and_the_other_minima():
