@@ -19,7 +19,7 @@ import numpy as np
 from pixels import point_samples
 
 from mantid_insdl import classify, fit_exchange
-from mantid_insdl.analysis.results import UNDECIDED
+from mantid_insdl.fitting.results import UNDECIDED
 from mantid_insdl.maps import Map
 from mantid_insdl.materials import load_material
 from mantid_insdl.simulation.slices import SliceSimulator

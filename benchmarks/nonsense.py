@@ -19,9 +19,9 @@ from mantid_insdl.analysis import Classification, ExchangeFit, classify, fit_exc
 from mantid_insdl.analysis.ensemble import ask
 from mantid_insdl.analysis.estimate import ask_constants
 from mantid_insdl.analysis.preparation import open_question
-from mantid_insdl.analysis.results import UNDECIDED
 from mantid_insdl.errors import InstabilityError, UnsuitableMapError
 from mantid_insdl.files import load
+from mantid_insdl.fitting.results import UNDECIDED
 from mantid_insdl.instrument.gaps import DetectorLayout
 from mantid_insdl.maps import RLU, Axis, Map, Slices
 from mantid_insdl.networks.prediction import ensemble_probabilities

@@ -8,7 +8,8 @@ from mantid_insdl.analysis.denoise import denoise
 from mantid_insdl.analysis.exchange import fit_exchange, simulate_fit
 from mantid_insdl.analysis.explain import grad_cam
 from mantid_insdl.analysis.pipeline import Analysis, analyse
-from mantid_insdl.analysis.results import Classification, Evidence, ExchangeFit
+from mantid_insdl.analysis.results import Classification, ExchangeFit
+from mantid_insdl.fitting.results import Evidence
 
 __all__ = [
     "Analysis",

@@ -9,7 +9,8 @@ from mantid_insdl.analysis.denoise import denoise as denoise_map
 from mantid_insdl.analysis.ensemble import ask
 from mantid_insdl.analysis.estimate import estimate
 from mantid_insdl.analysis.preparation import Prepared, open_question, prepare
-from mantid_insdl.analysis.results import UNDECIDED, Classification, Evidence, ExchangeFit
+from mantid_insdl.analysis.results import Classification, ExchangeFit
+from mantid_insdl.fitting.results import UNDECIDED, Evidence
 from mantid_insdl.maps import Map
 from mantid_insdl.networks.bundles import bundles_for, find_bundle, load_bundle, read_card
 from mantid_insdl.networks.cards import Card

@@ -1,10 +1,8 @@
 """Does a simulation explain a map? The gate that every verdict and every set of exchange constants passes.
 
-What is smooth in momentum (a background, a gradient, a hill wider than the zone) could be anything, so it is taken out of the map and of
-the simulation alike: from every slice the polynomial of second order in Qh and Qk that fits it best. What is left is *structure*. Each
-incident energy has one scale, at least zero, for all its energy windows: a band in the wrong window is not forgiven. The residual's
-structure is then compared with the map's. Both are measured by the covariance of neighbouring pixels, to which counting noise, whatever
-its size, adds nothing on average; their ratio is the *unexplained share*, 0 for a perfect simulation and 1 for one that says nothing.
+The *unexplained share* of `mantid_insdl.fitting.structure`, for a simulation at the values that networks say. Each incident energy has one
+scale, at least zero, for all its energy windows: a band in the wrong window is not forgiven. A fit of the likelihood
+(`mantid_insdl.fitting`) takes ten times as long and finds the best that a model can do: here it is asked whether given ones are an answer.
 """
 
 from __future__ import annotations
@@ -14,12 +12,12 @@ from collections.abc import Mapping
 import numpy as np
 
 from mantid_insdl.analysis.preparation import Prepared
-from mantid_insdl.analysis.results import CONFIDENCE, Evidence
+from mantid_insdl.fitting.results import Evidence
+from mantid_insdl.fitting.structure import LEAST_PIXELS, Structure, shares_of
 from mantid_insdl.networks.preprocessing import incident_energy_groups, normalise
 from mantid_insdl.progress import Progress, ignore_progress
 from mantid_insdl.simulation.slices import SliceSimulator
 
-LEAST_PIXELS = 24  # of a slice: fewer are all smooth
 WEIGHT_FLOOR = 0.3  # of the mean intensity of an incident energy: what an empty slice's counting noise is taken for
 HOPELESS = 0.75  # an unexplained share from which a few least-squares steps lead nowhere
 STEPS = 3
@@ -53,7 +51,7 @@ class Comparison:
         intensity = self._normalised(self.map.intensity[None])
         mean = intensity[0].sum(axis=(1, 2)) / np.maximum(self.known.sum(axis=(1, 2)), 1)
         self._weight = 1 / np.sqrt(np.maximum(mean, 0) + WEIGHT_FLOOR)
-        self._smooth = self._smooth_functions()
+        self._smooth = Structure(*(axis.centres for axis in self.map.axes), self.known)
         self.structure = self._structure(intensity)[0]
 
     def _normalised(self, intensity: np.ndarray) -> np.ndarray:
@@ -61,17 +59,8 @@ class Comparison:
         stack, _ = normalise(np.where(self.known, intensity, np.nan), self.groups)
         return stack[..., 0].astype(float)
 
-    def _smooth_functions(self) -> np.ndarray:
-        """Orthonormal polynomials of the known pixels of each slice, (slice, pixel, 6)."""
-        h, k = np.meshgrid(*(_scaled(axis.centres) for axis in self.map.axes), indexing="ij")
-        powers = np.stack([one.ravel() for one in (np.ones_like(h), h, k, h * h, k * k, h * k)], axis=1)
-        functions, size, _ = np.linalg.svd(powers * self.known.reshape(len(self.known), -1, 1), full_matrices=False)
-        return functions * (size > 1e-8 * np.maximum(size[:, :1], 1e-300))[:, None, :]
-
     def _structure(self, intensity: np.ndarray) -> np.ndarray:
-        flat = (intensity * self._weight[:, None, None]).reshape(*intensity.shape[:2], -1)
-        smooth = np.einsum("spf,nsf->nsp", self._smooth, np.einsum("spf,nsp->nsf", self._smooth, flat))
-        return (flat - smooth).reshape(intensity.shape)
+        return self._smooth.of(intensity * self._weight[:, None, None])
 
     def simulated(self, parameters: Mapping[str, np.ndarray]) -> np.ndarray:
         """Structure of simulations with `parameters` (n,), (n, slice, qh, qk); NaN where the magnetic order is unstable."""
@@ -99,9 +88,7 @@ class Comparison:
             (structure,) = self.simulated({name: np.array([value]) for name, value in parameters.items()})
         stable = bool(np.isfinite(structure).all())
         residual = self.structure - (self.scaled(structure) if stable else 0.0)
-        have, left = _neighbours(self.structure), _neighbours(residual)
-        shares = [_share(have[g], left[g]) for g in (np.arange(len(have)), *self.groups)]
-        (share, error), by_ei = shares[0], shares[1:]
+        (share, error), by_ei = shares_of(self.structure, residual, self.groups)
         return Evidence(
             material=self._simulator.material.name,
             parameters={name: float(value) for name, value in parameters.items()},
@@ -112,26 +99,6 @@ class Comparison:
             uncertainty_by_ei=tuple(one for _, one in by_ei),
             limit=float(limit),
         )
-
-
-def _scaled(centres: np.ndarray) -> np.ndarray:
-    return (centres - centres.mean()) / max(np.ptp(centres) / 2, 1e-12)
-
-
-def _neighbours(a: np.ndarray) -> np.ndarray:
-    """Products of neighbouring pixels of each slice, (slice, pair)."""
-    pairs = (a[:, 1:] * a[:, :-1], a[:, :, 1:] * a[:, :, :-1])
-    return np.concatenate([one.reshape(len(a), -1) for one in pairs], axis=1)
-
-
-def _share(have: np.ndarray, left: np.ndarray) -> tuple[float, float]:
-    """Unexplained share and its standard error, from products of neighbours; 1 +- 0 where there is no structure to explain."""
-    total = have.sum()
-    if not total > CONFIDENCE * np.sqrt(np.sum(have**2)):
-        return 1.0, 0.0
-    share = left.sum() / total
-    # That of independent products: noise, since the structure itself is the same in both.
-    return float(share), float(np.sqrt(np.sum((left - share * have) ** 2)) / total)
 
 
 def explain(

@@ -6,66 +6,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from mantid_insdl.fitting.results import Evidence
 from mantid_insdl.networks.bundles import BundleIdentity
-
-UNDECIDED = "undecided"
-CONFIDENCE = 2.0  # standard errors by which an unexplained share must keep to the limit
-
-
-@dataclass(frozen=True)
-class Evidence:
-    """How much of a map's structure the spin waves of one material at given constants leave unexplained (`analysis.evidence`).
-
-    Parameters
-    ----------
-    material, parameters
-        What was simulated; constants in meV.
-    unexplained, uncertainty
-        Share of the structure left in the residual, 0 (nothing) to 1 (all of it, or there is none), and its standard error.
-    incident_energies, unexplained_by_ei, uncertainty_by_ei
-        The same for each incident energy, meV.
-    limit
-        Largest `figure` with which the map counts as explained, from the model's card.
-    """
-
-    material: str
-    parameters: dict[str, float]
-    unexplained: float
-    uncertainty: float
-    incident_energies: tuple[float, ...]
-    unexplained_by_ei: tuple[float, ...]
-    uncertainty_by_ei: tuple[float, ...]
-    limit: float
-
-    @property
-    def figure(self) -> float:
-        """What is held against the limit: the whole share with its error added, or, where it is more, a single Ei's with it taken off."""
-        each = [u - CONFIDENCE * s for u, s in zip(self.unexplained_by_ei, self.uncertainty_by_ei, strict=True)]
-        return max(self.unexplained + CONFIDENCE * self.uncertainty, *each)
-
-    @property
-    def explained(self) -> bool:
-        """Whether an answer may be given."""
-        return self.figure <= self.limit
-
-    def reason(self) -> str:
-        """Why the map is not explained, as a sentence."""
-        constants = ", ".join(f"{name} = {value:.4g}" for name, value in self.parameters.items())
-        start = f"Spin waves of {self.material} with {constants} meV do not explain the map: "
-        wrong = [
-            f"{ei:g} meV ({u:.0%})"
-            for ei, u, s in zip(self.incident_energies, self.unexplained_by_ei, self.uncertainty_by_ei, strict=True)
-            if u - CONFIDENCE * s > self.limit
-        ]
-        if self.unexplained - CONFIDENCE * self.uncertainty > self.limit or not wrong:
-            found = f"{self.unexplained:.0%} +- {self.uncertainty:.0%} of what is not smooth in it is left over"
-        else:
-            found = f"of what is not smooth at Ei {', '.join(wrong)} too much is left over"
-        return f"{start}{found}, the limit is {self.limit:.0%}. Do not rely on the answer."
-
-    @classmethod
-    def from_dict(cls, content: Mapping[str, Any]) -> Evidence:
-        return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in content.items()})
 
 
 @dataclass(frozen=True)

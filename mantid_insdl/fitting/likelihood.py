@@ -157,7 +157,7 @@ class Likelihood:
             scales.append(scale)
             backgrounds.append(background)
         residual = (self.data - model) / self.sigma
-        cost = float(np.sum(_deviance(residual)) + np.sum(_deviance(self.prior(theta))))
+        cost = float(np.sum(deviance(residual)) + np.sum(deviance(self.prior(theta))))
         return Point(np.array(theta, float), image, np.array(scales), np.array(backgrounds), model, residual, cost)
 
     def _linear_part(
@@ -183,7 +183,7 @@ class Likelihood:
 
     def log_likelihood(self, point: Point) -> np.ndarray:
         """Logarithm of the probability density of each pixel, (pixel,), in the unit of the map."""
-        return _NORMALISATION - _deviance(point.residual) - np.log(self.sigma)
+        return _NORMALISATION - deviance(point.residual) - np.log(self.sigma)
 
     # ---- derivatives
 
@@ -240,7 +240,7 @@ class Likelihood:
 
         def cost(logarithms: np.ndarray) -> float:
             width = sigma(logarithms)
-            return float(np.sum(_deviance(difference / width) + np.log(width)))
+            return float(np.sum(deviance(difference / width) + np.log(width)))
 
         begin = np.log([self.error_scale, max(self.model_error, 0.05)])
         found = minimize(cost, begin, method="Nelder-Mead", bounds=[(-3, 3), (np.log(1e-3), 0.7)], options={"xatol": 0.01, "fatol": 0.01})
@@ -248,7 +248,7 @@ class Likelihood:
         self.error_scale, self.model_error = (float(x) for x in np.exp(found.x))
 
 
-def _deviance(residual: np.ndarray) -> np.ndarray:
+def deviance(residual: np.ndarray) -> np.ndarray:
     """Minus the logarithm of Student's density, less its value at zero."""
     return 0.5 * (FREEDOM + 1) * np.log1p(residual**2 / FREEDOM)
 

@@ -10,8 +10,9 @@ import mantid_insdl as insdl
 from mantid_insdl.analysis import evidence as gate
 from mantid_insdl.analysis.estimate import LIMIT, beyond_training
 from mantid_insdl.analysis.preparation import open_question
-from mantid_insdl.analysis.results import UNDECIDED, Evidence
 from mantid_insdl.files import load
+from mantid_insdl.fitting import structure as measures
+from mantid_insdl.fitting.results import UNDECIDED, Evidence
 from mantid_insdl.maps import Map, Slices
 from mantid_insdl.materials import load_material
 from mantid_insdl.networks.bundles import find_bundle, read_card
@@ -57,10 +58,10 @@ def test_a_known_share_is_left_unexplained():
     truth = comparison.structure.copy()
     other = comparison._structure(np.random.default_rng(0).normal(size=(1, 7, 10, 10)).repeat(4, 2).repeat(4, 3))[0]
     other -= truth * np.sum(other * truth) / np.sum(truth**2)  # the scale must not see it
-    other *= np.sqrt(0.25 * np.sum(gate._neighbours(truth)) / np.sum(gate._neighbours(other)))
+    other *= np.sqrt(0.25 * np.sum(measures.neighbours(truth)) / np.sum(measures.neighbours(other)))
     comparison.structure = truth + other
     share = comparison.evidence(TRUTH, 0.3, truth).unexplained
-    left, total = np.sum(gate._neighbours(other)), np.sum(gate._neighbours(truth + other))
+    left, total = np.sum(measures.neighbours(other)), np.sum(measures.neighbours(truth + other))
     assert share == pytest.approx(left / total, rel=1e-6)
     assert share == pytest.approx(0.2, abs=0.03)
 
@@ -77,7 +78,7 @@ def test_what_is_smooth_is_no_evidence_and_does_no_harm():
     smooth = 3 + 2 * qh - qk + qh * qk + 2 * qk**2
     alone = evidence_of(m.replace(intensity=smooth * np.ones(m.shape), mask=m.mask), TRUTH)
     assert alone.unexplained == 1.0 and not alone.explained
-    assert gate._share(np.array([[1.0, -1.0, 1.0, 1.0, -0.5]]), np.zeros((1, 5))) == (1.0, 0.0)  # no more structure than noise has
+    assert measures.share_of(np.array([[1.0, -1.0, 1.0, 1.0, -0.5]]), np.zeros((1, 5))) == (1.0, 0.0)  # no more structure than noise has
     peak = np.nanmax(m.intensity)
     assert evidence_of(m.replace(intensity=m.intensity + 0.1 * peak * smooth, mask=m.mask), TRUTH).unexplained < 0.02
 

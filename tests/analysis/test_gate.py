@@ -12,8 +12,10 @@ import pytest
 
 from mantid_insdl.analysis import evidence as gate
 from mantid_insdl.analysis.preparation import prepare
-from mantid_insdl.analysis.results import Classification, Evidence, ExchangeFit
+from mantid_insdl.analysis.results import Classification, ExchangeFit
 from mantid_insdl.errors import BundleError, UnsuitableMapError
+from mantid_insdl.fitting import structure as measures
+from mantid_insdl.fitting.results import Evidence
 from mantid_insdl.maps import RLU, Axis, Map, Slices
 from mantid_insdl.networks.bundles import BundleIdentity, find_bundle, read_card
 from mantid_insdl.progress import ignore_progress
@@ -55,13 +57,13 @@ def stripes(axis, slices):
 
 
 def test_products_of_neighbours_along_both_axes():
-    assert gate._neighbours(np.array([[[1.0, 2.0], [3.0, 4.0]]])).tolist() == [[3, 8, 2, 12]]
+    assert measures.neighbours(np.array([[[1.0, 2.0], [3.0, 4.0]]])).tolist() == [[3, 8, 2, 12]]
 
 
 def test_the_error_of_a_share_is_the_scatter_about_it():
-    share, error = gate._share(np.full((1, 6), 10.0), np.array([[1.0, 3.0, 1.0, 3.0, 1.0, 3.0]]))
+    share, error = measures.share_of(np.full((1, 6), 10.0), np.array([[1.0, 3.0, 1.0, 3.0, 1.0, 3.0]]))
     assert share == pytest.approx(0.2) and error == pytest.approx(np.sqrt(6) / 60)
-    assert gate._share(np.full((1, 6), 10.0), np.full((1, 6), 4.0)) == pytest.approx((0.4, 0.0))
+    assert measures.share_of(np.full((1, 6), 10.0), np.full((1, 6), 4.0)) == pytest.approx((0.4, 0.0))
 
 
 @pytest.fixture(scope="module")
