@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from mantid_insdl.fitting.blocks import blocks_of, difference_of
 from mantid_insdl.fitting.calculation import Calculation, Measurement, calculation_for
 from mantid_insdl.fitting.covariance import covariance_of
 from mantid_insdl.fitting.likelihood import FREEDOM, Likelihood, Point
+from mantid_insdl.fitting.remarks import remarks_on
 from mantid_insdl.fitting.results import Fit, Fitted
 from mantid_insdl.maps import Map
 from mantid_insdl.materials import Material
@@ -35,6 +37,8 @@ POSSIBLE = 2.0
 UNDETERMINED = 0.8
 """Error bar, in standard deviations of a flat prior over the parameter's range, from which the map tells nothing."""
 MARGIN = 1e-3  # of the bounds, for a start
+FAINT = 1e-6
+"""Intensity in 1/meV per magnetic ion below which there are no spin waves in a map, only the tails of their widths."""
 COARSE, FINE = (1e-4, 1e-3), (2e-6, 1e-4)
 """Relative gain in cost, and relative step, at which least squares stop."""
 
@@ -311,7 +315,13 @@ def _others(run: Refinement, best: Point, candidates: list[Point]) -> list[Point
 def _remarks(likelihood: Likelihood, best: Point, parameters: Sequence[Fitted]) -> list[str]:
     """What a user should know of an answer, in sentences."""
     said = []
-    if not np.any(best.scale > 0):
+    if best.image.max() < FAINT:
+        energies = likelihood.calculation.energy
+        said.append(
+            f"{likelihood.calculation.material.name} has no spin waves at the energies of this map, {energies.min():.4g} to "
+            f"{energies.max():.4g} meV, for any values that were tried. The parameters mean nothing."
+        )
+    elif not np.any(best.scale > 0):
         said.append("The calculation nowhere resembles the map: no scale above zero fits. The parameters mean nothing.")
     low, high = (dict(zip(likelihood.names, bound, strict=True)) for bound in (likelihood.low, likelihood.high))
     for one in parameters:
@@ -335,8 +345,8 @@ def _report(run: Refinement, best: Point, others: list[Point], warnings: list[st
     material, m = calculation.material, calculation.map
     run.stage(0.95, 1.0, f"Error bars of {material.name}")
     slopes = np.nan_to_num(likelihood.slopes(best)) if likelihood.names else np.empty((0, likelihood.data.size))
-    found = covariance_of(likelihood, best, slopes)
-    covariance = found.robust
+    spread = covariance_of(likelihood, best, slopes)
+    covariance = spread.robust
     errors = dict(zip(likelihood.names, np.sqrt(np.diag(covariance)), strict=True))
     values, nuisances = (x[0] for x in likelihood.table(best.theta[None]))
     parameters = []
@@ -359,8 +369,7 @@ def _report(run: Refinement, best: Point, others: list[Point], warnings: list[st
         material=material.name,
         note=f"fit of {material.name}: {described}, with a scale and a background for each Ei",
     )
-    run.stage(1.0, 1.0, f"Fitted {material.name}")
-    return Fit(
+    found = Fit(
         material=material.name,
         parameters=tuple(parameters),
         nuisances=fitted_nuisances,
@@ -370,7 +379,7 @@ def _report(run: Refinement, best: Point, others: list[Point], warnings: list[st
         scale=tuple(float(x) for x in best.scale),
         background=tuple(float(x[0]) for x in best.background),
         log_likelihood=float(likelihood.log_likelihood(best).sum()),
-        effective_parameters=found.effective_parameters,
+        effective_parameters=spread.effective_parameters,
         pixels=likelihood.data.size,
         chi_squared=float(np.sum(difference**2) / freedom),
         error_scale=likelihood.error_scale,
@@ -382,5 +391,6 @@ def _report(run: Refinement, best: Point, others: list[Point], warnings: list[st
         finished=run.finished,
         seconds=run.seconds,
         evaluations=run.evaluations,
-        warnings=tuple(dict.fromkeys(warnings)),
     )
+    run.stage(1.0, 1.0, f"Fitted {material.name}")
+    return replace(found, warnings=tuple(dict.fromkeys((*warnings, *remarks_on(found, material)))))

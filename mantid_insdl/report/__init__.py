@@ -8,7 +8,6 @@ from mantid_insdl.report.analysis import (
     BundleReference,
     CardFigure,
     ClassificationReport,
-    EvidenceReport,
     Report,
     build_report,
     card_figure,
@@ -16,7 +15,7 @@ from mantid_insdl.report.analysis import (
     write_maps_and_pictures,
 )
 from mantid_insdl.report.fit import FIT_FILE, FitReport, FitSummary, build_fit_report, result_files, write_fit
-from mantid_insdl.report.parts import ResultFile, is_simulated
+from mantid_insdl.report.parts import EvidenceReport, ResultFile, is_simulated
 
 __all__ = [
     "FIT_FILE",

@@ -13,10 +13,21 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
-from mantid_insdl.report.parts import InputFile, MapSummary, Part, ResultFile, input_file, is_simulated, software, summary_of
+from mantid_insdl.report.parts import (
+    EvidenceReport,
+    InputFile,
+    MapSummary,
+    Part,
+    ResultFile,
+    evidence_report,
+    input_file,
+    is_simulated,
+    software,
+    summary_of,
+)
 
 if TYPE_CHECKING:
-    from mantid_insdl.analysis import Analysis, Evidence
+    from mantid_insdl.analysis import Analysis
     from mantid_insdl.maps import Map
     from mantid_insdl.networks.cards import Card, CardTest
     from mantid_insdl.progress import Progress
@@ -55,26 +66,6 @@ class ModelProbability(Part):
     model: str
     probability: float
     uncertainty: float | None = Field(description="spread between the members of the ensemble")
-
-
-class EiShare(Part):
-    """How much of the structure at one incident energy is unexplained."""
-
-    incident_energy: float = Field(description="meV")
-    unexplained: float
-    uncertainty: float
-
-
-class EvidenceReport(Part):
-    """How well the simulation at the fitted values explains the map, beyond what is smooth in momentum."""
-
-    explained: bool = Field(description="the figure is not above the limit; if false, there is neither a verdict nor a constant")
-    figure: float = Field(description="the unexplained share with two standard errors added, or a single Ei's with two taken off")
-    limit: float = Field(description="from the exchange model's card, where the false-alarm rates are")
-    unexplained: float = Field(description="share of the map's structure that is left in the residual: 0 none, 1 all")
-    uncertainty: float = Field(description="one standard error")
-    by_incident_energy: tuple[EiShare, ...]
-    parameters: dict[str, float] = Field(description="meV, what was simulated")
 
 
 class ClassificationReport(Part):
@@ -183,7 +174,7 @@ def build_report(
             verdict=c.verdict,
             in_range=c.in_range,
             models=tuple(ModelProbability(model=m, probability=p, uncertainty=u) for m, p, u in rows),
-            evidence=c.evidence and _evidence(c.evidence),
+            evidence=c.evidence and evidence_report(c.evidence),
             warnings=tuple(c.warnings),
             bundle=_reference(c.bundle),
         )
@@ -193,7 +184,7 @@ def build_report(
             material=e.material,
             in_range=e.in_range,
             parameters=tuple(ParameterValue(name=n, value=v, error=s, unit=u) for n, v, s, u in rows),
-            evidence=_evidence(e.evidence),
+            evidence=evidence_report(e.evidence),
             warnings=tuple(e.warnings),
             bundle=_reference(e.bundle),
         )
@@ -257,19 +248,6 @@ def write_maps_and_pictures(folder: Path, analysis: Analysis, *, progress: Progr
         save(m, folder / file, name=Path(file).stem)
     progress(1.0, "results are written")
     return [file for file in (*PICTURES, *MAPS) if file in drawings or file in maps]
-
-
-def _evidence(evidence: Evidence) -> EvidenceReport:
-    each = zip(evidence.incident_energies, evidence.unexplained_by_ei, evidence.uncertainty_by_ei, strict=True)
-    return EvidenceReport(
-        explained=evidence.explained,
-        figure=evidence.figure,
-        limit=evidence.limit,
-        unexplained=evidence.unexplained,
-        uncertainty=evidence.uncertainty,
-        by_incident_energy=tuple(EiShare(incident_energy=ei, unexplained=u, uncertainty=s) for ei, u, s in each),
-        parameters=evidence.parameters,
-    )
 
 
 def _reference(identity: Any) -> BundleReference:

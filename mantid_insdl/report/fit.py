@@ -49,6 +49,7 @@ class FitSummary(Part):
     scale: tuple[float, ...] = Field(description="of each Ei, from 1/meV per magnetic ion to the unit of the map")
     background: tuple[float, ...] = Field(description="of each Ei, its mean")
     log_likelihood: float
+    effective_parameters: float = Field(description="what fitting alone added to the log-likelihood")
     pixels: int = Field(description="number of pixels compared")
     chi_squared: float = Field(description="reduced, with the errors of the data alone")
     error_scale: float = Field(description="factor on the errors of the data that the residuals ask for")
@@ -58,6 +59,8 @@ class FitSummary(Part):
     finished: bool = Field(description="false: the time limit came first")
     seconds: float
     evaluations: int
+    tells: tuple[str, ...] = Field(description="what the map tells of each parameter, in words")
+    evidence: EvidenceReport = Field(description="how much of the map's structure the fit leaves unexplained")
     warnings: tuple[str, ...]
 
 

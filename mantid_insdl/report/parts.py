@@ -14,6 +14,7 @@ from mantid_insdl._version import __version__
 from mantid_insdl.errors import FileFormatError
 
 if TYPE_CHECKING:
+    from mantid_insdl.fitting.results import Evidence
     from mantid_insdl.maps import Map
 
 
@@ -45,11 +46,45 @@ class MapSummary(Part):
     provenance: tuple[str, ...]
 
 
+class EiShare(Part):
+    """How much of the structure at one incident energy is unexplained."""
+
+    incident_energy: float | None = Field(description="meV; null where unknown")
+    unexplained: float
+    uncertainty: float
+
+
+class EvidenceReport(Part):
+    """How well the simulation at the fitted values explains the map, beyond what is smooth in momentum."""
+
+    explained: bool = Field(description="the figure is not above the limit; if false, there is neither a verdict nor a constant")
+    figure: float = Field(description="the unexplained share with two standard errors added, or a single Ei's with two taken off")
+    limit: float = Field(description="from the exchange model's card, where the false-alarm rates are; of a fit 0.3")
+    unexplained: float = Field(description="share of the map's structure that is left in the residual: 0 none, 1 all")
+    uncertainty: float = Field(description="one standard error")
+    by_incident_energy: tuple[EiShare, ...]
+    parameters: dict[str, float] = Field(description="meV, what was simulated")
+
+
 class ResultFile(Part):
     """A file beside this report."""
 
     name: str
     content: str
+
+
+def evidence_report(evidence: Evidence) -> EvidenceReport:
+    """Evidence as it stands in reports."""
+    each = zip(evidence.incident_energies, evidence.unexplained_by_ei, evidence.uncertainty_by_ei, strict=True)
+    return EvidenceReport(
+        explained=evidence.explained,
+        figure=evidence.figure,
+        limit=evidence.limit,
+        unexplained=evidence.unexplained,
+        uncertainty=evidence.uncertainty,
+        by_incident_energy=tuple(EiShare(incident_energy=ei, unexplained=u, uncertainty=s) for ei, u, s in each),
+        parameters=evidence.parameters,
+    )
 
 
 def is_simulated(m: Map) -> bool:

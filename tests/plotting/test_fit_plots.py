@@ -51,7 +51,26 @@ def hand_made(covariance, free=("J1", "J2"), others=()):
     parameters = tuple(
         Fitted(name, value, 0.1, "meV", -5, 5, True, name not in free) for name, value in (("J1", 1.0), ("J2", -2.0), ("D", 0.0))
     )
-    return Fit("own", parameters, (), free, np.asarray(covariance), (25.0,), (1.0,), (0.0,), -1.0, 64, 1.0, 1.0, 0.0, "", m, m, others)
+    return Fit(
+        material="own",
+        parameters=parameters,
+        nuisances=(),
+        free=free,
+        covariance=np.asarray(covariance),
+        incident_energies=(25.0,),
+        scale=(1.0,),
+        background=(0.0,),
+        log_likelihood=-1.0,
+        effective_parameters=2.0,
+        pixels=64,
+        chi_squared=1.0,
+        error_scale=1.0,
+        model_error=0.0,
+        error_source="",
+        model=m,
+        data=m,
+        others=others,
+    )
 
 
 def test_corner_has_the_extent_of_the_ellipses_and_the_other_minima():
