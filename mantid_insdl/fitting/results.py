@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -124,7 +124,7 @@ class Fit:
             "parameters": [vars(one) for one in self.parameters],
             "nuisances": [vars(one) for one in self.nuisances],
             "covariance": self.covariance.tolist(),
-            "incident_energies": [None if np.isnan(ei) else ei for ei in self.incident_energies],
+            "incident_energies": _known(self.incident_energies),
             "scale": list(self.scale),
             "background": list(self.background),
             "others": [dict(one) for one in self.others],
@@ -171,6 +171,12 @@ class Evidence:
         """Whether an answer may be given."""
         return self.figure <= self.limit
 
+    @property
+    def refuted(self) -> bool:
+        """Whether too much is left for certain; not where the map has no structure at all."""
+        shares = zip((self.unexplained, *self.unexplained_by_ei), (self.uncertainty, *self.uncertainty_by_ei), strict=True)
+        return self.uncertainty > 0 and any(u - CONFIDENCE * s > self.limit for u, s in shares if s > 0)
+
     def reason(self) -> str:
         """Why the map is not explained, as a sentence."""
         constants = ", ".join(f"{name} = {value:.4g}" for name, value in self.parameters.items())
@@ -189,3 +195,122 @@ class Evidence:
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> Evidence:
         return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in content.items()})
+
+
+@dataclass(frozen=True)
+class Contest:
+    """The material that explains a map best against another.
+
+    Parameters
+    ----------
+    material
+        The other.
+    difference, deviation
+        Log-likelihood of the best less that of the other, less `correction`, and its standard error by the scatter of the blocks.
+    correction
+        What fitting alone has added to it: the difference of the effective parameters.
+    significance
+        How far the difference lies from 0, as a standard normal deviate (`fitting.compare.significance_of`).
+    share, share_error
+        Share of the other in a mixture of both that fits the map best (`fitting.mixture`).
+    """
+
+    material: str
+    difference: float
+    deviation: float
+    correction: float
+    significance: float
+    share: float
+    share_error: float
+
+    @property
+    def z(self) -> float:
+        """Vuong's: the difference in its standard errors; 0 where both are the same."""
+        return self.difference / self.deviation if self.deviation > 0 else 0.0
+
+
+@dataclass(frozen=True)
+class Part:
+    """What a slice, or a band of energy of a cut or powder map, says.
+
+    Parameters
+    ----------
+    ei, energy_min, energy_max
+        In meV; Ei is NaN where it is not known.
+    pixels
+        Number of pixels compared.
+    differences
+        Log-likelihood of the best material less that of each other, in the order of `Comparison.contests`.
+    """
+
+    ei: float
+    energy_min: float
+    energy_max: float
+    pixels: int
+    differences: tuple[float, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """Several materials on one map.
+
+    Parameters
+    ----------
+    fits, probabilities
+        One entry a material, in the order given: its fit, and the probability that the map shows it rather than one of the others,
+        calibrated on simulated maps (`benchmarks/calibrate_comparison.py`).
+    verdict
+        A material; `UNDECIDED` where the data do not reach; `NONE_OF_THESE` where even the best leaves structure in the map, or two
+        materials have a share in it.
+    contests
+        The best against each other, in the order given.
+    parts
+        Which slices decided.
+    evidence
+        What the best leaves unexplained.
+    blocks
+        Number of blocks that the differences scatter over.
+    warnings
+        In sentences; the last say why there is no verdict.
+    """
+
+    fits: tuple[Fit, ...]
+    probabilities: tuple[float, ...]
+    verdict: str
+    contests: tuple[Contest, ...]
+    parts: tuple[Part, ...]
+    evidence: Evidence
+    blocks: int
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def materials(self) -> tuple[str, ...]:
+        """Names, in the order given."""
+        return tuple(one.material for one in self.fits)
+
+    @property
+    def best(self) -> Fit:
+        """Fit of the material that explains the map best, decided or not."""
+        others = {one.material for one in self.contests}
+        return next(one for one in self.fits if one.material not in others)
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        evidence = vars(self.evidence) | {"incident_energies": _known(self.evidence.incident_energies)}
+        return {
+            "materials": list(self.materials),
+            "probabilities": list(self.probabilities),
+            "verdict": self.verdict,
+            "best": self.best.material,
+            "contests": [vars(one) | {"z": one.z} for one in self.contests],
+            "parts": [vars(one) | {"ei": _known([one.ei])[0], "differences": list(one.differences)} for one in self.parts],
+            "evidence": {name: list(value) if isinstance(value, tuple) else value for name, value in evidence.items()},
+            "blocks": self.blocks,
+            "fits": [one.to_dict() for one in self.fits],
+            "warnings": list(self.warnings),
+        }
+
+
+def _known(values: Iterable[float]) -> list[float | None]:
+    """NaN is no JSON."""
+    return [None if np.isnan(value) else value for value in values]
