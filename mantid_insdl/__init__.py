@@ -29,6 +29,7 @@ _PUBLIC = {
     "simulate_cut": "simulation.spectra",
     "simulate_powder": "simulation.spectra",
     "fit": "fitting.refine",
+    "compare": "fitting.compare",
     "denoise": "analysis",
     "classify": "analysis",
     "fit_exchange": "analysis",

@@ -1,12 +1,14 @@
-"""What `insdl analyse` checks of its options: the material, and which slices of the map to use."""
+"""Measured maps as `insdl analyse` and `insdl fit` read them: which files, Ei and slices; and what the trained models can answer for."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mantid_insdl import errors
-from mantid_insdl.cli.options import OptionError
+from mantid_insdl.cli.options import OptionError, check_ei
 
 if TYPE_CHECKING:
     from mantid_insdl.maps import Map
@@ -59,6 +61,25 @@ def answers_for() -> dict[str, tuple[str, ...]]:
 def describe(known: dict[str, tuple[str, ...]]) -> str:
     """Families with their materials in words: ``pcsmo (pcsmo-dimer, pcsmo-goodenough), rb2mnf4``."""
     return ", ".join(family + (f" ({', '.join(materials)})" if materials else "") for family, materials in known.items())
+
+
+def check_ei_of_files(ei: Sequence[float] | None, files: Sequence[Path]) -> None:
+    """Refuse incident energies that make no sense, or that are neither one for all files nor one for each."""
+    check_ei(ei)
+    if ei is not None and len(ei) not in {1, len(files)}:
+        raise OptionError(f"--ei is given {len(ei)} times for {len(files)} files", "it counts for all files or for one each", "correct it")
+
+
+def read_measured(files: Sequence[Path], *, ei: Sequence[float] | None, material: str | None, mask: Path | None, select: str | None) -> Map:
+    """The map of one or more files, with the slices that --select names; Ei as `check_ei_of_files` lets it pass."""
+    from mantid_insdl import files as reading
+    from mantid_insdl.maps import stack
+
+    if ei is None or len(ei) == 1:
+        m = reading.load(files, ei=ei and ei[0], material=material, mask=mask)
+    else:
+        m = stack(reading.load(file, ei=one, material=material, mask=mask) for file, one in zip(files, ei, strict=True))
+    return select_slices(m, select)
 
 
 def select_slices(m: Map, text: str | None) -> Map:

@@ -11,7 +11,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from mantid_insdl.report import REPORT_FILE, CardFigure, ClassificationReport, EvidenceReport, Report, ResultFile, card_figure
+from mantid_insdl.report import REPORT_FILE, CardFigure, ClassificationReport, EvidenceReport, MapSummary, Report, ResultFile, card_figure
 
 if TYPE_CHECKING:
     from mantid_insdl.networks.cards import Card, CardSlices
@@ -22,72 +22,87 @@ FIGURE_HEADER = ("figure", "value", "95 % interval", "maps", "simple method")
 def print_report(report: Report, console: Console) -> None:
     """The report as text: verdict, exchange constants, warnings, and how far to trust them."""
 
-    def heading(words: str) -> None:
-        console.print()
-        console.print(Text(words, style="bold"))
-
-    m = report.map
-    ei = f", Ei {', '.join(f'{e:g}' for e in m.incident_energies)} meV" if m.incident_energies else ""
-    console.print(
-        Text(f"{m.material or 'Map'}: {' x '.join(map(str, m.shape))} {m.kind}{ei}, {m.masked_fraction:.0%} of the pixels masked")
-    )
-    for line in m.provenance:
-        console.print(_indented(Text(f"- {line}", style="dim")))
-    if report.simulated:
-        console.print(Text("This is a SIMULATED measurement, not data.", style="bold yellow"))
-
+    print_map(report.map, report.simulated, console)
     if (c := report.classification) is not None:
-        heading("Which magnetic model")
-        console.print(_indented(_verdict(c)))
-        table = _table("model", "probability", "uncertainty")
+        heading(console, "Which magnetic model")
+        console.print(indented(_verdict(c)))
+        table = new_table("model", "probability", "uncertainty")
         for row in sorted(c.models, key=lambda row: -row.probability):
             table.add_row(row.model, f"{row.probability:.3f}", "" if row.uncertainty is None else f"{row.uncertainty:.3f}")
         console.print(table)
     else:
-        heading("Which magnetic model")
+        heading(console, "Which magnetic model")
         console.print(Text("  not asked: there is only one model for this material, or no classifier for it"))
 
     if (e := report.exchange) is not None:
-        heading(f"Exchange constants of {e.material}")
+        heading(console, f"Exchange constants of {e.material}")
         if not e.in_range:
             console.print(
                 Text("  None: the networks' estimates below are no answer, do not use these values (see the warnings).", style="bold red")
             )
         true = report.truth.parameters if report.truth is not None and report.truth.material == e.material else {}
-        table = _table("name", "value", "error", "unit", *(["true value"] if true else []))
+        table = new_table("name", "value", "error", "unit", *(["true value"] if true else []))
         for row in e.parameters:
-            cells = [row.name, _number(row.value), _number(row.error), row.unit]
-            table.add_row(*cells, *([_number(true.get(row.name))] if true else []))
+            cells = [row.name, number_text(row.value), number_text(row.error), row.unit]
+            table.add_row(*cells, *([number_text(true.get(row.name))] if true else []))
         console.print(table)
         console.print(Text(f"  {_explained(e.evidence)}", style="" if e.evidence.explained else "red"))
 
     if report.truth is not None:
-        heading("The truth of this simulated measurement")
+        heading(console, "The truth of this simulated measurement")
         answer = {True: "the verdict is right", False: "the verdict is WRONG", None: "there is no verdict to compare"}
         right = report.truth.verdict_is_right
         style = {True: "green", False: "bold red", None: "yellow"}[right]
         console.print(Text(f"  It was made with {report.truth.material}: {answer[right]}.", style=style))
 
-    if report.warnings:
-        heading("Warnings")
-        for warning in report.warnings:
-            console.print(_indented(Text(f"- {warning}", style="yellow")))
-
-    heading("How far to trust this")
+    print_warnings(report.warnings, console)
+    heading(console, "How far to trust this")
     for trust in report.trust:
         console.print(Text(f"  {trust.bundle.name} {trust.bundle.version} ({trust.task}), on simulated test maps:"))
-        console.print(_indented(_figures_table(figure for figure in trust.test if figure.baseline is not None), 4))
+        console.print(indented(_figures_table(figure for figure in trust.test if figure.baseline is not None), 4))
     console.print(Text("  What the figures mean, and more of them: insdl models card NAME", style="dim"))
-    heading("Limitations of these models")
+    heading(console, "Limitations of these models")
     for limitation in dict.fromkeys(limitation for trust in report.trust for limitation in trust.limitations):
-        console.print(_indented(Text(f"- {limitation}")))
+        console.print(indented(Text(f"- {limitation}")))
 
-    if report.files:
-        heading("Files")
-        table = Table(box=None, show_header=False, padding=(0, 2, 0, 2))
-        for file in (*report.files, ResultFile(name=REPORT_FILE, content="all of this as JSON")):
-            table.add_row(file.name, file.content)
-        console.print(table)
+    print_files(report.files, REPORT_FILE, console)
+
+
+def heading(console: Console, words: str) -> None:
+    """A line in bold, after an empty one."""
+    console.print()
+    console.print(Text(words, style="bold"))
+
+
+def print_map(m: MapSummary, simulated: bool, console: Console) -> None:
+    """What was measured, and what was done to it."""
+    ei = f", Ei {', '.join(f'{e:g}' for e in m.incident_energies)} meV" if m.incident_energies else ""
+    console.print(
+        Text(f"{m.material or 'Map'}: {' x '.join(map(str, m.shape))} {m.kind}{ei}, {m.masked_fraction:.0%} of the pixels masked")
+    )
+    for line in m.provenance:
+        console.print(indented(Text(f"- {line}", style="dim")))
+    if simulated:
+        console.print(Text("This is a SIMULATED measurement, not data.", style="bold yellow"))
+
+
+def print_warnings(warnings: Iterable[str], console: Console) -> None:
+    """Each in a paragraph of its own; nothing where there are none."""
+    for number, warning in enumerate(warnings):
+        if number == 0:
+            heading(console, "Warnings")
+        console.print(indented(Text(f"- {warning}", style="yellow")))
+
+
+def print_files(files: Iterable[ResultFile], report_file: str, console: Console) -> None:
+    """The results beside the report, and the report."""
+    files = tuple(files)
+    if files:
+        heading(console, "Files")
+        listed = Table(box=None, show_header=False, padding=(0, 2, 0, 2))
+        for file in (*files, ResultFile(name=report_file, content="all of this as JSON")):
+            listed.add_row(file.name, file.content)
+        console.print(listed)
 
 
 def print_card(card: Card, console: Console) -> None:
@@ -121,11 +136,11 @@ def print_card(card: Card, console: Console) -> None:
     for test in card.test:
         by_conditions.setdefault(test.conditions, []).append(card_figure(test))
     for number, (conditions, figures) in enumerate(by_conditions.items()):
-        console.print(_indented(Text(conditions, style="italic dim")))
-        console.print(_indented(_figures_table(figures, header=number == 0)))
+        console.print(indented(Text(conditions, style="italic dim")))
+        console.print(indented(_figures_table(figures, header=number == 0)))
     console.print(Text("Limitations", style="bold"))
     for limitation in card.limitations:
-        console.print(_indented(Text(f"- {limitation}")))
+        console.print(indented(Text(f"- {limitation}")))
 
 
 def _windows(slices: CardSlices | None) -> str:
@@ -147,10 +162,11 @@ def figure_cells(figure: CardFigure) -> tuple[str, str, str, str, str]:
     ('accuracy', '0.951', '0.93 to 0.97', '500', '0.5')
     """
     interval = "" if figure.interval is None else f"{figure.interval[0]:.3g} to {figure.interval[1]:.3g}"
-    return figure.metric, f"{figure.value:.3g}", interval, str(figure.n), _number(figure.baseline, 3)
+    return figure.metric, f"{figure.value:.3g}", interval, str(figure.n), number_text(figure.baseline, 3)
 
 
-def _indented(content: Text | Table, by: int = 2) -> Padding:
+def indented(content: Text | Table, by: int = 2) -> Padding:
+    """Content with a margin on its left."""
     return Padding(content, (0, 0, 0, by), expand=False)
 
 
@@ -183,14 +199,16 @@ def _explained(e: EvidenceReport) -> str:
     )
 
 
-def _table(*columns: str) -> Table:
+def new_table(*columns: str) -> Table:
+    """An empty one with these columns, those of numbers in line on the right."""
     table = Table(box=None, padding=(0, 2, 0, 2), header_style="dim")
     for column in columns:
         table.add_column(column, justify="right" if column in {"probability", "uncertainty", "value", "error", "true value"} else "left")
     return table
 
 
-def _number(value: float | None, digits: int = 4) -> str:
+def number_text(value: float | None, digits: int = 4) -> str:
+    """Empty where it is not known."""
     return "" if value is None else f"{value:.{digits}g}"
 
 

@@ -14,8 +14,17 @@ from mantid_insdl.report.analysis import (
     recorded_bundle,
     write_maps_and_pictures,
 )
-from mantid_insdl.report.fit import FIT_FILE, FitReport, FitSummary, build_fit_report, result_files, write_fit
-from mantid_insdl.report.parts import EvidenceReport, ResultFile, is_simulated
+from mantid_insdl.report.fit import (
+    FIT_FILE,
+    ComparisonReport,
+    FitReport,
+    FitSummary,
+    FittedValue,
+    build_fit_report,
+    result_files,
+    write_fit,
+)
+from mantid_insdl.report.parts import EvidenceReport, MapSummary, ResultFile, is_simulated
 
 __all__ = [
     "FIT_FILE",
@@ -26,9 +35,12 @@ __all__ = [
     "BundleReference",
     "CardFigure",
     "ClassificationReport",
+    "ComparisonReport",
     "EvidenceReport",
     "FitReport",
     "FitSummary",
+    "FittedValue",
+    "MapSummary",
     "Report",
     "ResultFile",
     "build_fit_report",

@@ -9,10 +9,23 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
-from mantid_insdl.report.parts import InputFile, MapSummary, Part, ResultFile, input_file, is_simulated, software, summary_of
+from mantid_insdl.fitting.information import what_it_tells
+from mantid_insdl.fitting.structure import LIMIT, evidence_of
+from mantid_insdl.report.parts import (
+    EvidenceReport,
+    InputFile,
+    MapSummary,
+    Part,
+    ResultFile,
+    evidence_report,
+    input_file,
+    is_simulated,
+    software,
+    summary_of,
+)
 
 if TYPE_CHECKING:
-    from mantid_insdl.fitting.results import Fit
+    from mantid_insdl.fitting.results import Comparison, Fit
     from mantid_insdl.progress import Progress
 
 FIT_FILE = "fit.json"
@@ -22,6 +35,7 @@ CONTENTS = {
     "fit.nxs": "the calculated map, with a scale and a background for each Ei",
 }
 """What is written for each material; with several materials their names are part of the files'."""
+COMPARISON = ResultFile(name="comparison.png", content="which slices tell the materials apart: differences of log-likelihood")
 
 
 class FittedValue(Part):
@@ -64,6 +78,41 @@ class FitSummary(Part):
     warnings: tuple[str, ...]
 
 
+class ContestReport(Part):
+    """The best material against another."""
+
+    material: str = Field(description="the other")
+    difference: float = Field(description="log-likelihood of the best less that of the other, less the correction")
+    deviation: float = Field(description="its standard error, by the scatter from block to block")
+    correction: float = Field(description="what fitting alone has added: difference of the effective parameters")
+    z: float = Field(description="Vuong's: difference over deviation")
+    significance: float = Field(description="the difference as a standard normal deviate, by signs of blocks drawn at random")
+    share: float = Field(description="of the other, in a mixture of both that fits the map best")
+    share_error: float
+
+
+class SliceReport(Part):
+    """What one slice, or band of energy, says."""
+
+    ei: float | None = Field(description="meV; null where unknown")
+    energy_min: float
+    energy_max: float
+    pixels: int
+    differences: tuple[float, ...] = Field(description="log-likelihood of the best less that of each other")
+
+
+class ComparisonReport(Part):
+    """Which of several materials the map shows."""
+
+    verdict: str = Field(description="a material, 'undecided', or 'none of these'")
+    best: str = Field(description="the material that explains the map best, decided or not")
+    probabilities: dict[str, float] = Field(description="of each material rather than the others, calibrated on simulated maps")
+    contests: tuple[ContestReport, ...]
+    parts: tuple[SliceReport, ...] = Field(description="which slices decided")
+    blocks: int = Field(description="number of blocks that the differences scatter over")
+    warnings: tuple[str, ...] = Field(description="why there is no verdict")
+
+
 class FitReport(Part):
     """The content of `fit.json`."""
 
@@ -75,17 +124,32 @@ class FitReport(Part):
     inputs: tuple[InputFile, ...]
     map: MapSummary
     fits: tuple[FitSummary, ...] = Field(description="in the order of the materials")
-    warnings: tuple[str, ...]
+    comparison: ComparisonReport | None = Field(description="null for one material")
     files: tuple[ResultFile, ...]
 
 
 def summarise_fit(fit: Fit) -> FitSummary:
     """A fit as it stands in reports."""
-    return FitSummary(**fit.to_dict())
+    return FitSummary(**fit.to_dict(), tells=tuple(what_it_tells(fit)), evidence=evidence_report(evidence_of(fit, LIMIT)))
+
+
+def _comparison(comparison: Comparison) -> ComparisonReport:
+    content = comparison.to_dict()
+    of_fits = {warning for fit in comparison.fits for warning in fit.warnings}
+    return ComparisonReport(
+        **{name: content[name] for name in ("verdict", "best", "contests", "parts", "blocks")},
+        probabilities=dict(zip(comparison.materials, comparison.probabilities, strict=True)),
+        warnings=tuple(one for one in comparison.warnings if one not in of_fits or one == comparison.evidence.reason()),
+    )
 
 
 def build_fit_report(
-    fits: Sequence[Fit], *, inputs: Iterable[str | Path] = (), seconds: float = 0.0, files: Iterable[ResultFile] = ()
+    fits: Sequence[Fit],
+    comparison: Comparison | None = None,
+    *,
+    inputs: Iterable[str | Path] = (),
+    seconds: float = 0.0,
+    files: Iterable[ResultFile] = (),
 ) -> FitReport:
     """The report of fits to one map.
 
@@ -93,6 +157,8 @@ def build_fit_report(
     ----------
     fits
         At least one.
+    comparison
+        Of these fits, where there are several.
     inputs
         The files that were read; their hashes are recorded.
     files
@@ -107,7 +173,7 @@ def build_fit_report(
         inputs=tuple(input_file(Path(path)) for path in inputs),
         map=summary_of(measured),
         fits=tuple(summarise_fit(fit) for fit in fits),
-        warnings=tuple(dict.fromkeys(warning for fit in fits for warning in fit.warnings)),
+        comparison=None if comparison is None else _comparison(comparison),
         files=tuple(files),
     )
 
@@ -117,10 +183,11 @@ def result_files(materials: Sequence[str]) -> dict[str, ResultFile]:
     if len(materials) == 1:
         return {name: ResultFile(name=name, content=content) for name, content in CONTENTS.items()}
     named = {f"{Path(name).stem}-{one}{Path(name).suffix}": (one, content) for one in materials for name, content in CONTENTS.items()}
-    return {name: ResultFile(name=name, content=f"{one}: {content}") for name, (one, content) in named.items()}
+    of_each = {name: ResultFile(name=name, content=f"{one}: {content}") for name, (one, content) in named.items()}
+    return of_each | {COMPARISON.name: COMPARISON}
 
 
-def write_fit(folder: Path, fits: Sequence[Fit], *, progress: Progress) -> list[ResultFile]:
+def write_fit(folder: Path, fits: Sequence[Fit], comparison: Comparison | None, *, progress: Progress) -> list[ResultFile]:
     """Write the pictures and calculated maps of fits into `folder`; return those that there are.
 
     Every picture of a simulated map says that it is one.
@@ -141,6 +208,11 @@ def write_fit(folder: Path, fits: Sequence[Fit], *, progress: Progress) -> list[
             else:
                 continue
             written.append(possible[target])
+    if comparison is not None:
+        from mantid_insdl.plotting import plot_differences
+
+        plot_differences(comparison, title="What the slices say").savefig(folder / COMPARISON.name)
+        written.append(COMPARISON)
     progress(1.0, "results are written")
     return written
 
