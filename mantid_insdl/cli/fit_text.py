@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from rich.console import Console
 from rich.text import Text
 
-from mantid_insdl.cli.report_text import heading, indented, new_table, number_text, print_files, print_map, print_warnings
+from mantid_insdl.cli.text import heading, indented, new_table, number_text, print_files, print_map, print_warnings
 from mantid_insdl.report import FIT_FILE, ComparisonReport, FitReport, FitSummary, FittedValue
 
 
@@ -17,12 +17,20 @@ def print_fit_report(report: FitReport, console: Console) -> None:
     if report.comparison is not None:
         _print_comparison(report.comparison, report.fits, console)
     for fit in report.fits:
+        heading(console, f"Fit of {fit.material}")
         print_fit(fit, console)
+        print_warnings(fit.warnings, console)
     print_files(report.files, FIT_FILE, console)
 
 
-def print_fit(fit: FitSummary, console: Console, *, proposed: dict[str, tuple[float, float]] | None = None) -> None:
-    """One fit: its parameters, the nuisances, how well it does, and its warnings.
+def print_fit(
+    fit: FitSummary,
+    console: Console,
+    *,
+    proposed: Mapping[str, tuple[float | None, float | None]] | None = None,
+    true: Mapping[str, float] | None = None,
+) -> None:
+    """One fit: its parameters, the nuisances, and how well it does.
 
     Parameters
     ----------
@@ -30,15 +38,20 @@ def print_fit(fit: FitSummary, console: Console, *, proposed: dict[str, tuple[fl
         What is shown, and where.
     proposed
         Value and error of parameters by a network, to be shown beside the fit's.
+    true
+        Values that a simulated map was made with.
     """
-    heading(console, f"Fit of {fit.material}")
-    names = ("network", "its error") if proposed else ()
-    table = new_table("name", *names, "value", "error", "unit", "range", "what the map tells")
+    proposed, true = proposed or {}, true or {}
+    columns = ["name", *(["network"] if proposed else []), "value", "error", "unit", *(["true value"] if true else [])]
+    table = new_table(*columns, *([] if proposed else ["range"]), "what the map tells")
     for one in fit.parameters:
-        beside = [number_text(x) for x in (proposed or {}).get(one.name, (None, None))] if proposed else []
+        row = [one.name, *_cells(one)]
+        if proposed:
+            row.insert(1, " +- ".join(number_text(x, 2 + place) for place, x in zip((1, 0), proposed.get(one.name, ()), strict=False)))
+        row += [number_text(true.get(one.name))] if true else []
+        row += [] if proposed else [f"{one.low:.4g} to {one.high:.4g}"]
         told = next((said.removeprefix(one.name).lstrip(": ") for said in fit.tells if _tells_of(said, one.name)), "")
-        style = "" if one.determined or one.fixed else "yellow"
-        table.add_row(one.name, *beside, *_cells(one), f"{one.low:.4g} to {one.high:.4g}", "fixed" if one.fixed else told, style=style)
+        table.add_row(*row, "fixed" if one.fixed else told, style="" if one.determined or one.fixed else "yellow")
     console.print(table)
     for said in fit.tells:
         if not any(_tells_of(said, one.name) for one in fit.parameters):
@@ -62,18 +75,17 @@ def print_fit(fit: FitSummary, console: Console, *, proposed: dict[str, tuple[fl
     for other in fit.others:
         values = ", ".join(f"{name} = {value:.4g}" for name, value in other.items())
         console.print(indented(Text(f"Another minimum that the map does not rule out: {values}", style="yellow")))
-    print_warnings(fit.warnings, console)
 
 
 def _print_comparison(comparison: ComparisonReport, fits: Sequence[FitSummary], console: Console) -> None:
     heading(console, "Which material")
     decided = comparison.verdict == comparison.best
     console.print(Text(f"  Verdict: {comparison.verdict}", style="bold green" if decided else "bold yellow"))
-    table = new_table("material", "probability", "log-likelihood", "behind the best by", "z")
+    table = new_table("material", "probability", "log-likelihood", "behind by", "+-", "z")
     contests = {one.material: one for one in comparison.contests}
     for fit in fits:
         one = contests.get(fit.material)
-        behind = ["", ""] if one is None else [f"{one.difference:.4g} +- {one.deviation:.2g}", f"{one.z:.2f}"]
+        behind = ["", "", ""] if one is None else [f"{one.difference:.1f}", f"{one.deviation:.1f}", f"{one.z:.2f}"]
         table.add_row(fit.material, f"{comparison.probabilities[fit.material]:.3f}", f"{fit.log_likelihood:.1f}", *behind)
     console.print(table)
     for warning in comparison.warnings:

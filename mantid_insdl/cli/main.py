@@ -178,7 +178,7 @@ def demo(
     """
     from mantid_insdl import examples
 
-    _run_analysis([examples.path()], output, quiet, load=examples.load, truth=(examples.MATERIAL, examples.PARAMETERS))
+    _run_analysis([examples.path()], output, quiet, load=examples.load, refine="fast", truth=(examples.MATERIAL, examples.PARAMETERS))
 
 
 @app.command()
@@ -192,9 +192,14 @@ def analyse(
         str | None, typer.Option(metavar="N,N-M", help="Use only these slices, numbered from 1 in the order of the files.")
     ] = None,
     mask: Annotated[Path | None, typer.Option(metavar="FILE", help="Mask of detector gaps (.npz): these pixels are not used.")] = None,
+    refine: Annotated[
+        str, typer.Option(metavar="off|fast|full", help="A fit of the spin waves from the network's constants; off for these alone.")
+    ] = "fast",
     quiet: Quiet = False,
 ) -> None:
     """Denoise a map, say which magnetic model it shows, fit its exchange constants, and show which pixels decided.
+
+    The constants are a network's first, and then those of a fit that starts from them: both are shown.
 
     Several files become one stack of slices. --ei is needed for files that do not tell their incident energy: once for all of them, or
     once for each.
@@ -209,15 +214,18 @@ def analyse(
 
       insdl analyse slices.nxs --select 2-10,12 -m rb2mnf4
     """
+    from mantid_insdl.analysis.refinement import EFFORTS
     from mantid_insdl.cli.measured import check_ei_of_files, check_material, read_measured
 
     check_material(material)
     check_ei_of_files(ei, files)
+    if refine not in EFFORTS:
+        raise OptionError(f"--refine '{refine}' is not known", f"it is {', '.join(EFFORTS)}", "give one of these")
 
     def load() -> Map:
         return read_measured(files, ei=ei, material=material, mask=mask, select=select)
 
-    _run_analysis([*files, *([mask] if mask else [])], output, quiet, load=load)
+    _run_analysis([*files, *([mask] if mask else [])], output, quiet, load=load, refine=refine)
 
 
 @app.command(cls=FitCommand)
@@ -545,7 +553,9 @@ def plugin_dir() -> None:
     print(plugin_directory())
 
 
-def _run_analysis(inputs: list[Path], output: Path, quiet: bool, *, load: Any, truth: tuple[str, dict[str, float]] | None = None) -> None:
+def _run_analysis(
+    inputs: list[Path], output: Path, quiet: bool, *, load: Any, refine: str, truth: tuple[str, dict[str, float]] | None = None
+) -> None:
     """Load, analyse, write everything to `output`, and print the report: the body of `analyse` and `demo`."""
     from rich.console import Console
 
@@ -563,7 +573,7 @@ def _run_analysis(inputs: list[Path], output: Path, quiet: bool, *, load: Any, t
             progress(0.02, "loading the networks")
             from mantid_insdl.analysis import analyse as run
 
-            result: Analysis = run(m, progress=share_of(progress, 0.02, 0.8))
+            result: Analysis = run(m, refine=refine, progress=share_of(progress, 0.02, 0.8))
             names = report.write_maps_and_pictures(folder, result, progress=share_of(progress, 0.8, 1.0))
         finished = report.build_report(result, inputs=inputs, seconds=time.monotonic() - started, truth=truth, files=names)
         (folder / report.REPORT_FILE).write_text(finished.model_dump_json(indent=2) + "\n", encoding="utf-8")

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from mantid_insdl.report import REPORT_FILE, CardFigure, ClassificationReport, EvidenceReport, MapSummary, Report, ResultFile, card_figure
+from mantid_insdl.cli.fit_text import print_fit
+from mantid_insdl.cli.text import heading, indented, new_table, number_text, print_files, print_map, print_warnings
+from mantid_insdl.report import REPORT_FILE, CardFigure, ClassificationReport, EvidenceReport, ExchangeReport, Report, card_figure
 
 if TYPE_CHECKING:
     from mantid_insdl.networks.cards import Card, CardSlices
@@ -35,18 +36,8 @@ def print_report(report: Report, console: Console) -> None:
         console.print(Text("  not asked: there is only one model for this material, or no classifier for it"))
 
     if (e := report.exchange) is not None:
-        heading(console, f"Exchange constants of {e.material}")
-        if not e.in_range:
-            console.print(
-                Text("  None: the networks' estimates below are no answer, do not use these values (see the warnings).", style="bold red")
-            )
         true = report.truth.parameters if report.truth is not None and report.truth.material == e.material else {}
-        table = new_table("name", "value", "error", "unit", *(["true value"] if true else []))
-        for row in e.parameters:
-            cells = [row.name, number_text(row.value), number_text(row.error), row.unit]
-            table.add_row(*cells, *([number_text(true.get(row.name))] if true else []))
-        console.print(table)
-        console.print(Text(f"  {_explained(e.evidence)}", style="" if e.evidence.explained else "red"))
+        _print_exchange(e, true, console)
 
     if report.truth is not None:
         heading(console, "The truth of this simulated measurement")
@@ -68,41 +59,20 @@ def print_report(report: Report, console: Console) -> None:
     print_files(report.files, REPORT_FILE, console)
 
 
-def heading(console: Console, words: str) -> None:
-    """A line in bold, after an empty one."""
-    console.print()
-    console.print(Text(words, style="bold"))
-
-
-def print_map(m: MapSummary, simulated: bool, console: Console) -> None:
-    """What was measured, and what was done to it."""
-    ei = f", Ei {', '.join(f'{e:g}' for e in m.incident_energies)} meV" if m.incident_energies else ""
-    console.print(
-        Text(f"{m.material or 'Map'}: {' x '.join(map(str, m.shape))} {m.kind}{ei}, {m.masked_fraction:.0%} of the pixels masked")
-    )
-    for line in m.provenance:
-        console.print(indented(Text(f"- {line}", style="dim")))
-    if simulated:
-        console.print(Text("This is a SIMULATED measurement, not data.", style="bold yellow"))
-
-
-def print_warnings(warnings: Iterable[str], console: Console) -> None:
-    """Each in a paragraph of its own; nothing where there are none."""
-    for number, warning in enumerate(warnings):
-        if number == 0:
-            heading(console, "Warnings")
-        console.print(indented(Text(f"- {warning}", style="yellow")))
-
-
-def print_files(files: Iterable[ResultFile], report_file: str, console: Console) -> None:
-    """The results beside the report, and the report."""
-    files = tuple(files)
-    if files:
-        heading(console, "Files")
-        listed = Table(box=None, show_header=False, padding=(0, 2, 0, 2))
-        for file in (*files, ResultFile(name=report_file, content="all of this as JSON")):
-            listed.add_row(file.name, file.content)
-        console.print(listed)
+def _print_exchange(e: ExchangeReport, true: Mapping[str, float], console: Console) -> None:
+    heading(console, f"Exchange constants of {e.material}")
+    if not e.in_range:
+        whose = "the networks' estimates" if e.fit is None else "the values"
+        console.print(Text(f"  None: {whose} below are no answer, do not use these values (see the warnings).", style="bold red"))
+    if e.fit is not None:
+        print_fit(e.fit, console, proposed={row.name: (row.value, row.error) for row in e.network or ()}, true=true)
+        return
+    table = new_table("name", "value", "error", "unit", *(["true value"] if true else []))
+    for row in e.parameters:
+        cells = [row.name, number_text(row.value), number_text(row.error), row.unit]
+        table.add_row(*cells, *([number_text(true.get(row.name))] if true else []))
+    console.print(table)
+    console.print(Text(f"  {_explained(e.evidence)}", style="" if e.evidence.explained else "red"))
 
 
 def print_card(card: Card, console: Console) -> None:
@@ -165,11 +135,6 @@ def figure_cells(figure: CardFigure) -> tuple[str, str, str, str, str]:
     return figure.metric, f"{figure.value:.3g}", interval, str(figure.n), number_text(figure.baseline, 3)
 
 
-def indented(content: Text | Table, by: int = 2) -> Padding:
-    """Content with a margin on its left."""
-    return Padding(content, (0, 0, 0, by), expand=False)
-
-
 def _figures_table(figures: Iterable[CardFigure], *, header: bool = True) -> Table:
     """Test figures as a table that fits a terminal of 80 columns."""
     table = Table(box=None, padding=(0, 1, 0, 0), header_style="dim", show_header=header)
@@ -197,19 +162,6 @@ def _explained(e: EvidenceReport) -> str:
         f"Their simulation leaves {e.unexplained:.0%} +- {e.uncertainty:.0%} of the map's structure unexplained ({each} meV); "
         f"an answer is given up to {e.limit:.0%}."
     )
-
-
-def new_table(*columns: str) -> Table:
-    """An empty one with these columns, those of numbers in line on the right."""
-    table = Table(box=None, padding=(0, 2, 0, 2), header_style="dim")
-    for column in columns:
-        table.add_column(column, justify="right" if column in {"probability", "uncertainty", "value", "error", "true value"} else "left")
-    return table
-
-
-def number_text(value: float | None, digits: int = 4) -> str:
-    """Empty where it is not known."""
-    return "" if value is None else f"{value:.{digits}g}"
 
 
 def _recipe_name(recipe: str) -> str:

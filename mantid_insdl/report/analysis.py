@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
+from mantid_insdl.report.fit import FitSummary, draw_fit, summarise_fit
 from mantid_insdl.report.parts import (
     EvidenceReport,
     InputFile,
@@ -27,7 +28,7 @@ from mantid_insdl.report.parts import (
 )
 
 if TYPE_CHECKING:
-    from mantid_insdl.analysis import Analysis
+    from mantid_insdl.analysis import Analysis, ExchangeFit
     from mantid_insdl.maps import Map
     from mantid_insdl.networks.cards import Card, CardTest
     from mantid_insdl.progress import Progress
@@ -41,7 +42,8 @@ PICTURES = {
     "gradcam.png": "the map, tinted where pixels speak for the most probable model",
     "importance.png": "importance of every pixel for that model, 0 to 1 (Grad-CAM)",
     "fit.png": "the map and, below it, the simulation at the fitted values, scaled to it",
-    "residual.png": "the map, the simulation scaled to it, and their difference in the unit of the map",
+    "residual.png": "the map, the simulation scaled to it, and their difference; after a fit over the standard deviation of each pixel",
+    "corner.png": "the fitted parameters in pairs, with ellipses of one and two standard deviations",
 }
 MAPS = {
     "measured.nxs": "the map as it was read",
@@ -93,7 +95,9 @@ class ExchangeReport(Part):
 
     material: str = Field(description="the magnetic model whose parameters these are")
     in_range: bool = Field(description="false: the parameters are no answer; the warnings say why")
-    parameters: tuple[ParameterValue, ...]
+    parameters: tuple[ParameterValue, ...] = Field(description="the answer: of the fit where there is one, of the network otherwise")
+    network: tuple[ParameterValue, ...] | None = Field(description="what the network proposed, where a fit started from it")
+    fit: FitSummary | None = Field(description="the fit; null where nothing was refined")
     evidence: EvidenceReport
     warnings: tuple[str, ...]
     bundle: BundleReference
@@ -179,11 +183,12 @@ def build_report(
             bundle=_reference(c.bundle),
         )
     if (e := analysis.exchange) is not None:
-        rows = zip(e.names, e.values, e.errors, e.units, strict=True)
         exchange = ExchangeReport(
             material=e.material,
             in_range=e.in_range,
-            parameters=tuple(ParameterValue(name=n, value=v, error=s, unit=u) for n, v, s, u in rows),
+            parameters=_values(e, e.values, e.errors),
+            network=_values(e, e.network_values, e.network_errors) if e.fit else None,
+            fit=summarise_fit(e.fit) if e.fit else None,
             evidence=evidence_report(e.evidence),
             warnings=tuple(e.warnings),
             bundle=_reference(e.bundle),
@@ -237,6 +242,10 @@ def write_maps_and_pictures(folder: Path, analysis: Analysis, *, progress: Progr
         drawings["residual.png"] = lambda: plotting.plot_residual(
             measured, fit, name=kind, title=f"{name}: {kind} map, simulation at the fitted values, difference"
         )
+        found = analysis.exchange.fit
+        if found is not None:
+            drawn = draw_fit(found)
+            drawings |= {"residual.png": drawn["fit.png"], "corner.png": drawn["corner.png"]}
         maps["fit.nxs"] = fit
 
     total = len(drawings) + len(maps)
@@ -248,6 +257,11 @@ def write_maps_and_pictures(folder: Path, analysis: Analysis, *, progress: Progr
         save(m, folder / file, name=Path(file).stem)
     progress(1.0, "results are written")
     return [file for file in (*PICTURES, *MAPS) if file in drawings or file in maps]
+
+
+def _values(e: ExchangeFit, values: Iterable[float], errors: Iterable[float]) -> tuple[ParameterValue, ...]:
+    rows = zip(e.names, values, errors, e.units, strict=True)
+    return tuple(ParameterValue(name=n, value=v, error=s, unit=u) for n, v, s, u in rows)
 
 
 def _reference(identity: Any) -> BundleReference:

@@ -119,7 +119,10 @@ def own(tmp_path, **changes):
 
 def test_a_parameter_that_changes_nothing(m, tmp_path):
     content = load_material("rb2mnf4").model_dump(mode="json", exclude_defaults=True)
-    parameters = [*content["parameters"], {"name": "B", "value": 0.0, "low": -1.0, "high": 1.0, "unit": "T", "description": "field along c"}]
+    parameters = [
+        *content["parameters"],
+        {"name": "B", "value": 0.0, "low": -1.0, "high": 1.0, "unit": "T", "description": "field along c"},
+    ]
     # a field on both sublattices moves the two modes of the antiferromagnet apart, and with a g-tensor of next to nothing it does not
     sites = [{**site, "g": 1e-9} for site in content["sites"]]
     path = own(tmp_path, parameters=parameters, sites=sites, fields=[{"parameter": "B", "direction": [0, 0, 1]}])
