@@ -9,11 +9,12 @@ import numpy as np
 from mantid_insdl.analysis.classify import classify_and_estimate
 from mantid_insdl.analysis.estimate import estimate
 from mantid_insdl.analysis.preparation import open_question, other_bundles, prepare
-from mantid_insdl.analysis.refinement import OFF, check_effort, refined
+from mantid_insdl.analysis.refinement import OFF, check_effort, refined, without_network
 from mantid_insdl.analysis.results import ExchangeFit
 from mantid_insdl.errors import BundleError
 from mantid_insdl.fitting.calculation import Measurement
 from mantid_insdl.maps import Map
+from mantid_insdl.materials import Material
 from mantid_insdl.networks.bundles import find_bundle, load_bundle, read_card
 from mantid_insdl.networks.preprocessing import incident_energy_groups
 from mantid_insdl.progress import Progress, ignore_progress
@@ -25,6 +26,7 @@ def fit_exchange(
     model: str | Path | None = None,
     *,
     refine: str = OFF,
+    material: str | Path | Material | None = None,
     measurement: Measurement | None = None,
     time_limit: float | None = None,
     progress: Progress | None = None,
@@ -39,7 +41,10 @@ def fit_exchange(
         Bundle name or path; default: the one for the map's material. Where the material has several models, the map is classified first.
     refine
         ``off`` for the network's values, which take a second; ``fast`` or ``full`` for a fit of the spin waves from there on, which takes
-        seconds to minutes. For a magnet that no network knows see `mantid_insdl.fit`.
+        seconds to minutes.
+    material
+        A magnet by name, file or `Material`, whose constants are wanted by a fit alone, without any network; ``off`` then counts as
+        ``fast``. `mantid_insdl.fit` has more options.
     measurement, time_limit
         Of the fit; see `mantid_insdl.fit`.
 
@@ -52,6 +57,11 @@ def fit_exchange(
     """
     check_effort(refine)
     report = progress or ignore_progress
+    if material not in (None, ""):
+        if model not in (None, ""):
+            raise BundleError("a network and a material are both named", "the constants of a material are fitted without one", "name one")
+        effort = "fast" if refine == OFF else refine
+        return without_network(m, material, effort, measurement=measurement, time_limit=time_limit, progress=report)
     if refine == OFF:
         return _by_network(m, model, report)[0]
     exchange, decided = _by_network(m, model, lambda f, t: report(0.2 * f, t))

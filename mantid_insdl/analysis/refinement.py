@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from mantid_insdl.fitting.refine import fit
 from mantid_insdl.fitting.results import Fit
 from mantid_insdl.fitting.structure import LIMIT, evidence_of
 from mantid_insdl.maps import Map
+from mantid_insdl.materials import Material
 from mantid_insdl.progress import Progress, ignore_progress
 
 OFF = "off"
@@ -83,6 +85,28 @@ def refined(
         network_errors=exchange.errors,
         fit=found,
     )
+
+
+def without_network(
+    m: Map,
+    material: str | Path | Material,
+    effort: str,
+    *,
+    measurement: Measurement | None = None,
+    time_limit: float | None = None,
+    progress: Progress | None = None,
+) -> ExchangeFit:
+    """The constants of any magnet by a fit alone, in the form of a network's answer.
+
+    Raises
+    ------
+    MaterialError, UnsuitableMapError, InstabilityError
+        As `mantid_insdl.fit`.
+    """
+    found = fit(m, material, effort=effort, measurement=measurement, time_limit=time_limit, progress=progress)
+    evidence = evidence_of(found, LIMIT)
+    names, values, errors, units = zip(*((one.name, one.value, one.error, one.unit) for one in found.parameters), strict=True)
+    return ExchangeFit(found.material, names, values, errors, units, evidence.explained, found.warnings, None, evidence, fit=found)
 
 
 def _starts(exchange: ExchangeFit) -> list[dict[str, float]]:

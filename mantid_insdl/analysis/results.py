@@ -71,6 +71,8 @@ class ExchangeFit:
         map, or the material is not decided.
     evidence
         How well the simulation with these values explains the map.
+    bundle
+        Name, version and SHA-256 of the model bundle; None where no network was asked.
     network_values, network_errors
         What the network proposed; empty where nothing was refined.
     fit
@@ -84,7 +86,7 @@ class ExchangeFit:
     units: tuple[str, ...]
     in_range: bool
     warnings: tuple[str, ...]
-    bundle: BundleIdentity
+    bundle: BundleIdentity | None
     evidence: Evidence
     network_values: tuple[float, ...] = ()
     network_errors: tuple[float, ...] = ()
@@ -105,7 +107,7 @@ class ExchangeFit:
 
 
 def _to_dict(result: Any) -> dict[str, Any]:
-    content = asdict(result) | {"bundle": result.bundle._asdict()}
+    content = asdict(result) | {"bundle": result.bundle and result.bundle._asdict()}
     return {name: _plain(value) for name, value in content.items()}
 
 
@@ -117,6 +119,6 @@ def _plain(value: Any) -> Any:
 
 def _from_dict(cls: Any, content: Mapping[str, Any]) -> Any:
     values = {name: tuple(value) if isinstance(value, list) else value for name, value in content.items()}
-    evidence = content["evidence"]
-    made = {"bundle": BundleIdentity(**content["bundle"]), "evidence": evidence and Evidence.from_dict(evidence)}
+    evidence, bundle = content["evidence"], content["bundle"]
+    made = {"bundle": bundle and BundleIdentity(**bundle), "evidence": evidence and Evidence.from_dict(evidence)}
     return cls(**(values | made))
