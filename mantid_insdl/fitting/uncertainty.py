@@ -49,7 +49,7 @@ def uncertainty_of(m: Map) -> Uncertainty:
             (f"{1 - present.sum() / known.sum():.0%} of the map's errors are zero, which no measurement is: they were not used.",),
         )
     variance = _local_mean(given**2, present)
-    ratio = float(np.sqrt(np.median(variance[known] / np.maximum(scatter[known], 1e-30) ** 2)))
+    ratio = float(np.sqrt(np.median(variance[known] / scatter[known] ** 2)))
     if not 1 / WRONG < ratio < WRONG:
         what = "larger" if ratio > 1 else "smaller"
         return Uncertainty(
