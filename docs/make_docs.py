@@ -1,7 +1,7 @@
 """Make what the documentation takes from the program: ``python docs/make_docs.py`` in the repository's root.
 
 - docs/images/*.png, from the shipped example (needs TensorFlow; ``--no-images`` leaves them out)
-- docs/report.schema.json, docs/material.schema.json
+- docs/report.schema.json, docs/fit.schema.json, docs/material.schema.json
 - the tables of test figures, from the models' cards: a summary in README.md, all of them in docs/models.md
 """
 
@@ -16,7 +16,7 @@ from mantid_insdl.cli.report_text import FIGURE_HEADER, figure_cells
 from mantid_insdl.materials import Material
 from mantid_insdl.networks.bundles import bundle_names, load_bundle
 from mantid_insdl.networks.cards import CardTest
-from mantid_insdl.report import Report, card_figure
+from mantid_insdl.report import FitReport, Report, card_figure
 from mantid_insdl.training.outcome import SIMULATED
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -81,6 +81,11 @@ def report_schema() -> str:
     return json.dumps(Report.model_json_schema(), indent=2) + "\n"
 
 
+def fit_schema() -> str:
+    """The JSON schema of fit.json."""
+    return json.dumps(FitReport.model_json_schema(), indent=2) + "\n"
+
+
 def material_schema() -> str:
     """The JSON schema of material files."""
     return json.dumps(Material.model_json_schema(), indent=2) + "\n"
@@ -109,6 +114,7 @@ if __name__ == "__main__":
     for path in PAGES:
         (ROOT / path).write_text(page(path), encoding="utf-8")
     (ROOT / "docs" / "report.schema.json").write_text(report_schema(), encoding="utf-8")
+    (ROOT / "docs" / "fit.schema.json").write_text(fit_schema(), encoding="utf-8")
     (ROOT / "docs" / "material.schema.json").write_text(material_schema(), encoding="utf-8")
     if "--no-images" not in sys.argv:
         make_images()

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from rich.console import Console
 from rich.text import Text
 
-from mantid_insdl.cli.text import heading, indented, new_table, number_text, print_files, print_map, print_warnings
+from mantid_insdl.cli.text import heading, indented, new_table, number_text, print_evidence, print_files, print_map, print_warnings
 from mantid_insdl.report import FIT_FILE, ComparisonReport, FitReport, FitSummary, FittedValue
 
 
@@ -19,6 +19,7 @@ def print_fit_report(report: FitReport, console: Console) -> None:
     for fit in report.fits:
         heading(console, f"Fit of {fit.material}")
         print_fit(fit, console)
+        print_evidence(fit.evidence, console)
         print_warnings(fit.warnings, console)
     print_files(report.files, FIT_FILE, console)
 
@@ -69,8 +70,6 @@ def print_fit(
     )
     for line in lines:
         console.print(indented(Text(line)))
-    left = f"The fit leaves {fit.evidence.unexplained:.0%} +- {fit.evidence.uncertainty:.0%} of the map's structure unexplained."
-    console.print(indented(Text(left, style="" if fit.evidence.explained else "red")))
     console.print(indented(Text(f"{fit.evaluations} maps calculated in {fit.seconds:.1f} s.", style="dim")))
     for other in fit.others:
         values = ", ".join(f"{name} = {value:.4g}" for name, value in other.items())

@@ -11,8 +11,8 @@ from rich.table import Table
 from rich.text import Text
 
 from mantid_insdl.cli.fit_text import print_fit
-from mantid_insdl.cli.text import heading, indented, new_table, number_text, print_files, print_map, print_warnings
-from mantid_insdl.report import REPORT_FILE, CardFigure, ClassificationReport, EvidenceReport, ExchangeReport, Report, card_figure
+from mantid_insdl.cli.text import heading, indented, new_table, number_text, print_evidence, print_files, print_map, print_warnings
+from mantid_insdl.report import REPORT_FILE, CardFigure, ClassificationReport, ExchangeReport, Report, card_figure
 
 if TYPE_CHECKING:
     from mantid_insdl.networks.cards import Card, CardSlices
@@ -66,13 +66,17 @@ def _print_exchange(e: ExchangeReport, true: Mapping[str, float], console: Conso
         console.print(Text(f"  None: {whose} below are no answer, do not use these values (see the warnings).", style="bold red"))
     if e.fit is not None:
         print_fit(e.fit, console, proposed={row.name: (row.value, row.error) for row in e.network or ()}, true=true)
-        return
+    else:
+        _print_constants(e, true, console)
+    print_evidence(e.evidence, console)
+
+
+def _print_constants(e: ExchangeReport, true: Mapping[str, float], console: Console) -> None:
     table = new_table("name", "value", "error", "unit", *(["true value"] if true else []))
     for row in e.parameters:
         cells = [row.name, number_text(row.value), number_text(row.error), row.unit]
         table.add_row(*cells, *([number_text(true.get(row.name))] if true else []))
     console.print(table)
-    console.print(Text(f"  {_explained(e.evidence)}", style="" if e.evidence.explained else "red"))
 
 
 def print_card(card: Card, console: Console) -> None:
@@ -154,14 +158,6 @@ def _verdict(c: ClassificationReport) -> Text:
         return Text("Verdict: undecided. This map does not tell the models apart.", style="bold yellow")
     probability = next((row.probability for row in c.models if row.model == c.verdict), None)
     return Text(f"Verdict: {c.verdict}" + (f" (probability {probability:.3f})" if probability is not None else ""), style="bold green")
-
-
-def _explained(e: EvidenceReport) -> str:
-    each = ", ".join(f"{one.unexplained:.0%} at Ei {one.incident_energy:g}" for one in e.by_incident_energy)
-    return (
-        f"Their simulation leaves {e.unexplained:.0%} +- {e.uncertainty:.0%} of the map's structure unexplained ({each} meV); "
-        f"an answer is given up to {e.limit:.0%}."
-    )
 
 
 def _recipe_name(recipe: str) -> str:

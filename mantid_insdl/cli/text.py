@@ -9,7 +9,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from mantid_insdl.report import MapSummary, ResultFile
+from mantid_insdl.report import EvidenceReport, MapSummary, ResultFile
 
 _NUMBERS = {"probability", "uncertainty", "network", "value", "error", "true value", "log-likelihood", "behind by", "+-", "z"}
 
@@ -38,6 +38,22 @@ def print_warnings(warnings: Iterable[str], console: Console) -> None:
         if number == 0:
             heading(console, "Warnings")
         console.print(indented(Text(f"- {warning}", style="yellow")))
+
+
+def print_evidence(e: EvidenceReport, console: Console) -> None:
+    """How much of the map the simulation leaves unexplained; in red where that is too much."""
+    each = [f"{_share(one.unexplained)} at Ei {one.incident_energy:g}" for one in e.by_incident_energy if one.incident_energy is not None]
+    by_ei = f" ({', '.join(each)} meV)" if each else ""
+    said = (
+        f"The simulation leaves {_share(e.unexplained)} +- {e.uncertainty:.0%} of the map's structure unexplained{by_ei}; "
+        f"an answer is given up to {e.limit:.0%}."
+    )
+    console.print(indented(Text(said, style="" if e.explained else "red")))
+
+
+def _share(value: float) -> str:
+    """In per cent; what noise has made negative is nothing."""
+    return f"{max(value, 0.0):.0%}"
 
 
 def print_files(files: Iterable[ResultFile], report_file: str, console: Console) -> None:

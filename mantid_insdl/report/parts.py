@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import platform
 from importlib import metadata
 from pathlib import Path
@@ -75,7 +76,8 @@ class ResultFile(Part):
 
 def evidence_report(evidence: Evidence) -> EvidenceReport:
     """Evidence as it stands in reports."""
-    each = zip(evidence.incident_energies, evidence.unexplained_by_ei, evidence.uncertainty_by_ei, strict=True)
+    energies = [None if math.isnan(ei) else ei for ei in evidence.incident_energies]
+    each = zip(energies, evidence.unexplained_by_ei, evidence.uncertainty_by_ei, strict=True)
     return EvidenceReport(
         explained=evidence.explained,
         figure=evidence.figure,
