@@ -3,13 +3,17 @@
 - docs/images/*.png, from the shipped example (needs TensorFlow; ``--no-images`` leaves them out)
 - docs/report.schema.json, docs/fit.schema.json, docs/material.schema.json
 - the tables of test figures, from the models' cards: a summary in README.md, all of them in docs/models.md
+- what the fits of docs/fit.md print: it runs the commands there
 """
 
 from __future__ import annotations
 
 import json
 import re
+import shlex
+import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 from mantid_insdl.cli.report_text import FIGURE_HEADER, figure_cells
@@ -66,6 +70,7 @@ def figures_table() -> str:
     return "\n".join(lines)
 
 
+FIT_PAGE = "docs/fit.md"
 PAGES = {"README.md": summary_table, "docs/models.md": figures_table}
 
 
@@ -74,6 +79,26 @@ def page(path: str) -> str:
     before, rest = (ROOT / path).read_text(encoding="utf-8").split(BEGIN)
     _, after = rest.split(END)
     return f"{before}{BEGIN}\n{PAGES[path]()}\n{END}{after}"
+
+
+def fit_page(folder: Path) -> str:
+    """docs/fit.md with what its fits of the page's own materials print; they run in `folder`."""
+    text = (ROOT / FIT_PAGE).read_text(encoding="utf-8")
+    for content in re.findall(r"```yaml\n(.*?)```", text, flags=re.S):
+        (folder / f"{re.search(r'name: (.*)', content)[1]}.yaml").write_text(content, encoding="utf-8")
+    for line in re.findall(r"^insdl .*$", text, flags=re.M):
+        words = shlex.split(line)[1:]
+        if not (folder / words[words.index("-m") + 1]).is_file():  # of a map that is not the page's own
+            continue
+        command = [sys.executable, "-m", "mantid_insdl", *words, "-q"]
+        printed = subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True).stdout
+        if words[0] == "fit":
+            name = words[words.index("-m") + 1].removesuffix(".yaml")
+            lines = [one.rstrip() for one in printed.splitlines()]
+            first, last = lines.index(f"Fit of {name}"), next(i for i, one in enumerate(lines) if "maps calculated" in one)
+            begin, end = (f"<!-- output of the fit of {name}: {mark} -->" for mark in ("begin", "end"))
+            text = text[: text.index(begin)] + f"{begin}\n```\n{chr(10).join(lines[first:last])}\n```\n" + text[text.index(end) :]
+    return text
 
 
 def report_schema() -> str:
@@ -116,5 +141,7 @@ if __name__ == "__main__":
     (ROOT / "docs" / "report.schema.json").write_text(report_schema(), encoding="utf-8")
     (ROOT / "docs" / "fit.schema.json").write_text(fit_schema(), encoding="utf-8")
     (ROOT / "docs" / "material.schema.json").write_text(material_schema(), encoding="utf-8")
+    with tempfile.TemporaryDirectory() as folder:
+        (ROOT / FIT_PAGE).write_text(fit_page(Path(folder)), encoding="utf-8")
     if "--no-images" not in sys.argv:
         make_images()

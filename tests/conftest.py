@@ -1,6 +1,7 @@
 """Fixtures that several rooms share."""
 
 from importlib.util import find_spec
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +13,15 @@ def pytest_collection_modifyitems(items):
         for item in items:
             if item.get_closest_marker("tensorflow"):
                 item.add_marker(pytest.mark.skip(reason="TensorFlow is not installed; the networks cannot run"))
+
+
+@pytest.fixture
+def repository():
+    """The checkout; an installed package has no docs."""
+    root = Path(__file__).resolve().parents[1]
+    if not (root / "docs" / "make_docs.py").is_file():
+        pytest.skip("no docs folder here")
+    return root
 
 
 @pytest.fixture

@@ -35,15 +35,6 @@ def analysis(measured, hand_made_analysis):
     return hand_made_analysis(measured)
 
 
-@pytest.fixture
-def repository():
-    """The checkout; an installed package has no docs."""
-    root = Path(__file__).resolve().parents[2]
-    if not (root / "docs" / "make_docs.py").is_file():
-        pytest.skip("no docs folder here")
-    return root
-
-
 def screen(made):
     console = Console(file=StringIO(), width=120, highlight=False)
     report_text.print_report(made, console)
