@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from mantid.api import AlgorithmFactory, PythonAlgorithm
+from mantid.kernel import StringListValidator
 
 try:
     from mantid_insdl.plugin import algorithms as support
@@ -35,42 +36,55 @@ class ClassifyMagneticModel(PythonAlgorithm):
         support.declare_input(self)
         support.declare_model(self, "tell the magnetic models apart")
         self.declareProperty("Denoise", False, doc="Denoise the map first, with the default denoiser for its material.")
-        support.declare_table(self, "OutputTable", "One row a magnetic model: Model, Probability, Uncertainty (one standard deviation).")
+        self.declareProperty(
+            "Method",
+            "Network",
+            StringListValidator(["Network", "Fit", "Both"]),
+            "Network: in a second. Fit: the spin waves of each model are fitted to the map and the fits compared, in seconds to minutes.",
+        )
+        support.declare_table(
+            self,
+            "OutputTable",
+            "One row a magnetic model: Model; of the network Probability and Uncertainty (one standard deviation); of the fit "
+            "LogLikelihood, z (standard errors behind the best model, for which it is 0) and FitProbability.",
+        )
         support.declare_output(
             self,
             "OutputWorkspace",
             "A copy of InputWorkspace with the verdict in its sample logs insdl_verdict and insdl_in_range, and in insdl_unexplained "
-            "and insdl_unexplained_limit what the simulation leaves of the map's structure, and how much it may.",
+            "and insdl_unexplained_limit what the simulation leaves of the map's structure, and how much it may. With Method Both they are "
+            "those of the fit, and insdl_verdict_network is the network's.",
             optional=True,
         )
 
     def validateInputs(self):
         problems, _ = support.check_input(self, "classify")
+        if self.getProperty("Denoise").value and self.getProperty("Method").value != "Network":
+            problems["Denoise"] = "A fit needs the map as measured, with its noise; set Denoise to false, or Method to Network."
         return problems
 
     def PyExec(self):
+        from mantid_insdl.plugin import fits
+        from mantid_insdl.plugin.answers import classification_notices
         from mantid_insdl.plugin.workspaces import copy_with_logs, to_table
 
-        workspace = self.getProperty("InputWorkspace").value
-        options = {"model": support.model_option(self), "denoise": self.getProperty("Denoise").value}
+        workspace, method = self.getProperty("InputWorkspace").value, self.getProperty("Method").value
+        options = {"model": support.model_option(self), "denoise": self.getProperty("Denoise").value, "method": method.lower()}
         _, answer = support.run(self, "classify", {"input": support.read_input(self)}, options)
-        rows = zip(answer["models"], answer["probabilities"], answer["uncertainties"], strict=True)
-        columns = (("Model", "str"), ("Probability", "double"), ("Uncertainty", "double"))
-        self.setProperty("OutputTable", to_table(columns, rows))
+        comparison = answer.get("comparison")
+        self.setProperty("OutputTable", to_table(*fits.model_table(answer)))
         if support.wanted(self, "OutputWorkspace"):
-            logs = {
-                "insdl_verdict": (answer["verdict"], ""),
-                "insdl_in_range": (answer["in_range"], ""),
-                **support.evidence_logs(answer["evidence"]),
-                **support.identity_logs(answer["bundle"]),
-            }
+            logs = support.classification_logs(answer) if method != "Fit" else {}
+            if method == "Both":
+                logs["insdl_verdict_network"] = logs["insdl_verdict"]
+            logs |= fits.comparison_logs(comparison)
             self.setProperty("OutputWorkspace", copy_with_logs(workspace, logs, support.copier(self)))
-        best = max(range(len(answer["models"])), key=answer["probabilities"].__getitem__)
-        probability, uncertainty = answer["probabilities"][best], answer["uncertainties"][best]
-        verdict = f"Verdict: {answer['verdict']}. Most probable is {answer['models'][best]} with {probability:.3f} +- {uncertainty:.3f}"
-        known = "the map is" if answer["in_range"] else "the map is not like the training maps, or not explained:"
-        told = f"{verdict}; {known} {'in' if answer['in_range'] else 'out of'} range."
-        support.tell(self, [told, *support.evidence_notice(answer["evidence"])], answer["warnings"])
+        if method != "Fit":
+            support.tell(self, classification_notices(answer), answer["warnings"])
+        if comparison:
+            support.tell(self, fits.comparison_notices(comparison), comparison["warnings"])
+        if method == "Both" and answer["verdict"] != comparison["verdict"]:
+            support.tell(self, [], [f"Network and fit disagree: {answer['verdict']} and {comparison['verdict']}."])
 
 
 AlgorithmFactory.subscribe(ClassifyMagneticModel)

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-import math
-
-from mantid.api import AlgorithmFactory, PythonAlgorithm
+from mantid.api import AlgorithmFactory, FileAction, FileProperty, PythonAlgorithm
+from mantid.kernel import StringListValidator
 
 try:
     from mantid_insdl.plugin import algorithms as support
@@ -13,7 +12,7 @@ except ModuleNotFoundError:
 
 
 class FitExchangeCNN(PythonAlgorithm):
-    """Estimate exchange constants with error bars from constant-energy slices with a convolutional neural network."""
+    """Estimate exchange constants with error bars from constant-energy slices: with a convolutional neural network, and by a fit."""
 
     def name(self):
         return "FitExchangeCNN"
@@ -36,11 +35,24 @@ class FitExchangeCNN(PythonAlgorithm):
     def PyInit(self):
         support.declare_input(self)
         support.declare_model(self, "estimate the exchange constants")
+        self.declareProperty(
+            "Refine",
+            "Off",
+            StringListValidator(["Off", "Fast", "Full"]),
+            "Off: the network's constants. Fast: spin waves are fitted to the map from there on, in seconds to minutes. Full: from more "
+            "starts, and with more of the resolution fitted.",
+        )
+        material_file = FileProperty("MaterialFile", "", FileAction.OptionalLoad, [".yaml", ".yml"])
+        self.declareProperty(
+            material_file,
+            doc="A material of your own, as a YAML file: its spin waves are fitted without any network, with Refine=Off as with Fast.",
+        )
         support.declare_table(
             self,
             "OutputTable",
-            "One row a parameter: Name, Value, Error (one standard deviation), Unit. Value and Error are NaN where the map is out of range "
-            "or no simulation explains it.",
+            "One row a parameter: Name, Value, Error (one standard deviation), Unit. After a fit also what was fitted of the measurement, "
+            "the reduced chi-squared, and the columns NetworkValue and NetworkError. Value and Error are NaN where the map is out of range "
+            "or not explained.",
         )
         support.declare_output(
             self,
@@ -48,35 +60,53 @@ class FitExchangeCNN(PythonAlgorithm):
             "The map that the estimated parameters give, scaled to InputWorkspace and on its axes.",
             optional=True,
         )
+        support.declare_output(self, "OutputResidual", "InputWorkspace minus OutputFitWorkspace.", optional=True)
+        support.declare_table(
+            self,
+            "OutputNormalisedCovarianceMatrix",
+            "Correlations of the fitted parameters in per cent, as Fit gives them. Needs a fit.",
+            optional=True,
+        )
 
     def validateInputs(self):
+        if self.getProperty("MaterialFile").value:
+            return support.check_material_file(self)
         problems, _ = support.check_input(self, "exchange")
+        if support.wanted(self, "OutputNormalisedCovarianceMatrix") and self.getProperty("Refine").value == "Off":
+            problems["OutputNormalisedCovarianceMatrix"] = "A network has none; set Refine to Fast or Full, or leave it blank."
         return problems
 
     def PyExec(self):
         from mantid_insdl.errors import InstabilityError
+        from mantid_insdl.plugin import fits
+        from mantid_insdl.plugin.answers import exchange_notices
         from mantid_insdl.plugin.workspaces import to_table, to_workspace
 
-        workspace = self.getProperty("InputWorkspace").value
-        inputs, options = {"input": support.read_input(self)}, {"model": support.model_option(self)}
+        workspace, measured = self.getProperty("InputWorkspace").value, support.read_input(self)
+        inputs, options = {"input": measured}, {"model": support.model_option(self), "refine": self.getProperty("Refine").value.lower()}
+        options["material"] = self.getProperty("MaterialFile").value or None
         try:
-            options["simulate_fit"] = support.wanted(self, "OutputFitWorkspace")
+            options["simulate_fit"] = support.wanted(self, "OutputFitWorkspace") or support.wanted(self, "OutputResidual")
             maps, answer = support.run(self, "fit_exchange", inputs, options)
-        except InstabilityError as error:  # the table is of use all the same
-            self.log().error(f"OutputFitWorkspace cannot be made. {error}")
+        except InstabilityError as error:
+            if not options["simulate_fit"] or options["material"]:
+                raise
+            self.log().error(f"OutputFitWorkspace cannot be made. {error}")  # the table is of use all the same
             maps, answer = support.run(self, "fit_exchange", inputs, options | {"simulate_fit": False})
+        self.setProperty("OutputTable", to_table(*fits.parameter_table(answer)))
+        if support.wanted(self, "OutputNormalisedCovarianceMatrix"):
+            self.setProperty("OutputNormalisedCovarianceMatrix", to_table(*fits.normalised_covariance_table(answer["fit"])))
         rows = list(zip(answer["names"], answer["values"], answer["errors"], answer["units"], strict=True))
-        columns = (("Name", "str"), ("Value", "double"), ("Error", "double"), ("Unit", "str"))
-        given = rows if answer["in_range"] else [(name, math.nan, math.nan, unit) for name, _, _, unit in rows]
-        self.setProperty("OutputTable", to_table(columns, given))
         if "fit" in maps:
             logs = {"insdl_in_range": (answer["in_range"], ""), **support.evidence_logs(answer["evidence"])}
             logs |= support.identity_logs(answer["bundle"]) | {name: (value, unit) for name, value, _, unit in rows}
             fit = maps["fit"].replace(logs={**maps["fit"].logs, **logs})
-            self.setProperty("OutputFitWorkspace", to_workspace(fit, like=workspace, copy=support.copier(self)))
-        values = ", ".join(f"{name} = {value:.4g} +- {error:.2g} {unit}" for name, value, error, unit in rows)
-        told = values if answer["in_range"] else f"no constants are given; the networks' estimates, which are no answer: {values}"
-        support.tell(self, [f"{answer['material']}: {told}", *support.evidence_notice(answer["evidence"])], answer["warnings"])
+            residual = (measured - fit).replace(error=measured.error, provenance=fit.provenance, logs=fit.logs)
+            for name, m in (("OutputFitWorkspace", fit), ("OutputResidual", residual)):
+                if support.wanted(self, name):
+                    self.setProperty(name, to_workspace(m, like=workspace, copy=support.copier(self)))
+        notices = [*exchange_notices(answer), *fits.fit_notices(answer)]
+        support.tell(self, notices, answer["warnings"])
 
 
 AlgorithmFactory.subscribe(FitExchangeCNN)

@@ -1,22 +1,26 @@
 """Make what the documentation takes from the program: ``python docs/make_docs.py`` in the repository's root.
 
 - docs/images/*.png, from the shipped example (needs TensorFlow; ``--no-images`` leaves them out)
-- docs/report.schema.json, docs/material.schema.json
+- docs/report.schema.json, docs/fit.schema.json, docs/material.schema.json
 - the tables of test figures, from the models' cards: a summary in README.md, all of them in docs/models.md
+- what the fits of docs/fit.md print: it runs the commands there
 """
 
 from __future__ import annotations
 
 import json
 import re
+import shlex
+import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 from mantid_insdl.cli.report_text import FIGURE_HEADER, figure_cells
 from mantid_insdl.materials import Material
 from mantid_insdl.networks.bundles import bundle_names, load_bundle
 from mantid_insdl.networks.cards import CardTest
-from mantid_insdl.report import Report, card_figure
+from mantid_insdl.report import FitReport, Report, card_figure
 from mantid_insdl.training.outcome import SIMULATED
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -66,6 +70,7 @@ def figures_table() -> str:
     return "\n".join(lines)
 
 
+FIT_PAGE = "docs/fit.md"
 PAGES = {"README.md": summary_table, "docs/models.md": figures_table}
 
 
@@ -76,9 +81,34 @@ def page(path: str) -> str:
     return f"{before}{BEGIN}\n{PAGES[path]()}\n{END}{after}"
 
 
+def fit_page(folder: Path) -> str:
+    """docs/fit.md with what its fits of the page's own materials print; they run in `folder`."""
+    text = (ROOT / FIT_PAGE).read_text(encoding="utf-8")
+    for content in re.findall(r"```yaml\n(.*?)```", text, flags=re.S):
+        (folder / f"{re.search(r'name: (.*)', content)[1]}.yaml").write_text(content, encoding="utf-8")
+    for line in re.findall(r"^insdl .*$", text, flags=re.M):
+        words = shlex.split(line)[1:]
+        if not (folder / words[words.index("-m") + 1]).is_file():  # of a map that is not the page's own
+            continue
+        command = [sys.executable, "-m", "mantid_insdl", *words, "-q"]
+        printed = subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True).stdout
+        if words[0] == "fit":
+            name = words[words.index("-m") + 1].removesuffix(".yaml")
+            lines = [one.rstrip() for one in printed.splitlines()]
+            first, last = lines.index(f"Fit of {name}"), next(i for i, one in enumerate(lines) if "maps calculated" in one)
+            begin, end = (f"<!-- output of the fit of {name}: {mark} -->" for mark in ("begin", "end"))
+            text = text[: text.index(begin)] + f"{begin}\n```\n{chr(10).join(lines[first:last])}\n```\n" + text[text.index(end) :]
+    return text
+
+
 def report_schema() -> str:
     """The JSON schema of report.json."""
     return json.dumps(Report.model_json_schema(), indent=2) + "\n"
+
+
+def fit_schema() -> str:
+    """The JSON schema of fit.json."""
+    return json.dumps(FitReport.model_json_schema(), indent=2) + "\n"
 
 
 def material_schema() -> str:
@@ -109,6 +139,9 @@ if __name__ == "__main__":
     for path in PAGES:
         (ROOT / path).write_text(page(path), encoding="utf-8")
     (ROOT / "docs" / "report.schema.json").write_text(report_schema(), encoding="utf-8")
+    (ROOT / "docs" / "fit.schema.json").write_text(fit_schema(), encoding="utf-8")
     (ROOT / "docs" / "material.schema.json").write_text(material_schema(), encoding="utf-8")
+    with tempfile.TemporaryDirectory() as folder:
+        (ROOT / FIT_PAGE).write_text(fit_page(Path(folder)), encoding="utf-8")
     if "--no-images" not in sys.argv:
         make_images()

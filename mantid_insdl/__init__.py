@@ -28,6 +28,8 @@ _PUBLIC = {
     "dispersion": "simulation.spectra",
     "simulate_cut": "simulation.spectra",
     "simulate_powder": "simulation.spectra",
+    "fit": "fitting.refine",
+    "compare": "fitting.compare",
     "denoise": "analysis",
     "classify": "analysis",
     "fit_exchange": "analysis",

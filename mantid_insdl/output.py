@@ -55,7 +55,7 @@ def staged_folder(target: str | Path, names: Iterable[str], *, last: str) -> Ite
             yield folder
             with _explained(f"cannot write to the folder '{target}'"):
                 new = sorted(folder.iterdir(), key=lambda path: (path.name == last, path.name))
-                for name in _made_earlier(target / last) & set(names) - {path.name for path in new}:
+                for name in made_earlier(target / last) & set(names) - {path.name for path in new}:
                     (target / name).unlink(missing_ok=True)
                 for path in new:
                     path.replace(target / path.name)
@@ -115,7 +115,7 @@ def _explained(summary: str) -> Iterator[None]:
         raise OutputError(summary, (error.strerror or str(error)).lower(), "write elsewhere or change the permissions") from error
 
 
-def _made_earlier(report: Path) -> set[str]:
+def made_earlier(report: Path) -> set[str]:
     """The files that an earlier report lists as made by its run; none where it cannot be read: then they may be the user's own."""
     try:
         return {str(file["name"]) for file in json.loads(report.read_text(encoding="utf-8"))["files"]}

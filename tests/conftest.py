@@ -1,6 +1,7 @@
 """Fixtures that several rooms share."""
 
 from importlib.util import find_spec
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,8 +16,48 @@ def pytest_collection_modifyitems(items):
 
 
 @pytest.fixture
-def hand_made_analysis():
-    """A function that makes the results of an analysis of a map without any network."""
+def repository():
+    """The checkout; an installed package has no docs."""
+    root = Path(__file__).resolve().parents[1]
+    if not (root / "docs" / "make_docs.py").is_file():
+        pytest.skip("no docs folder here")
+    return root
+
+
+@pytest.fixture
+def hand_made_fit():
+    """A function that makes a fit to a map, of two parameters, without fitting."""
+    from mantid_insdl.fitting.results import Fit, Fitted
+
+    def make(m, **changes):
+        contents = {
+            "material": "pcsmo-goodenough",
+            "parameters": (Fitted("JF1", -11.0, 0.4, "meV", -20.0, 0.0), Fitted("JA", 1.6, 0.1, "meV", 0.0, 3.0)),
+            "nuisances": (Fitted("width", 1.1, 0.05, "", 0.3, 3.0), Fitted("flux", 0.0, 0.0, "", 0.0, 1.0, True, True)),
+            "covariance": np.array([[0.16, 0.02, 0.0], [0.02, 0.01, 0.0], [0.0, 0.0, 0.0025]]),
+            "free": ("JF1", "JA", "width"),
+            "incident_energies": tuple(m.slices.unique_ei),
+            "scale": (200.0,) * len(m.slices.unique_ei),
+            "background": (0.3,) * len(m.slices.unique_ei),
+            "log_likelihood": -1234.5,
+            "pixels": int((~m.mask).sum()),
+            "chi_squared": 1.25,
+            "error_scale": 1.1,
+            "model_error": 0.2,
+            "error_source": "The map's own errors.",
+            "data": m,
+            "model": m.replace(intensity=0.9 * m.intensity, error=np.ones(m.shape)),
+            "evaluations": 100,
+            "warnings": ("The map does not determine D.",),
+        }
+        return Fit(**(contents | changes))
+
+    return make
+
+
+@pytest.fixture
+def hand_made_analysis(hand_made_fit):
+    """A function that makes the results of an analysis of a map without any network or fit."""
     from mantid_insdl.analysis import Analysis, Classification, Evidence, ExchangeFit
     from mantid_insdl.networks.bundles import BundleIdentity, find_bundle, read_card
 
@@ -49,6 +90,9 @@ def hand_made_analysis():
             warnings=(),
             bundle=identity("pcsmo-goodenough-exchange"),
             evidence=evidence,
+            network_values=(-12.5, 1.2),
+            network_errors=(0.8, 0.3),
+            fit=hand_made_fit(m),
         )
         contents = {
             "measured": m,

@@ -1,4 +1,4 @@
-"""The whole way: denoise, classify, exchange constants, importance."""
+"""The whole way: denoise, classify, exchange constants by network and by fit, importance."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from mantid_insdl.analysis.denoise import denoise
 from mantid_insdl.analysis.exchange import fit_exchange, simulate_fit
 from mantid_insdl.analysis.explain import grad_cam
 from mantid_insdl.analysis.preparation import check_kind, family_of
+from mantid_insdl.analysis.refinement import OF_NETWORK, OFF, check_effort, refined
 from mantid_insdl.analysis.results import Classification, ExchangeFit
 from mantid_insdl.errors import BundleError, InstabilityError
 from mantid_insdl.maps import Map
@@ -29,13 +30,15 @@ class Analysis:
     warnings: tuple[str, ...]
 
 
-def analyse(m: Map, *, progress: Progress | None = None) -> Analysis:
+def analyse(m: Map, *, refine: str = OFF, time_limit: float | None = None, progress: Progress | None = None) -> Analysis:
     """Everything the models of the map's material can say about it.
 
     Parameters
     ----------
     m
         Constant-energy slices with `Map.material` set to a material or a family (pcsmo, rb2mnf4).
+    refine, time_limit
+        Of the exchange constants; see `fit_exchange`.
 
     Raises
     ------
@@ -44,22 +47,33 @@ def analyse(m: Map, *, progress: Progress | None = None) -> Analysis:
     UnsuitableMapError
         If the map is not what the models were trained on.
     """
+    check_effort(refine)
     report = progress or ignore_progress
     check_kind(m)
     family = family_of(m.material)
     if family is None:
         raise BundleError("the map does not say of which material it is", "each material has models of its own", "name it (--material)")
+    by_network = 1.0 if refine == OFF else 0.5  # of the progress
+
+    def early(fraction: float, text: str) -> None:
+        report(by_network * fraction, text)
+
     denoised = importance = classification = exchange = fit = None
     if bundles_for("denoise", family):
-        denoised = denoise(m, progress=lambda f, t: report(0.3 * f, t))
+        denoised = denoise(m, progress=lambda f, t: early(0.3 * f, t))
     if bundles_for("classify", family):
-        classification, exchange = classify_and_estimate(m, progress=lambda f, t: report(0.3 + 0.3 * f, t))
-        importance = grad_cam(m, progress=lambda f, t: report(0.6 + 0.1 * f, t))
+        classification, exchange = classify_and_estimate(m, progress=lambda f, t: early(0.3 + 0.3 * f, t))
+        importance = grad_cam(m, progress=lambda f, t: early(0.6 + 0.1 * f, t))
     if exchange is None:
-        exchange = fit_exchange(m, progress=lambda f, t: report(0.7 + 0.1 * f, t))
-    warnings = list(dict.fromkeys((*(classification.warnings if classification else ()), *exchange.warnings)))
+        exchange = fit_exchange(m, progress=lambda f, t: early(0.7 + 0.1 * f, t))
+    decided = classification is None or classification.verdict == exchange.material
+    if refine != OFF:
+        exchange = refined(m, exchange, refine, decided=decided, time_limit=time_limit, progress=lambda f, t: report(0.4 + 0.6 * f, t))
+    of_classifier = classification.warnings if classification else ()
+    told = {OF_NETWORK + one for one in of_classifier}
+    warnings = list(dict.fromkeys((*of_classifier, *(one for one in exchange.warnings if one not in told))))
     try:
-        fit = simulate_fit(m, exchange, progress=lambda f, t: report(0.8 + 0.2 * f, t))
+        fit = exchange.fit.model if exchange.fit else simulate_fit(m, exchange, progress=lambda f, t: report(0.8 + 0.2 * f, t))
     except InstabilityError as error:
         warnings.append(f"There is no simulation at the fitted values. {error}")
     report(1.0, "done")

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from mantid_insdl.fitting.results import Evidence
+from mantid_insdl.fitting.results import Evidence, Fit
 from mantid_insdl.networks.bundles import BundleIdentity
 
 
@@ -62,13 +62,21 @@ class ExchangeFit:
     Parameters
     ----------
     names, values, errors, units
-        One entry a parameter. The error is one standard deviation of the network's posterior, calibrated on simulated measurements: where
-        the map does not fix a parameter it is as large as the spread of the training values.
+        One entry a parameter: the answer, of the fit where there is one, of the network otherwise. The error is one standard deviation; of
+        the network's posterior, calibrated on simulated measurements, where the map does not fix a parameter, it is as large as the spread
+        of the training values.
     in_range
         False where the map is unlike all training maps, where the simulation with these values does not explain it, or where a value lies
-        at the edge of what was trained: the values are then no answer.
+        at the edge of what was trained: the values are then no answer. After a fit: where that does not explain the
+        map, or the material is not decided.
     evidence
         How well the simulation with these values explains the map.
+    bundle
+        Name, version and SHA-256 of the model bundle; None where no network was asked.
+    network_values, network_errors
+        What the network proposed; empty where nothing was refined.
+    fit
+        The fit that started from it, with covariance, calculated map and what it says besides; None where nothing was refined.
     """
 
     material: str
@@ -78,8 +86,11 @@ class ExchangeFit:
     units: tuple[str, ...]
     in_range: bool
     warnings: tuple[str, ...]
-    bundle: BundleIdentity
+    bundle: BundleIdentity | None
     evidence: Evidence
+    network_values: tuple[float, ...] = ()
+    network_errors: tuple[float, ...] = ()
+    fit: Fit | None = None
 
     @property
     def parameters(self) -> dict[str, float]:
@@ -87,16 +98,16 @@ class ExchangeFit:
         return dict(zip(self.names, self.values, strict=True))
 
     def to_dict(self) -> dict[str, Any]:
-        """A JSON-able form; `from_dict` is the inverse."""
-        return _to_dict(self)
+        """A JSON-able form; `from_dict` is the inverse, but for the fit, whose maps it does not hold."""
+        return _to_dict(replace(self, fit=None)) | {"fit": None if self.fit is None else self.fit.to_dict()}
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> ExchangeFit:
-        return _from_dict(cls, content)
+        return _from_dict(cls, {**content, "fit": None})
 
 
 def _to_dict(result: Any) -> dict[str, Any]:
-    content = asdict(result) | {"bundle": result.bundle._asdict()}
+    content = asdict(result) | {"bundle": result.bundle and result.bundle._asdict()}
     return {name: _plain(value) for name, value in content.items()}
 
 
@@ -108,6 +119,6 @@ def _plain(value: Any) -> Any:
 
 def _from_dict(cls: Any, content: Mapping[str, Any]) -> Any:
     values = {name: tuple(value) if isinstance(value, list) else value for name, value in content.items()}
-    evidence = content["evidence"]
-    made = {"bundle": BundleIdentity(**content["bundle"]), "evidence": evidence and Evidence.from_dict(evidence)}
+    evidence, bundle = content["evidence"], content["bundle"]
+    made = {"bundle": bundle and BundleIdentity(**bundle), "evidence": evidence and Evidence.from_dict(evidence)}
     return cls(**(values | made))

@@ -16,13 +16,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 from mantid_insdl import errors
 from mantid_insdl._version import __version__
 from mantid_insdl.cli.installation import add_commands
 from mantid_insdl.cli.measured import ANSWERS_FOR
-from mantid_insdl.cli.options import OptionError, optional_stage, refuse_overwriting, require_picture, written_path
+from mantid_insdl.cli.options import OptionError, optional_stage, refuse_overwriting, require_picture, spread_materials, written_path
 
 if TYPE_CHECKING:
     from mantid_insdl.analysis import Analysis
@@ -66,6 +66,13 @@ class _InsdlGroup(TyperGroup):
             if ctx.obj["debug"]:
                 traceback.print_exc()
             raise typer.Exit(_explain(error)) from error
+
+
+class FitCommand(TyperCommand):
+    """`insdl fit`, whose --material takes several names or material files after it."""
+
+    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:
+        return super().parse_args(ctx, spread_materials(args))
 
 
 def _split(args: list[str]) -> tuple[list[str], list[str], list[str]]:
@@ -174,7 +181,7 @@ def demo(
     """
     from mantid_insdl import examples
 
-    _run_analysis([examples.path()], output, quiet, load=examples.load, truth=(examples.MATERIAL, examples.PARAMETERS))
+    _run_analysis([examples.path()], output, quiet, load=examples.load, refine="fast", truth=(examples.MATERIAL, examples.PARAMETERS))
 
 
 @app.command()
@@ -188,9 +195,14 @@ def analyse(
         str | None, typer.Option(metavar="N,N-M", help="Use only these slices, numbered from 1 in the order of the files.")
     ] = None,
     mask: Annotated[Path | None, typer.Option(metavar="FILE", help="Mask of detector gaps (.npz): these pixels are not used.")] = None,
+    refine: Annotated[
+        str, typer.Option(metavar="off|fast|full", help="A fit of the spin waves from the network's constants; off for these alone.")
+    ] = "fast",
     quiet: Quiet = False,
 ) -> None:
     """Denoise a map, say which magnetic model it shows, fit its exchange constants, and show which pixels decided.
+
+    The constants are a network's first, and then those of a fit that starts from them: both are shown.
 
     Several files become one stack of slices. --ei is needed for files that do not tell their incident energy: once for all of them, or
     once for each.
@@ -205,15 +217,89 @@ def analyse(
 
       insdl analyse slices.nxs --select 2-10,12 -m rb2mnf4
     """
+    from mantid_insdl.analysis.refinement import EFFORTS
     from mantid_insdl.cli.measured import check_ei_of_files, check_material, read_measured
 
     check_material(material)
     check_ei_of_files(ei, files)
+    if refine not in EFFORTS:
+        raise OptionError(f"--refine '{refine}' is not known", f"it is {', '.join(EFFORTS)}", "give one of these")
 
     def load() -> Map:
         return read_measured(files, ei=ei, material=material, mask=mask, select=select)
 
-    _run_analysis([*files, *([mask] if mask else [])], output, quiet, load=load)
+    _run_analysis([*files, *([mask] if mask else [])], output, quiet, load=load, refine=refine)
+
+
+@app.command(cls=FitCommand)
+def fit(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", show_default=False, help="NeXus (.nxs), NXSPE, MDHisto or .npz files.")],
+    *,
+    material: Annotated[
+        list[str],
+        typer.Option("--material", "-m", metavar="NAME|FILE", help="A material by name or file (.yaml). Several are compared: -m A B."),
+    ],
+    output: OutputFolder = Path("insdl-fit"),
+    start: Annotated[list[str] | None, typer.Option(metavar="NAME=VALUE", help="Start a parameter there.")] = None,
+    fix: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=VALUE", help="Do not fit this parameter, or width, blur, flux or twin of the measurement."),
+    ] = None,
+    effort: Annotated[str, typer.Option(metavar="fast|full", help="full: more starts; blur and twin fraction are fitted, too.")] = "fast",
+    time_limit: Annotated[
+        float | None, typer.Option(metavar="S", help="Seconds after which the best so far is the answer, and it is said.")
+    ] = None,
+    constant_background: Annotated[
+        bool, typer.Option("--constant-background", help="No terms in |Q|^2 and energy in the background of each Ei.")
+    ] = False,
+    ei: EiOption = None,
+    select: Annotated[
+        str | None, typer.Option(metavar="N,N-M", help="Use only these slices, numbered from 1 in the order of the files.")
+    ] = None,
+    mask: Annotated[Path | None, typer.Option(metavar="FILE", help="Mask of detector gaps (.npz): these pixels are not used.")] = None,
+    fwhm: Annotated[float | None, typer.Option(metavar="MEV", help="Energy width of a cut or powder map, to begin with.")] = None,
+    instrument: Annotated[str | None, typer.Option(metavar="NAME", help="Whose energy width it is; MAPS by default.")] = None,
+    temperature: Annotated[float, typer.Option(metavar="K", min=0, help="Times the Bose factor n(E) + 1.")] = 0.0,
+    beam: Annotated[str | None, typer.Option(metavar="H,K,L", help="Momentum along the incident beam, for slices.")] = None,
+    quiet: Quiet = False,
+) -> None:
+    """Fit the spin waves of any magnet to a map: no network, only a material. With two or more materials, say which one the map shows.
+
+    Slices, a cut or a powder map. A scale and a background of each Ei, the energy width and a power of kf/ki are fitted, too.
+
+    [bold]Examples:[/bold]
+
+      insdl fit map.nxs -m rb2mnf4 -o out
+
+      insdl fit cut.npz -m my-magnet.yaml --start J1=29 --fix D=0
+
+      insdl fit measured.npz --mask detector_gaps.npz -m pcsmo-goodenough pcsmo-dimer
+    """
+    from rich.console import Console
+
+    from mantid_insdl.cli.fit import Request, run
+    from mantid_insdl.cli.fit_text import print_fit_report
+
+    request = Request(
+        files=files,
+        materials=material,
+        output=output,
+        start=start,
+        fix=fix,
+        effort=effort,
+        time_limit=time_limit,
+        constant_background=constant_background,
+        ei=ei,
+        select=select,
+        mask=mask,
+        fwhm=fwhm,
+        instrument=instrument,
+        temperature=temperature,
+        beam=beam,
+        quiet=quiet,
+    )
+    print_fit_report(run(request), Console(highlight=False))
+    print(f"\nResults are in {output}")
 
 
 @app.command()
@@ -536,7 +622,9 @@ def train(
         print(run(described, output, quick=quick, data_folder=data, progress=progress))
 
 
-def _run_analysis(inputs: list[Path], output: Path, quiet: bool, *, load: Any, truth: tuple[str, dict[str, float]] | None = None) -> None:
+def _run_analysis(
+    inputs: list[Path], output: Path, quiet: bool, *, load: Any, refine: str, truth: tuple[str, dict[str, float]] | None = None
+) -> None:
     """Load, analyse, write everything to `output`, and print the report: the body of `analyse` and `demo`."""
     from rich.console import Console
 
@@ -554,7 +642,7 @@ def _run_analysis(inputs: list[Path], output: Path, quiet: bool, *, load: Any, t
             progress(0.02, "loading the networks")
             from mantid_insdl.analysis import analyse as run
 
-            result: Analysis = run(m, progress=share_of(progress, 0.02, 0.8))
+            result: Analysis = run(m, refine=refine, progress=share_of(progress, 0.02, 0.8))
             names = report.write_maps_and_pictures(folder, result, progress=share_of(progress, 0.8, 1.0))
         finished = report.build_report(result, inputs=inputs, seconds=time.monotonic() - started, truth=truth, files=names)
         (folder / report.REPORT_FILE).write_text(finished.model_dump_json(indent=2) + "\n", encoding="utf-8")

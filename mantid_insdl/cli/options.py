@@ -69,6 +69,27 @@ def momentum(option: str, text: str) -> tuple[float, float, float]:
     return numbers
 
 
+def spread_materials(args: list[str]) -> list[str]:
+    """Arguments in which each material after --material has an option of its own: ``-m A B`` becomes ``-m A -m B``.
+
+    Only a shipped name or a .yaml file is taken for one more material; a map's file never is.
+    """
+    from mantid_insdl.materials import material_names
+
+    out: list[str] = []
+    value_follows = more_may_follow = False
+    for number, one in enumerate(args):
+        if one == "--":
+            return out + args[number:]
+        if more_may_follow and (one in material_names() or one.lower().endswith((".yaml", ".yml"))):
+            out += ["--material", one]
+            continue
+        out.append(one)
+        more_may_follow = value_follows or one.startswith("--material=")
+        value_follows = one in ("-m", "--material") and not value_follows
+    return out
+
+
 def require_positive(option: str, value: float | None, *, or_zero: bool = False) -> None:
     """Refuse a number, where one is given, that is not finite and above zero."""
     if value is not None and not (math.isfinite(value) and (value > 0 or (or_zero and value == 0))):

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from mantid_insdl.report import REPORT_FILE, CardFigure, ClassificationReport, EvidenceReport, Report, ResultFile, card_figure
+from mantid_insdl.cli.fit_text import print_fit
+from mantid_insdl.cli.text import heading, indented, new_table, number_text, print_evidence, print_files, print_map, print_warnings
+from mantid_insdl.report import REPORT_FILE, CardFigure, ClassificationReport, ExchangeReport, Report, card_figure
 
 if TYPE_CHECKING:
     from mantid_insdl.networks.cards import Card, CardSlices
@@ -22,72 +23,60 @@ FIGURE_HEADER = ("figure", "value", "95 % interval", "maps", "simple method")
 def print_report(report: Report, console: Console) -> None:
     """The report as text: verdict, exchange constants, warnings, and how far to trust them."""
 
-    def heading(words: str) -> None:
-        console.print()
-        console.print(Text(words, style="bold"))
-
-    m = report.map
-    ei = f", Ei {', '.join(f'{e:g}' for e in m.incident_energies)} meV" if m.incident_energies else ""
-    console.print(
-        Text(f"{m.material or 'Map'}: {' x '.join(map(str, m.shape))} {m.kind}{ei}, {m.masked_fraction:.0%} of the pixels masked")
-    )
-    for line in m.provenance:
-        console.print(_indented(Text(f"- {line}", style="dim")))
-    if report.simulated:
-        console.print(Text("This is a SIMULATED measurement, not data.", style="bold yellow"))
-
+    print_map(report.map, report.simulated, console)
     if (c := report.classification) is not None:
-        heading("Which magnetic model")
-        console.print(_indented(_verdict(c)))
-        table = _table("model", "probability", "uncertainty")
+        heading(console, "Which magnetic model")
+        console.print(indented(_verdict(c)))
+        table = new_table("model", "probability", "uncertainty")
         for row in sorted(c.models, key=lambda row: -row.probability):
             table.add_row(row.model, f"{row.probability:.3f}", "" if row.uncertainty is None else f"{row.uncertainty:.3f}")
         console.print(table)
     else:
-        heading("Which magnetic model")
+        heading(console, "Which magnetic model")
         console.print(Text("  not asked: there is only one model for this material, or no classifier for it"))
 
     if (e := report.exchange) is not None:
-        heading(f"Exchange constants of {e.material}")
-        if not e.in_range:
-            console.print(
-                Text("  None: the networks' estimates below are no answer, do not use these values (see the warnings).", style="bold red")
-            )
         true = report.truth.parameters if report.truth is not None and report.truth.material == e.material else {}
-        table = _table("name", "value", "error", "unit", *(["true value"] if true else []))
-        for row in e.parameters:
-            cells = [row.name, _number(row.value), _number(row.error), row.unit]
-            table.add_row(*cells, *([_number(true.get(row.name))] if true else []))
-        console.print(table)
-        console.print(Text(f"  {_explained(e.evidence)}", style="" if e.evidence.explained else "red"))
+        _print_exchange(e, true, console)
 
     if report.truth is not None:
-        heading("The truth of this simulated measurement")
+        heading(console, "The truth of this simulated measurement")
         answer = {True: "the verdict is right", False: "the verdict is WRONG", None: "there is no verdict to compare"}
         right = report.truth.verdict_is_right
         style = {True: "green", False: "bold red", None: "yellow"}[right]
         console.print(Text(f"  It was made with {report.truth.material}: {answer[right]}.", style=style))
 
-    if report.warnings:
-        heading("Warnings")
-        for warning in report.warnings:
-            console.print(_indented(Text(f"- {warning}", style="yellow")))
-
-    heading("How far to trust this")
+    print_warnings(report.warnings, console)
+    heading(console, "How far to trust this")
     for trust in report.trust:
         console.print(Text(f"  {trust.bundle.name} {trust.bundle.version} ({trust.task}), on simulated test maps:"))
-        console.print(_indented(_figures_table(figure for figure in trust.test if figure.baseline is not None), 4))
+        console.print(indented(_figures_table(figure for figure in trust.test if figure.baseline is not None), 4))
     console.print(Text("  What the figures mean, and more of them: insdl models card NAME", style="dim"))
-    heading("Limitations of these models")
+    heading(console, "Limitations of these models")
     for limitation in dict.fromkeys(limitation for trust in report.trust for limitation in trust.limitations):
-        console.print(_indented(Text(f"- {limitation}")))
+        console.print(indented(Text(f"- {limitation}")))
 
-    if report.files:
-        heading("Files")
-        table = Table(box=None, show_header=False, padding=(0, 2, 0, 2))
-        for file in (*report.files, ResultFile(name=REPORT_FILE, content="all of this as JSON")):
-            table.add_row(file.name, file.content)
-        console.print(table)
+    print_files(report.files, REPORT_FILE, console)
+
+
+def _print_exchange(e: ExchangeReport, true: Mapping[str, float], console: Console) -> None:
+    heading(console, f"Exchange constants of {e.material}")
+    if not e.in_range:
+        whose = "the networks' estimates" if e.fit is None else "the values"
+        console.print(Text(f"  None: {whose} below are no answer, do not use these values (see the warnings).", style="bold red"))
+    if e.fit is not None:
+        print_fit(e.fit, console, proposed={row.name: (row.value, row.error) for row in e.network or ()}, true=true)
+    else:
+        _print_constants(e, true, console)
+    print_evidence(e.evidence, console)
+
+
+def _print_constants(e: ExchangeReport, true: Mapping[str, float], console: Console) -> None:
+    table = new_table("name", "value", "error", "unit", *(["true value"] if true else []))
+    for row in e.parameters:
+        cells = [row.name, number_text(row.value), number_text(row.error), row.unit]
+        table.add_row(*cells, *([number_text(true.get(row.name))] if true else []))
+    console.print(table)
 
 
 def print_card(card: Card, console: Console) -> None:
@@ -121,11 +110,11 @@ def print_card(card: Card, console: Console) -> None:
     for test in card.test:
         by_conditions.setdefault(test.conditions, []).append(card_figure(test))
     for number, (conditions, figures) in enumerate(by_conditions.items()):
-        console.print(_indented(Text(conditions, style="italic dim")))
-        console.print(_indented(_figures_table(figures, header=number == 0)))
+        console.print(indented(Text(conditions, style="italic dim")))
+        console.print(indented(_figures_table(figures, header=number == 0)))
     console.print(Text("Limitations", style="bold"))
     for limitation in card.limitations:
-        console.print(_indented(Text(f"- {limitation}")))
+        console.print(indented(Text(f"- {limitation}")))
 
 
 def _windows(slices: CardSlices | None) -> str:
@@ -147,11 +136,7 @@ def figure_cells(figure: CardFigure) -> tuple[str, str, str, str, str]:
     ('accuracy', '0.951', '0.93 to 0.97', '500', '0.5')
     """
     interval = "" if figure.interval is None else f"{figure.interval[0]:.3g} to {figure.interval[1]:.3g}"
-    return figure.metric, f"{figure.value:.3g}", interval, str(figure.n), _number(figure.baseline, 3)
-
-
-def _indented(content: Text | Table, by: int = 2) -> Padding:
-    return Padding(content, (0, 0, 0, by), expand=False)
+    return figure.metric, f"{figure.value:.3g}", interval, str(figure.n), number_text(figure.baseline, 3)
 
 
 def _figures_table(figures: Iterable[CardFigure], *, header: bool = True) -> Table:
@@ -173,25 +158,6 @@ def _verdict(c: ClassificationReport) -> Text:
         return Text("Verdict: undecided. This map does not tell the models apart.", style="bold yellow")
     probability = next((row.probability for row in c.models if row.model == c.verdict), None)
     return Text(f"Verdict: {c.verdict}" + (f" (probability {probability:.3f})" if probability is not None else ""), style="bold green")
-
-
-def _explained(e: EvidenceReport) -> str:
-    each = ", ".join(f"{one.unexplained:.0%} at Ei {one.incident_energy:g}" for one in e.by_incident_energy)
-    return (
-        f"Their simulation leaves {e.unexplained:.0%} +- {e.uncertainty:.0%} of the map's structure unexplained ({each} meV); "
-        f"an answer is given up to {e.limit:.0%}."
-    )
-
-
-def _table(*columns: str) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 2), header_style="dim")
-    for column in columns:
-        table.add_column(column, justify="right" if column in {"probability", "uncertainty", "value", "error", "true value"} else "left")
-    return table
-
-
-def _number(value: float | None, digits: int = 4) -> str:
-    return "" if value is None else f"{value:.{digits}g}"
 
 
 def _recipe_name(recipe: str) -> str:

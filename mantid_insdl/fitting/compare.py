@@ -29,13 +29,11 @@ from mantid_insdl.fitting.likelihood import deviance, robust_weight
 from mantid_insdl.fitting.mixture import Share, share_of
 from mantid_insdl.fitting.refine import fit_calculation
 from mantid_insdl.fitting.results import NONE_OF_THESE, UNDECIDED, Comparison, Contest, Evidence, Fit, Part
-from mantid_insdl.fitting.structure import evidence_of
+from mantid_insdl.fitting.structure import LIMIT, evidence_of
 from mantid_insdl.maps import Map
 from mantid_insdl.materials import Material, load_material
 from mantid_insdl.progress import Progress, ignore_progress
 
-LIMIT = 0.3
-"""Largest figure of the evidence with which a fit counts as an explanation of the map."""
 DECIDED = 0.95
 """Least probability of a verdict."""
 SLOPE = 1.5

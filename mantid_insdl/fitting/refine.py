@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from mantid_insdl.fitting.blocks import blocks_of, difference_of
 from mantid_insdl.fitting.calculation import Calculation, Measurement, calculation_for
 from mantid_insdl.fitting.covariance import covariance_of
 from mantid_insdl.fitting.likelihood import FREEDOM, STEP, Likelihood, Point, robust_weight
+from mantid_insdl.fitting.remarks import remarks_on
 from mantid_insdl.fitting.results import Fit, Fitted
 from mantid_insdl.maps import Map
 from mantid_insdl.materials import Material
@@ -39,6 +41,8 @@ BORDER, BORDER_ROUNDS = 0.005, 3
 LEAST_STEP = 0.01
 """Of the distance between the bounds: first step of the differences that error bars are made of."""
 MARGIN = 1e-3  # of the bounds, for a start
+FAINT = 1e-6
+"""Intensity in 1/meV per magnetic ion below which there are no spin waves in a map, only the tails of their widths."""
 COARSE, FINE = (1e-4, 1e-3), (2e-6, 1e-4)
 """Relative gain in cost, and relative step, at which least squares stop."""
 
@@ -365,7 +369,13 @@ def _error_bars(run: Refinement, best: Point) -> tuple[np.ndarray, np.ndarray]:
 def _remarks(likelihood: Likelihood, best: Point, parameters: Sequence[Fitted]) -> list[str]:
     """What a user should know of an answer, in sentences."""
     said = []
-    if not np.any(best.scale > 0):
+    if best.image.max() < FAINT:
+        energies = likelihood.calculation.energy
+        said.append(
+            f"{likelihood.calculation.material.name} has no spin waves at the energies of this map, {energies.min():.4g} to "
+            f"{energies.max():.4g} meV, for any values that were tried. The parameters mean nothing."
+        )
+    elif not np.any(best.scale > 0):
         said.append("The calculation nowhere resembles the map: no scale above zero fits. The parameters mean nothing.")
     low, high = (dict(zip(likelihood.names, bound, strict=True)) for bound in (likelihood.low, likelihood.high))
     for one in parameters:
@@ -411,8 +421,7 @@ def _report(run: Refinement, best: Point, others: list[Point], warnings: list[st
         material=material.name,
         note=f"fit of {material.name}: {described}, with a scale and a background for each Ei",
     )
-    run.stage(1.0, 1.0, f"Fitted {material.name}")
-    return Fit(
+    found = Fit(
         material=material.name,
         parameters=tuple(parameters),
         nuisances=fitted_nuisances,
@@ -433,5 +442,6 @@ def _report(run: Refinement, best: Point, others: list[Point], warnings: list[st
         finished=run.finished,
         seconds=run.seconds,
         evaluations=run.evaluations,
-        warnings=tuple(dict.fromkeys(warnings)),
     )
+    run.stage(1.0, 1.0, f"Fitted {material.name}")
+    return replace(found, warnings=tuple(dict.fromkeys((*warnings, *remarks_on(found, material)))))

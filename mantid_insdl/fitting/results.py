@@ -145,7 +145,7 @@ class Evidence:
     incident_energies, unexplained_by_ei, uncertainty_by_ei
         The same for each incident energy, meV.
     limit
-        Largest `figure` with which the map counts as explained, from the card of a network, or `fitting.compare.LIMIT`.
+        Largest `figure` with which the map counts as explained, from the card of a network, or `fitting.structure.LIMIT`.
     """
 
     material: str

@@ -14,6 +14,8 @@ from mantid_insdl.fitting.results import CONFIDENCE, Evidence, Fit
 from mantid_insdl.fitting.uncertainty import uncertainty_of
 
 LEAST_PIXELS = 24  # of an image: fewer are all smooth
+LIMIT = 0.3
+"""Largest figure of the evidence with which a fit counts as an explanation of the map."""
 HOT_QUANTILE = 0.995  # of an incident energy's pixels: what is above may be hot pixels, and is cut
 
 Share = tuple[float, float]

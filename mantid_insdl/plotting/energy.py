@@ -13,6 +13,7 @@ from mantid_insdl.plotting.style import CHIRAL, Style, extend, style_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.cm import ScalarMappable
     from matplotlib.figure import Figure
 
     from mantid_insdl.maps import Map
@@ -39,9 +40,7 @@ _FRACTIONS = {1 / 2: "½", 1 / 3: "⅓", 2 / 3: "⅔", 1 / 4: "¼", 3 / 4: "¾"}
 
 def plot_powder(m: Map, *, title: str = "") -> Figure:
     r"""A \|Q\|-E map: momentum transfer along x, energy transfer along y."""
-    figure = _plot_energy_map(m, "powder", title)
-    figure.axes[0].set_xlabel(f"|Q| ({m.axes[0].unit})")
-    return figure
+    return _plot_energy_map(m, "powder", title)
 
 
 def plot_cut(m: Map, *, title: str = "", dispersion: Dispersion | None = None) -> Figure:
@@ -62,20 +61,12 @@ def plot_cut(m: Map, *, title: str = "", dispersion: Dispersion | None = None) -
         If the map is no cut, or the dispersion is along another path.
     """
     figure = _plot_energy_map(m, "cut", title)
-    axes, centres = figure.axes[0], m.axes[0].centres
-    over = "0.35" if style_of(m).signed else "0.95"
-    if m.path is not None and m.corners:
-        _draw_corners(figure, centres, m.path, m.corners, colour=over)
-    elif m.path is not None:
-        shown = np.unique(np.linspace(0, centres.size - 1, 6).round().astype(int))
-        axes.set_xticks(centres[shown], ["\n".join(f"{x:.3g}" for x in m.path[i] + 0.0) for i in shown])
-    if m.path is not None:
-        _name_momentum(figure, m.frame)
+    axes = figure.axes[0]
     if dispersion is not None:
         if dispersion.axis.size != m.axes[0].size or not m.axes[0].matches(dispersion.axis):
             raise MapError("cannot draw the dispersion over the cut", "it is along another path", "calculate both for the same corners")
         limits = axes.get_xlim(), axes.get_ylim()
-        axes.plot(dispersion.axis.centres, dispersion.energies, color=over, linewidth=0.4)
+        axes.plot(dispersion.axis.centres, dispersion.energies, color=_over(style_of(m)), linewidth=0.4)
         axes.set(xlim=limits[0], ylim=limits[1])
     return figure
 
@@ -128,9 +119,9 @@ def plot_dispersion(found: Dispersion, *, title: str = "") -> Figure:
     axes.add_collection(lines)
     axes.set(xlim=where[[0, -1]], ylim=(0, 1.06 * top))
     axes.set_ylabel("energy (meV)")
-    _title(axes, title or found.title or found.material)
-    _draw_corners(figure, where, found.hkl, found.corners, colour="0.5")
-    _name_momentum(figure, found.frame)
+    title_axes(axes, title or found.title or found.material)
+    _draw_corners(axes, where, found.hkl, found.corners, colour="0.5")
+    _name_momentum(figure, axes, found.frame)
     named = {"perp": r"$S_\perp$", "chiral": r"chiral $i(S^{yz}-S^{zy})$"}.get(found.component, f"$S^{{{found.component}}}$")
     figure.colorbar(lines, ax=axes, extend=extend(values[seen], scale), label=f"{named} (spin$^2$ per magnetic ion)")
     return figure
@@ -178,35 +169,54 @@ def _plot_energy_map(m: Map, kind: str, title: str) -> Figure:
 
     if m.kind != kind:
         raise MapError(f"cannot draw a map of kind '{m.kind}' as a {kind} map", f"its axes are {m.axes[0].name} and {m.axes[1].name}")
-    momentum, energy = m.axes
     style = style_of(m)
     figure = Figure(figsize=SIZE, dpi=DPI, layout="constrained")
-    axes = figure.add_subplot(facecolor=style.masked)
+    axes = figure.add_subplot()
     scale = style.scale(m.intensity)
-    image = axes.pcolormesh(momentum.edges, energy.edges, m.intensity.T, cmap=style.colours, norm=style.norm(scale), rasterized=True)
-    axes.set_xlabel(momentum.title)
-    axes.set_ylabel(f"energy transfer ({energy.unit})")
+    image = draw_energy_map(axes, m, style, scale)
     words = title or " ".join(filter(None, [m.material, "|Q|-E map" if kind == "powder" else "cut"]))
-    _title(axes, words + (f", Ei = {m.ei:g} meV" if m.ei else ""))
+    title_axes(axes, words + (f", Ei = {m.ei:g} meV" if m.ei else ""))
     label = f"{style.quantity} ({m.intensity_unit})" + (f"; masked: {style.masked_word}" if m.mask.any() else "")
     figure.colorbar(image, ax=axes, extend=extend(m.intensity, scale), label=label)
     return figure
 
 
-def _title(axes: Axes, words: str) -> None:
+def draw_energy_map(axes: Axes, m: Map, style: Style, scale: tuple[float, float]) -> ScalarMappable:
+    """A powder map or a cut with its axes named, and a cut's corners or else momenta of some points; returns what a colour bar needs."""
+    momentum, energy = m.axes
+    axes.set_facecolor(style.masked)
+    image = axes.pcolormesh(momentum.edges, energy.edges, m.intensity.T, cmap=style.colours, norm=style.norm(scale), rasterized=True)
+    axes.set_xlabel(f"|Q| ({momentum.unit})" if m.kind == "powder" else momentum.title)
+    axes.set_ylabel(f"energy transfer ({energy.unit})")
+    if m.path is not None and m.corners:
+        _draw_corners(axes, momentum.centres, m.path, m.corners, colour=_over(style))
+    elif m.path is not None:
+        shown = np.unique(np.linspace(0, momentum.size - 1, 6).round().astype(int))
+        axes.set_xticks(momentum.centres[shown], ["\n".join(f"{x:.3g}" for x in m.path[i] + 0.0) for i in shown])
+    if m.path is not None:
+        _name_momentum(axes.figure, axes, m.frame)
+    return image
+
+
+def _over(style: Style) -> str:
+    """The colour of lines over an intensity."""
+    return "0.35" if style.signed else "0.95"
+
+
+def title_axes(axes: Axes, words: str) -> None:
+    """A title in lines that fit."""
     axes.set_title("\n".join(textwrap.wrap(_plain(words), 70)), fontsize=10)
 
 
-def _name_momentum(figure: Figure, frame: str) -> None:
+def _name_momentum(figure: Figure, axes: Axes, frame: str) -> None:
     """Name of the momentum axis; below it in small letters what its r.l.u. are."""
-    figure.axes[0].set_xlabel("momentum h, k, l (r.l.u.)")
+    axes.set_xlabel("momentum h, k, l (r.l.u.)")
     if frame:
         figure.supxlabel("\n".join(textwrap.wrap(_plain(f"r.l.u. of the {frame}"), 95)), fontsize=8, color="0.35")
 
 
-def _draw_corners(figure: Figure, where: np.ndarray, hkl: np.ndarray, corners: Sequence[tuple[int, str]], *, colour: str) -> None:
+def _draw_corners(axes: Axes, where: np.ndarray, hkl: np.ndarray, corners: Sequence[tuple[int, str]], *, colour: str) -> None:
     """Vertical lines at the corners, their names and momenta below."""
-    axes = figure.axes[0]
     places = np.array([where[index] for index, _ in corners])
     axes.set_xlim(where[0], where[-1])
     for place in places[1:-1]:

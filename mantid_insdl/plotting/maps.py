@@ -46,7 +46,7 @@ _SMALLEST_WIDTH, _KEY_HEIGHT = 6.0, 0.4
 
 
 _UNDER_IMPORTANCE = Style("gray_r", masked="#a9c6e0", masked_word="blue")
-_IMPORTANCE = Style("magma_r", masked="#a9c6e0", masked_word="blue", limits=(0.0, 1.0), quantity="importance")
+_IMPORTANCE = Style("magma_r", masked="#a9c6e0", masked_word="blue", limits=(0.0, 1.0), quantity="importance", has_unit=False)
 
 
 def plot_map(m: Map, *, title: str = "") -> Figure:
@@ -72,7 +72,7 @@ def plot_slices(m: Map, *, title: str = "", importance: Map | None = None) -> Fi
     MapError
         If the map has no slices, or `importance` is on other axes.
     """
-    return _plot_rows({"": m}, style_of(m) if importance is None else _UNDER_IMPORTANCE, title=title, importance=importance)
+    return plot_rows({"": m}, style_of(m) if importance is None else _UNDER_IMPORTANCE, title=title, importance=importance)
 
 
 def plot_comparison(maps: Mapping[str, Map], *, title: str = "") -> Figure:
@@ -88,7 +88,7 @@ def plot_comparison(maps: Mapping[str, Map], *, title: str = "") -> Figure:
     MapError
         If the maps have no slices or differ in their axes.
     """
-    return _plot_rows(maps, style_of(next(iter(maps.values()))), title=title)
+    return plot_rows(maps, style_of(next(iter(maps.values()))), title=title)
 
 
 def plot_residual(measured: Map, fit: Map, *, title: str = "", name: str = "measured") -> Figure:
@@ -103,17 +103,34 @@ def plot_residual(measured: Map, fit: Map, *, title: str = "", name: str = "meas
     """
     measured.require_same_axes(fit)
     difference = measured.replace(intensity=measured.intensity - fit.intensity, error=None, mask=measured.mask | fit.mask)
-    return _plot_rows({name: measured, "fit": fit, "difference": difference}, RESIDUAL, title=title)
+    return plot_rows({name: measured, "fit": fit, "difference": difference}, RESIDUAL, title=title)
 
 
 def plot_importance(m: Map, *, title: str = "") -> Figure:
     """A map of importance 0..1 (`mantid_insdl.grad_cam`) as a grid of slices with one scale."""
-    return _plot_rows({"": m}, _IMPORTANCE, title=title or "Importance")
+    return plot_rows({"": m}, _IMPORTANCE, title=title or "Importance")
 
 
-def _plot_rows(maps: Mapping[str, Map], style: Style, *, title: str = "", importance: Map | None = None) -> Figure:
-    """The grid of slices behind `plot_slices`, `plot_comparison` and `plot_importance`."""
+def plot_rows(maps: Mapping[str, Map], style: Style | Mapping[str, Style], *, title: str = "", importance: Map | None = None) -> Figure:
+    """The grid of slices behind `plot_slices`, `plot_comparison` and the others: for each incident energy one row a map.
+
+    Parameters
+    ----------
+    maps
+        Name -> map, all on the same axes.
+    style
+        Of all maps, or of each by its name: those of one style share limits, which the first of them gives, and a colour bar.
+    title, importance
+        As in `plot_slices`.
+
+    Raises
+    ------
+    MapError
+        If a map has no slices or other axes than the first.
+    """
     from matplotlib.figure import Figure
+
+    styles = style if isinstance(style, Mapping) else dict.fromkeys(maps, style)
 
     first = next(iter(maps.values()))
     for m in [*maps.values(), *([importance] if importance is not None else [])]:
@@ -137,7 +154,7 @@ def _plot_rows(maps: Mapping[str, Map], style: Style, *, title: str = "", import
     notes = [f"r.l.u. of {first.frame}"] if first.frame else []
     notes += ["number: mean importance of the slice"] if importance is not None else []
     notes += ["colours by the square root of the importance"] if importance is not None or style is _IMPORTANCE else []
-    notes += [f"masked pixels are {style.masked_word}"]
+    notes += [f"masked pixels are {next(iter(styles.values())).masked_word}"]
 
     width = max(_LEFT + columns * (_PANEL + _GAP) + _RIGHT, _SMALLEST_WIDTH)
     heading = _Heading.fitted(title, "; ".join(notes), width - _LEFT - 0.1)
@@ -153,8 +170,10 @@ def _plot_rows(maps: Mapping[str, Map], style: Style, *, title: str = "", import
     row = 0
     for lines in groups:
         of_group = np.concatenate(lines)
-        scale = style.scale(first.intensity[of_group])
-        norm = style.norm(scale)
+        shown_with = {one: next(m for name, m in maps.items() if styles[name] == one) for one in dict.fromkeys(styles.values())}
+        scales = {one: one.scale(m.intensity[of_group]) for one, m in shown_with.items()}
+        norms = {one: one.norm(scale) for one, scale in scales.items()}
+        images: dict[Style, ScalarMappable] = {}
         group_top = top
         for line in lines:
             for name, m in maps.items():
@@ -168,7 +187,8 @@ def _plot_rows(maps: Mapping[str, Map], style: Style, *, title: str = "", import
                             height / size[1],
                         )
                     )
-                    image = _draw_slice(axes, m, int(index), style, norm)
+                    one = styles[name]
+                    images[one] = _draw_slice(axes, m, int(index), one, norms[one])
                     if importance is not None:
                         _draw_importance(axes, importance, int(index))
                     if m is first:
@@ -177,20 +197,22 @@ def _plot_rows(maps: Mapping[str, Map], style: Style, *, title: str = "", import
                 _label_row(figure, size, (bottom, height), _ei_text(first, int(line[0])), name)
                 row += 1
                 top = bottom
-        middle, bar_height = 0.5 * (group_top - _TITLE_GAP + top), min(group_top - _TITLE_GAP - top, 3.2)
-        bar = figure.add_axes(
-            (
-                (_LEFT + columns * (_PANEL + _GAP) + 0.05) / size[0],
-                (middle - bar_height / 2) / size[1],
-                0.12 / size[0],
-                bar_height / size[1],
-            ),
-            label="colour bar",
-        )
-        colour_bar = figure.colorbar(image, cax=bar, extend=extend(first.intensity[of_group], scale))
-        unit = f"\n({first.intensity_unit})" if style is not _IMPORTANCE else ""
-        colour_bar.set_label(style.quantity + unit, fontsize=8)
-        colour_bar.ax.tick_params(labelsize=7)
+        share = (group_top - _TITLE_GAP - top) / len(images)
+        for number, (one, image) in enumerate(images.items()):
+            middle, bar_height = group_top - _TITLE_GAP - (number + 0.5) * share, min(0.9 * share if len(images) > 1 else share, 3.2)
+            bar = figure.add_axes(
+                (
+                    (_LEFT + columns * (_PANEL + _GAP) + 0.05) / size[0],
+                    (middle - bar_height / 2) / size[1],
+                    0.12 / size[0],
+                    bar_height / size[1],
+                ),
+                label="colour bar",
+            )
+            colour_bar = figure.colorbar(image, cax=bar, extend=extend(shown_with[one].intensity[of_group], scales[one]))
+            unit = f"\n({shown_with[one].intensity_unit})" if one.has_unit else ""
+            colour_bar.set_label(one.quantity + unit, fontsize=8)
+            colour_bar.ax.tick_params(labelsize=7)
         top -= _ROW_GAP
     _label_axes(grid, qh, qk)
     return figure

@@ -29,8 +29,8 @@ class Style:
         Of the values; None takes them from the data.
     gamma
         Exponent of the scale: 0.5 is a square root.
-    quantity
-        What the colour bar is called; an intensity has a unit besides.
+    quantity, has_unit
+        What the colour bar is called, and whether with the unit of the map.
     signed
         Values have a sign: limits are equal on both sides of 0, and so are the colours.
     """
@@ -41,6 +41,7 @@ class Style:
     limits: tuple[float, float] | None = None
     gamma: float = 0.5
     quantity: str = "intensity"
+    has_unit: bool = True
     signed: bool = False
 
     def scale(self, values: np.ndarray, high: float = 99.5) -> tuple[float, float]:
@@ -61,6 +62,7 @@ class Style:
 
 INTENSITY = Style("viridis")
 RESIDUAL = Style("RdBu_r", signed=True)
+PULL = Style("RdBu_r", limits=(-5.0, 5.0), gamma=1.0, quantity="(data - fit) / deviation", has_unit=False, signed=True)
 CHIRAL = Style("RdBu_r", quantity="chiral intensity", signed=True)
 
 

@@ -58,12 +58,13 @@ def declare_output(algorithm: Any, name: str, doc: str, *, optional: bool = Fals
     algorithm.declareProperty(WorkspaceProperty(name, "", Direction.Output, mode), doc=doc)
 
 
-def declare_table(algorithm: Any, name: str, doc: str) -> None:
+def declare_table(algorithm: Any, name: str, doc: str, *, optional: bool = False) -> None:
     """A table to be made."""
-    from mantid.api import ITableWorkspaceProperty
+    from mantid.api import ITableWorkspaceProperty, PropertyMode
     from mantid.kernel import Direction
 
-    algorithm.declareProperty(ITableWorkspaceProperty(name, "", Direction.Output), doc=doc)
+    mode = PropertyMode.Optional if optional else PropertyMode.Mandatory
+    algorithm.declareProperty(ITableWorkspaceProperty(name, "", Direction.Output, mode), doc=doc)
 
 
 # ---- checks
@@ -97,6 +98,25 @@ def check_input(algorithm: Any, task: str) -> tuple[dict[str, str], Bundle | Non
         except InsdlError as error:
             found["InputWorkspace"] = str(error)
     return found, bundle
+
+
+def check_material_file(algorithm: Any) -> dict[str, str]:
+    """Everything that is wrong with InputWorkspace, MaterialFile and the outputs' names, for a fit without a network."""
+    lacking = missing()
+    if lacking:
+        return {"InputWorkspace": lacking}
+    from mantid_insdl.errors import InsdlError
+    from mantid_insdl.materials import load_material
+
+    found = _same_names(algorithm)
+    checked_slices(algorithm.getProperty("InputWorkspace").value, "InputWorkspace", found)
+    if algorithm.getProperty("Model").value.strip():
+        found["Model"] = "Both Model and MaterialFile are given, and a material of your own has no network; clear one of them."
+    try:
+        load_material(algorithm.getProperty("MaterialFile").value)
+    except InsdlError as error:
+        found["MaterialFile"] = str(error)
+    return found
 
 
 def checked_slices(workspace: Any, name: str, found: dict[str, str]) -> Map | None:
@@ -220,8 +240,10 @@ def wanted(algorithm: Any, name: str) -> bool:
     return bool(algorithm.getPropertyValue(name))
 
 
-def identity_logs(bundle: Mapping[str, str]) -> dict[str, tuple[str, str]]:
-    """The sample logs that say which model gave a result; `bundle` as in a result's dictionary."""
+def identity_logs(bundle: Mapping[str, str] | None) -> dict[str, tuple[str, str]]:
+    """The sample logs that say which model gave a result; `bundle` as in a result's dictionary, None where there was no network."""
+    if bundle is None:
+        return {}
     return {
         "insdl_model": (bundle["name"], ""),
         "insdl_model_version": (bundle["version"], ""),
@@ -236,13 +258,10 @@ def evidence_logs(evidence: Mapping[str, Any] | None) -> dict[str, tuple[float, 
     return {"insdl_unexplained": (evidence["unexplained"], ""), "insdl_unexplained_limit": (evidence["limit"], "")}
 
 
-def evidence_notice(evidence: Mapping[str, Any] | None) -> list[str]:
-    """The same as a sentence for the message log."""
-    if evidence is None:
-        return []
-    share = f"{evidence['unexplained']:.0%} +- {evidence['uncertainty']:.0%}"
-    left = f"leaves {share} of the map's structure unexplained; an answer is given up to {evidence['limit']:.0%}."
-    return [f"The simulation of {evidence['material']} at the fitted values {left}"]
+def classification_logs(answer: Mapping[str, Any]) -> dict[str, tuple[Any, str]]:
+    """The sample logs of a network's verdict; `answer` as `Classification.to_dict` gives it."""
+    verdict = {"insdl_verdict": (answer["verdict"], ""), "insdl_in_range": (answer["in_range"], "")}
+    return verdict | evidence_logs(answer["evidence"]) | identity_logs(answer["bundle"])
 
 
 def tell(algorithm: Any, notices: Sequence[str], warnings: Sequence[str] = ()) -> None:

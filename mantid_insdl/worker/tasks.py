@@ -7,8 +7,10 @@ task              maps and options                                              
                   {name, unit, values, is_edges}, slices as {ei, energy_min,
                   energy_max}                                                                        remarks, on the material
 ``denoise``       map input; option model                                         output
-``classify``      map input; options model, denoise                                                  `Classification.to_dict`
-``fit_exchange``  map input; options model, simulate_fit                          fit (on request)   `ExchangeFit.to_dict`
+``classify``      map input; options model, denoise, method: network, fit or                         `Classification.to_dict`; of a
+                  both                                                                               fit `Comparison.to_dict` as its
+                                                                                                     entry comparison
+``fit_exchange``  map input; options model, refine, material, simulate_fit        fit (on request)   `ExchangeFit.to_dict`
 ``grad_cam``      map input; options model, target, layer                         output
 ================  ==============================================================  =================  ==========================
 """
@@ -46,19 +48,35 @@ def _denoise(maps: Mapping[str, Map], options: Mapping[str, Any], progress: Prog
 
 def _classify(maps: Mapping[str, Map], options: Mapping[str, Any], progress: Progress) -> Outcome:
     from mantid_insdl.analysis import classify
+    from mantid_insdl.analysis.preparation import choose_bundle
+    from mantid_insdl.fitting.compare import compare
 
-    return {}, classify(maps["input"], progress=progress, **options).to_dict()
+    measured, answer = maps["input"], {}
+    options = dict(options)
+    method = options.pop("method", "network")
+    by_network = {"network": 1.0, "both": 0.1, "fit": 0.0}[method]
+    if method != "fit":
+        answer = classify(measured, progress=lambda fraction, text: progress(by_network * fraction, text), **options).to_dict()
+    if method != "network":
+        materials = choose_bundle("classify", measured, options.get("model")).card.materials
+        found = compare(measured, materials, progress=lambda fraction, text: progress(by_network + (1 - by_network) * fraction, text))
+        answer["comparison"] = found.to_dict()
+    return {}, answer
 
 
 def _fit_exchange(maps: Mapping[str, Map], options: Mapping[str, Any], progress: Progress) -> Outcome:
     from mantid_insdl.analysis import fit_exchange, simulate_fit
 
     measured = maps["input"]
-    fit = fit_exchange(measured, options.get("model"), progress=lambda fraction, text: progress(0.5 * fraction, text))
+    named = {name: options[name] for name in ("model", "refine", "material") if options.get(name)}
+    fitted = "material" in named or named.get("refine", "off") != "off"
+    answer = fit_exchange(measured, progress=lambda fraction, text: progress((1.0 if fitted else 0.5) * fraction, text), **named)
     if not options.get("simulate_fit"):
-        return {}, fit.to_dict()
-    best = simulate_fit(measured, fit, progress=lambda fraction, text: progress(0.5 + 0.5 * fraction, text))
-    return {"fit": best}, fit.to_dict()
+        return {}, answer.to_dict()
+    if answer.fit is not None:
+        return {"fit": answer.fit.model}, answer.to_dict()
+    best = simulate_fit(measured, answer, progress=lambda fraction, text: progress(0.5 + 0.5 * fraction, text))
+    return {"fit": best}, answer.to_dict()
 
 
 def _grad_cam(maps: Mapping[str, Map], options: Mapping[str, Any], progress: Progress) -> Outcome:

@@ -70,9 +70,9 @@ def made_by_hand(monkeypatch, hand_made_analysis):
     """`analyse` without networks; the maps that it was given."""
     seen = []
 
-    def analyse(m, *, progress):
+    def analyse(m, *, refine, progress):
         progress(0.5, "pretending")
-        seen.append(m)
+        seen.append((m, refine))
         return hand_made_analysis(m.select(slice(0, 2)))  # few pictures to draw
 
     monkeypatch.setattr("mantid_insdl.analysis.analyse", analyse)

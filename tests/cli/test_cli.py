@@ -80,7 +80,8 @@ def test_a_run_with_fewer_results_leaves_none_of_the_earlier_ones(insdl, map_fil
     without = {"denoised": None, "classification": None, "importance": None}
     monkeypatch.setattr("mantid_insdl.analysis.analyse", lambda m, **_: hand_made_analysis(m.select([0]), **without))
     assert insdl("analyse", map_file(), "-m", "pcsmo", "-o", tmp_path / "out", "-q").exit_code == 0
-    assert sorted(os.listdir(tmp_path / "out")) == ["fit.nxs", "fit.png", "measured.nxs", "measured.png", "report.json", "residual.png"]
+    left = ["corner.png", "fit.nxs", "fit.png", "measured.nxs", "measured.png", "report.json", "residual.png"]
+    assert sorted(os.listdir(tmp_path / "out")) == left
 
 
 @pytest.mark.parametrize(
@@ -94,7 +95,7 @@ def test_select_option(insdl, map_file, tmp_path, made_by_hand, text, chosen):
         text += ",12"  # the analysis by hand wants two
     result = insdl("analyse", map_file(), "--select", text, "-m", "pcsmo", "-o", tmp_path / "out", "-q")
     assert result.exit_code == 0, result.stderr
-    (seen,) = made_by_hand
+    ((seen, _),) = made_by_hand
     assert seen.slices.matches(m.slices[list(chosen)])
     np.testing.assert_array_equal(seen.intensity, m.intensity[list(chosen)])
     assert f"only the slices {text} of 20 are used (--select)" in seen.provenance
@@ -192,7 +193,7 @@ def test_several_files_with_an_ei_each(insdl, map_file, tmp_path, slices_arrays,
         files.append(map_file(f"{ei:g}.npz", ei=None, **one))
     result = insdl("analyse", *files, "--ei", 25, "--ei", 50, "-m", "pcsmo", "-o", tmp_path / "out")
     assert result.exit_code == 0, result.stderr
-    (seen,) = made_by_hand
+    ((seen, _),) = made_by_hand
     assert seen.slices.unique_ei.tolist() == [25.0, 50.0]
 
 
@@ -203,7 +204,7 @@ def test_mask_option(insdl, map_file, tmp_path, slices_arrays, made_by_hand):
     np.savez(mask, gap=gap, ei=slices_arrays["ei"], energy_edges=slices_arrays["energy_edges"], q=slices_arrays["q"])
     result = insdl("analyse", map_file(), "--mask", mask, "-m", "pcsmo", "-o", tmp_path / "out")
     assert result.exit_code == 0, result.stderr
-    assert made_by_hand[0].masked_fraction == pytest.approx(0.05)
+    assert made_by_hand[0][0].masked_fraction == pytest.approx(0.05)
     assert len(json.loads((tmp_path / "out" / "report.json").read_text())["inputs"]) == 2
 
 
@@ -369,3 +370,16 @@ def test_demo_from_end_to_end(tmp_path):
     assert report["truth"]["verdict_is_right"], report["classification"]
     assert report["exchange"]["parameters"]
     assert {file["name"] for file in report["files"]} | {"report.json"} == set(os.listdir(tmp_path / "out"))
+
+
+@pytest.mark.parametrize(("options", "refine"), [([], "fast"), (["--refine", "full"], "full"), (["--refine", "off"], "off")])
+def test_constants_are_refined_unless_that_is_switched_off(insdl, map_file, tmp_path, made_by_hand, options, refine):
+    result = insdl("analyse", map_file(), "-m", "pcsmo", *options, "-o", tmp_path / "out", "-q")
+    assert result.exit_code == 0, result.stderr
+    assert [one for _, one in made_by_hand] == [refine]
+    table = [line.split() for line in result.stdout.splitlines() if line.startswith("  JF1 ")]
+    assert [row[:6] for row in table] == [["JF1", "-12.5", "+-", "0.8", "-11.00", "0.40"]], "the network beside the fit"
+
+
+def test_an_unknown_refinement_is_refused(insdl, map_file, tmp_path):
+    insdl.refuses("analyse", map_file(), "-m", "pcsmo", "--refine", "some", "-o", tmp_path / "out", code=2, words=["off, fast, full"])

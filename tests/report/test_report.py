@@ -35,15 +35,6 @@ def analysis(measured, hand_made_analysis):
     return hand_made_analysis(measured)
 
 
-@pytest.fixture
-def repository():
-    """The checkout; an installed package has no docs."""
-    root = Path(__file__).resolve().parents[2]
-    if not (root / "docs" / "make_docs.py").is_file():
-        pytest.skip("no docs folder here")
-    return root
-
-
 def screen(made):
     console = Console(file=StringIO(), width=120, highlight=False)
     report_text.print_report(made, console)
@@ -141,6 +132,8 @@ def test_the_evidence_and_its_limit_are_reported(analysis):
 def test_constants_that_are_no_answer_are_said_to_be_none(analysis):
     exchange = dataclasses.replace(analysis.exchange, in_range=False)
     shown = screen(report.build_report(dataclasses.replace(analysis, exchange=exchange)))
+    assert "None: the values below are no answer" in shown
+    shown = screen(report.build_report(dataclasses.replace(analysis, exchange=dataclasses.replace(exchange, fit=None))))
     assert "None: the networks' estimates below are no answer" in shown
     assert "None:" not in screen(report.build_report(analysis))
 
@@ -202,6 +195,7 @@ def test_generated_documentation_is_up_to_date(repository, monkeypatch):
     import make_docs
 
     assert (repository / "docs" / "report.schema.json").read_text(encoding="utf-8") == make_docs.report_schema()
+    assert (repository / "docs" / "fit.schema.json").read_text(encoding="utf-8") == make_docs.fit_schema()
     for path in make_docs.PAGES:
         assert (repository / path).read_text(encoding="utf-8") == make_docs.page(path), "run python docs/make_docs.py"
 

@@ -6,21 +6,29 @@
 
 from __future__ import annotations
 
-import hashlib
-import platform
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
-from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from mantid_insdl._version import __version__
-from mantid_insdl.errors import FileFormatError
+from mantid_insdl.report.fit import FitSummary, draw_fit, summarise_fit
+from mantid_insdl.report.parts import (
+    EvidenceReport,
+    InputFile,
+    MapSummary,
+    Part,
+    ResultFile,
+    evidence_report,
+    input_file,
+    is_simulated,
+    software,
+    summary_of,
+)
 
 if TYPE_CHECKING:
-    from mantid_insdl.analysis import Analysis, Evidence
+    from mantid_insdl.analysis import Analysis, ExchangeFit
     from mantid_insdl.maps import Map
     from mantid_insdl.networks.cards import Card, CardTest
     from mantid_insdl.progress import Progress
@@ -34,7 +42,8 @@ PICTURES = {
     "gradcam.png": "the map, tinted where pixels speak for the most probable model",
     "importance.png": "importance of every pixel for that model, 0 to 1 (Grad-CAM)",
     "fit.png": "the map and, below it, the simulation at the fitted values, scaled to it",
-    "residual.png": "the map, the simulation scaled to it, and their difference in the unit of the map",
+    "residual.png": "the map, the simulation scaled to it, and their difference; after a fit over the standard deviation of each pixel",
+    "corner.png": "the fitted parameters in pairs, with ellipses of one and two standard deviations",
 }
 MAPS = {
     "measured.nxs": "the map as it was read",
@@ -45,33 +54,7 @@ MAPS = {
 RESULT_FILES = (*PICTURES, *MAPS, REPORT_FILE)
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, ser_json_inf_nan="null")
-
-
-class InputFile(_Part):
-    """A file that was read."""
-
-    path: str = Field(description="as it was given")
-    bytes: int
-    sha256: str
-
-
-class MapSummary(_Part):
-    """What was measured."""
-
-    kind: Literal["slices", "powder", "cut"]
-    shape: tuple[int, ...]
-    material: str | None
-    incident_energies: tuple[float, ...] = Field(description="meV")
-    intensity_unit: str
-    frame: str = Field(description="which cell r.l.u. refer to")
-    has_errors: bool
-    masked_fraction: float
-    provenance: tuple[str, ...]
-
-
-class BundleReference(_Part):
+class BundleReference(Part):
     """Which trained model gave an answer."""
 
     name: str
@@ -79,7 +62,7 @@ class BundleReference(_Part):
     sha256: str
 
 
-class ModelProbability(_Part):
+class ModelProbability(Part):
     """How probable one magnetic model is."""
 
     model: str
@@ -87,27 +70,7 @@ class ModelProbability(_Part):
     uncertainty: float | None = Field(description="spread between the members of the ensemble")
 
 
-class EiShare(_Part):
-    """How much of the structure at one incident energy is unexplained."""
-
-    incident_energy: float = Field(description="meV")
-    unexplained: float
-    uncertainty: float
-
-
-class EvidenceReport(_Part):
-    """How well the simulation at the fitted values explains the map, beyond what is smooth in momentum."""
-
-    explained: bool = Field(description="the figure is not above the limit; if false, there is neither a verdict nor a constant")
-    figure: float = Field(description="the unexplained share with two standard errors added, or a single Ei's with two taken off")
-    limit: float = Field(description="from the exchange model's card, where the false-alarm rates are")
-    unexplained: float = Field(description="share of the map's structure that is left in the residual: 0 none, 1 all")
-    uncertainty: float = Field(description="one standard error")
-    by_incident_energy: tuple[EiShare, ...]
-    parameters: dict[str, float] = Field(description="meV, what was simulated")
-
-
-class ClassificationReport(_Part):
+class ClassificationReport(Part):
     """Which magnetic model the map shows."""
 
     verdict: str = Field(description="a model's name, or 'undecided'")
@@ -118,7 +81,7 @@ class ClassificationReport(_Part):
     bundle: BundleReference
 
 
-class ParameterValue(_Part):
+class ParameterValue(Part):
     """A fitted parameter."""
 
     name: str
@@ -127,18 +90,20 @@ class ParameterValue(_Part):
     unit: str
 
 
-class ExchangeReport(_Part):
+class ExchangeReport(Part):
     """The exchange constants."""
 
     material: str = Field(description="the magnetic model whose parameters these are")
     in_range: bool = Field(description="false: the parameters are no answer; the warnings say why")
-    parameters: tuple[ParameterValue, ...]
+    parameters: tuple[ParameterValue, ...] = Field(description="the answer: of the fit where there is one, of the network otherwise")
+    network: tuple[ParameterValue, ...] | None = Field(description="what the network proposed, where a fit started from it")
+    fit: FitSummary | None = Field(description="the fit; null where nothing was refined")
     evidence: EvidenceReport
     warnings: tuple[str, ...]
     bundle: BundleReference
 
 
-class CardFigure(_Part):
+class CardFigure(Part):
     """A figure that says how well a bundle does on test maps, from its card."""
 
     metric: str
@@ -149,7 +114,7 @@ class CardFigure(_Part):
     conditions: str
 
 
-class Trust(_Part):
+class Trust(Part):
     """How far the answers of one bundle can be trusted: from its card."""
 
     bundle: BundleReference
@@ -158,7 +123,7 @@ class Trust(_Part):
     limitations: tuple[str, ...]
 
 
-class Truth(_Part):
+class Truth(Part):
     """What a simulated measurement was made with (only of the demo)."""
 
     material: str
@@ -166,14 +131,7 @@ class Truth(_Part):
     verdict_is_right: bool | None = Field(description="null where the verdict is 'undecided' or missing")
 
 
-class ResultFile(_Part):
-    """A file beside this report."""
-
-    name: str
-    content: str
-
-
-class Report(_Part):
+class Report(Part):
     """The content of `report.json`."""
 
     format: Literal[1] = 1
@@ -190,11 +148,6 @@ class Report(_Part):
     truth: Truth | None
     warnings: tuple[str, ...]
     files: tuple[ResultFile, ...]
-
-
-def is_simulated(m: Map) -> bool:
-    """Whether the provenance of a map says that it was simulated by this package; files keep it."""
-    return any(line.startswith("simulated by mantid_insdl ") for line in m.provenance)
 
 
 def build_report(
@@ -225,17 +178,18 @@ def build_report(
             verdict=c.verdict,
             in_range=c.in_range,
             models=tuple(ModelProbability(model=m, probability=p, uncertainty=u) for m, p, u in rows),
-            evidence=c.evidence and _evidence(c.evidence),
+            evidence=c.evidence and evidence_report(c.evidence),
             warnings=tuple(c.warnings),
             bundle=_reference(c.bundle),
         )
     if (e := analysis.exchange) is not None:
-        rows = zip(e.names, e.values, e.errors, e.units, strict=True)
         exchange = ExchangeReport(
             material=e.material,
             in_range=e.in_range,
-            parameters=tuple(ParameterValue(name=n, value=v, error=s, unit=u) for n, v, s, u in rows),
-            evidence=_evidence(e.evidence),
+            parameters=_values(e, e.values, e.errors),
+            network=_values(e, e.network_values, e.network_errors) if e.fit else None,
+            fit=summarise_fit(e.fit) if e.fit else None,
+            evidence=evidence_report(e.evidence),
             warnings=tuple(e.warnings),
             bundle=_reference(e.bundle),
         )
@@ -245,10 +199,10 @@ def build_report(
     return Report(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         seconds=round(seconds, 1),
-        software=_software(),
+        software=software(),
         simulated=is_simulated(analysis.measured),
-        inputs=tuple(_input_file(Path(path)) for path in inputs),
-        map=_summary(analysis.measured),
+        inputs=tuple(input_file(Path(path)) for path in inputs),
+        map=summary_of(analysis.measured),
         classification=classification,
         exchange=exchange,
         denoiser=denoiser,
@@ -288,6 +242,10 @@ def write_maps_and_pictures(folder: Path, analysis: Analysis, *, progress: Progr
         drawings["residual.png"] = lambda: plotting.plot_residual(
             measured, fit, name=kind, title=f"{name}: {kind} map, simulation at the fitted values, difference"
         )
+        found = analysis.exchange.fit
+        if found is not None:
+            drawn = draw_fit(found)
+            drawings |= {"residual.png": drawn["fit.png"], "corner.png": drawn["corner.png"]}
         maps["fit.nxs"] = fit
 
     total = len(drawings) + len(maps)
@@ -301,17 +259,9 @@ def write_maps_and_pictures(folder: Path, analysis: Analysis, *, progress: Progr
     return [file for file in (*PICTURES, *MAPS) if file in drawings or file in maps]
 
 
-def _evidence(evidence: Evidence) -> EvidenceReport:
-    each = zip(evidence.incident_energies, evidence.unexplained_by_ei, evidence.uncertainty_by_ei, strict=True)
-    return EvidenceReport(
-        explained=evidence.explained,
-        figure=evidence.figure,
-        limit=evidence.limit,
-        unexplained=evidence.unexplained,
-        uncertainty=evidence.uncertainty,
-        by_incident_energy=tuple(EiShare(incident_energy=ei, unexplained=u, uncertainty=s) for ei, u, s in each),
-        parameters=evidence.parameters,
-    )
+def _values(e: ExchangeFit, values: Iterable[float], errors: Iterable[float]) -> tuple[ParameterValue, ...]:
+    rows = zip(e.names, values, errors, e.units, strict=True)
+    return tuple(ParameterValue(name=n, value=v, error=s, unit=u) for n, v, s, u in rows)
 
 
 def _reference(identity: Any) -> BundleReference:
@@ -324,21 +274,6 @@ def recorded_bundle(m: Map | None) -> BundleReference | None:
         return None
     name, version, sha256 = (str(m.logs[log][0]) for log in ("insdl_model", "insdl_model_version", "insdl_model_sha256"))
     return BundleReference(name=name, version=version, sha256=sha256)
-
-
-def _summary(m: Map) -> MapSummary:
-    energies = m.slices.unique_ei.tolist() if m.slices is not None else [m.ei] if m.ei else []
-    return MapSummary(
-        kind=m.kind,
-        shape=m.shape,
-        material=m.material,
-        incident_energies=tuple(energies),
-        intensity_unit=m.intensity_unit,
-        frame=m.frame,
-        has_errors=m.error is not None,
-        masked_fraction=round(m.masked_fraction, 4),
-        provenance=m.provenance,
-    )
 
 
 def _trust(reference: BundleReference) -> Trust:
@@ -358,25 +293,3 @@ def _truth(truth: tuple[str, Mapping[str, float]], classification: Classificatio
     decided = classification is not None and classification.verdict != "undecided"
     right = (classification.verdict == material) if decided else None
     return Truth(material=material, parameters=dict(parameters), verdict_is_right=right)
-
-
-def _input_file(path: Path) -> InputFile:
-    digest = hashlib.sha256()
-    try:
-        with path.open("rb") as file:
-            while block := file.read(1 << 20):
-                digest.update(block)
-            return InputFile(path=str(path), bytes=file.tell(), sha256=digest.hexdigest())
-    except OSError as error:
-        raise FileFormatError(f"cannot read '{path}' again", str(error.strerror)) from error
-
-
-def _software() -> dict[str, str]:
-    """Versions of what computed the results."""
-    versions = {"mantid_insdl": __version__, "python": platform.python_version()}
-    for package in ("numpy", "scipy", "keras", "tensorflow-cpu", "tensorflow"):
-        try:
-            versions[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            continue
-    return versions

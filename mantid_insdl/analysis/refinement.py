@@ -1,0 +1,129 @@
+"""The network proposes, the fit decides: exchange constants of a network, refined by the spin waves themselves."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from mantid_insdl.analysis.results import ExchangeFit
+from mantid_insdl.errors import MaterialError
+from mantid_insdl.fitting.calculation import Measurement
+from mantid_insdl.fitting.refine import fit
+from mantid_insdl.fitting.results import Fit
+from mantid_insdl.fitting.structure import LIMIT, evidence_of
+from mantid_insdl.maps import Map
+from mantid_insdl.materials import Material
+from mantid_insdl.progress import Progress, ignore_progress
+
+OFF = "off"
+EFFORTS = (OFF, "fast", "full")
+"""How much work the fit after the network may be."""
+OF_NETWORK = "Of the network: "
+"""Before a warning that does not concern the fit."""
+DRAWS = 8
+"""Sets of values drawn within the network's error bars, that the fit may start from beside the network's own and the published ones."""
+
+
+def check_effort(refine: str) -> None:
+    """Refuse what is none of `EFFORTS`."""
+    if refine not in EFFORTS:
+        raise MaterialError(f"there is no refinement '{refine}'", fix=f"use {', '.join(EFFORTS)}")
+
+
+def refined(
+    m: Map,
+    exchange: ExchangeFit,
+    effort: str,
+    *,
+    decided: bool = True,
+    measurement: Measurement | None = None,
+    time_limit: float | None = None,
+    progress: Progress | None = None,
+) -> ExchangeFit:
+    """A network's answer with the values, the errors and the evidence of a fit that starts from it.
+
+    Parameters
+    ----------
+    m
+        The map, as measured.
+    exchange
+        What the network says; its values and errors are kept as `ExchangeFit.network_values` and `ExchangeFit.network_errors`.
+    effort, measurement, time_limit
+        As of `mantid_insdl.fit`.
+    decided
+        Whether it is decided that the map shows this material; where it is not, the constants are no answer, however well they fit.
+
+    Raises
+    ------
+    UnsuitableMapError, InstabilityError
+        As `mantid_insdl.fit`.
+    """
+    found = fit(
+        m,
+        exchange.material,
+        start=_starts(exchange),
+        effort=effort,
+        measurement=measurement,
+        time_limit=time_limit,
+        progress=progress or ignore_progress,
+    )
+    evidence = evidence_of(found, LIMIT)
+    named = {one.name: one for one in found.parameters}
+    parameters = [named[name] for name in exchange.names]
+    undecided = [] if decided else [f"The constants are no answer: that the map shows {exchange.material} is not decided."]
+    of_network = [warning for warning in exchange.warnings if warning not in undecided and warning not in m.warnings]
+    return replace(
+        exchange,
+        values=tuple(one.value for one in parameters),
+        errors=tuple(one.error for one in parameters),
+        in_range=evidence.explained and decided,
+        evidence=evidence,
+        warnings=(*found.warnings, *disagreements(exchange, found), *undecided, *(OF_NETWORK + one for one in of_network)),
+        network_values=exchange.values,
+        network_errors=exchange.errors,
+        fit=found,
+    )
+
+
+def without_network(
+    m: Map,
+    material: str | Path | Material,
+    effort: str,
+    *,
+    measurement: Measurement | None = None,
+    time_limit: float | None = None,
+    progress: Progress | None = None,
+) -> ExchangeFit:
+    """The constants of any magnet by a fit alone, in the form of a network's answer.
+
+    Raises
+    ------
+    MaterialError, UnsuitableMapError, InstabilityError
+        As `mantid_insdl.fit`.
+    """
+    found = fit(m, material, effort=effort, measurement=measurement, time_limit=time_limit, progress=progress)
+    evidence = evidence_of(found, LIMIT)
+    names, values, errors, units = zip(*((one.name, one.value, one.error, one.unit) for one in found.parameters), strict=True)
+    return ExchangeFit(found.material, names, values, errors, units, evidence.explained, found.warnings, None, evidence, fit=found)
+
+
+def _starts(exchange: ExchangeFit) -> list[dict[str, float]]:
+    """The network's values, draws within its error bars, and the published values."""
+    drawn = np.random.default_rng(0).normal(exchange.values, exchange.errors, (DRAWS, len(exchange.values)))
+    return [dict(zip(exchange.names, map(float, row), strict=True)) for row in (exchange.values, *drawn)] + [{}]
+
+
+def disagreements(exchange: ExchangeFit, found: Fit) -> list[str]:
+    """Parameters whose error bars by the network and by the fit do not meet, in sentences."""
+    fitted = {one.name: one for one in found.parameters}
+    said = []
+    for name, value, error, unit in zip(exchange.names, exchange.values, exchange.errors, exchange.units, strict=True):
+        one = fitted[name]
+        if abs(one.value - value) > one.error + error:
+            said.append(
+                f"Network and fit disagree on {name}: {value:.4g} +- {error:.2g} and {one.value:.4g} +- {one.error:.2g} {unit}. "
+                "The fit is the better answer where it explains the map."
+            )
+    return said

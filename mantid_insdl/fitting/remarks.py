@@ -1,0 +1,26 @@
+"""What a user should know of a fit as a whole: whether it is one of the right thing, and whether it explains the map."""
+
+from __future__ import annotations
+
+from mantid_insdl.fitting.results import Fit
+from mantid_insdl.fitting.structure import LIMIT, evidence_of
+from mantid_insdl.materials import Material
+
+
+def remarks_on(found: Fit, material: Material) -> list[str]:
+    """In sentences; none where the fit explains a map of its material."""
+    said = []
+    if found.data.frame and material.frame and found.data.frame != material.frame:
+        said.append(
+            f"The r.l.u. of the map are those of another lattice ({found.data.frame}); {material.name} has those of: {material.frame}. "
+            "The momenta are taken as they are."
+        )
+    evidence = evidence_of(found, LIMIT)
+    if evidence.unexplained == 1 and evidence.uncertainty == 0:
+        said.append(
+            "Nothing in the map stands out of its noise and varies in momentum as spin waves do: there is no signal to fit, and the "
+            "parameters mean nothing."
+        )
+    elif not evidence.explained:
+        said.append(evidence.reason())
+    return said
