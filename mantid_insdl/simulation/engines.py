@@ -375,7 +375,7 @@ class Planar(Domain):
         for number, (group, which) in enumerate(zip(self.groups, self._which, strict=True)):
             self._lattices[which].reached[number] = self.reached(self._lattices[which].pieces, group)
         solver = self._lattices[0].solver
-        self._components, self._groups = solver.components, solver.groups
+        self._groups = solver.groups
         ions = list(dict.fromkeys(ion for ion, _ in self._groups))
         self._ions = [coefficients(ion) if ion else None for ion in ions]
         self._group_ion = [ions.index(ion) for ion, _ in self._groups]
@@ -426,8 +426,12 @@ class Planar(Domain):
                 progress((index + 1) / len(table), f"Spin waves of {self.material.name}: {index + 1} of {len(table)}")
         return out, stable
 
-    def _slices(self, number: int, modes: PlanarModes, scale: float, out: np.ndarray) -> None:
+    def _slices(self, number: int, modes: list[PlanarModes], scale: float, out: np.ndarray) -> None:
         """Add the slices of one incident energy of one parameter set to `out`, (slice, pixel)."""
+        for one in modes:
+            self._add_modes(number, one, scale, out)
+
+    def _add_modes(self, number: int, modes: PlanarModes, scale: float, out: np.ndarray) -> None:
         group, lattice = self.groups[number], self._lattices[self._which[number]]
         pieces, margin = lattice.pieces, self.margin(group, scale)
         real, kind = (np.float32, np.complex64) if out.dtype == np.float32 else (float, complex)
@@ -443,7 +447,7 @@ class Planar(Domain):
         span = slice(columns[0], columns[-1] + 1)
         near = near[:, span]
         intensity = np.zeros(near.shape, real)
-        intensity[near] = self._intensity(lattice, modes.energies[:, span], modes.amplitudes(span, kind), group, near)
+        intensity[near] = self._intensity(lattice, modes.energies[:, span], modes.components, modes.amplitudes(span, kind), group, near)
         energies = modes.energies[:, span].astype(real)[pieces.node]
         spread = np.zeros_like(energies)
         for axis, slope in enumerate(slopes[..., span]):
@@ -465,7 +469,9 @@ class Planar(Domain):
         factor = None if reached is None else reached[piece]
         self.add(out, group, pieces.pixel[piece], np.abs(energies[kept]), spread[kept], strength[kept], scale, factor)
 
-    def _intensity(self, lattice: Lattice, energies: np.ndarray, amplitudes: np.ndarray, group: Group, chosen: np.ndarray) -> np.ndarray:
+    def _intensity(
+        self, lattice: Lattice, energies: np.ndarray, components: np.ndarray, amplitudes: np.ndarray, group: Group, chosen: np.ndarray
+    ) -> np.ndarray:
         """Intensity of the `chosen` of the modes at the nodes, each at the momentum along the beam of its own energy."""
         node = np.nonzero(chosen)[0]
         energy, across = energies[chosen], lattice.across[node]
@@ -477,7 +483,7 @@ class Planar(Domain):
         turns = {z: (2 * np.pi * third * z).astype(real) for z in {abs(z) for _, z in self._groups}}
         phases = {z: np.cos(turn) - 1j * np.sin(turn) for z, turn in turns.items()}
         # spin component seen at this Q: sum over groups of form factor x phase x amplitude
-        moment = np.zeros((len(self._components), len(node)), amplitudes.dtype)
+        moment = np.zeros((len(components), len(node)), amplitudes.dtype)
         picked = amplitudes[chosen]
         for g, ((_, z), ion) in enumerate(zip(self._groups, self._group_ion, strict=True)):
             weight = phases[z] if z >= 0 else phases[-z].conj()
@@ -488,13 +494,13 @@ class Planar(Domain):
         if self.view.component == "perp":
             intensity = np.sum(moment.real**2 + moment.imag**2, axis=0)
             along_q = np.zeros(len(node), amplitudes.dtype)
-            for component, direction in enumerate(self._components):
+            for component, direction in enumerate(components):
                 projected = (q_across @ direction)[node] + along * (self.plane.beam @ direction)
                 along_q += projected.astype(real) * moment[component]
             intensity = intensity - (along_q.real**2 + along_q.imag**2) / np.where(q_squared > 0, q_squared, np.inf)
         else:
             q = q_across[node] + along[:, None] * self.plane.beam
-            intensity = np.nan_to_num(self.view.seen(moment.T @ self._components, q, self.plane.turn))
+            intensity = np.nan_to_num(self.view.seen(moment.T @ components, q, self.plane.turn))
         return intensity * self.view.factor(group.ei, energy)
 
 

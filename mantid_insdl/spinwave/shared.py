@@ -6,10 +6,14 @@ stays within the cell along c. So energies do not depend on l, and l enters the 
 Momenta that a mirror or rotation of the magnet takes into each other share a solve (amplitudes are those of the image sites), and so do
 momenta that differ by a reciprocal-lattice vector (there, in this gauge, amplitudes change by a phase of each site). A folded h has
 A(-q) = conj(A(q)) and B(-q) = conj(B(q)) (all its coefficients are real), so that q and -q share one as well.
+
+Permutations of the sites that leave h(h, k, 0) unchanged at all momenta split it into blocks (`Form.split`): translations of the couplings
+that the order does not have, and the exchange of two layers. 16 spins of a bilayer of zig-zag chains are four blocks of four.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -17,7 +21,7 @@ import numpy as np
 
 from mantid_insdl.errors import MaterialError
 from mantid_insdl.parallel import in_threads
-from mantid_insdl.spinwave.hamiltonian import Hamiltonian
+from mantid_insdl.spinwave.hamiltonian import Form, Hamiltonian
 from mantid_insdl.spinwave.model import SpinModel
 from mantid_insdl.spinwave.modes import PIECE, UNSTABLE, estimated_seconds, mode_velocities, require_affordable, solve
 from mantid_insdl.spinwave.spiral import rotating_parts, turning_model
@@ -28,24 +32,27 @@ MANY_SITES = 100
 
 @dataclass(frozen=True, eq=False)
 class PlanarModes:
-    """Modes over (h, k) of one parameter set, with the amplitudes of unlike ions and of unlike heights kept apart.
+    """Modes over (h, k) of one parameter set and one symmetry, with the amplitudes of unlike ions and of unlike heights kept apart.
 
     Parameters
     ----------
-    energies : (m, N)
-        meV.
-    velocities : (m, N, 2)
+    energies : (m, n)
+        meV, rising.
+    velocities : (m, n, 2)
         Derivatives of the energies by h and k, in meV; 0 where a mode is not usable.
-    usable : (m, N) bool
+    usable : (m, n) bool
         Whether a mode's weight is finite: a Goldstone mode's at its own momentum may not be.
+    components : (component, 3)
+        Cartesian unit vectors of those directions in which the neutron sees the spins of these modes move.
     amplitudes
-        From a slice of the N modes, and complex or complex64, to (m, n, component, group): spin amplitude
+        From a slice of the n modes, and complex or complex64, to (m, modes, component, group): spin amplitude
         and l phase. The neutron sees the sum over groups of F_ion(Q) exp(-2 pi i l z) times this.
     """
 
     energies: np.ndarray
     velocities: np.ndarray
     usable: np.ndarray
+    components: np.ndarray
     amplitudes: Callable[[slice, type], np.ndarray]
 
 
@@ -68,8 +75,6 @@ class SharedSolve:
     ----------
     groups : list of (ion, z)
         Of the last axis of `PlanarModes.amplitudes`.
-    components : (component, 3)
-        Cartesian unit vectors of the component axis: those directions in which some spin can move.
 
     Raises
     ------
@@ -82,19 +87,21 @@ class SharedSolve:
         if not self.allowed(model):
             raise MaterialError("the energies of this magnet depend on l", fix="use spin_waves at each momentum")
         hk = np.asarray(hk, float)
-        unmoved = _Operation(np.eye(2), np.arange(len(model.sites)), False)
-        solved, self._classes = (
-            _reduce(hk, _operations(self._hamiltonian))
-            if reduce
-            else (hk, [_Class(np.arange(len(hk)), np.arange(len(hk)), unmoved, np.zeros(2))])
-        )
+        if reduce:
+            operations, splitting = _operations(self._hamiltonian)
+            solved, classes = _reduce(hk, operations)
+        else:
+            everything, unmoved = np.arange(len(hk)), _Operation(np.eye(2), np.arange(len(model.sites)), False)
+            solved, classes, splitting = hk, [_Class(everything, everything, unmoved, np.zeros(2))], []
         self.number_of_momenta, self.number_of_solves = len(hk), len(solved)
         require_affordable(model, estimated_seconds(len(model.sites), len(solved), self._hamiltonian.folds))
         solved = np.column_stack((solved, np.zeros(len(solved))))
         waves, slopes = self._hamiltonian.waves(solved), self._hamiltonian.wave_slopes(solved)[:2]
-        self._form = self._hamiltonian.folded if self._hamiltonian.folds else self._hamiltonian.full
+        whole = self._hamiltonian.folded if self._hamiltonian.folds else self._hamiltonian.full
+        self._forms = whole.split(splitting)
         n = self._hamiltonian.size
-        step = max(1, int(PIECE / ((160 if self._hamiltonian.folds else 640) * n**2)))
+        rows = max(form.matrices[0].shape[-1] for form in self._forms)
+        step = max(1, int(PIECE / (160 * rows**2)))
         parts = [slice(start, start + step) for start in range(0, len(waves), step)]
         self._pieces = [(waves[part], slopes[:, part]) for part in parts]
 
@@ -102,74 +109,58 @@ class SharedSolve:
         self.groups = list(dict.fromkeys(keys))
         member = np.array([self.groups.index(key) for key in keys])
         e1, e2 = model.frames[:, 0], model.frames[:, 1]
-        moving = np.any(np.abs(np.concatenate((e1, e2))) > 1e-12, axis=0)
-        self.components = np.eye(3)[moving]
         weight = np.sqrt(0.5 * model.spins / n)
         select = np.eye(len(self.groups))[member] * weight[:, None]  # (site, group)
-        w1, w2 = (np.einsum("ia,ig->agi", e[:, moving], select) for e in (e1, e2))
+        w1, w2 = (np.einsum("ia,ig->agi", e, select) for e in (e1, e2))
         # a reciprocal-lattice vector G gives the amplitude of the site at r the phase exp(-2 pi i G.r), as l does
         in_plane = np.array([s.position[:2] for s in model.sites])
         # a moment shared by two ions has the interference of the two as its form factor, which l does not enter when they are level
         at = hk if seen_at is None else seen_at
-        paired = np.cos(np.pi * (at @ model.pairs[:, :2].T))[:, None, :] if np.any(model.pairs) else None
-        sites = np.eye(n) if self._form.sites is None else self._form.sites
-        weights = []
-        for one in self._classes:
-            factor = np.exp(-2j * np.pi * (in_plane @ one.shift)) * (1 if paired is None else paired[one.pixels])
-            of_images = sites.conj() if one.operation.conjugate else sites
-            along_e1, along_e2 = ((w.reshape(-1, n) * factor)[..., one.operation.images] @ of_images for w in (w1, w2))
-            weights.append(np.concatenate((along_e1, -1j * along_e2), axis=-1))
-        self._weights = {kind: [one.astype(kind) for one in weights] for kind in (complex, np.complex64)}
+        paired = np.cos(np.pi * (at @ model.pairs[:, :2].T))[:, None, None, :] if np.any(model.pairs) else None
+        sites = [np.eye(n) if form.sites is None else form.sites for form in self._forms]
+        sources: list[list[_Source]] = [[] for _ in self._forms]
+        for one in classes:
+            phase = np.exp(-2j * np.pi * (in_plane @ one.shift))
+            factor = phase if paired is None else phase * paired[one.pixels]
+            led = [x.conj() if one.operation.conjugate else x for x in sites]
+            for here, own in zip(sources, sites, strict=True):
+                # the block that becomes this one: operations and reciprocal-lattice vectors take blocks to blocks
+                overlaps = [np.linalg.norm((own.conj().T * phase)[:, one.operation.images] @ other) for other in led]
+                block = int(np.argmax(overlaps))
+                along_e1, along_e2 = ((w * factor)[..., one.operation.images] @ led[block] for w in (w1, w2))
+                here.append(_Source(one, block, np.concatenate((along_e1, -1j * along_e2), axis=-1)))
+        blocks = [_Block.of(one, len(hk)) for one in sources]
+        self._blocks = [block for block in blocks if len(block.components)]  # those that are seen
 
     @staticmethod
     def allowed(model: SpinModel) -> bool:
         """Whether no bond leaves the cell along c, and the ions of a shared moment lie level."""
         return all(bond.cell[2] == 0 for bond in model.bonds) and not np.any(model.pairs[:, 2])
 
-    def solve(self, table: np.ndarray, workers: int | None = None) -> PlanarModes | None:
-        """Modes for one parameter set, (parameter,) in the model's order; None if it is unstable at any of the momenta.
+    def solve(self, table: np.ndarray, workers: int | None = None) -> list[PlanarModes] | None:
+        """Modes for one parameter set, (parameter,) in the model's order, by symmetry; None if it is unstable at any of the momenta.
 
         `workers` is the number of threads; all cores by default.
         """
         scale = self._hamiltonian.scale(table[None])[:, None]
 
-        def work(piece: tuple[np.ndarray, np.ndarray]) -> tuple[np.ndarray, ...] | None:
-            waves, slopes = piece
-            raw = solve(*self._form.at(waves, table[None]), scale=scale)
+        def work(job: tuple[Form, tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, ...] | None:
+            form, (waves, slopes) = job
+            raw = solve(*form.at(waves, table[None]), scale=scale)
             if np.any(raw.status == UNSTABLE):
                 return None
-            return raw.energies[0], raw.p[0], raw.m[0], mode_velocities(raw, self._form, slopes, table[None])[0]
+            return raw.energies[0], raw.p[0], raw.m[0], mode_velocities(raw, form, slopes, table[None])[0]
 
         raws = []
-        for raw in in_threads(work, self._pieces, workers):
+        for raw in in_threads(work, list(itertools.product(self._forms, self._pieces)), workers):
             if raw is None:
                 return None
             raws.append(raw)
-        solved_energies, solved_p, solved_m, solved_velocities = (np.concatenate(x) for x in zip(*raws, strict=True))
-        energies = np.empty((self.number_of_momenta, solved_energies.shape[-1]))
-        velocities, usable = np.empty((*energies.shape, 2)), np.empty(energies.shape, bool)
-        solved_usable = np.isfinite(solved_p[:, 0].real)
-        for one in self._classes:
-            energies[one.pixels] = solved_energies[one.source]
-            usable[one.pixels] = solved_usable[one.source]
-            velocities[one.pixels] = solved_velocities[one.source] @ np.linalg.inv(one.operation.matrix)
-
-        def amplitudes(modes: slice, kind: type = complex) -> np.ndarray:
-            rows = np.concatenate((solved_p[..., modes], solved_m[..., modes]), axis=1).astype(kind)  # (solve, 2n, mode)
-            number = rows.shape[-1]
-            rows = np.ascontiguousarray(rows.transpose(1, 0, 2))
-            conjugate = rows.conj() if any(one.operation.conjugate for one in self._classes) else rows
-            found = np.empty((self.number_of_momenta, number, len(self.components), len(self.groups)), kind)
-            for one, weights in zip(self._classes, self._weights[kind], strict=True):
-                part = (conjugate if one.operation.conjugate else rows)[:, one.source]
-                if weights.ndim == 2:
-                    seen = weights @ part.reshape(part.shape[0], -1)
-                else:  # a weight for each momentum
-                    seen = np.moveaxis(weights @ part.transpose(1, 0, 2), 1, 0)
-                found[one.pixels] = seen.reshape(*found.shape[2:], -1, number).transpose(2, 3, 0, 1)
-            return found
-
-        return PlanarModes(energies, velocities, usable, amplitudes)
+        number = len(self._pieces)
+        solved = [
+            tuple(np.concatenate(x) for x in zip(*raws[start : start + number], strict=True)) for start in range(0, len(raws), number)
+        ]
+        return [block.modes(solved) for block in self._blocks]
 
 
 class SharedSpiral:
@@ -184,7 +175,7 @@ class SharedSpiral:
 
     Attributes
     ----------
-    groups, components
+    groups
         As of `SharedSolve`.
     """
 
@@ -192,33 +183,32 @@ class SharedSpiral:
         turning = turning_model(model, k, axis)
         hk = np.asarray(hk, float)
         self._parts = [(SharedSolve(turning, hk + shift[:2], seen_at=hk), projector) for shift, projector in rotating_parts(k, axis)]
-        self.groups, self.components = self._parts[0][0].groups, np.eye(3)
+        self.groups = self._parts[0][0].groups
 
     @staticmethod
     def allowed(model: SpinModel, k: Sequence[float]) -> bool:
         """Whether the model allows it, and the spiral does not turn along c."""
         return SharedSolve.allowed(model) and k[2] == 0
 
-    def solve(self, table: np.ndarray, workers: int | None = None) -> PlanarModes | None:
-        """As `SharedSolve.solve`; 3 N modes at each momentum."""
+    def solve(self, table: np.ndarray, workers: int | None = None) -> list[PlanarModes] | None:
+        """As `SharedSolve.solve`; 3 N modes at each momentum in all."""
         found = []
-        for solver, _ in self._parts:
+        for solver, projector in self._parts:
             modes = solver.solve(table, workers)
             if modes is None:
                 return None
-            found.append(modes)
+            found += [_turned(one, projector) for one in modes]
+        return found
 
-        def amplitudes(wanted: slice, kind: type = complex) -> np.ndarray:
-            turned = [
-                np.swapaxes(
-                    np.swapaxes(modes.amplitudes(slice(None), kind), -1, -2) @ (solver.components @ projector.T).astype(kind), -1, -2
-                )
-                for modes, (solver, projector) in zip(found, self._parts, strict=True)
-            ]
-            return np.concatenate(turned, axis=1)[:, wanted]
 
-        joined = (np.concatenate([getattr(one, name) for one in found], axis=1) for name in ("energies", "velocities", "usable"))
-        return PlanarModes(*joined, amplitudes)
+def _turned(modes: PlanarModes, projector: np.ndarray) -> PlanarModes:
+    """Modes of the rotating frame as they are seen in the laboratory's, by one of `rotating_parts`."""
+    turn = modes.components @ projector.T
+
+    def amplitudes(wanted: slice, kind: type = complex) -> np.ndarray:
+        return np.swapaxes(np.swapaxes(modes.amplitudes(wanted, kind), -1, -2) @ turn.astype(kind), -1, -2)
+
+    return PlanarModes(modes.energies, modes.velocities, modes.usable, np.eye(3), amplitudes)
 
 
 @dataclass(frozen=True, eq=False)
@@ -250,10 +240,74 @@ class _Class:
     shift: np.ndarray
 
 
-def _operations(hamiltonian: Hamiltonian) -> list[_Operation]:
-    """Mirrors and rotations W about c, at l = 0, with h(W q) = h(q) up to the order of the sites.
+@dataclass(frozen=True, eq=False)
+class _Source:
+    """Where the modes of a block at the momenta of a class come from.
 
-    Where h folds, each also with q -> -q, h -> conj(h).
+    Parameters
+    ----------
+    momenta
+        The class.
+    block
+        Of the solved ones.
+    weights : (component, group, 2n) or (momentum, component, group, 2n)
+        From a mode's p and m to what is seen of it.
+    """
+
+    momenta: _Class
+    block: int
+    weights: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class _Block:
+    """Modes of one symmetry at all wanted momenta, from those that were solved."""
+
+    number: int
+    components: np.ndarray
+    sources: list[_Source]
+    weights: dict[type, list[np.ndarray]]
+    """Those of the sources, of the `components` alone."""
+
+    @classmethod
+    def of(cls, sources: list[_Source], number: int) -> _Block:
+        seen = np.any([np.abs(one.weights).max(axis=(-1, -2)).reshape(-1, 3).max(axis=0) > 1e-12 for one in sources], axis=0)
+        kept = [one.weights[..., seen, :, :] for one in sources]
+        return cls(number, np.eye(3)[seen], sources, {kind: [x.astype(kind) for x in kept] for kind in (complex, np.complex64)})
+
+    def modes(self, solved: list[tuple[np.ndarray, ...]]) -> PlanarModes:
+        """From energies (solve, n), p and m (solve, n row, n mode), and velocities (solve, n, 2) of each solved block."""
+        n = solved[0][0].shape[-1]
+        energies, velocities, usable = np.empty((self.number, n)), np.empty((self.number, n, 2)), np.empty((self.number, n), bool)
+        for one in self.sources:
+            found, p, _, slopes = solved[one.block]
+            pixels, source = one.momenta.pixels, one.momenta.source
+            energies[pixels] = found[source]
+            usable[pixels] = np.isfinite(p[:, 0].real)[source]
+            velocities[pixels] = slopes[source] @ np.linalg.inv(one.momenta.operation.matrix)
+
+        def amplitudes(wanted: slice, kind: type = complex) -> np.ndarray:
+            rows = [np.concatenate((p[..., wanted], m[..., wanted]), axis=1).astype(kind).transpose(1, 0, 2) for _, p, m, _ in solved]
+            count = rows[0].shape[-1]
+            found = np.empty((self.number, count, *self.weights[kind][0].shape[-3:-1]), kind)
+            for one, weights in zip(self.sources, self.weights[kind], strict=True):
+                part = rows[one.block][:, one.momenta.source]
+                part = part.conj() if one.momenta.operation.conjugate else part
+                if weights.ndim == 3:
+                    seen = np.moveaxis((weights.reshape(-1, len(part)) @ part.reshape(len(part), -1)).reshape(-1, *part.shape[1:]), 0, -1)
+                else:  # a weight for each momentum
+                    seen = np.moveaxis(weights.reshape(len(weights), -1, len(part)) @ part.transpose(1, 0, 2), 1, -1)
+                found[one.momenta.pixels] = seen.reshape(-1, *found.shape[1:])
+            return found
+
+        return PlanarModes(energies, velocities, usable, self.components, amplitudes)
+
+
+def _operations(hamiltonian: Hamiltonian) -> tuple[list[_Operation], list[np.ndarray]]:
+    """Mirrors and rotations W about c, at l = 0, with h(W q) = h(q) up to the order of the sites; and permutations with h(q) = h(q).
+
+    Where h folds, each of the first also with q -> -q, h -> conj(h). Of the others those of order two that commute with all such of q and
+    -q, as `Form.split` needs them and as the operations take them into each other.
 
     Looked for among the isometries of the lattice's (h, k) plane, and each checked on the matrices at some momenta.
     """
@@ -272,17 +326,27 @@ def _operations(hamiltonian: Hamiltonian) -> list[_Operation]:
     here = matrices(q)
     largest = np.abs(here).max(initial=0.0)
     positions = np.array([s.position for s in model.sites])
-    found = []
-    for w in isometries:
+
+    def images_under(w: np.ndarray) -> Iterator[np.ndarray]:
         there = matrices(q @ w.T)
         for images in _site_images(positions, np.linalg.inv(w).T):
             if np.abs(there[..., images[:, None], images] - here).max(initial=0.0) <= 1e-9 * largest:
-                found.append(_Operation(w.astype(float), images, False))
-                if hamiltonian.folds:
-                    found.append(_Operation(-w.astype(float), images, True))
-                break
+                yield images
+
+    found = []
+    for w in isometries:
+        images = next(images_under(w), None)
+        if images is not None:
+            found.append(_Operation(w.astype(float), images, False))
+            if hamiltonian.folds:
+                found.append(_Operation(-w.astype(float), images, True))
+    unmoved, opposite = (list(images_under(sign * np.eye(2))) for sign in (1, -1))
+    splitting = [
+        one for one in unmoved
+        if np.array_equal(one[one], np.arange(len(one))) and all(np.array_equal(one[x], x[one]) for x in (*unmoved, *opposite))
+    ]
     # the plain ones first: where several lead to a momentum, the first is taken
-    return sorted(found, key=lambda one: (one.conjugate, not np.array_equal(np.abs(one.matrix), np.eye(2))))
+    return sorted(found, key=lambda one: (one.conjugate, not np.array_equal(np.abs(one.matrix), np.eye(2)))), splitting
 
 
 def _site_images(positions: np.ndarray, turn: np.ndarray) -> Iterator[np.ndarray]:
