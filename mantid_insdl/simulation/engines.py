@@ -376,9 +376,9 @@ class Planar(Domain):
             self._lattices[which].reached[number] = self.reached(self._lattices[which].pieces, group)
         solver = self._lattices[0].solver
         self._groups = solver.groups
-        ions = list(dict.fromkeys(ion for ion, _ in self._groups))
+        ions = list(dict.fromkeys(one.ion for one in self._groups))
         self._ions = [coefficients(ion) if ion else None for ion in ions]
-        self._group_ion = [ions.index(ion) for ion, _ in self._groups]
+        self._group_ion = [ions.index(one.ion) for one in self._groups]
         # a few momenta spread over the map find most unstable parameter sets at a fraction of the cost
         hkl = 0.5 * (self.low + self.high) @ self.to_hkl
         self._screen = self._shared(hkl[:: max(1, len(hkl) // 40), :2])
@@ -415,7 +415,7 @@ class Planar(Domain):
             for lattice in self._lattices:
                 if solved[-1] is None:
                     break
-                solved.append(lattice.solver.solve(values, workers))
+                solved.append(lattice.solver.solve(values, workers, np.result_type(out.dtype, np.complex64)))
             stable[index] = solved[-1] is not None
             if stable[index]:
                 todo = range(len(self.groups))
@@ -434,7 +434,7 @@ class Planar(Domain):
     def _add_modes(self, number: int, modes: PlanarModes, scale: float, out: np.ndarray) -> None:
         group, lattice = self.groups[number], self._lattices[self._which[number]]
         pieces, margin = lattice.pieces, self.margin(group, scale)
-        real, kind = (np.float32, np.complex64) if out.dtype == np.float32 else (float, complex)
+        real = out.dtype.type
         slopes = np.tensordot(self.to_hkl[:, :2], modes.velocities, axes=([1], [2]))  # (axis of the map, node, mode)
         farthest = 3 * np.tensordot(pieces.reach, np.abs(slopes), axes=1)  # a line is as wide as its energy spreads across a piece
         top = group.ei if np.isfinite(group.ei) else np.inf
@@ -447,7 +447,8 @@ class Planar(Domain):
         span = slice(columns[0], columns[-1] + 1)
         near = near[:, span]
         intensity = np.zeros(near.shape, real)
-        intensity[near] = self._intensity(lattice, modes.energies[:, span], modes.components, modes.amplitudes(span, kind), group, near)
+        node, mode = np.nonzero(near)
+        intensity[near] = self._intensity(lattice, modes, group, node, mode + span.start)
         energies = modes.energies[:, span].astype(real)[pieces.node]
         spread = np.zeros_like(energies)
         for axis, slope in enumerate(slopes[..., span]):
@@ -469,27 +470,26 @@ class Planar(Domain):
         factor = None if reached is None else reached[piece]
         self.add(out, group, pieces.pixel[piece], np.abs(energies[kept]), spread[kept], strength[kept], scale, factor)
 
-    def _intensity(
-        self, lattice: Lattice, energies: np.ndarray, components: np.ndarray, amplitudes: np.ndarray, group: Group, chosen: np.ndarray
-    ) -> np.ndarray:
-        """Intensity of the `chosen` of the modes at the nodes, each at the momentum along the beam of its own energy."""
-        node = np.nonzero(chosen)[0]
-        energy, across = energies[chosen], lattice.across[node]
+    def _intensity(self, lattice: Lattice, modes: PlanarModes, group: Group, node: np.ndarray, mode: np.ndarray) -> np.ndarray:
+        """Intensity of modes at nodes, (line,) each, at the momentum along the beam of its own energy."""
+        energy, across, components = modes.energies[node, mode], lattice.across[node], modes.components
+        amplitudes = modes.amplitudes(node, mode)
         along = self.along(energy, across, group)
         q_squared = across + along**2
         real = amplitudes.real.dtype  # that of the map: half the time where it is single
         factors = [None if table is None else j0(table, q_squared).astype(real) for table in self._ions]
         third = lattice.hkl[node, 2] + along * self.beam_hkl[2]  # l
-        turns = {z: (2 * np.pi * third * z).astype(real) for z in {abs(z) for _, z in self._groups}}
+        turns = {z: (2 * np.pi * third * z).astype(real) for z in {abs(one.z) for one in self._groups}}
         phases = {z: np.cos(turn) - 1j * np.sin(turn) for z, turn in turns.items()}
         # spin component seen at this Q: sum over groups of form factor x phase x amplitude
         moment = np.zeros((len(components), len(node)), amplitudes.dtype)
-        picked = amplitudes[chosen]
-        for g, ((_, z), ion) in enumerate(zip(self._groups, self._group_ion, strict=True)):
-            weight = phases[z] if z >= 0 else phases[-z].conj()
+        for g, (one, ion) in enumerate(zip(self._groups, self._group_ion, strict=True)):
+            weight = phases[one.z] if one.z >= 0 else phases[-one.z].conj()
             weight = weight if factors[ion] is None else factors[ion] * weight
+            if any(one.pair):
+                weight = weight * np.cos(np.pi * (lattice.hkl[:, :2] @ one.pair)).astype(real)[node]
             for component in range(len(moment)):
-                moment[component] += weight * picked[:, component, g]
+                moment[component] += weight * amplitudes[component, g]
         q_across = lattice.pieces.nodes @ self.plane.frame
         if self.view.component == "perp":
             intensity = np.sum(moment.real**2 + moment.imag**2, axis=0)

@@ -15,7 +15,8 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -30,9 +31,18 @@ MANY_SITES = 100
 """In a larger cell the magnet's symmetry is not looked for: that would take longer than it saves."""
 
 
+class Group(NamedTuple):
+    """What tells the sites of a planar magnet apart in what a neutron sees: ion and height, and, of a moment that two ions share, the
+    vector in the plane between the two, in units of a and b."""
+
+    ion: str
+    z: float
+    pair: tuple[float, float]
+
+
 @dataclass(frozen=True, eq=False)
 class PlanarModes:
-    """Modes over (h, k) of one parameter set and one symmetry, with the amplitudes of unlike ions and of unlike heights kept apart.
+    """Modes over (h, k) of one parameter set and one symmetry, with the amplitudes of unlike `Group` kept apart.
 
     Parameters
     ----------
@@ -45,15 +55,15 @@ class PlanarModes:
     components : (component, 3)
         Cartesian unit vectors of those directions in which the neutron sees the spins of these modes move.
     amplitudes
-        From a slice of the n modes, and complex or complex64, to (m, modes, component, group): spin amplitude
-        and l phase. The neutron sees the sum over groups of F_ion(Q) exp(-2 pi i l z) times this.
+        From momenta (line,) and modes (line,), by number, to (component, group, line): spin amplitudes. The neutron sees their sum over groups,
+        each times F_ion(Q) exp(-2 pi i l z) cos(pi (h, k) . pair).
     """
 
     energies: np.ndarray
     velocities: np.ndarray
     usable: np.ndarray
     components: np.ndarray
-    amplitudes: Callable[[slice, type], np.ndarray]
+    amplitudes: Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
 class SharedSolve:
@@ -68,13 +78,11 @@ class SharedSolve:
     reduce
         Solve only once for momenta equal up to a reciprocal-lattice vector, a sign and the magnet's own symmetry. (Off only to test that it
         changes nothing.)
-    seen_at : (m, 2)
-        Momenta at which the interference of the two ions of a shared moment is taken, where they are not `hk`.
 
     Attributes
     ----------
-    groups : list of (ion, z)
-        Of the last axis of `PlanarModes.amplitudes`.
+    groups : list of Group
+        Of the second axis of `PlanarModes.amplitudes`.
 
     Raises
     ------
@@ -82,7 +90,7 @@ class SharedSolve:
         If the model does not allow it (see `allowed`), or a solve of all momenta would take more than an hour.
     """
 
-    def __init__(self, model: SpinModel, hk: np.ndarray, *, reduce: bool = True, seen_at: np.ndarray | None = None):
+    def __init__(self, model: SpinModel, hk: np.ndarray, *, reduce: bool = True):
         self._hamiltonian = Hamiltonian(model)
         if not self.allowed(model):
             raise MaterialError("the energies of this magnet depend on l", fix="use spin_waves at each momentum")
@@ -105,7 +113,8 @@ class SharedSolve:
         parts = [slice(start, start + step) for start in range(0, len(waves), step)]
         self._pieces = [(waves[part], slopes[:, part]) for part in parts]
 
-        keys = [(s.ion, round(float(s.position[2]), 9)) for s in model.sites]
+        z, pairs = (np.round(x, 9).tolist() for x in ([s.position[2] for s in model.sites], model.pairs[:, :2]))
+        keys = [Group(site.ion, *one) for site, *one in zip(model.sites, z, map(tuple, pairs), strict=True)]
         self.groups = list(dict.fromkeys(keys))
         member = np.array([self.groups.index(key) for key in keys])
         e1, e2 = model.frames[:, 0], model.frames[:, 1]
@@ -114,22 +123,17 @@ class SharedSolve:
         w1, w2 = (np.einsum("ia,ig->agi", e, select) for e in (e1, e2))
         # a reciprocal-lattice vector G gives the amplitude of the site at r the phase exp(-2 pi i G.r), as l does
         in_plane = np.array([s.position[:2] for s in model.sites])
-        # a moment shared by two ions has the interference of the two as its form factor, which l does not enter when they are level
-        at = hk if seen_at is None else seen_at
-        paired = np.cos(np.pi * (at @ model.pairs[:, :2].T))[:, None, None, :] if np.any(model.pairs) else None
         sites = [np.eye(n) if form.sites is None else form.sites for form in self._forms]
-        sources: list[list[_Source]] = [[] for _ in self._forms]
+        weights: list[list[tuple[int, np.ndarray]]] = [[] for _ in sites]
         for one in classes:
             phase = np.exp(-2j * np.pi * (in_plane @ one.shift))
-            factor = phase if paired is None else phase * paired[one.pixels]
-            led = [x.conj() if one.operation.conjugate else x for x in sites]
-            for here, own in zip(sources, sites, strict=True):
+            led = [(x.conj() if one.operation.conjugate else x)[np.argsort(one.operation.images)] * phase[:, None] for x in sites]
+            for here, own in zip(weights, sites, strict=True):
                 # the block that becomes this one: operations and reciprocal-lattice vectors take blocks to blocks
-                overlaps = [np.linalg.norm((own.conj().T * phase)[:, one.operation.images] @ other) for other in led]
-                block = int(np.argmax(overlaps))
-                along_e1, along_e2 = ((w * factor)[..., one.operation.images] @ led[block] for w in (w1, w2))
-                here.append(_Source(one, block, np.concatenate((along_e1, -1j * along_e2), axis=-1)))
-        blocks = [_Block.of(one, len(hk)) for one in sources]
+                block = int(np.argmax([np.linalg.norm(own.conj().T @ other) for other in led]))
+                along_e1, along_e2 = (w @ led[block] for w in (w1, w2))
+                here.append((block, np.concatenate((along_e1, -1j * along_e2), axis=-1)))
+        blocks = [_Block.of(classes, *zip(*one, strict=True)) for one in weights]
         self._blocks = [block for block in blocks if len(block.components)]  # those that are seen
 
     @staticmethod
@@ -137,10 +141,10 @@ class SharedSolve:
         """Whether no bond leaves the cell along c, and the ions of a shared moment lie level."""
         return all(bond.cell[2] == 0 for bond in model.bonds) and not np.any(model.pairs[:, 2])
 
-    def solve(self, table: np.ndarray, workers: int | None = None) -> list[PlanarModes] | None:
+    def solve(self, table: np.ndarray, workers: int | None = None, kind: type = complex) -> list[PlanarModes] | None:
         """Modes for one parameter set, (parameter,) in the model's order, by symmetry; None if it is unstable at any of the momenta.
 
-        `workers` is the number of threads; all cores by default.
+        `workers` is the number of threads, all cores by default; `kind`, complex or complex64, the precision of the amplitudes.
         """
         scale = self._hamiltonian.scale(table[None])[:, None]
 
@@ -160,7 +164,7 @@ class SharedSolve:
         solved = [
             tuple(np.concatenate(x) for x in zip(*raws[start : start + number], strict=True)) for start in range(0, len(raws), number)
         ]
-        return [block.modes(solved) for block in self._blocks]
+        return [block.modes(solved, kind) for block in self._blocks]
 
 
 class SharedSpiral:
@@ -182,7 +186,7 @@ class SharedSpiral:
     def __init__(self, model: SpinModel, k: Sequence[float], axis: Sequence[float], hk: np.ndarray):
         turning = turning_model(model, k, axis)
         hk = np.asarray(hk, float)
-        self._parts = [(SharedSolve(turning, hk + shift[:2], seen_at=hk), projector) for shift, projector in rotating_parts(k, axis)]
+        self._parts = [(SharedSolve(turning, hk + shift[:2]), projector) for shift, projector in rotating_parts(k, axis)]
         self.groups = self._parts[0][0].groups
 
     @staticmethod
@@ -190,25 +194,21 @@ class SharedSpiral:
         """Whether the model allows it, and the spiral does not turn along c."""
         return SharedSolve.allowed(model) and k[2] == 0
 
-    def solve(self, table: np.ndarray, workers: int | None = None) -> list[PlanarModes] | None:
+    def solve(self, table: np.ndarray, workers: int | None = None, kind: type = complex) -> list[PlanarModes] | None:
         """As `SharedSolve.solve`; 3 N modes at each momentum in all."""
         found = []
         for solver, projector in self._parts:
-            modes = solver.solve(table, workers)
+            modes = solver.solve(table, workers, kind)
             if modes is None:
                 return None
-            found += [_turned(one, projector) for one in modes]
+            found += [_turned(one, projector.astype(kind)) for one in modes]
         return found
 
 
 def _turned(modes: PlanarModes, projector: np.ndarray) -> PlanarModes:
     """Modes of the rotating frame as they are seen in the laboratory's, by one of `rotating_parts`."""
-    turn = modes.components @ projector.T
-
-    def amplitudes(wanted: slice, kind: type = complex) -> np.ndarray:
-        return np.swapaxes(np.swapaxes(modes.amplitudes(wanted, kind), -1, -2) @ turn.astype(kind), -1, -2)
-
-    return PlanarModes(modes.energies, modes.velocities, modes.usable, np.eye(3), amplitudes)
+    turn = projector @ modes.components.T.astype(projector.dtype)
+    return replace(modes, components=np.eye(3), amplitudes=lambda *lines: np.tensordot(turn, modes.amplitudes(*lines), axes=1))
 
 
 @dataclass(frozen=True, eq=False)
@@ -241,64 +241,54 @@ class _Class:
 
 
 @dataclass(frozen=True, eq=False)
-class _Source:
-    """Where the modes of a block at the momenta of a class come from.
+class _Block:
+    """How the modes of one symmetry at all wanted momenta follow from those that were solved.
 
     Parameters
     ----------
-    momenta
-        The class.
-    block
-        Of the solved ones.
-    weights : (component, group, 2n) or (momentum, component, group, 2n)
-        From a mode's p and m to what is seen of it.
+    components : (component, 3)
+        As of `PlanarModes`.
+    classes
+        Of the wanted momenta.
+    blocks
+        Of each class the solved block that becomes this one.
+    weights
+        Of each class, from a mode's p and m to what is seen of it, (component, group, 2n).
+    which, source : (m,) int
+        Class and solved momentum of each wanted one.
     """
 
-    momenta: _Class
-    block: int
-    weights: np.ndarray
-
-
-@dataclass(frozen=True, eq=False)
-class _Block:
-    """Modes of one symmetry at all wanted momenta, from those that were solved."""
-
-    number: int
     components: np.ndarray
-    sources: list[_Source]
-    weights: dict[type, list[np.ndarray]]
-    """Those of the sources, of the `components` alone."""
+    classes: Sequence[_Class]
+    blocks: Sequence[int]
+    weights: Sequence[np.ndarray]
+    which: np.ndarray
+    source: np.ndarray
 
     @classmethod
-    def of(cls, sources: list[_Source], number: int) -> _Block:
-        seen = np.any([np.abs(one.weights).max(axis=(-1, -2)).reshape(-1, 3).max(axis=0) > 1e-12 for one in sources], axis=0)
-        kept = [one.weights[..., seen, :, :] for one in sources]
-        return cls(number, np.eye(3)[seen], sources, {kind: [x.astype(kind) for x in kept] for kind in (complex, np.complex64)})
+    def of(cls, classes: Sequence[_Class], blocks: Sequence[int], weights: Sequence[np.ndarray]) -> _Block:
+        seen = np.any([np.abs(x).max(axis=(1, 2)) > 1e-12 for x in weights], axis=0)
+        which, source = np.empty((2, sum(len(one.pixels) for one in classes)), int)
+        for number, one in enumerate(classes):
+            which[one.pixels], source[one.pixels] = number, one.source
+        return cls(np.eye(3)[seen], classes, blocks, [x[seen] for x in weights], which, source)
 
-    def modes(self, solved: list[tuple[np.ndarray, ...]]) -> PlanarModes:
+    def modes(self, solved: Sequence[tuple[np.ndarray, ...]], kind: type) -> PlanarModes:
         """From energies (solve, n), p and m (solve, n row, n mode), and velocities (solve, n, 2) of each solved block."""
-        n = solved[0][0].shape[-1]
-        energies, velocities, usable = np.empty((self.number, n)), np.empty((self.number, n, 2)), np.empty((self.number, n), bool)
-        for one in self.sources:
-            found, p, _, slopes = solved[one.block]
-            pixels, source = one.momenta.pixels, one.momenta.source
-            energies[pixels] = found[source]
-            usable[pixels] = np.isfinite(p[:, 0].real)[source]
-            velocities[pixels] = slopes[source] @ np.linalg.inv(one.momenta.operation.matrix)
+        found = [solved[block] for block in self.blocks]
+        at = self.which, self.source
+        energies = np.stack([one[0] for one in found])[at]
+        usable = np.stack([np.isfinite(one[1][:, 0].real) for one in found])[at]
+        velocities = np.stack([one[3] @ np.linalg.inv(x.operation.matrix) for one, x in zip(found, self.classes, strict=True)])[at]
+        rows = [np.concatenate(one[1:3], axis=1).astype(kind).transpose(1, 0, 2) for one in solved]
+        seen = []
+        for one, block, weights in zip(self.classes, self.blocks, self.weights, strict=True):
+            part = rows[block].conj() if one.operation.conjugate else rows[block]
+            seen.append(np.tensordot(weights.astype(kind), part, axes=1))
+        together = np.stack(seen, axis=2)  # (component, group, class, solve, mode)
 
-        def amplitudes(wanted: slice, kind: type = complex) -> np.ndarray:
-            rows = [np.concatenate((p[..., wanted], m[..., wanted]), axis=1).astype(kind).transpose(1, 0, 2) for _, p, m, _ in solved]
-            count = rows[0].shape[-1]
-            found = np.empty((self.number, count, *self.weights[kind][0].shape[-3:-1]), kind)
-            for one, weights in zip(self.sources, self.weights[kind], strict=True):
-                part = rows[one.block][:, one.momenta.source]
-                part = part.conj() if one.momenta.operation.conjugate else part
-                if weights.ndim == 3:
-                    seen = np.moveaxis((weights.reshape(-1, len(part)) @ part.reshape(len(part), -1)).reshape(-1, *part.shape[1:]), 0, -1)
-                else:  # a weight for each momentum
-                    seen = np.moveaxis(weights.reshape(len(weights), -1, len(part)) @ part.transpose(1, 0, 2), 1, -1)
-                found[one.momenta.pixels] = seen.reshape(-1, *found.shape[1:])
-            return found
+        def amplitudes(momentum: np.ndarray, mode: np.ndarray) -> np.ndarray:
+            return together[:, :, self.which[momentum], self.source[momentum], mode]
 
         return PlanarModes(energies, velocities, usable, self.components, amplitudes)
 
