@@ -14,7 +14,7 @@ that the order does not have, and the exchange of two layers. 16 spins of a bila
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -153,18 +153,20 @@ class SharedSolve:
             raw = solve(*form.at(waves, table[None]), scale=scale)
             if np.any(raw.status == UNSTABLE):
                 return None
-            return raw.energies[0], raw.p[0], raw.m[0], mode_velocities(raw, form, slopes, table[None])[0]
+            vectors = np.concatenate((raw.p[0], raw.m[0]), axis=1).astype(kind).transpose(1, 0, 2)
+            return raw.energies[0], np.isfinite(raw.p[0, :, 0].real), mode_velocities(raw, form, slopes, table[None])[0], vectors
 
-        raws = []
-        for raw in in_threads(work, list(itertools.product(self._forms, self._pieces)), workers):
-            if raw is None:
+        found = []
+        for one in in_threads(work, list(itertools.product(self._forms, self._pieces)), workers):
+            if one is None:
                 return None
-            raws.append(raw)
-        number = len(self._pieces)
-        solved = [
-            tuple(np.concatenate(x) for x in zip(*raws[start : start + number], strict=True)) for start in range(0, len(raws), number)
-        ]
-        return [block.modes(solved, kind) for block in self._blocks]
+            found.append(one)
+        solved = []
+        for _ in self._forms:
+            *others, vectors = zip(*itertools.islice(found, len(self._pieces)), strict=True)
+            del found[: len(self._pieces)]
+            solved.append(_Solved(*map(np.concatenate, others), np.concatenate(vectors, axis=1)))
+        return [block.modes(solved) for block in self._blocks]
 
 
 class SharedSpiral:
@@ -248,49 +250,67 @@ class _Block:
     ----------
     components : (component, 3)
         As of `PlanarModes`.
-    classes
-        Of the wanted momenta.
-    blocks
-        Of each class the solved block that becomes this one.
-    weights
-        Of each class, from a mode's p and m to what is seen of it, (component, group, 2n).
-    which, source : (m,) int
-        Class and solved momentum of each wanted one.
+    source : (m,) int
+        Solved momentum of each wanted one.
+    paths
+        Solved block and operation: what leads to the energies.
+    path : (m,) int
+        That of each wanted momentum.
+    views : {(block, conjugate): (component, group, view, 2n)}
+        From a mode's p and m, or their conjugates, to what is seen of it: of those alike up to a phase, one.
+    view : (m,) int
+        That of each wanted momentum, in the order of `views`.
     """
 
     components: np.ndarray
-    classes: Sequence[_Class]
-    blocks: Sequence[int]
-    weights: Sequence[np.ndarray]
-    which: np.ndarray
     source: np.ndarray
+    paths: Sequence[tuple[int, _Operation]]
+    path: np.ndarray
+    views: Mapping[tuple[int, bool], np.ndarray]
+    view: np.ndarray
 
     @classmethod
     def of(cls, classes: Sequence[_Class], blocks: Sequence[int], weights: Sequence[np.ndarray]) -> _Block:
+        """From the classes of the wanted momenta, and of each the solved block and the weights (component, group, 2n)."""
         seen = np.any([np.abs(x).max(axis=(1, 2)) > 1e-12 for x in weights], axis=0)
-        which, source = np.empty((2, sum(len(one.pixels) for one in classes)), int)
-        for number, one in enumerate(classes):
-            which[one.pixels], source[one.pixels] = number, one.source
-        return cls(np.eye(3)[seen], classes, blocks, [x[seen] for x in weights], which, source)
+        paths = list(dict.fromkeys((block, one.operation) for one, block in zip(classes, blocks, strict=True)))
+        views: dict[tuple[int, bool], list[np.ndarray]] = {(block, one.conjugate): [] for block, one in paths}
+        chosen = []
+        for one, block, weight in zip(classes, blocks, (x[seen] for x in weights), strict=True):
+            known = views[key := (block, one.operation.conjugate)]
+            size = np.linalg.norm(weight) ** 2
+            like = next((n for n, other in enumerate(known) if abs(np.vdot(other, weight)) > (1 - 1e-12) * size), len(known))
+            known += [weight] if like == len(known) else []
+            chosen.append((key, like))
+        first = dict(zip(views, itertools.accumulate((len(x) for x in views.values()), initial=0), strict=False))
+        source, path, view = np.empty((3, sum(len(one.pixels) for one in classes)), int)
+        for one, block, (key, like) in zip(classes, blocks, chosen, strict=True):
+            source[one.pixels], path[one.pixels], view[one.pixels] = one.source, paths.index((block, one.operation)), first[key] + like
+        return cls(np.eye(3)[seen], source, paths, path, {key: np.stack(x, axis=2) for key, x in views.items()}, view)
 
-    def modes(self, solved: Sequence[tuple[np.ndarray, ...]], kind: type) -> PlanarModes:
-        """From energies (solve, n), p and m (solve, n row, n mode), and velocities (solve, n, 2) of each solved block."""
-        found = [solved[block] for block in self.blocks]
-        at = self.which, self.source
-        energies = np.stack([one[0] for one in found])[at]
-        usable = np.stack([np.isfinite(one[1][:, 0].real) for one in found])[at]
-        velocities = np.stack([one[3] @ np.linalg.inv(x.operation.matrix) for one, x in zip(found, self.classes, strict=True)])[at]
-        rows = [np.concatenate(one[1:3], axis=1).astype(kind).transpose(1, 0, 2) for one in solved]
-        seen = []
-        for one, block, weights in zip(self.classes, self.blocks, self.weights, strict=True):
-            part = rows[block].conj() if one.operation.conjugate else rows[block]
-            seen.append(np.tensordot(weights.astype(kind), part, axes=1))
-        together = np.stack(seen, axis=2)  # (component, group, class, solve, mode)
+    def modes(self, solved: Sequence[_Solved]) -> PlanarModes:
+        """From what was solved, block by block."""
+        at = self.path, self.source
+        energies = np.stack([solved[block].energies for block, _ in self.paths])[at]
+        usable = np.stack([solved[block].usable for block, _ in self.paths])[at]
+        velocities = np.stack([solved[block].velocities @ np.linalg.inv(one.matrix) for block, one in self.paths])[at]
+        vectors = {key: solved[key[0]].vectors.conj() if key[1] else solved[key[0]].vectors for key in self.views}
+        seen = np.concatenate([np.tensordot(x.astype(vectors[key].dtype), vectors[key], axes=1) for key, x in self.views.items()], axis=2)
 
         def amplitudes(momentum: np.ndarray, mode: np.ndarray) -> np.ndarray:
-            return together[:, :, self.which[momentum], self.source[momentum], mode]
+            return seen[:, :, self.view[momentum], self.source[momentum], mode]
 
         return PlanarModes(energies, velocities, usable, self.components, amplitudes)
+
+
+@dataclass(frozen=True, eq=False)
+class _Solved:
+    """Modes of a block at the solved momenta: energies and `usable` (solve, n), velocities (solve, n, 2), p above m (2n, solve, n)."""
+
+    energies: np.ndarray
+    usable: np.ndarray
+    velocities: np.ndarray
+    vectors: np.ndarray
 
 
 def _operations(hamiltonian: Hamiltonian) -> tuple[list[_Operation], list[np.ndarray]]:
