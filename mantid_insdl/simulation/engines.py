@@ -361,6 +361,56 @@ class Lattice:
     reached: dict[int, np.ndarray | None] = field(default_factory=dict)
     """`Domain.reached` of the groups, by number, that use it."""
 
+    def parabolas(self, modes: PlanarModes, axes: np.ndarray, dtype: type) -> Parabolas:
+        """Of modes at its momenta; `axes` (2, 2) are those of the map, in units of (h, k)."""
+        slopes = np.stack([modes.velocities @ axis for axis in axes])
+        bends = None
+        if self.pieces.beside is not None:
+            bends = np.stack([differences(slope, self.pieces, axis) for axis, slope in enumerate(slopes)]).astype(dtype)
+        farthest = 3 * np.tensordot(self.pieces.reach, np.abs(slopes), axes=1)  # a line is as wide as its energy spreads across a piece
+        return Parabolas(modes, farthest, modes.energies.astype(dtype), slopes.astype(dtype), bends)
+
+
+@dataclass(frozen=True, eq=False)
+class Parabolas:
+    """Modes about the nodes of a lattice.
+
+    Parameters
+    ----------
+    modes
+        At the nodes.
+    farthest : (node, mode)
+        How far from their energies there they still have an intensity within a piece, in meV.
+    energies : (node, mode)
+        meV.
+    slopes, bends : (axis of the map, node, mode)
+        First and second derivatives by qh and qk; no second ones where a piece is all of a pixel.
+    """
+
+    modes: PlanarModes
+    farthest: np.ndarray
+    energies: np.ndarray
+    slopes: np.ndarray
+    bends: np.ndarray | None
+
+    def across(self, pieces: Pieces, span: slice) -> tuple[np.ndarray, np.ndarray]:
+        """Mean energies of the modes of `span` in each piece and the variances of them, (piece, mode)."""
+        real = self.energies.dtype
+        energies = self.energies[:, span][pieces.node]
+        spread = np.zeros_like(energies)
+        for axis, slope in enumerate(self.slopes[..., span]):
+            offset, variance = pieces.offset[:, axis, None], pieces.half[:, axis, None] ** 2 / 3
+            here = slope[pieces.node]
+            energies += here * offset.astype(real)
+            here *= here
+            here *= variance.astype(real)
+            spread += here
+            if self.bends is not None:
+                bend = self.bends[axis][:, span][pieces.node]
+                bend *= (0.5 * (offset**2 + variance)).astype(real)
+                energies += bend
+        return energies, spread
+
 
 class Planar(Domain):
     """Engine for magnets whose energies do not depend on l: one solve for each (h, k) serves all slices."""
@@ -417,28 +467,29 @@ class Planar(Domain):
                     break
                 solved.append(lattice.solver.solve(values, workers, np.result_type(out.dtype, np.complex64)))
             stable[index] = solved[-1] is not None
-            if stable[index]:
-                todo = range(len(self.groups))
-                list(in_threads(lambda number: self._slices(number, solved[1 + self._which[number]], scale, out[index]), todo, workers))
+            if not stable[index]:
+                return
+            axes = self.to_hkl[:, :2]
+            bent = [[lattice.parabolas(x, axes, dtype) for x in modes] for lattice, modes in zip(self._lattices, solved[1:], strict=True)]
+            todo = range(len(self.groups))
+            list(in_threads(lambda number: self._slices(number, bent[self._which[number]], scale, out[index]), todo, workers))
 
         for index, _ in enumerate(in_threads(work, range(len(table)))):
             if progress is not None:
                 progress((index + 1) / len(table), f"Spin waves of {self.material.name}: {index + 1} of {len(table)}")
         return out, stable
 
-    def _slices(self, number: int, modes: list[PlanarModes], scale: float, out: np.ndarray) -> None:
+    def _slices(self, number: int, modes: list[Parabolas], scale: float, out: np.ndarray) -> None:
         """Add the slices of one incident energy of one parameter set to `out`, (slice, pixel)."""
         for one in modes:
             self._add_modes(number, one, scale, out)
 
-    def _add_modes(self, number: int, modes: PlanarModes, scale: float, out: np.ndarray) -> None:
+    def _add_modes(self, number: int, bent: Parabolas, scale: float, out: np.ndarray) -> None:
         group, lattice = self.groups[number], self._lattices[self._which[number]]
-        pieces, margin = lattice.pieces, self.margin(group, scale)
+        modes, pieces, margin = bent.modes, lattice.pieces, self.margin(group, scale)
         real = out.dtype.type
-        slopes = np.tensordot(self.to_hkl[:, :2], modes.velocities, axes=([1], [2]))  # (axis of the map, node, mode)
-        farthest = 3 * np.tensordot(pieces.reach, np.abs(slopes), axes=1)  # a line is as wide as its energy spreads across a piece
         top = group.ei if np.isfinite(group.ei) else np.inf
-        near = (modes.energies >= group.edges[0] - margin - farthest) & (modes.energies <= group.edges[-1] + margin + farthest)
+        near = (modes.energies >= group.edges[0] - margin - bent.farthest) & (modes.energies <= group.edges[-1] + margin + bent.farthest)
         # a Goldstone mode at its own momentum is elastic
         near &= (modes.energies > 0) & (modes.energies < top) & modes.usable
         columns = np.flatnonzero(near.any(axis=0))
@@ -449,19 +500,7 @@ class Planar(Domain):
         intensity = np.zeros(near.shape, real)
         node, mode = np.nonzero(near)
         intensity[near] = self._intensity(lattice, modes, group, node, mode + span.start)
-        energies = modes.energies[:, span].astype(real)[pieces.node]
-        spread = np.zeros_like(energies)
-        for axis, slope in enumerate(slopes[..., span]):
-            offset, variance = pieces.offset[:, axis], pieces.half[:, axis] ** 2 / 3
-            here = slope.astype(real)[pieces.node]
-            energies += here * offset.astype(real)[:, None]
-            here *= here
-            here *= variance.astype(real)[:, None]
-            spread += here
-            if pieces.beside is not None:
-                bend = differences(slope, pieces, axis).astype(real)[pieces.node]
-                bend *= (0.5 * (offset**2 + variance)).astype(real)[:, None]
-                energies += bend
+        energies, spread = bent.across(pieces, span)
         strength = intensity[pieces.node] * pieces.share.astype(real)[:, None]
         reach = np.sqrt(margin**2 + 16 * spread)
         kept = (strength != 0) & (energies > real(group.edges[0]) - reach) & (energies < real(group.edges[-1]) + reach)

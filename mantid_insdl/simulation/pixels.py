@@ -9,6 +9,7 @@ as wide as the mode's energy spreads across the piece.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -45,7 +46,7 @@ class Pieces:
     steps: np.ndarray | None = None
     beside: np.ndarray | None = None
 
-    @property
+    @cached_property
     def reach(self) -> np.ndarray:
         """Farthest point of any piece from its node, along each axis, (2,)."""
         return (np.abs(self.offset) + self.half).max(axis=0)
