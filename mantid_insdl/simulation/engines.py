@@ -160,6 +160,8 @@ SAMPLES = 300
 """Momenta at which the modes' shape is looked at."""
 CELLS_PER_ZONE = (6, 96)
 """Cells across a zone at least and at most."""
+LINES = 2
+
 MERGED = 1.5
 """A lattice of this many times as many cells as needed is taken where another incident energy needs it."""
 STOPS_PER_ZONE = 32
@@ -363,12 +365,15 @@ class Lattice:
 
     def parabolas(self, modes: PlanarModes, axes: np.ndarray, dtype: type) -> Parabolas:
         """Of modes at its momenta; `axes` (2, 2) are those of the map, in units of (h, k)."""
-        slopes = np.stack([modes.velocities @ axis for axis in axes])
+        slopes = np.stack([modes.velocities @ axis for axis in axes]).astype(dtype)
         bends = None
         if self.pieces.beside is not None:
-            bends = np.stack([differences(slope, self.pieces, axis) for axis, slope in enumerate(slopes)]).astype(dtype)
-        farthest = 3 * np.tensordot(self.pieces.reach, np.abs(slopes), axes=1)  # a line is as wide as its energy spreads across a piece
-        return Parabolas(modes, farthest, modes.energies.astype(dtype), slopes.astype(dtype), bends)
+            bends = np.stack([differences(slope, self.pieces, axis) for axis, slope in enumerate(slopes)])
+        # a Goldstone mode at its own momentum is elastic
+        energies = np.where(modes.usable & (modes.energies > 0), modes.energies, np.nan).astype(dtype)
+        # a line is as wide as its energy spreads across a piece
+        farthest = 3 * np.tensordot(self.pieces.reach.astype(dtype), np.abs(slopes), axes=1)
+        return Parabolas(modes, energies, farthest, slopes, bends)
 
 
 @dataclass(frozen=True, eq=False)
@@ -379,17 +384,17 @@ class Parabolas:
     ----------
     modes
         At the nodes.
-    farthest : (node, mode)
-        How far from their energies there they still have an intensity within a piece, in meV.
     energies : (node, mode)
-        meV.
+        meV; NaN where a mode has no inelastic intensity.
+    farthest : (node, mode)
+        How far from their energies at the nodes they still have an intensity within a piece, in meV.
     slopes, bends : (axis of the map, node, mode)
         First and second derivatives by qh and qk; no second ones where a piece is all of a pixel.
     """
 
     modes: PlanarModes
-    farthest: np.ndarray
     energies: np.ndarray
+    farthest: np.ndarray
     slopes: np.ndarray
     bends: np.ndarray | None
 
@@ -420,7 +425,8 @@ class Planar(Domain):
         if self.material.spiral is not None:  # of its three branches the steepest is rare among the momenta that are looked at
             self.finer = 1.4
         steps = _merged([self._steps(group) for group in self.groups])
-        lattices = {step: self._lattice(step) for step in dict.fromkeys(steps)}
+        cells = {step: np.min([self.cell(g) for g, one in zip(self.groups, steps, strict=True) if one == step], axis=0) for step in steps}
+        lattices = {step: self._lattice(step, cells[step]) for step in cells}
         self._lattices, self._which = list(lattices.values()), [list(lattices).index(step) for step in steps]
         for number, (group, which) in enumerate(zip(self.groups, self._which, strict=True)):
             self._lattices[which].reached[number] = self.reached(self._lattices[which].pieces, group)
@@ -446,8 +452,11 @@ class Planar(Domain):
         wanted = np.maximum(1 / self.cell(group), 0.8 / width)  # a cell much larger than a pixel has its modes elsewhere
         return tuple(int(n) for n in multiple * np.ceil(wanted / multiple - 0.1))
 
-    def _lattice(self, steps: tuple[int, int] | None) -> Lattice:
-        pieces = divide(self.low, self.high, (1, 1)) if steps is None else cut(self.low, self.high, steps)
+    def _lattice(self, steps: tuple[int, int] | None, cell: np.ndarray) -> Lattice:
+        if steps is None:
+            pieces = divide(self.low, self.high, (1, 1))
+        else:
+            pieces = cut(self.low, self.high, cell, LINES * np.maximum(np.rint(self.zones), 1), steps)
         hkl = pieces.nodes @ self.to_hkl
         return Lattice(pieces, self._shared(hkl[:, :2]), hkl, np.sum((pieces.nodes @ self.plane.frame) ** 2, axis=-1))
 
@@ -486,39 +495,45 @@ class Planar(Domain):
 
     def _add_modes(self, number: int, bent: Parabolas, scale: float, out: np.ndarray) -> None:
         group, lattice = self.groups[number], self._lattices[self._which[number]]
-        modes, pieces, margin = bent.modes, lattice.pieces, self.margin(group, scale)
-        real = out.dtype.type
-        top = group.ei if np.isfinite(group.ei) else np.inf
-        near = (modes.energies >= group.edges[0] - margin - bent.farthest) & (modes.energies <= group.edges[-1] + margin + bent.farthest)
-        # a Goldstone mode at its own momentum is elastic
-        near &= (modes.energies > 0) & (modes.energies < top) & modes.usable
+        pieces, margin, real = lattice.pieces, self.margin(group, scale), out.dtype.type
+        low, high = real(group.edges[0] - margin), real(group.edges[-1] + margin)
+        near = (bent.energies + bent.farthest >= low) & (bent.energies - bent.farthest <= high)
+        if np.isfinite(group.ei):
+            near &= bent.energies < group.ei
         columns = np.flatnonzero(near.any(axis=0))
         if not columns.size:
             return
         span = slice(columns[0], columns[-1] + 1)
         near = near[:, span]
-        intensity = np.zeros(near.shape, real)
         node, mode = np.nonzero(near)
-        intensity[near] = self._intensity(lattice, modes, group, node, mode + span.start)
+        intensity = np.zeros(near.shape, real)
+        intensity[near] = self._intensity(lattice, bent, group, node, mode + span.start)
+        strength = intensity[pieces.node]
+        if pieces.beside is not None:
+            for axis, offset in enumerate(pieces.offset.T.astype(real)):
+                change = differences(intensity, pieces, axis)[pieces.node]
+                change *= offset[:, None]
+                strength += change
+        strength *= pieces.share.astype(real)[:, None]
         energies, spread = bent.across(pieces, span)
-        strength = intensity[pieces.node] * pieces.share.astype(real)[:, None]
-        reach = np.sqrt(margin**2 + 16 * spread)
-        kept = (strength != 0) & (energies > real(group.edges[0]) - reach) & (energies < real(group.edges[-1]) + reach)
-        piece = np.nonzero(kept)[0]
+        reach = np.sqrt(real(margin**2) + 16 * spread)
+        kept = np.flatnonzero((strength > 0) & (energies > real(group.edges[0]) - reach) & (energies < real(group.edges[-1]) + reach))
+        piece = kept // near.shape[1]
         reached = lattice.reached[number]
         factor = None if reached is None else reached[piece]
-        self.add(out, group, pieces.pixel[piece], np.abs(energies[kept]), spread[kept], strength[kept], scale, factor)
+        energies, spread, strength = (x.ravel()[kept] for x in (energies, spread, strength))
+        self.add(out, group, pieces.pixel[piece], np.abs(energies), spread, strength, scale, factor)
 
-    def _intensity(self, lattice: Lattice, modes: PlanarModes, group: Group, node: np.ndarray, mode: np.ndarray) -> np.ndarray:
+    def _intensity(self, lattice: Lattice, bent: Parabolas, group: Group, node: np.ndarray, mode: np.ndarray) -> np.ndarray:
         """Intensity of modes at nodes, (line,) each, at the momentum along the beam of its own energy."""
-        energy, across, components = modes.energies[node, mode], lattice.across[node], modes.components
-        amplitudes = modes.amplitudes(node, mode)
+        energy, real = bent.energies[node, mode], bent.energies.dtype  # that of the map: half the time where it is single
+        across, components = lattice.across.astype(real)[node], bent.modes.components
+        amplitudes = bent.modes.amplitudes(node, mode)
         along = self.along(energy, across, group)
         q_squared = across + along**2
-        real = amplitudes.real.dtype  # that of the map: half the time where it is single
-        factors = [None if table is None else j0(table, q_squared).astype(real) for table in self._ions]
-        third = lattice.hkl[node, 2] + along * self.beam_hkl[2]  # l
-        turns = {z: (2 * np.pi * third * z).astype(real) for z in {abs(one.z) for one in self._groups}}
+        factors = [None if table is None else j0(table, q_squared) for table in self._ions]
+        third = lattice.hkl[:, 2].astype(real)[node] + along * real.type(self.beam_hkl[2])  # l
+        turns = {z: real.type(2 * np.pi * z) * third for z in {abs(one.z) for one in self._groups}}
         phases = {z: np.cos(turn) - 1j * np.sin(turn) for z, turn in turns.items()}
         # spin component seen at this Q: sum over groups of form factor x phase x amplitude
         moment = np.zeros((len(components), len(node)), amplitudes.dtype)
@@ -534,8 +549,8 @@ class Planar(Domain):
             intensity = np.sum(moment.real**2 + moment.imag**2, axis=0)
             along_q = np.zeros(len(node), amplitudes.dtype)
             for component, direction in enumerate(components):
-                projected = (q_across @ direction)[node] + along * (self.plane.beam @ direction)
-                along_q += projected.astype(real) * moment[component]
+                projected = (q_across @ direction).astype(real)[node] + along * real.type(self.plane.beam @ direction)
+                along_q += projected * moment[component]
             intensity = intensity - (along_q.real**2 + along_q.imag**2) / np.where(q_squared > 0, q_squared, np.inf)
         else:
             q = q_across[node] + along[:, None] * self.plane.beam

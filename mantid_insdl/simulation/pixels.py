@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 
@@ -47,6 +48,12 @@ class Pieces:
     beside: np.ndarray | None = None
 
     @cached_property
+    def per_step(self) -> np.ndarray:
+        """One over the distance between the neighbours of each node along each axis, (axis, node); 0 where it has none."""
+        apart = (self.beside != np.arange(len(self.nodes))).sum(axis=1) / self.steps[:, None]
+        return np.divide(1.0, apart, out=np.zeros_like(apart), where=apart > 0)
+
+    @cached_property
     def reach(self) -> np.ndarray:
         """Farthest point of any piece from its node, along each axis, (2,)."""
         return (np.abs(self.offset) + self.half).max(axis=0)
@@ -69,12 +76,20 @@ def divide(low: np.ndarray, high: np.ndarray, parts: tuple[int, int]) -> Pieces:
     )
 
 
-def cut(low: np.ndarray, high: np.ndarray, steps: tuple[int, int]) -> Pieces:
-    """Cut the pixels from `low` to `high`, (pixel, 2), along a lattice with `steps` cells to 1 r.l.u. of each axis.
+def cut(low: np.ndarray, high: np.ndarray, cell: np.ndarray, lines: np.ndarray, steps: tuple[int, int]) -> Pieces:
+    """Cut the pixels from `low` to `high`, (pixel, 2), along lines of symmetry and into pieces that take the modes of the nodes of a lattice.
 
-    A node lies in the middle of its cell, so that the lattice has the mirrors of the axes and no node on a line of symmetry.
+    Parameters
+    ----------
+    cell : (2,)
+        Widths of a piece at most, in r.l.u.
+    lines : (2,) int
+        Lines of symmetry to 1 r.l.u. of each axis. Modes may have a kink there.
+    steps
+        Cells of the lattice to 1 r.l.u., a multiple of that. A node lies in the middle of its cell, so that the lattice has the mirrors of the axes and
+        no node on a line of symmetry. A piece takes the node of the cell that its centre is in.
     """
-    parts = [_Intervals(low[:, axis], high[:, axis], steps[axis]) for axis in (0, 1)]
+    parts = [_Intervals(low[:, axis], high[:, axis], cell[axis], int(lines[axis]), steps[axis]) for axis in (0, 1)]
     counts = [one.count[one.which] for one in parts]
     number = counts[0] * counts[1]
     pixel = np.repeat(np.arange(len(low)), number)
@@ -103,24 +118,25 @@ def _beside(cells: np.ndarray) -> np.ndarray:
 def differences(values: np.ndarray, pieces: Pieces, axis: int) -> np.ndarray:
     """Derivative along an axis of values (node, ...) on a lattice, from the neighbours of each node; 0 where it has none."""
     before, after = pieces.beside[axis]
-    here = np.arange(len(before))
-    apart = ((before != here).astype(float) + (after != here)) / pieces.steps[axis]
-    return (values[after] - values[before]) / np.where(apart > 0, apart, np.inf).reshape(-1, *[1] * (values.ndim - 1))
+    return (values[after] - values[before]) * pieces.per_step[axis].astype(values.dtype).reshape(-1, *[1] * (values.ndim - 1))
 
 
 class _Intervals:
     """Pieces of the sides of pixels along one axis: of each unlike side, from `start` on, `count` pieces."""
 
-    def __init__(self, low: np.ndarray, high: np.ndarray, steps: int):
+    def __init__(self, low: np.ndarray, high: np.ndarray, cell: float, lines: int, steps: int):
         sides, self.which = np.unique(np.round(np.stack((low, high), -1), 12), axis=0, return_inverse=True)
         self.which = self.which.ravel()
         cells, centres, halves, shares = [], [], [], []
         for one, other in sides:
-            first, last = int(np.floor(one * steps + ROUNDING)), int(np.ceil(other * steps - ROUNDING))
-            edges = np.concatenate(([one], np.arange(first + 1, last) / steps, [other]))
+            first, last = int(np.floor(one * lines + ROUNDING)), int(np.ceil(other * lines - ROUNDING))
+            ends = np.concatenate(([one], np.arange(first + 1, last) / lines, [other]))
+            edges = np.concatenate(
+                [*(np.linspace(a, b, int(np.ceil((b - a) / cell - 0.1).clip(1)), endpoint=False) for a, b in pairwise(ends)), [other]]
+            )
             width = np.diff(edges)
-            cells.append(np.arange(first, last))
             centres.append(0.5 * (edges[1:] + edges[:-1]))
+            cells.append(np.floor(centres[-1] * steps + ROUNDING).astype(int))
             halves.append(0.5 * width)
             shares.append(width / (other - one))
         self.count = np.array([len(x) for x in cells])

@@ -290,15 +290,18 @@ class _Block:
 
     def modes(self, solved: Sequence[_Solved]) -> PlanarModes:
         """From what was solved, block by block."""
-        at = self.path, self.source
-        energies = np.stack([solved[block].energies for block, _ in self.paths])[at]
-        usable = np.stack([solved[block].usable for block, _ in self.paths])[at]
-        velocities = np.stack([solved[block].velocities @ np.linalg.inv(one.matrix) for block, one in self.paths])[at]
+        number = len(solved[0].energies)
+        at = self.path * number + self.source
+        energies = np.concatenate([solved[block].energies for block, _ in self.paths])[at]
+        usable = np.concatenate([solved[block].usable for block, _ in self.paths])[at]
+        velocities = np.concatenate([solved[block].velocities @ np.linalg.inv(one.matrix) for block, one in self.paths])[at]
         vectors = {key: solved[key[0]].vectors.conj() if key[1] else solved[key[0]].vectors for key in self.views}
         seen = np.concatenate([np.tensordot(x.astype(vectors[key].dtype), vectors[key], axes=1) for key, x in self.views.items()], axis=2)
+        seen = seen.reshape(*seen.shape[:2], -1)  # (component, group, view x solve x mode)
+        first = (self.view * number + self.source) * energies.shape[-1]
 
         def amplitudes(momentum: np.ndarray, mode: np.ndarray) -> np.ndarray:
-            return seen[:, :, self.view[momentum], self.source[momentum], mode]
+            return np.take(seen, first[momentum] + mode, axis=-1)
 
         return PlanarModes(energies, velocities, usable, self.components, amplitudes)
 
