@@ -17,10 +17,10 @@ Every pixel is cut into pieces (`pixels`); across a piece a mode is a straight l
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -168,6 +168,24 @@ STOPS_PER_ZONE = 32
 """Solves to a zone along the beam, where the modes depend on it."""
 
 
+class Batch(NamedTuple):
+    """Lines of energy seen in the calculated pixels.
+
+    Parameters
+    ----------
+    pixel, energy, spread, intensity : (line,)
+        Calculated pixel, rising; energy in meV and the variance of it; strength.
+    reached : (line, window) or None
+        Factor on each.
+    """
+
+    pixel: np.ndarray
+    energy: np.ndarray
+    spread: np.ndarray
+    intensity: np.ndarray
+    reached: np.ndarray | None
+
+
 class Domain:
     """A domain of the crystal: its momenta and their reach, and where on the map they are seen.
 
@@ -304,41 +322,27 @@ class Domain:
         part = np.add.reduceat(allowed * pieces.share[:, None], start, axis=0)[pieces.pixel]
         return allowed / np.where(part > 0, part, 1.0)
 
-    def add(
-        self,
-        out: np.ndarray,
-        group: Group,
-        pixel: np.ndarray,
-        energy: np.ndarray,
-        spread: np.ndarray,
-        intensity: np.ndarray,
-        scale: float,
-        reached: np.ndarray | None = None,
-    ) -> None:
-        """Add lines to the map `out`, (slice, pixel).
-
-        Parameters
-        ----------
-        pixel, energy, spread, intensity : (line,)
-            Calculated pixel, rising; energy in meV and the variance of it; strength.
-        reached : (line, window)
-            Factor on each.
-        """
+    def add(self, out: np.ndarray, group: Group, batches: Iterable[Batch], scale: float) -> None:
+        """Add lines to the map `out`, (slice, pixel)."""
         if self.view.kernel is not None:
             for weight, source in self._sources:  # without symmetries each calculated pixel is one of the map
                 target = np.argsort(source)
-                self.view.kernel.add(out, group.index, target[pixel], energy, weight * intensity, self.reach, spread)
+                for lines in batches:
+                    strength = weight * lines.intensity
+                    self.view.kernel.add(out, group.index, target[lines.pixel], lines.energy, strength, self.reach, lines.spread)
             return
-        lines = np.empty((len(energy), group.index.size), energy.dtype)
-        for first in range(0, len(energy), BLOCK):
-            part = slice(first, first + BLOCK)
-            np.multiply(self.density(energy[part], spread[part], group, scale), intensity[part, None], out=lines[part])
-        if reached is not None:
-            lines *= reached
-        start = np.flatnonzero(np.diff(pixel, prepend=-1))
         summed = np.zeros((len(self.across), group.index.size))
-        if len(start):
-            summed[pixel[start]] = np.add.reduceat(lines, start, axis=0)
+        for lines in batches:
+            density = np.empty((len(lines.energy), group.index.size), lines.energy.dtype)
+            for first in range(0, len(density), BLOCK):
+                part = slice(first, first + BLOCK)
+                found = self.density(lines.energy[part], lines.spread[part], group, scale)
+                np.multiply(found, lines.intensity[part, None], out=density[part])
+            if lines.reached is not None:
+                density *= lines.reached
+            start = np.flatnonzero(np.diff(lines.pixel, prepend=-1))
+            if len(start):
+                summed[lines.pixel[start]] += np.add.reduceat(density, start, axis=0)
         self.place(out, group.index, summed.T)
 
     def place(self, out: np.ndarray, index: np.ndarray, values: np.ndarray) -> None:
@@ -365,7 +369,7 @@ class Lattice:
 
     def parabolas(self, modes: PlanarModes, axes: np.ndarray, dtype: type) -> Parabolas:
         """Of modes at its momenta; `axes` (2, 2) are those of the map, in units of (h, k)."""
-        slopes = np.stack([modes.velocities @ axis for axis in axes]).astype(dtype)
+        slopes = np.tensordot(axes, modes.velocities, axes=1).astype(dtype)
         bends = None
         if self.pieces.beside is not None:
             bends = np.stack([differences(slope, self.pieces, axis) for axis, slope in enumerate(slopes)])
@@ -400,19 +404,17 @@ class Parabolas:
 
     def across(self, pieces: Pieces, span: slice) -> tuple[np.ndarray, np.ndarray]:
         """Mean energies of the modes of `span` in each piece and the variances of them, (piece, mode)."""
-        real = self.energies.dtype
-        energies = self.energies[:, span][pieces.node]
+        energies = self.energies[:, span].take(pieces.node, axis=0)
         spread = np.zeros_like(energies)
-        for axis, slope in enumerate(self.slopes[..., span]):
-            offset, variance = pieces.offset[:, axis, None], pieces.half[:, axis, None] ** 2 / 3
-            here = slope[pieces.node]
-            energies += here * offset.astype(real)
-            here *= here
-            here *= variance.astype(real)
-            spread += here
+        for axis, (offset, variance, second) in enumerate(pieces.moments.astype(energies.dtype)):
+            slope = self.slopes[axis][:, span].take(pieces.node, axis=0)
+            energies += slope * offset
+            slope *= slope
+            slope *= variance
+            spread += slope
             if self.bends is not None:
-                bend = self.bends[axis][:, span][pieces.node]
-                bend *= (0.5 * (offset**2 + variance)).astype(real)
+                bend = self.bends[axis][:, span].take(pieces.node, axis=0)
+                bend *= second
                 energies += bend
         return energies, spread
 
@@ -490,12 +492,12 @@ class Planar(Domain):
 
     def _slices(self, number: int, modes: list[Parabolas], scale: float, out: np.ndarray) -> None:
         """Add the slices of one incident energy of one parameter set to `out`, (slice, pixel)."""
-        for one in modes:
-            self._add_modes(number, one, scale, out)
+        self.add(out, self.groups[number], [lines for one in modes for lines in self._lines(number, one, scale)], scale)
 
-    def _add_modes(self, number: int, bent: Parabolas, scale: float, out: np.ndarray) -> None:
+    def _lines(self, number: int, bent: Parabolas, scale: float) -> Iterator[Batch]:
+        """Lines of the modes of one symmetry, in one batch or none."""
         group, lattice = self.groups[number], self._lattices[self._which[number]]
-        pieces, margin, real = lattice.pieces, self.margin(group, scale), out.dtype.type
+        pieces, margin, real = lattice.pieces, self.margin(group, scale), bent.energies.dtype.type
         low, high = real(group.edges[0] - margin), real(group.edges[-1] + margin)
         near = (bent.energies + bent.farthest >= low) & (bent.energies - bent.farthest <= high)
         if np.isfinite(group.ei):
@@ -508,11 +510,11 @@ class Planar(Domain):
         node, mode = np.nonzero(near)
         intensity = np.zeros(near.shape, real)
         intensity[near] = self._intensity(lattice, bent, group, node, mode + span.start)
-        strength = intensity[pieces.node]
+        strength = intensity.take(pieces.node, axis=0)
         if pieces.beside is not None:
-            for axis, offset in enumerate(pieces.offset.T.astype(real)):
-                change = differences(intensity, pieces, axis)[pieces.node]
-                change *= offset[:, None]
+            for axis, (offset, _, _) in enumerate(pieces.moments.astype(real)):
+                change = differences(intensity, pieces, axis).take(pieces.node, axis=0)
+                change *= offset
                 strength += change
         strength *= pieces.share.astype(real)[:, None]
         energies, spread = bent.across(pieces, span)
@@ -520,16 +522,15 @@ class Planar(Domain):
         kept = np.flatnonzero((strength > 0) & (energies > real(group.edges[0]) - reach) & (energies < real(group.edges[-1]) + reach))
         piece = kept // near.shape[1]
         reached = lattice.reached[number]
-        factor = None if reached is None else reached[piece]
         energies, spread, strength = (x.ravel()[kept] for x in (energies, spread, strength))
-        self.add(out, group, pieces.pixel[piece], np.abs(energies), spread, strength, scale, factor)
+        yield Batch(pieces.pixel[piece], np.abs(energies), spread, strength, None if reached is None else reached[piece])
 
     def _intensity(self, lattice: Lattice, bent: Parabolas, group: Group, node: np.ndarray, mode: np.ndarray) -> np.ndarray:
         """Intensity of modes at nodes, (line,) each, at the momentum along the beam of its own energy."""
         energy, real = bent.energies[node, mode], bent.energies.dtype  # that of the map: half the time where it is single
         across, components = lattice.across.astype(real)[node], bent.modes.components
         amplitudes = bent.modes.amplitudes(node, mode)
-        along = self.along(energy, across, group)
+        along = self.along(energy, across, group).astype(real)
         q_squared = across + along**2
         factors = [None if table is None else j0(table, q_squared) for table in self._ions]
         third = lattice.hkl[:, 2].astype(real)[node] + along * real.type(self.beam_hkl[2])  # l
@@ -697,7 +698,7 @@ class General(Domain):
                 piece, mode = np.nonzero(weight)
                 factor = None if reached is None else reached[within[piece]]
                 pixel = pieces.pixel[within[piece]]
-                self.add(image, group, pixel, energy[piece, mode], width[piece, mode], weight[piece, mode], scale, factor)
+                self.add(image, group, [Batch(pixel, energy[piece, mode], width[piece, mode], weight[piece, mode], factor)], scale)
         return modes.stable
 
     def _met(

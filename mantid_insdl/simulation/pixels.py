@@ -54,6 +54,12 @@ class Pieces:
         return np.divide(1.0, apart, out=np.zeros_like(apart), where=apart > 0)
 
     @cached_property
+    def moments(self) -> np.ndarray:
+        """First moment, variance and half of the second moment of each piece about its node along each axis, (axis, 3, piece, 1)."""
+        variance = self.half**2 / 3
+        return np.stack((self.offset, variance, 0.5 * (self.offset**2 + variance))).transpose(2, 0, 1)[..., None].copy()
+
+    @cached_property
     def reach(self) -> np.ndarray:
         """Farthest point of any piece from its node, along each axis, (2,)."""
         return (np.abs(self.offset) + self.half).max(axis=0)
@@ -118,7 +124,7 @@ def _beside(cells: np.ndarray) -> np.ndarray:
 def differences(values: np.ndarray, pieces: Pieces, axis: int) -> np.ndarray:
     """Derivative along an axis of values (node, ...) on a lattice, from the neighbours of each node; 0 where it has none."""
     before, after = pieces.beside[axis]
-    return (values[after] - values[before]) * pieces.per_step[axis].astype(values.dtype).reshape(-1, *[1] * (values.ndim - 1))
+    return (values.take(after, axis=0) - values.take(before, axis=0)) * pieces.per_step[axis].astype(values.dtype).reshape(-1, *[1] * (values.ndim - 1))
 
 
 class _Intervals:

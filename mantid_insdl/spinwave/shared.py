@@ -48,7 +48,7 @@ class PlanarModes:
     ----------
     energies : (m, n)
         meV, rising.
-    velocities : (m, n, 2)
+    velocities : (2, m, n)
         Derivatives of the energies by h and k, in meV; 0 where a mode is not usable.
     usable : (m, n) bool
         Whether a mode's weight is finite: a Goldstone mode's at its own momentum may not be.
@@ -153,8 +153,9 @@ class SharedSolve:
             raw = solve(*form.at(waves, table[None]), scale=scale)
             if np.any(raw.status == UNSTABLE):
                 return None
-            vectors = np.concatenate((raw.p[0], raw.m[0]), axis=1).astype(kind).transpose(1, 0, 2)
-            return raw.energies[0], np.isfinite(raw.p[0, :, 0].real), mode_velocities(raw, form, slopes, table[None])[0], vectors
+            vectors = np.concatenate((raw.p[0], raw.m[0]), axis=1).astype(kind).swapaxes(0, 1)
+            velocities = np.moveaxis(mode_velocities(raw, form, slopes, table[None])[0], -1, 0)
+            return raw.energies[0], np.isfinite(raw.p[0, :, 0].real), velocities, vectors
 
         found = []
         for one in in_threads(work, list(itertools.product(self._forms, self._pieces)), workers):
@@ -162,10 +163,9 @@ class SharedSolve:
                 return None
             found.append(one)
         solved = []
-        for _ in self._forms:
-            *others, vectors = zip(*itertools.islice(found, len(self._pieces)), strict=True)
-            del found[: len(self._pieces)]
-            solved.append(_Solved(*map(np.concatenate, others), np.concatenate(vectors, axis=1)))
+        for start in range(0, len(found), len(self._pieces)):
+            energies, usable, *others = zip(*found[start : start + len(self._pieces)], strict=True)
+            solved.append(_Solved(np.concatenate(energies), np.concatenate(usable), *(np.concatenate(x, axis=1) for x in others)))
         return [block.modes(solved) for block in self._blocks]
 
 
@@ -292,9 +292,10 @@ class _Block:
         """From what was solved, block by block."""
         number = len(solved[0].energies)
         at = self.path * number + self.source
-        energies = np.concatenate([solved[block].energies for block, _ in self.paths])[at]
-        usable = np.concatenate([solved[block].usable for block, _ in self.paths])[at]
-        velocities = np.concatenate([solved[block].velocities @ np.linalg.inv(one.matrix) for block, one in self.paths])[at]
+        energies = np.concatenate([solved[block].energies for block, _ in self.paths]).take(at, axis=0)
+        usable = np.concatenate([solved[block].usable for block, _ in self.paths]).take(at, axis=0)
+        slopes = [np.tensordot(np.linalg.inv(one.matrix).T, solved[block].velocities, axes=1) for block, one in self.paths]
+        velocities = np.concatenate(slopes, axis=1).take(at, axis=1)
         vectors = {key: solved[key[0]].vectors.conj() if key[1] else solved[key[0]].vectors for key in self.views}
         seen = np.concatenate([np.tensordot(x.astype(vectors[key].dtype), vectors[key], axes=1) for key, x in self.views.items()], axis=2)
         seen = seen.reshape(*seen.shape[:2], -1)  # (component, group, view x solve x mode)
@@ -308,7 +309,7 @@ class _Block:
 
 @dataclass(frozen=True, eq=False)
 class _Solved:
-    """Modes of a block at the solved momenta: energies and `usable` (solve, n), velocities (solve, n, 2), p above m (2n, solve, n)."""
+    """Modes of a block at the solved momenta: energies and `usable` (solve, n), velocities (2, solve, n), p above m (2n, solve, n)."""
 
     energies: np.ndarray
     usable: np.ndarray
