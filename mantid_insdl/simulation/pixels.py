@@ -48,12 +48,6 @@ class Pieces:
     beside: np.ndarray | None = None
 
     @cached_property
-    def per_step(self) -> np.ndarray:
-        """One over the distance between the neighbours of each node along each axis, (axis, node); 0 where it has none."""
-        apart = (self.beside != np.arange(len(self.nodes))).sum(axis=1) / self.steps[:, None]
-        return np.divide(1.0, apart, out=np.zeros_like(apart), where=apart > 0)
-
-    @cached_property
     def moments(self) -> np.ndarray:
         """First moment, variance and half of the second moment of each piece about its node along each axis, (axis, 3, piece, 1)."""
         variance = self.half**2 / 3
@@ -122,9 +116,22 @@ def _beside(cells: np.ndarray) -> np.ndarray:
 
 
 def differences(values: np.ndarray, pieces: Pieces, axis: int) -> np.ndarray:
-    """Derivative along an axis of values (node, ...) on a lattice, from the neighbours of each node; 0 where it has none."""
-    before, after = pieces.beside[axis]
-    return (values.take(after, axis=0) - values.take(before, axis=0)) * pieces.per_step[axis].astype(values.dtype).reshape(-1, *[1] * (values.ndim - 1))
+    """Derivative along an axis of values (node, ...) on a lattice, from the neighbours of each node; 0 where it has none.
+
+    Where the two sides differ, as at a kink, no more than twice the smaller one (the limiter of B. van Leer, J. Comput. Phys. 23, 276 (1977)).
+    """
+    (before, after), here = pieces.beside[axis], np.arange(len(values))
+    on = values.take(after, axis=0) - values
+    on *= values.dtype.type(pieces.steps[axis])
+    back = on.take(before, axis=0)
+    last = np.flatnonzero(after == here)
+    on[last] = back[last]
+    most = np.minimum(np.abs(back), np.abs(on))
+    most *= 2
+    most *= back * on > 0
+    back += on
+    back *= 0.5
+    return np.clip(back, -most, most, out=back)
 
 
 class _Intervals:
