@@ -458,7 +458,7 @@ class Planar(Domain):
         if steps is None:
             pieces = divide(self.low, self.high, (1, 1))
         else:
-            pieces = cut(self.low, self.high, cell, LINES * np.maximum(np.rint(self.zones), 1), steps)
+            pieces = cut(self.low, self.high, cell, LINES * np.maximum(np.rint(self.zones), 1).astype(int), np.array(steps))
         hkl = pieces.nodes @ self.to_hkl
         return Lattice(pieces, self._shared(hkl[:, :2]), hkl, np.sum((pieces.nodes @ self.plane.frame) ** 2, axis=-1))
 

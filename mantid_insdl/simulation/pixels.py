@@ -97,22 +97,39 @@ def cut(low: np.ndarray, high: np.ndarray, cell: np.ndarray, lines: np.ndarray, 
     turns = np.divmod(within, counts[1][pixel])
     chosen = [one.start[one.which][pixel] + turn for one, turn in zip(parts, turns, strict=True)]
     cells = np.stack([one.cell[index] for one, index in zip(parts, chosen, strict=True)], -1)
-    at, node = np.unique(cells, axis=0, return_inverse=True)
+    used, node = np.unique(cells, axis=0, return_inverse=True)
+    at, place = _without_gaps(used)
+    node = place[node.ravel()]
     nodes = (at + 0.5) / np.array(steps)
     centre, half, share = (
         np.stack([getattr(one, name)[index] for one, index in zip(parts, chosen, strict=True)], -1) for name in ("centre", "half", "share")
     )
-    node = node.ravel()
-    return Pieces(nodes, node, pixel, centre - nodes[node], half, share.prod(axis=1), np.array(steps, float), _beside(at))
+    return Pieces(nodes, node, pixel, centre - nodes[node], half, share.prod(axis=1), np.array(steps, float), _beside(at, steps // lines))
 
 
-def _beside(cells: np.ndarray) -> np.ndarray:
-    """Neighbours among unlike cells (node, 2) in rising order: see `Pieces`."""
-    number = {tuple(cell): index for index, cell in enumerate(cells.tolist())}
-    around = [[tuple(step) for step in (-axis, axis)] for axis in np.eye(2, dtype=int)]
-    return np.array(
-        [[[number.get((i + di, j + dj), own) for own, (i, j) in enumerate(cells.tolist())] for di, dj in sides] for sides in around]
-    )
+def _without_gaps(cells: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Cells (node, 2) in rising order with those between two of them, which pieces wider than a cell leave out, and where each given one is."""
+    found = set(map(tuple, cells.tolist()))
+    for step in ((1, 0), (0, 1)):
+        found |= {(i + step[0], j + step[1]) for i, j in found if (i + 2 * step[0], j + 2 * step[1]) in found}
+    filled = sorted(found)
+    number = {cell: index for index, cell in enumerate(filled)}
+    return np.array(filled), np.array([number[tuple(cell)] for cell in cells.tolist()])
+
+
+def _beside(cells: np.ndarray, stretch: np.ndarray) -> np.ndarray:
+    """Neighbours among unlike cells (node, 2), of which `stretch` (2,) lie between two lines of symmetry: see `Pieces`."""
+    own = cells.tolist()
+    number = {tuple(cell): index for index, cell in enumerate(own)}
+
+    def neighbour(index: int, axis: int, step: int) -> int:
+        there = own[index].copy()
+        there[axis] += step
+        if there[axis] // stretch[axis] != own[index][axis] // stretch[axis]:
+            return index
+        return number.get(tuple(there), index)
+
+    return np.array([[[neighbour(index, axis, step) for index in range(len(own))] for step in (-1, 1)] for axis in (0, 1)])
 
 
 def differences(values: np.ndarray, pieces: Pieces, axis: int) -> np.ndarray:
