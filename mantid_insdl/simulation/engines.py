@@ -160,8 +160,8 @@ SAMPLES = 300
 """Momenta at which the modes' shape is looked at."""
 CELLS_PER_ZONE = (6, 96)
 """Cells across a zone at least and at most."""
-LINES = 2
-
+LINES_PER_ZONE = 2
+"""Lines of symmetry along each axis of a zone: its sides, and the middle between them."""
 MERGED = 1.5
 """A lattice of this many times as many cells as needed is taken where another incident energy needs it."""
 STOPS_PER_ZONE = 32
@@ -449,16 +449,21 @@ class Planar(Domain):
         """Cells to 1 r.l.u. along each axis, a multiple of four to a zone; None where a whole pixel is small enough to be one cell."""
         if self.parts(group) == (1, 1):
             return None
-        multiple = 4 * np.maximum(np.rint(self.zones), 1)
+        multiple = 4 * self._whole_zones
         width = np.median(self.high - self.low, axis=0)
         wanted = np.maximum(1 / self.cell(group), 0.8 / width)  # a cell much larger than a pixel has its modes elsewhere
         return tuple(int(n) for n in multiple * np.ceil(wanted / multiple - 0.1))
+
+    @property
+    def _whole_zones(self) -> np.ndarray:
+        """Zones to 1 r.l.u. along each axis, (2,) int; one where it is less."""
+        return np.maximum(np.rint(self.zones), 1).astype(int)
 
     def _lattice(self, steps: tuple[int, int] | None, cell: np.ndarray) -> Lattice:
         if steps is None:
             pieces = divide(self.low, self.high, (1, 1))
         else:
-            pieces = cut(self.low, self.high, cell, LINES * np.maximum(np.rint(self.zones), 1).astype(int), np.array(steps))
+            pieces = cut(self.low, self.high, cell, LINES_PER_ZONE * self._whole_zones, np.array(steps))
         hkl = pieces.nodes @ self.to_hkl
         return Lattice(pieces, self._shared(hkl[:, :2]), hkl, np.sum((pieces.nodes @ self.plane.frame) ** 2, axis=-1))
 
@@ -495,7 +500,7 @@ class Planar(Domain):
         self.add(out, self.groups[number], [lines for one in modes for lines in self._lines(number, one, scale)], scale)
 
     def _lines(self, number: int, bent: Parabolas, scale: float) -> Iterator[Batch]:
-        """Lines of the modes of one symmetry, in one batch or none."""
+        """Lines of the modes of one symmetry at one incident energy, in one batch or none."""
         group, lattice = self.groups[number], self._lattices[self._which[number]]
         pieces, margin, real = lattice.pieces, self.margin(group, scale), bent.energies.dtype.type
         low, high = real(group.edges[0] - margin), real(group.edges[-1] + margin)

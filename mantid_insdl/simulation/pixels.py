@@ -1,9 +1,9 @@
 """A pixel of a map is the average over its area: here it is cut into pieces small enough for the modes to be straight across each.
 
-Two ways to cut. `divide` cuts every pixel alike, each piece with the momentum of its own centre. `cut` cuts along the cells of a lattice of
-momenta that repeats with the magnet's zone, so that most of its nodes are equal by symmetry and are solved once for the whole map; a piece
-then takes the modes of the node of its cell, moved to its own centre by their velocities and curvatures. Either way the line of a mode is
-as wide as the mode's energy spreads across the piece.
+Two ways to cut. `divide` cuts every pixel alike, each piece with the momentum of its own centre. `cut` takes the momenta from a lattice
+that repeats with the magnet's zone, so that most of its nodes are equal by symmetry and are solved once for the whole map; a piece takes
+the modes of the node of the cell that its centre is in, moved there by their velocities and curvatures, and by the slope of their
+intensity. Either way the line of a mode is as wide as the mode's energy spreads across the piece.
 """
 
 from __future__ import annotations
@@ -33,9 +33,10 @@ class Pieces:
     share : (piece,)
         Part of the pixel's area; those of a pixel sum to one.
     steps : (2,)
-        Cells to 1 r.l.u., for the pieces of a lattice.
+        Cells of the lattice to 1 r.l.u.
     beside : (axis, side, node) int
-        Of a lattice: the nodes before and after each along each axis, or the node itself where there is none.
+        Of a lattice: the nodes before and after each along each axis, or the node itself where there is none on its side of a line of
+        symmetry.
     """
 
     nodes: np.ndarray
@@ -76,20 +77,22 @@ def divide(low: np.ndarray, high: np.ndarray, parts: tuple[int, int]) -> Pieces:
     )
 
 
-def cut(low: np.ndarray, high: np.ndarray, cell: np.ndarray, lines: np.ndarray, steps: tuple[int, int]) -> Pieces:
-    """Cut the pixels from `low` to `high`, (pixel, 2), along lines of symmetry and into pieces that take the modes of the nodes of a lattice.
+def cut(low: np.ndarray, high: np.ndarray, cell: np.ndarray, lines: np.ndarray, steps: np.ndarray) -> Pieces:
+    """Cut the pixels from `low` to `high`, (pixel, 2), into pieces that take the modes of the nodes of a lattice.
+
+    A node lies in the middle of its cell, so that the lattice has the mirrors of the axes and no node on a line of symmetry. Modes may have
+    a kink there: no piece lies across such a line.
 
     Parameters
     ----------
     cell : (2,)
-        Widths of a piece at most, in r.l.u.
+        Largest widths of a piece, in r.l.u.
     lines : (2,) int
-        Lines of symmetry to 1 r.l.u. of each axis. Modes may have a kink there.
-    steps
-        Cells of the lattice to 1 r.l.u., a multiple of that. A node lies in the middle of its cell, so that the lattice has the mirrors of the axes and
-        no node on a line of symmetry. A piece takes the node of the cell that its centre is in.
+        Lines of symmetry to 1 r.l.u. of each axis.
+    steps : (2,) int
+        Cells of the lattice to 1 r.l.u. of each axis, a multiple of `lines`.
     """
-    parts = [_Intervals(low[:, axis], high[:, axis], cell[axis], int(lines[axis]), steps[axis]) for axis in (0, 1)]
+    parts = [_Intervals(low[:, axis], high[:, axis], cell[axis], lines[axis], steps[axis]) for axis in (0, 1)]
     counts = [one.count[one.which] for one in parts]
     number = counts[0] * counts[1]
     pixel = np.repeat(np.arange(len(low)), number)
@@ -100,15 +103,15 @@ def cut(low: np.ndarray, high: np.ndarray, cell: np.ndarray, lines: np.ndarray, 
     used, node = np.unique(cells, axis=0, return_inverse=True)
     at, place = _without_gaps(used)
     node = place[node.ravel()]
-    nodes = (at + 0.5) / np.array(steps)
+    nodes = (at + 0.5) / steps
     centre, half, share = (
         np.stack([getattr(one, name)[index] for one, index in zip(parts, chosen, strict=True)], -1) for name in ("centre", "half", "share")
     )
-    return Pieces(nodes, node, pixel, centre - nodes[node], half, share.prod(axis=1), np.array(steps, float), _beside(at, steps // lines))
+    return Pieces(nodes, node, pixel, centre - nodes[node], half, share.prod(axis=1), steps, _beside(at, steps // lines))
 
 
 def _without_gaps(cells: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Cells (node, 2) in rising order with those between two of them, which pieces wider than a cell leave out, and where each given one is."""
+    """Cells (node, 2) with those between two of them, which pieces wider than a cell leave out, and the place there of each given one."""
     found = set(map(tuple, cells.tolist()))
     for step in ((1, 0), (0, 1)):
         found |= {(i + step[0], j + step[1]) for i, j in found if (i + 2 * step[0], j + 2 * step[1]) in found}
@@ -118,7 +121,7 @@ def _without_gaps(cells: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _beside(cells: np.ndarray, stretch: np.ndarray) -> np.ndarray:
-    """Neighbours among unlike cells (node, 2), of which `stretch` (2,) lie between two lines of symmetry: see `Pieces`."""
+    """Neighbours (axis, side, node) among unlike cells (node, 2), of which `stretch` (2,) lie between two lines: see `Pieces`."""
     own = cells.tolist()
     number = {tuple(cell): index for index, cell in enumerate(own)}
 
@@ -135,7 +138,8 @@ def _beside(cells: np.ndarray, stretch: np.ndarray) -> np.ndarray:
 def differences(values: np.ndarray, pieces: Pieces, axis: int) -> np.ndarray:
     """Derivative along an axis of values (node, ...) on a lattice, from the neighbours of each node; 0 where it has none.
 
-    Where the two sides differ, as at a kink, no more than twice the smaller one (the limiter of B. van Leer, J. Comput. Phys. 23, 276 (1977)).
+    Where the two sides differ, as at a kink, no more than twice the smaller of them: the monotonised central limiter of
+    B. van Leer, J. Comput. Phys. 23, 276 (1977).
     """
     (before, after), here = pieces.beside[axis], np.arange(len(values))
     on = values.take(after, axis=0) - values
@@ -161,8 +165,9 @@ class _Intervals:
         for one, other in sides:
             first, last = int(np.floor(one * lines + ROUNDING)), int(np.ceil(other * lines - ROUNDING))
             ends = np.concatenate(([one], np.arange(first + 1, last) / lines, [other]))
-            edges = np.concatenate(
-                [*(np.linspace(a, b, int(np.ceil((b - a) / cell - 0.1).clip(1)), endpoint=False) for a, b in pairwise(ends)), [other]]
+            numbers = np.ceil(np.diff(ends) / cell - 0.1).astype(int).clip(1)
+            edges = np.append(
+                np.concatenate([np.linspace(*pair, n, endpoint=False) for pair, n in zip(pairwise(ends), numbers, strict=True)]), other
             )
             width = np.diff(edges)
             centres.append(0.5 * (edges[1:] + edges[:-1]))

@@ -55,8 +55,8 @@ class PlanarModes:
     components : (component, 3)
         Cartesian unit vectors of those directions in which the neutron sees the spins of these modes move.
     amplitudes
-        From momenta (line,) and modes (line,), by number, to (component, group, line): spin amplitudes. The neutron sees their sum over groups,
-        each times F_ion(Q) exp(-2 pi i l z) cos(pi (h, k) . pair).
+        From momenta (line,) and modes (line,), by number, to (component, group, line): spin amplitudes. The neutron sees their sum over
+        groups, each times F_ion(Q) exp(-2 pi i l z) cos(pi (h, k) . pair).
     """
 
     energies: np.ndarray
@@ -356,7 +356,8 @@ def _operations(hamiltonian: Hamiltonian) -> tuple[list[_Operation], list[np.nda
                 found.append(_Operation(-w.astype(float), images, True))
     unmoved, opposite = (list(images_under(sign * np.eye(2))) for sign in (1, -1))
     splitting = [
-        one for one in unmoved
+        one
+        for one in unmoved
         if np.array_equal(one[one], np.arange(len(one))) and all(np.array_equal(one[x], x[one]) for x in (*unmoved, *opposite))
     ]
     # the plain ones first: where several lead to a momentum, the first is taken
