@@ -354,7 +354,7 @@ def _operations(hamiltonian: Hamiltonian) -> tuple[list[_Operation], list[np.nda
             found.append(_Operation(w.astype(float), images, False))
             if hamiltonian.folds:
                 found.append(_Operation(-w.astype(float), images, True))
-    unmoved, opposite = (list(images_under(sign * np.eye(2))) for sign in (1, -1))
+    unmoved, opposite = (list(images_under(sign * np.eye(2))) if len(positions) <= MANY_SITES else [] for sign in (1, -1))
     splitting = [
         one
         for one in unmoved
