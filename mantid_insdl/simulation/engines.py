@@ -524,7 +524,7 @@ class Planar(Domain):
         strength *= pieces.share.astype(real)[:, None]
         energies, spread = bent.across(pieces, span)
         reach = np.sqrt(real(margin**2) + 16 * spread)
-        kept = np.flatnonzero((strength > 0) & (energies > real(group.edges[0]) - reach) & (energies < real(group.edges[-1]) + reach))
+        kept = np.flatnonzero((strength != 0) & (energies > real(group.edges[0]) - reach) & (energies < real(group.edges[-1]) + reach))
         piece = kept // near.shape[1]
         reached = lattice.reached[number]
         energies, spread, strength = (x.ravel()[kept] for x in (energies, spread, strength))

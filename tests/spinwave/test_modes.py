@@ -97,6 +97,18 @@ def test_one_solve_serves_all_l(name):
         assert (ours * energies).sum(-1) == pytest.approx((theirs * reference.energies[0]).sum(-1), rel=1e-6, abs=1e-9)
 
 
+@pytest.mark.parametrize(
+    ("name", "rows"),
+    [("pcsmo-goodenough", [4] * 4), ("pcsmo-dimer", [4] * 4), ("pcsmo-zener", [2] * 4), ("rb2mnf4", [1] * 2), ("example-triangular", [3])],
+)
+def test_blocks_of_sites_that_move_alike_or_opposite(name, rows):
+    """PCSMO: the antiferromagnetic translation of a layer, and the exchange of the two layers of the bilayer; each halves the blocks."""
+    solver = SharedSolve(magnet(name)[0], Q[:, :2])
+    assert [form.matrices[0].shape[-1] for form in solver._forms] == rows
+    sites = np.concatenate([np.eye(rows[0]) if form.sites is None else form.sites for form in solver._forms], axis=1)
+    assert sites.conj().T @ sites == pytest.approx(np.eye(sum(rows)), abs=1e-12)
+
+
 HALF, TENTHS, QUARTERS = np.linspace(-2, 2, 14), np.arange(-0.9, 1, 0.2), np.arange(-1, 1.01, 0.25)
 
 
