@@ -37,7 +37,7 @@ def test_pixels_are_the_average_of_many_samples(name, grid, which):
     *edges, number = (benchmark.GRIDS if few else SHORT)[grid]
     expected = benchmark.sampled(material, maps[which], edges, number)
     rms, mean = benchmark.errors(benchmark.image(material, maps[which], *edges), expected)
-    assert rms.size >= 2 and rms.max() < 0.03 and np.abs(mean).max() < 0.01
+    assert rms.size >= 2 and rms.max() < 0.03 and np.abs(mean).max() < 0.02
     with benchmark.point_samples():
         centre, _ = benchmark.errors(benchmark.image(material, maps[which], *edges), expected)
     assert grid == "fine" or centre.max() > 3 * rms.max()  # what version 0.1.0 gave

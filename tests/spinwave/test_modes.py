@@ -112,6 +112,14 @@ def test_blocks_of_sites_that_move_alike_or_opposite(name, rows):
 HALF, TENTHS, QUARTERS = np.linspace(-2, 2, 14), np.arange(-0.9, 1, 0.2), np.arange(-1, 1.01, 0.25)
 
 
+def test_a_block_is_seen_in_one_direction_in_all_zones():
+    """A translation of the couplings by half of the cell tells, by its sign, spins along a from spins along c, whatever the zone."""
+    model, values = magnet("pcsmo-dimer")
+    hk = np.stack(np.meshgrid(TENTHS, TENTHS, indexing="ij"), -1).reshape(-1, 2)
+    found = SharedSolve(model, hk).solve(model.parameter_table(values)[0])
+    assert sorted(modes.components.tolist() for modes in found) == [[[0, 0, 1]]] * 2 + [[[1, 0, 0]]] * 2
+
+
 @pytest.mark.parametrize(
     ("name", "grid", "solves"),
     [
