@@ -338,7 +338,7 @@ def simulate(
         typer.Option(metavar="H,K,L", help="Full width across the path that a cut is averaged over; up to two, each with --across."),
     ] = None,
     powder: Annotated[str | None, typer.Option(metavar="MIN,STEP,MAX", help="The map of a powder: |Q| bins in 1/angstrom.")] = None,
-    directions: Annotated[int | None, typer.Option(metavar="N", min=1, help="Momenta in each |Q| bin, 3000 by default.")] = None,
+    directions: Annotated[int | None, typer.Option(metavar="N", min=1, help="Momenta in each |Q| bin, 12000 by default.")] = None,
     fwhm: Annotated[
         float | None, typer.Option(metavar="MEV", help="Energy width of a path or powder, in place of the instrument's.")
     ] = None,

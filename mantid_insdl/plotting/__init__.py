@@ -1,6 +1,4 @@
-"""Pictures of maps, cuts, dispersions, powders and plans; each function returns a `matplotlib.figure.Figure` made without pyplot."""
-
-"""Pictures of maps, cuts, dispersions, powders and fits; each function returns a `matplotlib.figure.Figure` made without pyplot."""
+"""Pictures of maps, cuts, dispersions, powders, fits and plans; each function returns a `matplotlib.figure.Figure` made without pyplot."""
 
 from mantid_insdl.plotting.decision import plot_decision
 from mantid_insdl.plotting.energy import plot_cut, plot_dispersion, plot_powder
@@ -10,15 +8,15 @@ from mantid_insdl.plotting.plan import plot_plan
 
 __all__ = [
     "plot_comparison",
+    "plot_corner",
     "plot_cut",
     "plot_decision",
+    "plot_differences",
     "plot_dispersion",
+    "plot_fit",
     "plot_importance",
     "plot_map",
     "plot_plan",
-    "plot_corner",
-    "plot_differences",
-    "plot_fit",
     "plot_powder",
     "plot_residual",
     "plot_slices",

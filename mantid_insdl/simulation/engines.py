@@ -17,10 +17,10 @@ Every pixel is cut into pieces (`pixels`); across a piece a mode is a straight l
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -160,10 +160,30 @@ SAMPLES = 300
 """Momenta at which the modes' shape is looked at."""
 CELLS_PER_ZONE = (6, 96)
 """Cells across a zone at least and at most."""
+LINES_PER_ZONE = 2
+"""Lines of symmetry along each axis of a zone: its sides, and the middle between them."""
 MERGED = 1.5
 """A lattice of this many times as many cells as needed is taken where another incident energy needs it."""
 STOPS_PER_ZONE = 32
 """Solves to a zone along the beam, where the modes depend on it."""
+
+
+class Batch(NamedTuple):
+    """Lines of energy seen in the calculated pixels.
+
+    Parameters
+    ----------
+    pixel, energy, spread, intensity : (line,)
+        Calculated pixel, rising; energy in meV and the variance of it; strength.
+    reached : (line, window) or None
+        Factor on each.
+    """
+
+    pixel: np.ndarray
+    energy: np.ndarray
+    spread: np.ndarray
+    intensity: np.ndarray
+    reached: np.ndarray | None
 
 
 class Domain:
@@ -302,41 +322,27 @@ class Domain:
         part = np.add.reduceat(allowed * pieces.share[:, None], start, axis=0)[pieces.pixel]
         return allowed / np.where(part > 0, part, 1.0)
 
-    def add(
-        self,
-        out: np.ndarray,
-        group: Group,
-        pixel: np.ndarray,
-        energy: np.ndarray,
-        spread: np.ndarray,
-        intensity: np.ndarray,
-        scale: float,
-        reached: np.ndarray | None = None,
-    ) -> None:
-        """Add lines to the map `out`, (slice, pixel).
-
-        Parameters
-        ----------
-        pixel, energy, spread, intensity : (line,)
-            Calculated pixel, rising; energy in meV and the variance of it; strength.
-        reached : (line, window)
-            Factor on each.
-        """
+    def add(self, out: np.ndarray, group: Group, batches: Iterable[Batch], scale: float) -> None:
+        """Add lines to the map `out`, (slice, pixel)."""
         if self.view.kernel is not None:
             for weight, source in self._sources:  # without symmetries each calculated pixel is one of the map
                 target = np.argsort(source)
-                self.view.kernel.add(out, group.index, target[pixel], energy, weight * intensity, self.reach, spread)
+                for lines in batches:
+                    strength = weight * lines.intensity
+                    self.view.kernel.add(out, group.index, target[lines.pixel], lines.energy, strength, self.reach, lines.spread)
             return
-        lines = np.empty((len(energy), group.index.size), energy.dtype)
-        for first in range(0, len(energy), BLOCK):
-            part = slice(first, first + BLOCK)
-            np.multiply(self.density(energy[part], spread[part], group, scale), intensity[part, None], out=lines[part])
-        if reached is not None:
-            lines *= reached
-        start = np.flatnonzero(np.diff(pixel, prepend=-1))
         summed = np.zeros((len(self.across), group.index.size))
-        if len(start):
-            summed[pixel[start]] = np.add.reduceat(lines, start, axis=0)
+        for lines in batches:
+            density = np.empty((len(lines.energy), group.index.size), lines.energy.dtype)
+            for first in range(0, len(density), BLOCK):
+                part = slice(first, first + BLOCK)
+                found = self.density(lines.energy[part], lines.spread[part], group, scale)
+                np.multiply(found, lines.intensity[part, None], out=density[part])
+            if lines.reached is not None:
+                density *= lines.reached
+            start = np.flatnonzero(np.diff(lines.pixel, prepend=-1))
+            if len(start):
+                summed[lines.pixel[start]] += np.add.reduceat(density, start, axis=0)
         self.place(out, group.index, summed.T)
 
     def place(self, out: np.ndarray, index: np.ndarray, values: np.ndarray) -> None:
@@ -361,6 +367,57 @@ class Lattice:
     reached: dict[int, np.ndarray | None] = field(default_factory=dict)
     """`Domain.reached` of the groups, by number, that use it."""
 
+    def parabolas(self, modes: PlanarModes, axes: np.ndarray, dtype: type) -> Parabolas:
+        """Of modes at its momenta; `axes` (2, 2) are those of the map, in units of (h, k)."""
+        slopes = np.tensordot(axes, modes.velocities, axes=1).astype(dtype)
+        bends = None
+        if self.pieces.beside is not None:
+            bends = np.stack([differences(slope, self.pieces, axis) for axis, slope in enumerate(slopes)])
+        # a Goldstone mode at its own momentum is elastic
+        energies = np.where(modes.usable & (modes.energies > 0), modes.energies, np.nan).astype(dtype)
+        # a line is as wide as its energy spreads across a piece
+        farthest = 3 * np.tensordot(self.pieces.reach.astype(dtype), np.abs(slopes), axes=1)
+        return Parabolas(modes, energies, farthest, slopes, bends)
+
+
+@dataclass(frozen=True, eq=False)
+class Parabolas:
+    """Modes about the nodes of a lattice.
+
+    Parameters
+    ----------
+    modes
+        At the nodes.
+    energies : (node, mode)
+        meV; NaN where a mode has no inelastic intensity.
+    farthest : (node, mode)
+        How far from their energies at the nodes they still have an intensity within a piece, in meV.
+    slopes, bends : (axis of the map, node, mode)
+        First and second derivatives by qh and qk; no second ones where a piece is all of a pixel.
+    """
+
+    modes: PlanarModes
+    energies: np.ndarray
+    farthest: np.ndarray
+    slopes: np.ndarray
+    bends: np.ndarray | None
+
+    def across(self, pieces: Pieces, span: slice) -> tuple[np.ndarray, np.ndarray]:
+        """Mean energies of the modes of `span` in each piece and the variances of them, (piece, mode)."""
+        energies = self.energies[:, span].take(pieces.node, axis=0)
+        spread = np.zeros_like(energies)
+        for axis, (offset, variance, second) in enumerate(pieces.moments.astype(energies.dtype)):
+            slope = self.slopes[axis][:, span].take(pieces.node, axis=0)
+            energies += slope * offset
+            slope *= slope
+            slope *= variance
+            spread += slope
+            if self.bends is not None:
+                bend = self.bends[axis][:, span].take(pieces.node, axis=0)
+                bend *= second
+                energies += bend
+        return energies, spread
+
 
 class Planar(Domain):
     """Engine for magnets whose energies do not depend on l: one solve for each (h, k) serves all slices."""
@@ -370,15 +427,16 @@ class Planar(Domain):
         if self.material.spiral is not None:  # of its three branches the steepest is rare among the momenta that are looked at
             self.finer = 1.4
         steps = _merged([self._steps(group) for group in self.groups])
-        lattices = {step: self._lattice(step) for step in dict.fromkeys(steps)}
+        cells = {step: np.min([self.cell(g) for g, one in zip(self.groups, steps, strict=True) if one == step], axis=0) for step in steps}
+        lattices = {step: self._lattice(step, cells[step]) for step in cells}
         self._lattices, self._which = list(lattices.values()), [list(lattices).index(step) for step in steps]
         for number, (group, which) in enumerate(zip(self.groups, self._which, strict=True)):
             self._lattices[which].reached[number] = self.reached(self._lattices[which].pieces, group)
         solver = self._lattices[0].solver
-        self._components, self._groups = solver.components, solver.groups
-        ions = list(dict.fromkeys(ion for ion, _ in self._groups))
+        self._groups = solver.groups
+        ions = list(dict.fromkeys(one.ion for one in self._groups))
         self._ions = [coefficients(ion) if ion else None for ion in ions]
-        self._group_ion = [ions.index(ion) for ion, _ in self._groups]
+        self._group_ion = [ions.index(one.ion) for one in self._groups]
         # a few momenta spread over the map find most unstable parameter sets at a fraction of the cost
         hkl = 0.5 * (self.low + self.high) @ self.to_hkl
         self._screen = self._shared(hkl[:: max(1, len(hkl) // 40), :2])
@@ -391,13 +449,21 @@ class Planar(Domain):
         """Cells to 1 r.l.u. along each axis, a multiple of four to a zone; None where a whole pixel is small enough to be one cell."""
         if self.parts(group) == (1, 1):
             return None
-        multiple = 4 * np.maximum(np.rint(self.zones), 1)
+        multiple = 4 * self._whole_zones
         width = np.median(self.high - self.low, axis=0)
         wanted = np.maximum(1 / self.cell(group), 0.8 / width)  # a cell much larger than a pixel has its modes elsewhere
         return tuple(int(n) for n in multiple * np.ceil(wanted / multiple - 0.1))
 
-    def _lattice(self, steps: tuple[int, int] | None) -> Lattice:
-        pieces = divide(self.low, self.high, (1, 1)) if steps is None else cut(self.low, self.high, steps)
+    @property
+    def _whole_zones(self) -> np.ndarray:
+        """Zones to 1 r.l.u. along each axis, (2,) int; one where it is less."""
+        return np.maximum(np.rint(self.zones), 1).astype(int)
+
+    def _lattice(self, steps: tuple[int, int] | None, cell: np.ndarray) -> Lattice:
+        if steps is None:
+            pieces = divide(self.low, self.high, (1, 1))
+        else:
+            pieces = cut(self.low, self.high, cell, LINES_PER_ZONE * self._whole_zones, np.array(steps))
         hkl = pieces.nodes @ self.to_hkl
         return Lattice(pieces, self._shared(hkl[:, :2]), hkl, np.sum((pieces.nodes @ self.plane.frame) ** 2, axis=-1))
 
@@ -415,86 +481,86 @@ class Planar(Domain):
             for lattice in self._lattices:
                 if solved[-1] is None:
                     break
-                solved.append(lattice.solver.solve(values, workers))
+                solved.append(lattice.solver.solve(values, workers, np.result_type(out.dtype, np.complex64)))
             stable[index] = solved[-1] is not None
-            if stable[index]:
-                todo = range(len(self.groups))
-                list(in_threads(lambda number: self._slices(number, solved[1 + self._which[number]], scale, out[index]), todo, workers))
+            if not stable[index]:
+                return
+            axes = self.to_hkl[:, :2]
+            bent = [[lattice.parabolas(x, axes, dtype) for x in modes] for lattice, modes in zip(self._lattices, solved[1:], strict=True)]
+            todo = range(len(self.groups))
+            list(in_threads(lambda number: self._slices(number, bent[self._which[number]], scale, out[index]), todo, workers))
 
         for index, _ in enumerate(in_threads(work, range(len(table)))):
             if progress is not None:
                 progress((index + 1) / len(table), f"Spin waves of {self.material.name}: {index + 1} of {len(table)}")
         return out, stable
 
-    def _slices(self, number: int, modes: PlanarModes, scale: float, out: np.ndarray) -> None:
+    def _slices(self, number: int, modes: list[Parabolas], scale: float, out: np.ndarray) -> None:
         """Add the slices of one incident energy of one parameter set to `out`, (slice, pixel)."""
+        self.add(out, self.groups[number], [lines for one in modes for lines in self._lines(number, one, scale)], scale)
+
+    def _lines(self, number: int, bent: Parabolas, scale: float) -> Iterator[Batch]:
+        """Lines of the modes of one symmetry at one incident energy, in one batch or none."""
         group, lattice = self.groups[number], self._lattices[self._which[number]]
-        pieces, margin = lattice.pieces, self.margin(group, scale)
-        real, kind = (np.float32, np.complex64) if out.dtype == np.float32 else (float, complex)
-        slopes = np.tensordot(self.to_hkl[:, :2], modes.velocities, axes=([1], [2]))  # (axis of the map, node, mode)
-        farthest = 3 * np.tensordot(pieces.reach, np.abs(slopes), axes=1)  # a line is as wide as its energy spreads across a piece
-        top = group.ei if np.isfinite(group.ei) else np.inf
-        near = (modes.energies >= group.edges[0] - margin - farthest) & (modes.energies <= group.edges[-1] + margin + farthest)
-        # a Goldstone mode at its own momentum is elastic
-        near &= (modes.energies > 0) & (modes.energies < top) & modes.usable
+        pieces, margin, real = lattice.pieces, self.margin(group, scale), bent.energies.dtype.type
+        low, high = real(group.edges[0] - margin), real(group.edges[-1] + margin)
+        near = (bent.energies + bent.farthest >= low) & (bent.energies - bent.farthest <= high)
+        if np.isfinite(group.ei):
+            near &= bent.energies < group.ei
         columns = np.flatnonzero(near.any(axis=0))
         if not columns.size:
             return
         span = slice(columns[0], columns[-1] + 1)
         near = near[:, span]
+        node, mode = np.nonzero(near)
         intensity = np.zeros(near.shape, real)
-        intensity[near] = self._intensity(lattice, modes.energies[:, span], modes.amplitudes(span, kind), group, near)
-        energies = modes.energies[:, span].astype(real)[pieces.node]
-        spread = np.zeros_like(energies)
-        for axis, slope in enumerate(slopes[..., span]):
-            offset, variance = pieces.offset[:, axis], pieces.half[:, axis] ** 2 / 3
-            here = slope.astype(real)[pieces.node]
-            energies += here * offset.astype(real)[:, None]
-            here *= here
-            here *= variance.astype(real)[:, None]
-            spread += here
-            if pieces.beside is not None:
-                bend = differences(slope, pieces, axis).astype(real)[pieces.node]
-                bend *= (0.5 * (offset**2 + variance)).astype(real)[:, None]
-                energies += bend
-        strength = intensity[pieces.node] * pieces.share.astype(real)[:, None]
-        reach = np.sqrt(margin**2 + 16 * spread)
-        kept = (strength != 0) & (energies > real(group.edges[0]) - reach) & (energies < real(group.edges[-1]) + reach)
-        piece = np.nonzero(kept)[0]
+        intensity[near] = self._intensity(lattice, bent, group, node, mode + span.start)
+        strength = intensity.take(pieces.node, axis=0)
+        if pieces.beside is not None:
+            for axis, (offset, _, _) in enumerate(pieces.moments.astype(real)):
+                change = differences(intensity, pieces, axis).take(pieces.node, axis=0)
+                change *= offset
+                strength += change
+        strength *= pieces.share.astype(real)[:, None]
+        energies, spread = bent.across(pieces, span)
+        reach = np.sqrt(real(margin**2) + 16 * spread)
+        kept = np.flatnonzero((strength != 0) & (energies > real(group.edges[0]) - reach) & (energies < real(group.edges[-1]) + reach))
+        piece = kept // near.shape[1]
         reached = lattice.reached[number]
-        factor = None if reached is None else reached[piece]
-        self.add(out, group, pieces.pixel[piece], np.abs(energies[kept]), spread[kept], strength[kept], scale, factor)
+        energies, spread, strength = (x.ravel()[kept] for x in (energies, spread, strength))
+        yield Batch(pieces.pixel[piece], np.abs(energies), spread, strength, None if reached is None else reached[piece])
 
-    def _intensity(self, lattice: Lattice, energies: np.ndarray, amplitudes: np.ndarray, group: Group, chosen: np.ndarray) -> np.ndarray:
-        """Intensity of the `chosen` of the modes at the nodes, each at the momentum along the beam of its own energy."""
-        node = np.nonzero(chosen)[0]
-        energy, across = energies[chosen], lattice.across[node]
-        along = self.along(energy, across, group)
+    def _intensity(self, lattice: Lattice, bent: Parabolas, group: Group, node: np.ndarray, mode: np.ndarray) -> np.ndarray:
+        """Intensity of modes at nodes, (line,) each, at the momentum along the beam of its own energy."""
+        energy, real = bent.energies[node, mode], bent.energies.dtype  # that of the map: half the time where it is single
+        across, components = lattice.across.astype(real)[node], bent.modes.components
+        amplitudes = bent.modes.amplitudes(node, mode)
+        along = self.along(energy, across, group).astype(real)
         q_squared = across + along**2
-        real = amplitudes.real.dtype  # that of the map: half the time where it is single
-        factors = [None if table is None else j0(table, q_squared).astype(real) for table in self._ions]
-        third = lattice.hkl[node, 2] + along * self.beam_hkl[2]  # l
-        turns = {z: (2 * np.pi * third * z).astype(real) for z in {abs(z) for _, z in self._groups}}
+        factors = [None if table is None else j0(table, q_squared) for table in self._ions]
+        third = lattice.hkl[:, 2].astype(real)[node] + along * real.type(self.beam_hkl[2])  # l
+        turns = {z: real.type(2 * np.pi * z) * third for z in {abs(one.z) for one in self._groups}}
         phases = {z: np.cos(turn) - 1j * np.sin(turn) for z, turn in turns.items()}
         # spin component seen at this Q: sum over groups of form factor x phase x amplitude
-        moment = np.zeros((len(self._components), len(node)), amplitudes.dtype)
-        picked = amplitudes[chosen]
-        for g, ((_, z), ion) in enumerate(zip(self._groups, self._group_ion, strict=True)):
-            weight = phases[z] if z >= 0 else phases[-z].conj()
+        moment = np.zeros((len(components), len(node)), amplitudes.dtype)
+        for g, (one, ion) in enumerate(zip(self._groups, self._group_ion, strict=True)):
+            weight = phases[one.z] if one.z >= 0 else phases[-one.z].conj()
             weight = weight if factors[ion] is None else factors[ion] * weight
+            if any(one.pair):
+                weight = weight * np.cos(np.pi * (lattice.hkl[:, :2] @ one.pair)).astype(real)[node]
             for component in range(len(moment)):
-                moment[component] += weight * picked[:, component, g]
+                moment[component] += weight * amplitudes[component, g]
         q_across = lattice.pieces.nodes @ self.plane.frame
         if self.view.component == "perp":
             intensity = np.sum(moment.real**2 + moment.imag**2, axis=0)
             along_q = np.zeros(len(node), amplitudes.dtype)
-            for component, direction in enumerate(self._components):
-                projected = (q_across @ direction)[node] + along * (self.plane.beam @ direction)
-                along_q += projected.astype(real) * moment[component]
+            for component, direction in enumerate(components):
+                projected = (q_across @ direction).astype(real)[node] + along * real.type(self.plane.beam @ direction)
+                along_q += projected * moment[component]
             intensity = intensity - (along_q.real**2 + along_q.imag**2) / np.where(q_squared > 0, q_squared, np.inf)
         else:
             q = q_across[node] + along[:, None] * self.plane.beam
-            intensity = np.nan_to_num(self.view.seen(moment.T @ self._components, q, self.plane.turn))
+            intensity = np.nan_to_num(self.view.seen(moment.T @ components, q, self.plane.turn))
         return intensity * self.view.factor(group.ei, energy)
 
 
@@ -637,7 +703,7 @@ class General(Domain):
                 piece, mode = np.nonzero(weight)
                 factor = None if reached is None else reached[within[piece]]
                 pixel = pieces.pixel[within[piece]]
-                self.add(image, group, pixel, energy[piece, mode], width[piece, mode], weight[piece, mode], scale, factor)
+                self.add(image, group, [Batch(pixel, energy[piece, mode], width[piece, mode], weight[piece, mode], factor)], scale)
         return modes.stable
 
     def _met(

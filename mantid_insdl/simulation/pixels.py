@@ -1,14 +1,16 @@
 """A pixel of a map is the average over its area: here it is cut into pieces small enough for the modes to be straight across each.
 
-Two ways to cut. `divide` cuts every pixel alike, each piece with the momentum of its own centre. `cut` cuts along the cells of a lattice of
-momenta that repeats with the magnet's zone, so that most of its nodes are equal by symmetry and are solved once for the whole map; a piece
-then takes the modes of the node of its cell, moved to its own centre by their velocities and curvatures. Either way the line of a mode is
-as wide as the mode's energy spreads across the piece.
+Two ways to cut. `divide` cuts every pixel alike, each piece with the momentum of its own centre. `cut` takes the momenta from a lattice
+that repeats with the magnet's zone, so that most of its nodes are equal by symmetry and are solved once for the whole map; a piece takes
+the modes of the node of the cell that its centre is in, moved there by their velocities and curvatures, and by the slope of their
+intensity. Either way the line of a mode is as wide as the mode's energy spreads across the piece.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 
@@ -31,9 +33,10 @@ class Pieces:
     share : (piece,)
         Part of the pixel's area; those of a pixel sum to one.
     steps : (2,)
-        Cells to 1 r.l.u., for the pieces of a lattice.
+        Cells of the lattice to 1 r.l.u.
     beside : (axis, side, node) int
-        Of a lattice: the nodes before and after each along each axis, or the node itself where there is none.
+        Of a lattice: the nodes before and after each along each axis, or the node itself where there is none on its side of a line of
+        symmetry.
     """
 
     nodes: np.ndarray
@@ -45,7 +48,13 @@ class Pieces:
     steps: np.ndarray | None = None
     beside: np.ndarray | None = None
 
-    @property
+    @cached_property
+    def moments(self) -> np.ndarray:
+        """First moment, variance and half of the second moment of each piece about its node along each axis, (axis, 3, piece, 1)."""
+        variance = self.half**2 / 3
+        return np.stack((self.offset, variance, 0.5 * (self.offset**2 + variance))).transpose(2, 0, 1)[..., None].copy()
+
+    @cached_property
     def reach(self) -> np.ndarray:
         """Farthest point of any piece from its node, along each axis, (2,)."""
         return (np.abs(self.offset) + self.half).max(axis=0)
@@ -68,12 +77,22 @@ def divide(low: np.ndarray, high: np.ndarray, parts: tuple[int, int]) -> Pieces:
     )
 
 
-def cut(low: np.ndarray, high: np.ndarray, steps: tuple[int, int]) -> Pieces:
-    """Cut the pixels from `low` to `high`, (pixel, 2), along a lattice with `steps` cells to 1 r.l.u. of each axis.
+def cut(low: np.ndarray, high: np.ndarray, cell: np.ndarray, lines: np.ndarray, steps: np.ndarray) -> Pieces:
+    """Cut the pixels from `low` to `high`, (pixel, 2), into pieces that take the modes of the nodes of a lattice.
 
-    A node lies in the middle of its cell, so that the lattice has the mirrors of the axes and no node on a line of symmetry.
+    A node lies in the middle of its cell, so that the lattice has the mirrors of the axes and no node on a line of symmetry. Modes may have
+    a kink there: no piece lies across such a line.
+
+    Parameters
+    ----------
+    cell : (2,)
+        Largest widths of a piece, in r.l.u.
+    lines : (2,) int
+        Lines of symmetry to 1 r.l.u. of each axis.
+    steps : (2,) int
+        Cells of the lattice to 1 r.l.u. of each axis, a multiple of `lines`.
     """
-    parts = [_Intervals(low[:, axis], high[:, axis], steps[axis]) for axis in (0, 1)]
+    parts = [_Intervals(low[:, axis], high[:, axis], cell[axis], lines[axis], steps[axis]) for axis in (0, 1)]
     counts = [one.count[one.which] for one in parts]
     number = counts[0] * counts[1]
     pixel = np.repeat(np.arange(len(low)), number)
@@ -81,45 +100,78 @@ def cut(low: np.ndarray, high: np.ndarray, steps: tuple[int, int]) -> Pieces:
     turns = np.divmod(within, counts[1][pixel])
     chosen = [one.start[one.which][pixel] + turn for one, turn in zip(parts, turns, strict=True)]
     cells = np.stack([one.cell[index] for one, index in zip(parts, chosen, strict=True)], -1)
-    at, node = np.unique(cells, axis=0, return_inverse=True)
-    nodes = (at + 0.5) / np.array(steps)
+    used, node = np.unique(cells, axis=0, return_inverse=True)
+    at, place = _without_gaps(used)
+    node = place[node.ravel()]
+    nodes = (at + 0.5) / steps
     centre, half, share = (
         np.stack([getattr(one, name)[index] for one, index in zip(parts, chosen, strict=True)], -1) for name in ("centre", "half", "share")
     )
-    node = node.ravel()
-    return Pieces(nodes, node, pixel, centre - nodes[node], half, share.prod(axis=1), np.array(steps, float), _beside(at))
+    return Pieces(nodes, node, pixel, centre - nodes[node], half, share.prod(axis=1), steps, _beside(at, steps // lines))
 
 
-def _beside(cells: np.ndarray) -> np.ndarray:
-    """Neighbours among unlike cells (node, 2) in rising order: see `Pieces`."""
-    number = {tuple(cell): index for index, cell in enumerate(cells.tolist())}
-    around = [[tuple(step) for step in (-axis, axis)] for axis in np.eye(2, dtype=int)]
-    return np.array(
-        [[[number.get((i + di, j + dj), own) for own, (i, j) in enumerate(cells.tolist())] for di, dj in sides] for sides in around]
-    )
+def _without_gaps(cells: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Cells (node, 2) with those between two of them, which pieces wider than a cell leave out, and the place there of each given one."""
+    found = set(map(tuple, cells.tolist()))
+    for step in ((1, 0), (0, 1)):
+        found |= {(i + step[0], j + step[1]) for i, j in found if (i + 2 * step[0], j + 2 * step[1]) in found}
+    filled = sorted(found)
+    number = {cell: index for index, cell in enumerate(filled)}
+    return np.array(filled), np.array([number[tuple(cell)] for cell in cells.tolist()])
+
+
+def _beside(cells: np.ndarray, stretch: np.ndarray) -> np.ndarray:
+    """Neighbours (axis, side, node) among unlike cells (node, 2), of which `stretch` (2,) lie between two lines: see `Pieces`."""
+    own = cells.tolist()
+    number = {tuple(cell): index for index, cell in enumerate(own)}
+
+    def neighbour(index: int, axis: int, step: int) -> int:
+        there = own[index].copy()
+        there[axis] += step
+        if there[axis] // stretch[axis] != own[index][axis] // stretch[axis]:
+            return index
+        return number.get(tuple(there), index)
+
+    return np.array([[[neighbour(index, axis, step) for index in range(len(own))] for step in (-1, 1)] for axis in (0, 1)])
 
 
 def differences(values: np.ndarray, pieces: Pieces, axis: int) -> np.ndarray:
-    """Derivative along an axis of values (node, ...) on a lattice, from the neighbours of each node; 0 where it has none."""
-    before, after = pieces.beside[axis]
-    here = np.arange(len(before))
-    apart = ((before != here).astype(float) + (after != here)) / pieces.steps[axis]
-    return (values[after] - values[before]) / np.where(apart > 0, apart, np.inf).reshape(-1, *[1] * (values.ndim - 1))
+    """Derivative along an axis of values (node, ...) on a lattice, from the neighbours of each node; 0 where it has none.
+
+    Where the two sides differ, as at a kink, no more than twice the smaller of them: the monotonised central limiter of
+    B. van Leer, J. Comput. Phys. 23, 276 (1977).
+    """
+    (before, after), here = pieces.beside[axis], np.arange(len(values))
+    on = values.take(after, axis=0) - values
+    on *= values.dtype.type(pieces.steps[axis])
+    back = on.take(before, axis=0)
+    last = np.flatnonzero(after == here)
+    on[last] = back[last]
+    most = np.minimum(np.abs(back), np.abs(on))
+    most *= 2
+    most *= back * on > 0
+    back += on
+    back *= 0.5
+    return np.clip(back, -most, most, out=back)
 
 
 class _Intervals:
     """Pieces of the sides of pixels along one axis: of each unlike side, from `start` on, `count` pieces."""
 
-    def __init__(self, low: np.ndarray, high: np.ndarray, steps: int):
+    def __init__(self, low: np.ndarray, high: np.ndarray, cell: float, lines: int, steps: int):
         sides, self.which = np.unique(np.round(np.stack((low, high), -1), 12), axis=0, return_inverse=True)
         self.which = self.which.ravel()
         cells, centres, halves, shares = [], [], [], []
         for one, other in sides:
-            first, last = int(np.floor(one * steps + ROUNDING)), int(np.ceil(other * steps - ROUNDING))
-            edges = np.concatenate(([one], np.arange(first + 1, last) / steps, [other]))
+            first, last = int(np.floor(one * lines + ROUNDING)), int(np.ceil(other * lines - ROUNDING))
+            ends = np.concatenate(([one], np.arange(first + 1, last) / lines, [other]))
+            numbers = np.ceil(np.diff(ends) / cell - 0.1).astype(int).clip(1)
+            edges = np.append(
+                np.concatenate([np.linspace(*pair, n, endpoint=False) for pair, n in zip(pairwise(ends), numbers, strict=True)]), other
+            )
             width = np.diff(edges)
-            cells.append(np.arange(first, last))
             centres.append(0.5 * (edges[1:] + edges[:-1]))
+            cells.append(np.floor(centres[-1] * steps + ROUNDING).astype(int))
             halves.append(0.5 * width)
             shares.append(width / (other - one))
         self.count = np.array([len(x) for x in cells])

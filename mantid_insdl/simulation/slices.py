@@ -128,7 +128,7 @@ class SliceSimulator:
         progress
             Called with fraction and text; may raise to stop.
         dtype
-            Of the intensity. All but the sums over modes is calculated in double precision in any case.
+            Of the intensity. The spin waves are solved for in double precision in any case.
 
         Returns
         -------

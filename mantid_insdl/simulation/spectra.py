@@ -177,7 +177,7 @@ def simulate_powder(
     *,
     q: Axis,
     energy: Axis,
-    directions: int = 3000,
+    directions: int = 12000,
     ei: float | None = None,
     fwhm: Width | None = None,
     instrument: str | ChopperSpectrometer | None = None,
@@ -196,7 +196,7 @@ def simulate_powder(
         Axis of momentum transfer in 1/angstrom.
     directions
         Number of momenta for each bin of \|Q\|, spread evenly over directions and over the bin. With too few a map is speckled: of a chain
-        with lines 1/20 of its bandwidth wide, the relative rms error of a bin is 5 % with 3000 and 3 % with 10000.
+        with lines 1/20 of its bandwidth wide, the relative rms error of a bin is 5 % with 3000 and less than 3 % with 12000.
     component
         As for `simulate_cut`. The grains of a powder lie in all ways about Q, so that ``yy`` and ``zz`` are half of ``perp``.
 

@@ -18,11 +18,13 @@ Two exact reductions, each found in the constant matrices themselves:
 *inversion*
     Where an inversion maps the sites onto sites and a folded h(q) onto h(-q) = conj(h(q)), sums and differences of a site and its image
     make A + B and A - B real.
+
+A third, of any form, by permutations of the sites that leave it unchanged: `Form.split`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -61,6 +63,28 @@ class Form:
     def derivatives(self, waves: np.ndarray) -> tuple[np.ndarray, ...]:
         """dh/dparameter, (parameter, m, n, n)."""
         return self.at(waves, np.eye(len(self.matrices[0])))
+
+    def split(self, permutations: Iterable[np.ndarray]) -> list[Form]:
+        """Blocks of sites that move alike and opposite under permutations (site,) of order two that commute and leave h(q) unchanged.
+
+        Those of a magnet are the translations, each with a turn of the spins, by half of a period of its order that are none of the order,
+        as by the distance of the two sublattices of an antiferromagnet. The cost of a solve goes as the third power of its rows.
+        """
+        blocks = [self]
+        for permutation in permutations:
+            blocks = [half for block in blocks for half in block._halves(permutation)]
+        return blocks
+
+    def _halves(self, permutation: np.ndarray) -> list[Form]:
+        sites = np.eye(len(permutation)) if self.sites is None else self.sites
+        signs, rows = np.linalg.eigh((sites.conj().T @ sites[permutation]).real)  # real also where `sites` are not: see `folded`
+        halves = []
+        for chosen in (signs > 0, signs < 0):
+            if chosen.any():
+                half = rows[:, chosen]
+                both = np.kron(np.eye(self.matrices[0].shape[-1] // len(rows)), half)  # alpha and beta of the full form
+                halves.append(Form(tuple(both.T @ x @ both for x in self.matrices), sites @ half))
+        return halves
 
 
 class Hamiltonian:

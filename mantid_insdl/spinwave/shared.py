@@ -6,18 +6,23 @@ stays within the cell along c. So energies do not depend on l, and l enters the 
 Momenta that a mirror or rotation of the magnet takes into each other share a solve (amplitudes are those of the image sites), and so do
 momenta that differ by a reciprocal-lattice vector (there, in this gauge, amplitudes change by a phase of each site). A folded h has
 A(-q) = conj(A(q)) and B(-q) = conj(B(q)) (all its coefficients are real), so that q and -q share one as well.
+
+Permutations of the sites that leave h(h, k, 0) unchanged at all momenta split it into blocks (`Form.split`): translations of the couplings
+that the order does not have, and the exchange of two layers. 16 spins of a bilayer of zig-zag chains are four blocks of four.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+import itertools
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 
 from mantid_insdl.errors import MaterialError
 from mantid_insdl.parallel import in_threads
-from mantid_insdl.spinwave.hamiltonian import Hamiltonian
+from mantid_insdl.spinwave.hamiltonian import Form, Hamiltonian
 from mantid_insdl.spinwave.model import SpinModel
 from mantid_insdl.spinwave.modes import PIECE, UNSTABLE, estimated_seconds, mode_velocities, require_affordable, solve
 from mantid_insdl.spinwave.spiral import rotating_parts, turning_model
@@ -26,27 +31,39 @@ MANY_SITES = 100
 """In a larger cell the magnet's symmetry is not looked for: that would take longer than it saves."""
 
 
+class Group(NamedTuple):
+    """What tells the sites of a planar magnet apart in what a neutron sees: ion and height, and, of a moment that two ions share, the
+    vector in the plane between the two, in units of a and b."""
+
+    ion: str
+    z: float
+    pair: tuple[float, float]
+
+
 @dataclass(frozen=True, eq=False)
 class PlanarModes:
-    """Modes over (h, k) of one parameter set, with the amplitudes of unlike ions and of unlike heights kept apart.
+    """Modes over (h, k) of one parameter set and one symmetry, with the amplitudes of unlike `Group` kept apart.
 
     Parameters
     ----------
-    energies : (m, N)
-        meV.
-    velocities : (m, N, 2)
+    energies : (m, n)
+        meV, rising.
+    velocities : (2, m, n)
         Derivatives of the energies by h and k, in meV; 0 where a mode is not usable.
-    usable : (m, N) bool
+    usable : (m, n) bool
         Whether a mode's weight is finite: a Goldstone mode's at its own momentum may not be.
+    components : (component, 3)
+        Cartesian unit vectors of those directions in which the neutron sees the spins of these modes move.
     amplitudes
-        From a slice of the N modes, and complex or complex64, to (m, n, component, group): spin amplitude
-        and l phase. The neutron sees the sum over groups of F_ion(Q) exp(-2 pi i l z) times this.
+        From momenta (line,) and modes (line,), by number, to (component, group, line): spin amplitudes. The neutron sees their sum over
+        groups, each times F_ion(Q) exp(-2 pi i l z) cos(pi (h, k) . pair).
     """
 
     energies: np.ndarray
     velocities: np.ndarray
     usable: np.ndarray
-    amplitudes: Callable[[slice, type], np.ndarray]
+    components: np.ndarray
+    amplitudes: Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
 class SharedSolve:
@@ -61,15 +78,11 @@ class SharedSolve:
     reduce
         Solve only once for momenta equal up to a reciprocal-lattice vector, a sign and the magnet's own symmetry. (Off only to test that it
         changes nothing.)
-    seen_at : (m, 2)
-        Momenta at which the interference of the two ions of a shared moment is taken, where they are not `hk`.
 
     Attributes
     ----------
-    groups : list of (ion, z)
-        Of the last axis of `PlanarModes.amplitudes`.
-    components : (component, 3)
-        Cartesian unit vectors of the component axis: those directions in which some spin can move.
+    groups : list of Group
+        Of the second axis of `PlanarModes.amplitudes`.
 
     Raises
     ------
@@ -77,99 +90,83 @@ class SharedSolve:
         If the model does not allow it (see `allowed`), or a solve of all momenta would take more than an hour.
     """
 
-    def __init__(self, model: SpinModel, hk: np.ndarray, *, reduce: bool = True, seen_at: np.ndarray | None = None):
+    def __init__(self, model: SpinModel, hk: np.ndarray, *, reduce: bool = True):
         self._hamiltonian = Hamiltonian(model)
         if not self.allowed(model):
             raise MaterialError("the energies of this magnet depend on l", fix="use spin_waves at each momentum")
         hk = np.asarray(hk, float)
-        unmoved = _Operation(np.eye(2), np.arange(len(model.sites)), False)
-        solved, self._classes = (
-            _reduce(hk, _operations(self._hamiltonian))
-            if reduce
-            else (hk, [_Class(np.arange(len(hk)), np.arange(len(hk)), unmoved, np.zeros(2))])
-        )
+        if reduce:
+            operations, splitting = _operations(self._hamiltonian)
+            solved, classes = _reduce(hk, operations)
+        else:
+            everything, unmoved = np.arange(len(hk)), _Operation(np.eye(2), np.arange(len(model.sites)), False)
+            solved, classes, splitting = hk, [_Class(everything, everything, unmoved, np.zeros(2))], []
         self.number_of_momenta, self.number_of_solves = len(hk), len(solved)
         require_affordable(model, estimated_seconds(len(model.sites), len(solved), self._hamiltonian.folds))
         solved = np.column_stack((solved, np.zeros(len(solved))))
         waves, slopes = self._hamiltonian.waves(solved), self._hamiltonian.wave_slopes(solved)[:2]
-        self._form = self._hamiltonian.folded if self._hamiltonian.folds else self._hamiltonian.full
+        whole = self._hamiltonian.folded if self._hamiltonian.folds else self._hamiltonian.full
+        self._forms = whole.split(splitting)
         n = self._hamiltonian.size
-        step = max(1, int(PIECE / ((160 if self._hamiltonian.folds else 640) * n**2)))
+        rows = max(form.matrices[0].shape[-1] for form in self._forms)
+        step = max(1, int(PIECE / (160 * rows**2)))
         parts = [slice(start, start + step) for start in range(0, len(waves), step)]
         self._pieces = [(waves[part], slopes[:, part]) for part in parts]
 
-        keys = [(s.ion, round(float(s.position[2]), 9)) for s in model.sites]
+        z, pairs = (np.round(x, 9).tolist() for x in ([s.position[2] for s in model.sites], model.pairs[:, :2]))
+        keys = [Group(site.ion, *one) for site, *one in zip(model.sites, z, map(tuple, pairs), strict=True)]
         self.groups = list(dict.fromkeys(keys))
         member = np.array([self.groups.index(key) for key in keys])
         e1, e2 = model.frames[:, 0], model.frames[:, 1]
-        moving = np.any(np.abs(np.concatenate((e1, e2))) > 1e-12, axis=0)
-        self.components = np.eye(3)[moving]
         weight = np.sqrt(0.5 * model.spins / n)
         select = np.eye(len(self.groups))[member] * weight[:, None]  # (site, group)
-        w1, w2 = (np.einsum("ia,ig->agi", e[:, moving], select) for e in (e1, e2))
+        w1, w2 = (np.einsum("ia,ig->agi", e, select) for e in (e1, e2))
         # a reciprocal-lattice vector G gives the amplitude of the site at r the phase exp(-2 pi i G.r), as l does
         in_plane = np.array([s.position[:2] for s in model.sites])
-        # a moment shared by two ions has the interference of the two as its form factor, which l does not enter when they are level
-        at = hk if seen_at is None else seen_at
-        paired = np.cos(np.pi * (at @ model.pairs[:, :2].T))[:, None, :] if np.any(model.pairs) else None
-        sites = np.eye(n) if self._form.sites is None else self._form.sites
-        weights = []
-        for one in self._classes:
-            factor = np.exp(-2j * np.pi * (in_plane @ one.shift)) * (1 if paired is None else paired[one.pixels])
-            of_images = sites.conj() if one.operation.conjugate else sites
-            along_e1, along_e2 = ((w.reshape(-1, n) * factor)[..., one.operation.images] @ of_images for w in (w1, w2))
-            weights.append(np.concatenate((along_e1, -1j * along_e2), axis=-1))
-        self._weights = {kind: [one.astype(kind) for one in weights] for kind in (complex, np.complex64)}
+        sites = [np.eye(n) if form.sites is None else form.sites for form in self._forms]
+        weights: list[list[tuple[int, np.ndarray]]] = [[] for _ in sites]
+        for one in classes:
+            phase = np.exp(-2j * np.pi * (in_plane @ one.shift))
+            led = [(x.conj() if one.operation.conjugate else x)[np.argsort(one.operation.images)] * phase[:, None] for x in sites]
+            for here, own in zip(weights, sites, strict=True):
+                # the block that becomes this one: operations and reciprocal-lattice vectors take blocks to blocks
+                block = int(np.argmax([np.linalg.norm(own.conj().T @ other) for other in led]))
+                along_e1, along_e2 = (w @ led[block] for w in (w1, w2))
+                here.append((block, np.concatenate((along_e1, -1j * along_e2), axis=-1)))
+        blocks = [_Block.of(classes, *zip(*one, strict=True)) for one in weights]
+        self._blocks = [block for block in blocks if len(block.components)]  # those that are seen
 
     @staticmethod
     def allowed(model: SpinModel) -> bool:
         """Whether no bond leaves the cell along c, and the ions of a shared moment lie level."""
         return all(bond.cell[2] == 0 for bond in model.bonds) and not np.any(model.pairs[:, 2])
 
-    def solve(self, table: np.ndarray, workers: int | None = None) -> PlanarModes | None:
-        """Modes for one parameter set, (parameter,) in the model's order; None if it is unstable at any of the momenta.
+    def solve(self, table: np.ndarray, workers: int | None = None, kind: type = complex) -> list[PlanarModes] | None:
+        """Modes for one parameter set, (parameter,) in the model's order, by symmetry; None if it is unstable at any of the momenta.
 
-        `workers` is the number of threads; all cores by default.
+        `workers` is the number of threads, all cores by default; `kind`, complex or complex64, the precision of the amplitudes.
         """
         scale = self._hamiltonian.scale(table[None])[:, None]
 
-        def work(piece: tuple[np.ndarray, np.ndarray]) -> tuple[np.ndarray, ...] | None:
-            waves, slopes = piece
-            raw = solve(*self._form.at(waves, table[None]), scale=scale)
+        def work(job: tuple[Form, tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, ...] | None:
+            form, (waves, slopes) = job
+            raw = solve(*form.at(waves, table[None]), scale=scale)
             if np.any(raw.status == UNSTABLE):
                 return None
-            return raw.energies[0], raw.p[0], raw.m[0], mode_velocities(raw, self._form, slopes, table[None])[0]
+            vectors = np.concatenate((raw.p[0], raw.m[0]), axis=1).astype(kind).swapaxes(0, 1)
+            velocities = np.moveaxis(mode_velocities(raw, form, slopes, table[None])[0], -1, 0)
+            return raw.energies[0], np.isfinite(raw.p[0, :, 0].real), velocities, vectors
 
-        raws = []
-        for raw in in_threads(work, self._pieces, workers):
-            if raw is None:
+        found = []
+        for one in in_threads(work, list(itertools.product(self._forms, self._pieces)), workers):
+            if one is None:
                 return None
-            raws.append(raw)
-        solved_energies, solved_p, solved_m, solved_velocities = (np.concatenate(x) for x in zip(*raws, strict=True))
-        energies = np.empty((self.number_of_momenta, solved_energies.shape[-1]))
-        velocities, usable = np.empty((*energies.shape, 2)), np.empty(energies.shape, bool)
-        solved_usable = np.isfinite(solved_p[:, 0].real)
-        for one in self._classes:
-            energies[one.pixels] = solved_energies[one.source]
-            usable[one.pixels] = solved_usable[one.source]
-            velocities[one.pixels] = solved_velocities[one.source] @ np.linalg.inv(one.operation.matrix)
-
-        def amplitudes(modes: slice, kind: type = complex) -> np.ndarray:
-            rows = np.concatenate((solved_p[..., modes], solved_m[..., modes]), axis=1).astype(kind)  # (solve, 2n, mode)
-            number = rows.shape[-1]
-            rows = np.ascontiguousarray(rows.transpose(1, 0, 2))
-            conjugate = rows.conj() if any(one.operation.conjugate for one in self._classes) else rows
-            found = np.empty((self.number_of_momenta, number, len(self.components), len(self.groups)), kind)
-            for one, weights in zip(self._classes, self._weights[kind], strict=True):
-                part = (conjugate if one.operation.conjugate else rows)[:, one.source]
-                if weights.ndim == 2:
-                    seen = weights @ part.reshape(part.shape[0], -1)
-                else:  # a weight for each momentum
-                    seen = np.moveaxis(weights @ part.transpose(1, 0, 2), 1, 0)
-                found[one.pixels] = seen.reshape(*found.shape[2:], -1, number).transpose(2, 3, 0, 1)
-            return found
-
-        return PlanarModes(energies, velocities, usable, amplitudes)
+            found.append(one)
+        solved = []
+        for start in range(0, len(found), len(self._pieces)):
+            energies, usable, *others = zip(*found[start : start + len(self._pieces)], strict=True)
+            solved.append(_Solved(np.concatenate(energies), np.concatenate(usable), *(np.concatenate(x, axis=1) for x in others)))
+        return [block.modes(solved) for block in self._blocks]
 
 
 class SharedSpiral:
@@ -184,41 +181,36 @@ class SharedSpiral:
 
     Attributes
     ----------
-    groups, components
+    groups
         As of `SharedSolve`.
     """
 
     def __init__(self, model: SpinModel, k: Sequence[float], axis: Sequence[float], hk: np.ndarray):
         turning = turning_model(model, k, axis)
         hk = np.asarray(hk, float)
-        self._parts = [(SharedSolve(turning, hk + shift[:2], seen_at=hk), projector) for shift, projector in rotating_parts(k, axis)]
-        self.groups, self.components = self._parts[0][0].groups, np.eye(3)
+        self._parts = [(SharedSolve(turning, hk + shift[:2]), projector) for shift, projector in rotating_parts(k, axis)]
+        self.groups = self._parts[0][0].groups
 
     @staticmethod
     def allowed(model: SpinModel, k: Sequence[float]) -> bool:
         """Whether the model allows it, and the spiral does not turn along c."""
         return SharedSolve.allowed(model) and k[2] == 0
 
-    def solve(self, table: np.ndarray, workers: int | None = None) -> PlanarModes | None:
-        """As `SharedSolve.solve`; 3 N modes at each momentum."""
+    def solve(self, table: np.ndarray, workers: int | None = None, kind: type = complex) -> list[PlanarModes] | None:
+        """As `SharedSolve.solve`; 3 N modes at each momentum in all."""
         found = []
-        for solver, _ in self._parts:
-            modes = solver.solve(table, workers)
+        for solver, projector in self._parts:
+            modes = solver.solve(table, workers, kind)
             if modes is None:
                 return None
-            found.append(modes)
+            found += [_turned(one, projector.astype(kind)) for one in modes]
+        return found
 
-        def amplitudes(wanted: slice, kind: type = complex) -> np.ndarray:
-            turned = [
-                np.swapaxes(
-                    np.swapaxes(modes.amplitudes(slice(None), kind), -1, -2) @ (solver.components @ projector.T).astype(kind), -1, -2
-                )
-                for modes, (solver, projector) in zip(found, self._parts, strict=True)
-            ]
-            return np.concatenate(turned, axis=1)[:, wanted]
 
-        joined = (np.concatenate([getattr(one, name) for one in found], axis=1) for name in ("energies", "velocities", "usable"))
-        return PlanarModes(*joined, amplitudes)
+def _turned(modes: PlanarModes, projector: np.ndarray) -> PlanarModes:
+    """Modes of the rotating frame as they are seen in the laboratory's, by one of `rotating_parts`."""
+    turn = projector @ modes.components.T.astype(projector.dtype)
+    return replace(modes, components=np.eye(3), amplitudes=lambda *lines: np.tensordot(turn, modes.amplitudes(*lines), axes=1))
 
 
 @dataclass(frozen=True, eq=False)
@@ -250,10 +242,86 @@ class _Class:
     shift: np.ndarray
 
 
-def _operations(hamiltonian: Hamiltonian) -> list[_Operation]:
-    """Mirrors and rotations W about c, at l = 0, with h(W q) = h(q) up to the order of the sites.
+@dataclass(frozen=True, eq=False)
+class _Block:
+    """How the modes of one symmetry at all wanted momenta follow from those that were solved.
 
-    Where h folds, each also with q -> -q, h -> conj(h).
+    Parameters
+    ----------
+    components : (component, 3)
+        As of `PlanarModes`.
+    source : (m,) int
+        Solved momentum of each wanted one.
+    paths
+        Solved block and operation: what leads to the energies.
+    path : (m,) int
+        That of each wanted momentum.
+    views : {(block, conjugate): (component, group, view, 2n)}
+        From a mode's p and m, or their conjugates, to what is seen of it: of those alike up to a phase, one.
+    view : (m,) int
+        That of each wanted momentum, in the order of `views`.
+    """
+
+    components: np.ndarray
+    source: np.ndarray
+    paths: Sequence[tuple[int, _Operation]]
+    path: np.ndarray
+    views: Mapping[tuple[int, bool], np.ndarray]
+    view: np.ndarray
+
+    @classmethod
+    def of(cls, classes: Sequence[_Class], blocks: Sequence[int], weights: Sequence[np.ndarray]) -> _Block:
+        """From the classes of the wanted momenta, and of each the solved block and the weights (component, group, 2n)."""
+        seen = np.any([np.abs(x).max(axis=(1, 2)) > 1e-12 for x in weights], axis=0)
+        paths = list(dict.fromkeys((block, one.operation) for one, block in zip(classes, blocks, strict=True)))
+        views: dict[tuple[int, bool], list[np.ndarray]] = {(block, one.conjugate): [] for block, one in paths}
+        chosen = []
+        for one, block, weight in zip(classes, blocks, (x[seen] for x in weights), strict=True):
+            known = views[key := (block, one.operation.conjugate)]
+            size = np.linalg.norm(weight) ** 2
+            like = next((n for n, other in enumerate(known) if abs(np.vdot(other, weight)) > (1 - 1e-12) * size), len(known))
+            known += [weight] if like == len(known) else []
+            chosen.append((key, like))
+        first = dict(zip(views, itertools.accumulate((len(x) for x in views.values()), initial=0), strict=False))
+        source, path, view = np.empty((3, sum(len(one.pixels) for one in classes)), int)
+        for one, block, (key, like) in zip(classes, blocks, chosen, strict=True):
+            source[one.pixels], path[one.pixels], view[one.pixels] = one.source, paths.index((block, one.operation)), first[key] + like
+        return cls(np.eye(3)[seen], source, paths, path, {key: np.stack(x, axis=2) for key, x in views.items()}, view)
+
+    def modes(self, solved: Sequence[_Solved]) -> PlanarModes:
+        """From what was solved, block by block."""
+        number = len(solved[0].energies)
+        at = self.path * number + self.source
+        energies = np.concatenate([solved[block].energies for block, _ in self.paths]).take(at, axis=0)
+        usable = np.concatenate([solved[block].usable for block, _ in self.paths]).take(at, axis=0)
+        slopes = [np.tensordot(np.linalg.inv(one.matrix).T, solved[block].velocities, axes=1) for block, one in self.paths]
+        velocities = np.concatenate(slopes, axis=1).take(at, axis=1)
+        vectors = {key: solved[key[0]].vectors.conj() if key[1] else solved[key[0]].vectors for key in self.views}
+        seen = np.concatenate([np.tensordot(x.astype(vectors[key].dtype), vectors[key], axes=1) for key, x in self.views.items()], axis=2)
+        seen = seen.reshape(*seen.shape[:2], -1)  # (component, group, view x solve x mode)
+        first = (self.view * number + self.source) * energies.shape[-1]
+
+        def amplitudes(momentum: np.ndarray, mode: np.ndarray) -> np.ndarray:
+            return np.take(seen, first[momentum] + mode, axis=-1)
+
+        return PlanarModes(energies, velocities, usable, self.components, amplitudes)
+
+
+@dataclass(frozen=True, eq=False)
+class _Solved:
+    """Modes of a block at the solved momenta: energies and `usable` (solve, n), velocities (2, solve, n), p above m (2n, solve, n)."""
+
+    energies: np.ndarray
+    usable: np.ndarray
+    velocities: np.ndarray
+    vectors: np.ndarray
+
+
+def _operations(hamiltonian: Hamiltonian) -> tuple[list[_Operation], list[np.ndarray]]:
+    """Mirrors and rotations W about c, at l = 0, with h(W q) = h(q) up to the order of the sites; and permutations with h(q) = h(q).
+
+    Where h folds, each of the first also with q -> -q, h -> conj(h). Of the others those of order two that commute with all such of q and
+    -q, as `Form.split` needs them and as the operations take them into each other.
 
     Looked for among the isometries of the lattice's (h, k) plane, and each checked on the matrices at some momenta.
     """
@@ -272,17 +340,28 @@ def _operations(hamiltonian: Hamiltonian) -> list[_Operation]:
     here = matrices(q)
     largest = np.abs(here).max(initial=0.0)
     positions = np.array([s.position for s in model.sites])
-    found = []
-    for w in isometries:
+
+    def images_under(w: np.ndarray) -> Iterator[np.ndarray]:
         there = matrices(q @ w.T)
         for images in _site_images(positions, np.linalg.inv(w).T):
             if np.abs(there[..., images[:, None], images] - here).max(initial=0.0) <= 1e-9 * largest:
-                found.append(_Operation(w.astype(float), images, False))
-                if hamiltonian.folds:
-                    found.append(_Operation(-w.astype(float), images, True))
-                break
+                yield images
+
+    found = []
+    for w in isometries:
+        images = next(images_under(w), None)
+        if images is not None:
+            found.append(_Operation(w.astype(float), images, False))
+            if hamiltonian.folds:
+                found.append(_Operation(-w.astype(float), images, True))
+    unmoved, opposite = (list(images_under(sign * np.eye(2))) if len(positions) <= MANY_SITES else [] for sign in (1, -1))
+    splitting = [
+        one
+        for one in unmoved
+        if np.array_equal(one[one], np.arange(len(one))) and all(np.array_equal(one[x], x[one]) for x in (*unmoved, *opposite))
+    ]
     # the plain ones first: where several lead to a momentum, the first is taken
-    return sorted(found, key=lambda one: (one.conjugate, not np.array_equal(np.abs(one.matrix), np.eye(2))))
+    return sorted(found, key=lambda one: (one.conjugate, not np.array_equal(np.abs(one.matrix), np.eye(2)))), splitting
 
 
 def _site_images(positions: np.ndarray, turn: np.ndarray) -> Iterator[np.ndarray]:

