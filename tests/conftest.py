@@ -40,7 +40,6 @@ def hand_made_fit():
             "scale": (200.0,) * len(m.slices.unique_ei),
             "background": (0.3,) * len(m.slices.unique_ei),
             "log_likelihood": -1234.5,
-            "effective_parameters": 4.0,
             "pixels": int((~m.mask).sum()),
             "chi_squared": 1.25,
             "error_scale": 1.1,

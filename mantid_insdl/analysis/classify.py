@@ -5,14 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
 from mantid_insdl.analysis.denoise import denoise as denoise_map
 from mantid_insdl.analysis.ensemble import ask
-from mantid_insdl.analysis.estimate import estimate
+from mantid_insdl.analysis.estimate import ask_constants, estimate
 from mantid_insdl.analysis.preparation import Prepared, open_question, prepare
 from mantid_insdl.analysis.results import Classification, ExchangeFit
 from mantid_insdl.fitting.results import UNDECIDED, Evidence
 from mantid_insdl.maps import Map
-from mantid_insdl.networks.bundles import bundles_for, find_bundle, load_bundle, read_card
+from mantid_insdl.networks.bundles import Bundle, bundles_for, find_bundle, load_bundle, read_card
 from mantid_insdl.networks.cards import Card
 from mantid_insdl.networks.prediction import ensemble_probabilities
 from mantid_insdl.progress import Progress, ignore_progress
@@ -61,15 +63,18 @@ def classify_and_estimate(
     outputs, reasons = ask(bundle, prepared.inputs, lambda f, t: report(0.3 + 0.3 * f, t))
     probabilities, spread = ensemble_probabilities(outputs[:, None], card.calibration["temperature"])
     best = int(probabilities[0].argmax())
-    exchange = _constants(m, card.materials[best], card.family, lambda f, t: report(0.6 + 0.4 * f, t))
+    exchange = _constants(m, card.materials[best], card.family, lambda f, t: report(0.6 + 0.2 * f, t))
     if exchange is None:
         reasons.append(f"No exchange model knows {card.materials[best]}, so that no simulation can confirm it.")
     elif not exchange.in_range:
         reasons += [w for w in exchange.warnings if w not in (*prepared.warnings, *reasons)]
     limit = card.calibration["decided"]
     decided = not reasons and probabilities[0, best] >= limit
-    if decided and (rival := _better_explained(prepared, card, exchange.evidence)):
-        reasons.append(rival)
+    if decided and (
+        objection := _better_explained(prepared, card, exchange.evidence)
+        or _rivals(m, card, exchange, lambda f, t: report(0.8 + 0.2 * f, t))
+    ):
+        reasons.append(objection)
         decided = False
     if not reasons and not decided:
         warnings.append(f"No model reaches a probability of {limit:g}.")
@@ -106,9 +111,36 @@ def _better_explained(prepared: Prepared, card: Card, evidence: Evidence) -> str
     return ""
 
 
-def _constants(m: Map, material: str, family: str, progress: Progress) -> ExchangeFit | None:
+def _rivals(m: Map, card: Card, exchange: ExchangeFit, progress: Progress) -> str:
+    """Why the map cannot be given to one model while the networks know another; empty where it can."""
+    from mantid_insdl.analysis.rival import Fitted, objection
+
+    first = None
+    for name in card.materials:
+        bundle = None if name == exchange.material else _exchange_bundle(name, card.family)
+        if bundle is None:
+            continue
+        if first is None:
+            mine = _exchange_bundle(exchange.material, card.family).card
+            first = Fitted(prepare(m, mine), exchange.material, np.array(exchange.values), _ranges(mine), progress)
+        prepared = prepare(m, bundle.card)
+        values, _, _ = ask_constants(bundle, prepared)
+        if found := objection(first, Fitted(prepared, name, values, _ranges(bundle.card), progress)):
+            return found
+    return ""
+
+
+def _ranges(card: Card) -> dict[str, tuple[float, float]]:
+    return {output.name: (output.low, output.high) for output in card.outputs}
+
+
+def _exchange_bundle(material: str, family: str) -> Bundle | None:
     for name in bundles_for("exchange", family):
         if read_card(find_bundle(name)).materials == (material,):
-            bundle = load_bundle(name)
-            return estimate(bundle, prepare(m, bundle.card), progress)
+            return load_bundle(name)
     return None
+
+
+def _constants(m: Map, material: str, family: str, progress: Progress) -> ExchangeFit | None:
+    bundle = _exchange_bundle(material, family)
+    return bundle and estimate(bundle, prepare(m, bundle.card), progress)

@@ -37,6 +37,8 @@ class Comparison:
 
     Attributes
     ----------
+    material
+        Its name.
     structure : (slice, qh, qk)
         What is not smooth in the slices that the map has, weighted so that the counting noise of all of them is about the same.
     """
@@ -46,6 +48,7 @@ class Comparison:
         self.map = prepared.gridded.select(used)
         self.groups = incident_energy_groups(self.map.slices)
         self._simulator = SliceSimulator(material, self.map.slices, *self.map.axes)
+        self.material = self._simulator.material.name
         known = ~self.map.mask & self._simulator.reach
         self.known = known & (known.sum(axis=(1, 2)) >= LEAST_PIXELS)[:, None, None]
         intensity = self._normalised(self.map.intensity[None])
@@ -90,7 +93,7 @@ class Comparison:
         residual = self.structure - (self.scaled(structure) if stable else 0.0)
         (share, error), by_ei = shares_of(self.structure, residual, self.groups)
         return Evidence(
-            material=self._simulator.material.name,
+            material=self.material,
             parameters={name: float(value) for name, value in parameters.items()},
             unexplained=share,
             uncertainty=error,
@@ -128,31 +131,31 @@ def explain(
     low, high = np.array(list(ranges.values())).T
     comparison = Comparison(prepared, material)
     here = np.asarray(values, float)
-    (structure,) = comparison.simulated(_named(names, here[None]))
-    best = comparison.evidence(_named(names, here), limit, structure)
-    for step in range(STEPS):
-        progress(step / STEPS, f"least squares of {material}")
+    (structure,) = comparison.simulated(named(names, here[None]))
+    best = comparison.evidence(named(names, here), limit, structure)
+    for number in range(STEPS):
+        progress(number / STEPS, f"least squares of {material}")
         # Values given as an answer are those of the network or those of the fit, not some half way between.
-        if (step == 0 and best.explained) or not best.unexplained < HOPELESS or not np.isfinite(structure).all():
+        if (number == 0 and best.explained) or not best.unexplained < HOPELESS or not np.isfinite(structure).all():
             break
         inside = np.clip(here, low, high)
         before = comparison.misfit(structure)
-        inside, structure = _step(comparison, names, inside, structure, errors, low, high)
+        inside, structure = step(comparison, names, inside, structure, errors, low, high)
         if not comparison.misfit(structure) < before:
             break
-        here, best = inside, comparison.evidence(_named(names, inside), limit, structure)
+        here, best = inside, comparison.evidence(named(names, inside), limit, structure)
         if comparison.misfit(structure) > (1 - LEAST_GAIN) * before:
             break
     progress(1.0, f"compared with {material}")
     return here, best
 
 
-def _step(
+def step(
     comparison: Comparison, names: list[str], here: np.ndarray, structure: np.ndarray, errors: np.ndarray, low: np.ndarray, high: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """A Gauss-Newton step, damped by the error bars and halved until it gains; the scales are eliminated (variable projection)."""
     change = DIFFERENCE * (high - low) * np.where(here + DIFFERENCE * (high - low) > high, -1, 1)
-    near = comparison.simulated(_named(names, here + np.diag(change)))
+    near = comparison.simulated(named(names, here + np.diag(change)))
     model = comparison.scaled(structure)
     scale = np.divide(model, structure, out=np.zeros_like(model), where=structure != 0)
     slopes = np.nan_to_num((near - structure) * scale / change[:, None, None, None])
@@ -169,11 +172,12 @@ def _step(
     before = comparison.misfit(structure)
     for length in (1.0, 0.5, 0.25):
         there = np.clip(here + length * direction, low, high)
-        (found,) = comparison.simulated(_named(names, there[None]))
+        (found,) = comparison.simulated(named(names, there[None]))
         if comparison.misfit(found) < before:
             return there, found
     return here, structure
 
 
-def _named(names: list[str], values: np.ndarray) -> dict[str, np.ndarray]:
+def named(names: list[str], values: np.ndarray) -> dict[str, np.ndarray]:
+    """Parameter sets (n, parameter) as simulators take them."""
     return dict(zip(names, values.T, strict=True))

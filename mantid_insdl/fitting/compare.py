@@ -5,8 +5,8 @@ both are imperfect. [Q. H. Vuong, Econometrica 57, 307 (1989)] Three things make
 
 - One standard deviation for each pixel under all models, the geometric mean of what their fits found. Each with its own would be a
   likelihood, too, but a model that fits worse has the larger errors, and gains by them wherever all models are wrong.
-- From each log-likelihood is taken what fitting alone adds (`Covariance.effective_parameters`, Takeuchi's criterion): where pixels are
-  independent and models true, one for each parameter, as in Akaike's. On measured maps it is more.
+- A model with more parameters pays for them by Schwarz's criterion, half the logarithm of the number of pixels each. That takes an
+  advantage away, and makes none: of two models that are equally near, none is told because it has fewer.
 - The distribution of the sum if neither were nearer comes from the blocks themselves, each with its sign drawn at random. A few slices hold
   most of the information, so that the sum over its standard error, Vuong's z, stays small even where every slice says the same.
 
@@ -40,8 +40,8 @@ SLOPE = 1.5
 """Of the logarithm of the odds against the significance (`benchmarks/calibrate_comparison.py`)."""
 DRAWS = 2**14
 """Of signs of blocks."""
-SAME_CELL = 0.02
-"""Relative difference of lengths and products of the momenta that r.l.u. stand for, up to which two materials have the same cell."""
+SAME_CELL = 0.08
+"""Relative difference of the squared momenta that r.l.u. stand for, up to which two descriptions are of one cell: 4 % in length."""
 BANDS = 10
 """Of energy that the table of a cut or powder map has."""
 
@@ -169,18 +169,19 @@ def compare_fits(fits: Sequence[Fit], calculation: Calculation) -> Comparison:
     )
     sigma = np.exp(np.mean(np.log(sigmas), axis=0))
     likelihoods = -deviance((data - models) / sigma)
-    corrected = likelihoods.sum(axis=1) - [one.effective_parameters for one in fits]
+    price = 0.5 * np.log(data.size) * np.array([len(one.free) for one in fits])
+    corrected = likelihoods.sum(axis=1) - price
     best = int(np.argmax(corrected))
     weight = robust_weight((data - models.mean(axis=0)) / sigma) / sigma**2
     contests = []
     for number, other in enumerate(fits):
         if number == best:
             continue
-        correction = fits[best].effective_parameters - other.effective_parameters
-        differences = likelihoods[best] - likelihoods[number]
-        whole = difference_of(differences - correction / data.size, blocks)
+        correction = max(price[best] - price[number], 0.0)
+        pixels = likelihoods[best] - likelihoods[number] - correction / data.size
+        whole = difference_of(pixels, blocks)
+        significance = max(significance_of(np.bincount(blocks, pixels)), 0.0)
         share = share_of(data, models[best], models[number], weight, blocks, calculation.groups, np.ones((data.size, 1)))
-        significance = significance_of(np.bincount(blocks, differences - correction / data.size))
         contests.append(Contest(other.material, whole.total, whole.deviation, correction, significance, share.value, share.error))
     odds = {one.material: odds_of(one.significance) for one in contests}
     probabilities = tuple(float(odds.get(one.material, 1.0) / (1 + sum(odds.values()))) for one in fits)

@@ -34,13 +34,6 @@ class Covariance:
     plain: np.ndarray
     blocks: int
 
-    @property
-    def effective_parameters(self) -> float:
-        """By how much the fitted log-likelihood is too large, on average, as a measure of how well another map would be told: Takeuchi's
-        trace, the number of free parameters where pixels are independent and the model is true. [K. Takeuchi, Suri Kagaku 153, 12 (1976)]
-        """
-        return float(np.trace(np.linalg.pinv(self.plain, rcond=1e-12, hermitian=True) @ self.robust))
-
 
 def covariance_of(likelihood: Likelihood, point: Point, slopes: np.ndarray, blocks: np.ndarray | None = None) -> Covariance:
     """The covariance of the free parameters at the maximum of the likelihood."""

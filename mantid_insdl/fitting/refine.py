@@ -345,8 +345,7 @@ def _report(run: Refinement, best: Point, others: list[Point], warnings: list[st
     material, m = calculation.material, calculation.map
     run.stage(0.95, 1.0, f"Error bars of {material.name}")
     slopes = np.nan_to_num(likelihood.slopes(best)) if likelihood.names else np.empty((0, likelihood.data.size))
-    spread = covariance_of(likelihood, best, slopes)
-    covariance = spread.robust
+    covariance = covariance_of(likelihood, best, slopes).robust
     errors = dict(zip(likelihood.names, np.sqrt(np.diag(covariance)), strict=True))
     values, nuisances = (x[0] for x in likelihood.table(best.theta[None]))
     parameters = []
@@ -379,7 +378,6 @@ def _report(run: Refinement, best: Point, others: list[Point], warnings: list[st
         scale=tuple(float(x) for x in best.scale),
         background=tuple(float(x[0]) for x in best.background),
         log_likelihood=float(likelihood.log_likelihood(best).sum()),
-        effective_parameters=spread.effective_parameters,
         pixels=likelihood.data.size,
         chi_squared=float(np.sum(difference**2) / freedom),
         error_scale=likelihood.error_scale,

@@ -55,8 +55,6 @@ class Fit:
         mean background in that unit.
     log_likelihood
         In the unit of the map.
-    effective_parameters
-        What fitting alone added to the log-likelihood (`fitting.covariance.Covariance`).
     pixels
         Number of pixels compared.
     chi_squared
@@ -86,7 +84,6 @@ class Fit:
     scale: tuple[float, ...]
     background: tuple[float, ...]
     log_likelihood: float
-    effective_parameters: float
     pixels: int
     chi_squared: float
     error_scale: float
@@ -118,9 +115,9 @@ class Fit:
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON."""
-        plain = ("material", "free", "log_likelihood", "effective_parameters", "pixels", "chi_squared", "error_scale", "model_error")
+        plain = ("material", "free", "log_likelihood", "pixels", "chi_squared", "error_scale", "model_error", "error_source")
         return {
-            **{name: getattr(self, name) for name in (*plain, "error_source")},
+            **{name: getattr(self, name) for name in plain},
             "parameters": [vars(one) for one in self.parameters],
             "nuisances": [vars(one) for one in self.nuisances],
             "covariance": self.covariance.tolist(),
@@ -208,7 +205,7 @@ class Contest:
     difference, deviation
         Log-likelihood of the best less that of the other, less `correction`, and its standard error by the scatter of the blocks.
     correction
-        What fitting alone has added to it: the difference of the effective parameters.
+        Schwarz's, for the parameters that the best has more; 0 where it has not.
     significance
         How far the difference lies from 0, as a standard normal deviate (`fitting.compare.significance_of`).
     share, share_error

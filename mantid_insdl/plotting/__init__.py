@@ -1,14 +1,15 @@
 """Pictures of maps, cuts, dispersions, powders and fits; each function returns a `matplotlib.figure.Figure` made without pyplot."""
 
+from mantid_insdl.plotting.decision import plot_decision
 from mantid_insdl.plotting.energy import plot_cut, plot_dispersion, plot_powder
-from mantid_insdl.plotting.fit import plot_corner, plot_differences, plot_fit
+from mantid_insdl.plotting.fit import plot_corner, plot_fit
 from mantid_insdl.plotting.maps import plot_comparison, plot_importance, plot_map, plot_residual, plot_slices
 
 __all__ = [
     "plot_comparison",
     "plot_corner",
     "plot_cut",
-    "plot_differences",
+    "plot_decision",
     "plot_dispersion",
     "plot_fit",
     "plot_importance",

@@ -140,7 +140,7 @@ def step(start, error, low=-10.0, high=10.0, lowest=-np.inf):
     comparison = Linear(one_energy(), "rb2mnf4")
     comparison.lowest = lowest
     (structure,) = comparison.simulated({"d": np.array([start])})
-    found, _ = gate._step(comparison, ["d"], np.array([start]), structure, np.array([error]), np.array([low]), np.array([high]))
+    found, _ = gate.step(comparison, ["d"], np.array([start]), structure, np.array([error]), np.array([low]), np.array([high]))
     return found[0], comparison
 
 

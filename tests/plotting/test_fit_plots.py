@@ -61,7 +61,6 @@ def hand_made(covariance, free=("J1", "J2"), others=()):
         scale=(1.0,),
         background=(0.0,),
         log_likelihood=-1.0,
-        effective_parameters=2.0,
         pixels=64,
         chi_squared=1.0,
         error_scale=1.0,
