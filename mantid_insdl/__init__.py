@@ -34,6 +34,7 @@ _PUBLIC = {
     "classify": "analysis",
     "fit_exchange": "analysis",
     "grad_cam": "analysis",
+    "plan": "fitting.plan",
     "InsdlError": "errors",
     "register": "plugin.registration",
 }

@@ -414,6 +414,80 @@ def simulate(
         print(written)
 
 
+@app.command()
+def plan(
+    files: Annotated[
+        list[Path], typer.Argument(metavar="FILE...", show_default=False, help="Measured slices: .nxs, NXSPE, MDHisto or .npz.")
+    ],
+    *,
+    material: Annotated[
+        list[str],
+        typer.Option("--material", "-m", metavar="NAME|FILE", help="What it may be; several times for models that are to be told apart."),
+    ],
+    candidates: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="What could be measured (.yaml); by default a grid of incident energies.")
+    ] = None,
+    constants: Annotated[
+        str | None, typer.Option(metavar="J,D,...", help="Of one material: those whose error bars are to shrink; all by default.")
+    ] = None,
+    hours: Annotated[
+        list[float] | None, typer.Option(metavar="H", help="How long the map took at each incident energy, rising; once for all of them.")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FILE.json", parser=written_path, help="The plan as JSON.")
+    ] = None,
+    plot: Annotated[
+        Path | None, typer.Option(metavar="FILE.png", parser=written_path, help="The plan as a picture (.png, .pdf or .svg).")
+    ] = None,
+    ei: EiOption = None,
+    select: Annotated[
+        str | None, typer.Option(metavar="N,N-M", help="Use only these slices, numbered from 1 in the order of the files.")
+    ] = None,
+    mask: Annotated[Path | None, typer.Option(metavar="FILE", help="Mask of detector gaps (.npz): these pixels are not used.")] = None,
+    instrument: Annotated[str | None, typer.Option(metavar="NAME", help="With which the map was measured; MAPS by default.")] = None,
+    chopper: Annotated[str | None, typer.Option(metavar="NAME", help="Chopper of the instrument, in place of its usual one.")] = None,
+    frequency: Annotated[float | None, typer.Option(metavar="HZ", help="Frequency of that chopper.")] = None,
+    temperature: Annotated[float, typer.Option(metavar="K", min=0, help="Of the sample: intensity times n(E) + 1.")] = 0.0,
+    beam: Annotated[str | None, typer.Option(metavar="H,K,L", help="Momentum along the incident beam.")] = None,
+    quiet: Quiet = False,
+) -> None:
+    """What to measure next: candidates ranked by what an hour of each is expected to add to a map of constant-energy slices.
+
+    With two materials or more: how well they are told apart, whichever is true. With one: how much the error bars of its constants shrink.
+    The family of a material stands for all its models.
+
+    [bold]Examples:[/bold]
+
+      insdl plan measured.npz --mask detector_gaps.npz -m pcsmo-goodenough -m pcsmo-dimer --plot plan.png
+
+      insdl plan slices.nxs -m rb2mnf4 --constants D --hours 6 -o plan.json
+
+      insdl plan slices.nxs -m my-magnet.yaml --candidates next.yaml --hours 6
+    """
+    from mantid_insdl.cli.plan import Request, run
+
+    request = Request(
+        files=files,
+        materials=material,
+        candidates=candidates,
+        constants=constants,
+        hours=hours,
+        output=output,
+        plot=plot,
+        ei=ei,
+        select=select,
+        mask=mask,
+        instrument=instrument,
+        chopper=chopper,
+        frequency=frequency,
+        temperature=temperature,
+        beam=beam,
+        quiet=quiet,
+    )
+    for written in run(request):
+        print(written)
+
+
 @app.command("material")
 def material_summary(
     name: Annotated[str, typer.Argument(metavar="MATERIAL", help="Name of a material, or a material file (.yaml).")],

@@ -15,7 +15,7 @@ import numpy as np
 
 from mantid_insdl.errors import InstabilityError, UnsuitableMapError
 from mantid_insdl.instrument.kinematics import along_beam, kf_over_ki, split_by_beam
-from mantid_insdl.instrument.resolution import FWHM_TO_SIGMA, blur, blur_matrix, load_instrument
+from mantid_insdl.instrument.resolution import FWHM_TO_SIGMA, ChopperSpectrometer, blur, blur_matrix, load_instrument
 from mantid_insdl.maps import Map
 from mantid_insdl.materials import Material, load_material
 from mantid_insdl.materials.modes import domain_turns
@@ -72,7 +72,7 @@ class Measurement:
     Parameters
     ----------
     instrument
-        Whose energy width it has; MAPS where None.
+        Whose energy width it has, by name or at a setting; MAPS where None.
     fwhm
         Energy width in meV of a cut or powder map, in place of an instrument's.
     temperature
@@ -81,10 +81,14 @@ class Measurement:
         Momentum along the incident beam, in place of the material's own.
     """
 
-    instrument: str | None = None
+    instrument: ChopperSpectrometer | str | None = None
     fwhm: float | None = None
     temperature: float = 0.0
     beam: tuple[float, float, float] | None = None
+
+    @property
+    def spectrometer(self) -> ChopperSpectrometer:
+        return self.instrument if isinstance(self.instrument, ChopperSpectrometer) else load_instrument(self.instrument or "MAPS")
 
 
 class Calculation(ABC):
@@ -161,7 +165,7 @@ class SlicesCalculation(Calculation):
     """Of constant-energy slices."""
 
     def __init__(self, m: Map, material: Material, measurement: Measurement):
-        options = {"temperature": measurement.temperature, "beam": measurement.beam, "instrument": measurement.instrument or "MAPS"}
+        options = {"temperature": measurement.temperature, "beam": measurement.beam, "instrument": measurement.spectrometer}
         self._make = lambda twins: SliceSimulator(material, m.slices, *m.axes, twins, **options)
         self._simulator, self._first_domain = self._make(True), None
         super().__init__(m, material, ~m.mask & self._simulator.reach)
@@ -219,7 +223,7 @@ class SpectrumCalculation(Calculation):
 
     def __init__(self, m: Map, material: Material, measurement: Measurement):
         self._measurement = measurement
-        self._instrument = load_instrument(measurement.instrument or "MAPS")
+        self._instrument = measurement.spectrometer
         bins = np.diff(m.axes[1].edges)
         self._start = BINS_WIDE * float(np.median(bins))
         self.width_is_known = m.ei is not None or measurement.fwhm is not None

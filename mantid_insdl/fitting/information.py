@@ -26,6 +26,8 @@ TIED = 0.05
 correlation of 0.95."""
 PART = 0.3
 """Smallest part of a parameter in such a combination, whose parts have squares that add to 1."""
+ROUNDS, HALVINGS, ENOUGH = 8, 4, 0.01
+"""Of a refit: Gauss-Newton steps at most, lengths of each that are tried, and the relative gain from which no more is made."""
 VAGUE = 0.5
 """Relative error bar from which a value is known by little more than its size."""
 
@@ -125,28 +127,44 @@ class Separation:
 def separation_of(truth: np.ndarray, other: Likelihood, point: Point, known: np.ndarray | None = None) -> Separation:
     """How well a map tells a true model from another one, all of whose parameters, nuisances, scales and backgrounds are refitted to it.
 
-    To first order in the parameters, from `point` on.
-
     Parameters
     ----------
     truth : (pixel,)
         Intensity by the true model, in the unit of the map.
     other, point
-        The other model and where it fits the measurements that are there already.
+        The other model and where it fits the measurements that are there already; its standard deviations are those of the map.
     known : (parameter, parameter)
         What those tell about its parameters (`Information.matrix`); without it the flat prior between its bounds.
     """
-    free = other.parameters
-    slopes = np.nan_to_num(other.slopes(point))
-    rows = expected_rows(other, point, slopes)
-    prior = np.zeros((len(rows), len(rows)))
-    prior[: len(slopes), : len(slopes)] = np.diag(prior_of(other, len(slopes)))
+    free, begin = other.parameters, point.theta
+    other = other.with_data(truth, other.sigma)
+    prior = np.diag(prior_of(other, begin.size))
     if known is not None:
         prior[:free, :free] += known
-    difference = (truth - point.model) * np.sqrt(OF_A_PIXEL) / other.sigma
-    move = solve(rows @ rows.T + prior, rows @ difference)
-    elsewhere = 0.0 if known is None else 0.5 * float(move[:free] @ known @ move[:free])
-    return Separation(0.5 * (difference - move @ rows) ** 2, elsewhere, other.calculation)
+
+    def cost(there: Point) -> float:
+        move = there.theta - begin
+        return 0.5 * (OF_A_PIXEL * float(there.residual @ there.residual) + float(move @ prior @ move))
+
+    (best,) = other.points(begin[None])
+    for _ in range(ROUNDS):
+        slopes = np.nan_to_num(other.slopes(best))
+        rows = expected_rows(other, best, slopes)
+        normal = rows @ rows.T
+        normal[: begin.size, : begin.size] += prior
+        pull = rows @ (np.sqrt(OF_A_PIXEL) * best.residual)
+        pull[: begin.size] -= prior @ (best.theta - begin)
+        step = solve(normal, pull)[: begin.size]
+        # all of the step, or a part where that leads up again or to where the order is not stable
+        tried = other.points(np.clip(best.theta + np.outer(0.5 ** np.arange(HALVINGS), step), other.low, other.high))
+        better = min((one for one in tried if one is not None), key=cost, default=best)
+        gained = cost(best) - cost(better)
+        best = better if gained > 0 else best
+        if gained < ENOUGH * cost(best):
+            break
+    move = (best.theta - begin)[:free]
+    elsewhere = 0.0 if known is None else 0.5 * float(move @ known @ move)
+    return Separation(0.5 * OF_A_PIXEL * best.residual**2, elsewhere, other.calculation)
 
 
 def at_fit(found: Fit, calculation: Calculation, *, background: bool = True) -> tuple[Likelihood, Point]:
@@ -160,14 +178,24 @@ def at_fit(found: Fit, calculation: Calculation, *, background: bool = True) -> 
     return likelihood, point
 
 
+def as_importance(share: Map) -> Map:
+    """A share, as `Information.where` and `Separation.where` give it, between 0 and 1: over that of all pixels but one in 500.
+
+    For `mantid_insdl.plotting.plot_slices`, and beside what a network looks at (`mantid_insdl.grad_cam`).
+    """
+    values = share.intensity
+    top = np.percentile(values[~share.mask], 99.8) or 1.0
+    return share.replace(intensity=np.clip(values / top, 0, 1), intensity_unit="")
+
+
 # ---- in words
 
 
 def what_it_tells(found: Fit) -> list[str]:
     """What the map of a fit tells of each parameter, in words, by the fit's robust covariance.
 
-    ``JF1 to 2 %``; ``D: not determined (range 0 to 0.2 meV)``; ``JA and Jperp only together: JA + 0.83 Jperp to 3 %``, where a combination
-    is known far better than its parts.
+    ``JF1 to 2 %``; ``D: not determined (range 0 to 0.2 meV)``. Where a combination is known far better than its parts:
+    ``JA and Jperp only together: JA + 0.83 Jperp to 3 %``, or ``best together`` if each is known to half of its value, too.
     """
     free = [one for one in found.parameters if not one.fixed]
     return [_of_one(one) for one in free] + _combinations(free, found.covariance[: len(free), : len(free)])
@@ -208,7 +236,8 @@ def _combinations(free: list[Fitted], covariance: np.ndarray) -> list[str]:
         total = float(factors @ [part.value for part in parts])
         known = _to(total, float(np.sqrt(max(factors @ spread @ factors, 0.0))), parts[0].unit)
         names = ", ".join(part.name for part in parts[:-1]) + f" and {parts[-1].name}"
-        said.append(f"{names} only together: {combined} {known}")
+        apart = all(part.determined and part.error < VAGUE * abs(part.value) for part in parts)
+        said.append(f"{names} {'best' if apart else 'only'} together: {combined} {known}")
     return said
 
 

@@ -10,6 +10,7 @@ linear spin waves, the resolution and the background do not describe.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 
 import numpy as np
@@ -128,6 +129,12 @@ class Likelihood:
             _background(calculation.q_squared[g], calculation.energy[g], background, m.kind != "slices") for g in calculation.groups
         ]
         self._linear: list[np.ndarray | None] = [None] * len(calculation.groups)
+
+    def with_data(self, data: np.ndarray, sigma: np.ndarray) -> Likelihood:
+        """The same of other data and standard deviations, (pixel,) each."""
+        other = copy(self)
+        other.data, other.sigma, other._linear = data, sigma, [None] * len(self._linear)
+        return other
 
     # ---- values
 

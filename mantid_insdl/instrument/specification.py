@@ -67,6 +67,25 @@ class Moderator(_Strict):
         return self
 
 
+class Flux(_Strict):
+    """Flux at the sample against wavelength (angstrom): without choppers, in neutrons / (cm^2 s angstrom).
+
+    With `slot` (m) and `frequency` (Hz) it is in neutrons / (cm^2 s) behind disks at that setting.
+    """
+
+    wavelength: tuple[Positive, ...] = Field(min_length=2)
+    values: tuple[Positive, ...] = Field(min_length=2)
+    slot: Positive | None = None
+    frequency: Positive | None = None
+    source: str
+
+    @model_validator(mode="after")
+    def _rising(self) -> Flux:
+        if len(self.wavelength) != len(self.values) or np.any(np.diff(self.wavelength) <= 0):
+            raise ValueError("each flux needs one wavelength of its own, and these rise")
+        return self
+
+
 class Sample(_Strict):
     """The sample that the published widths assume."""
 
@@ -95,10 +114,11 @@ class Frequencies(_Strict):
 
 
 class FermiPackage(_Strict):
-    """One slit package of a Fermi chopper: width of a slit, radius of the package, radius of curvature of the slits."""
+    """One slit package of a Fermi chopper: widths of a slit and of a slat between two, radius of the package, radius of curvature."""
 
     name: str
     slit: Positive
+    slat: Positive
     radius: Positive
     curvature: Positive
     ei_range: Range | None = None
@@ -161,6 +181,7 @@ class Spectrometer(_Strict):
     default_chopper: str
     flight_path: FlightPath
     moderator: Moderator
+    flux: Flux
     sample: Sample | None = None
     detector_diameter: NotNegative = 0.0
     fermi: FermiChopper | None = None
@@ -173,6 +194,9 @@ class Spectrometer(_Strict):
             raise ValueError("give either fermi or disks")
         if self.fermi is not None and (self.sample is None or not self.flight_path.aperture_to_chopper):
             raise ValueError("a Fermi chopper needs the sample and aperture_to_chopper")
+        with_setting = self.flux.slot is not None, self.flux.frequency is not None
+        if with_setting != (self.disks is not None,) * 2:
+            raise ValueError("the flux behind disks, and only that, has a slot and a frequency")
         if len(set(self.choppers)) != len(self.choppers):
             raise ValueError("two choppers have the same name")
         if self.default_chopper not in self.choppers:

@@ -163,7 +163,7 @@ def test_default_frequency_transmits():
 
 def test_opening_of_a_fermi_chopper_against_its_geometry():
     """A Monte Carlo of straight paths through one curved slit (parabola) in the frame that turns with it."""
-    package = FermiPackage(name="test", slit=2e-3, radius=0.05, curvature=1.0)
+    package = FermiPackage(name="test", slit=2e-3, slat=0.5e-3, radius=0.05, curvature=1.0)
     rng = np.random.default_rng(4)
     for frequency, velocity in ((100.0, 1256.0), (300.0, 3000.0), (200.0, 1600.0)):
         omega, r, p = 2 * np.pi * frequency, package.radius, package.slit
@@ -212,6 +212,8 @@ def _write(tmp_path, change):
         (lambda d: d["moderator"]["analytic_pulse"].update(broadened_below=10.0), "belong together"),
         (lambda d: d.update(ei_range=[10.0, 5.0]), "does not rise"),
         (lambda d: d.update(sources=[]), "sources"),
+        (lambda d: d["flux"]["wavelength"].pop(), "one wavelength"),
+        (lambda d: d["flux"].update(slot=0.02), "behind disks"),
     ],
 )
 def test_wrong_instrument_file_is_told_where(tmp_path, change, words):
