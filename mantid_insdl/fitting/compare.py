@@ -177,7 +177,7 @@ def compare_fits(fits: Sequence[Fit], calculation: Calculation) -> Comparison:
     for number, other in enumerate(fits):
         if number == best:
             continue
-        correction = max(price[best] - price[number], 0.0)
+        correction = max(float(price[best] - price[number]), 0.0)
         pixels = likelihoods[best] - likelihoods[number] - correction / data.size
         whole = difference_of(pixels, blocks)
         significance = max(significance_of(np.bincount(blocks, pixels)), 0.0)

@@ -133,7 +133,7 @@ def test_each_model_is_found_in_its_own_map(frustrated):
     for found, truth in ((frustrated, 0), (anisotropic, 1)):
         assert found.verdict == found.best.material == BOTH[truth].name
         assert found.probabilities[truth] > 0.95 and sum(found.probabilities) == pytest.approx(1)
-        assert found.contests[0].material == BOTH[1 - truth].name and found.contests[0].z > 2
+        assert found.contests[0].material == BOTH[1 - truth].name and found.contests[0].significance > 2
         assert abs(found.evidence.unexplained) < 0.02 and abs(found.contests[0].share) < 0.1
 
 
@@ -172,7 +172,7 @@ def test_three_materials(frustrated):
 
 def test_a_comparison_can_be_written_as_json(frustrated):
     content = json.loads(json.dumps(frustrated.to_dict(), allow_nan=False))
-    assert content["verdict"] == content["best"] == "frustrated" and content["contests"][0]["z"] > 2
+    assert content["verdict"] == content["best"] == "frustrated" and content["contests"][0]["significance"] > 2
     assert content["fits"][1]["material"] == "anisotropic" and len(content["parts"]) == 10
 
 

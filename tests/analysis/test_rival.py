@@ -1,0 +1,61 @@
+"""A mixture of the two models of PCSMO, of which the networks are sure."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import mantid_insdl as insdl
+from mantid_insdl.analysis.preparation import prepare
+from mantid_insdl.analysis.rival import Fitted, objection, share_of_second
+from mantid_insdl.fitting.results import UNDECIDED
+from mantid_insdl.maps import RLU, Axis, Slices
+from mantid_insdl.materials import load_material
+from mantid_insdl.networks.bundles import find_bundle, read_card
+from mantid_insdl.simulation.slices import simulate
+
+MODELS = ("pcsmo-goodenough", "pcsmo-dimer")
+EI = (25.0, 50.0, 100.0)
+
+
+def mixture(share, ei=EI, neutrons=10.0, seed=0):
+    """Counts of `share` of the Dimer model and else the Goodenough model, both at the published constants."""
+    axes = {name: Axis(name, RLU, np.linspace(-1, 1, 40)) for name in ("qh", "qk")}
+    slices = Slices.from_bins(ei, [np.linspace(0.1 * e, 0.7 * e, 11) for e in ei])
+    one, other = (simulate(name, {}, slices=slices, **axes) for name in MODELS)
+    signal = np.nan_to_num((1 - share) * one.intensity + share * other.intensity)
+    counts = np.random.default_rng(seed).poisson(neutrons * signal / signal.mean()).astype(float)
+    return one.replace(intensity=counts, mask=one.mask | other.mask, material="pcsmo")
+
+
+def both(m, factor=1.0):
+    fitted = []
+    for name in MODELS:
+        card = read_card(find_bundle(f"{name}-exchange"))
+        ranges = {output.name: (output.low, output.high) for output in card.outputs}
+        defaults = load_material(name).defaults
+        fitted.append(Fitted(prepare(m, card), name, np.array([factor * defaults[one] for one in ranges]), ranges))
+    return fitted
+
+
+def test_a_mixture_is_objected_to_and_one_magnet_is_not(monkeypatch):
+    monkeypatch.setattr("mantid_insdl.analysis.rival.STEPS", 1)
+    for share, mixed in ((0.5, True), (0.0, False), (1.0, False)):
+        first, second = both(mixture(share, ei=(50.0, 100.0)))
+        found, said = share_of_second(first, second), objection(first, second)
+        assert found.value == pytest.approx(share, abs=0.1) and found.error < 0.1
+        assert ("looks like a mixture" in said and "pcsmo-dimer" in said) if mixed else said == ""
+
+
+def test_least_squares_bring_a_magnet_to_the_map():
+    m = mixture(0.0, ei=(100.0,))
+    (far, _), (near, _) = both(m, factor=1.08), both(m)
+    assert far.comparison.misfit(far.structure) < 1.05 * near.comparison.misfit(near.structure)
+
+
+@pytest.mark.tensorflow
+def test_a_mixture_gets_no_verdict_though_the_networks_are_sure():
+    found = insdl.classify(mixture(0.5))
+    assert max(found.probabilities) > 0.9 and found.verdict == UNDECIDED
+    assert any("looks like a mixture" in warning for warning in found.warnings)
+    assert insdl.classify(mixture(0.0)).verdict == "pcsmo-goodenough"
