@@ -1,4 +1,4 @@
-"""Measured maps as `insdl analyse` and `insdl fit` read them: which files, Ei and slices; and what the trained models can answer for."""
+"""Measured maps as `insdl analyse` and others read them: which files, Ei and slices; and what the trained models can answer for."""
 
 from __future__ import annotations
 

@@ -20,7 +20,6 @@ from scipy.optimize import nnls
 from mantid_insdl.errors import UnsuitableMapError
 from mantid_insdl.fitting.calculation import Calculation
 from mantid_insdl.fitting.likelihood import Likelihood, Point
-from mantid_insdl.fitting.uncertainty import uncertainty_of
 from mantid_insdl.instrument.flux import sample_flux
 from mantid_insdl.instrument.kinematics import wavenumber
 from mantid_insdl.instrument.resolution import ChopperSpectrometer
@@ -66,12 +65,8 @@ def counting_of(likelihood: Likelihood, point: Point, instrument: ChopperSpectro
     UnsuitableMapError
         If the calculation is nowhere seen in the map.
     """
-    calculation, m = likelihood.calculation, likelihood.calculation.map
-    # of each incident energy by itself: where they were estimated from the map, each has a scatter of its own
-    sigma = np.empty(m.shape)
-    for group in m.slices.groups_by_ei():
-        sigma[group] = uncertainty_of(m.select(group)).sigma
-    sigma = likelihood.error_scale * sigma[calculation.known]
+    calculation = likelihood.calculation
+    sigma = likelihood.error_scale * likelihood.data_sigma
     found = []
     for group, scale, time in zip(calculation.groups, point.scale, hours, strict=True):
         if scale > 0:

@@ -2,7 +2,7 @@
 
 from mantid_insdl.plotting.decision import plot_decision
 from mantid_insdl.plotting.energy import plot_cut, plot_dispersion, plot_powder
-from mantid_insdl.plotting.fit import plot_corner, plot_differences, plot_fit
+from mantid_insdl.plotting.fit import plot_corner, plot_fit
 from mantid_insdl.plotting.maps import plot_comparison, plot_importance, plot_map, plot_residual, plot_slices
 from mantid_insdl.plotting.plan import plot_plan
 
@@ -11,7 +11,6 @@ __all__ = [
     "plot_corner",
     "plot_cut",
     "plot_decision",
-    "plot_differences",
     "plot_dispersion",
     "plot_fit",
     "plot_importance",

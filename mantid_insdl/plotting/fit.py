@@ -1,8 +1,7 @@
-"""Pictures of fits: data beside calculation beside residual, pairs of parameters, and which slices tell two materials apart."""
+"""Pictures of fits: data beside calculation beside residual, and what the covariance says of pairs of parameters."""
 
 from __future__ import annotations
 
-import itertools
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from mantid_insdl.fitting.results import Comparison, Fit, Part
+    from mantid_insdl.fitting.results import Fit
     from mantid_insdl.maps import Map
 
 DPI = 150
@@ -138,39 +137,3 @@ def _draw_ellipses(axes: Axes, centre: np.ndarray, covariance: np.ndarray) -> No
     for level in LEVELS:
         x, y = centre[:, None] + level * circle
         axes.fill(x, y, facecolor=_COLOUR, alpha=0.25, edgecolor=_COLOUR, linewidth=0.8)
-
-
-def plot_differences(comparison: Comparison, *, title: str = "") -> Figure:
-    """What each slice, or band of energy, says of the best material against each other: differences of log-likelihood as bars.
-
-    Bars upwards speak for the best, downwards for the other.
-    """
-    from matplotlib.figure import Figure
-
-    parts, rows = comparison.parts, len(comparison.contests)
-    size = (max(6.0, 2.0 + 0.24 * len(parts)), 1.3 + 2.4 * rows)
-    figure = Figure(figsize=size, dpi=DPI, layout="constrained")
-    every = figure.subplots(rows, 1, sharex=True, squeeze=False)[:, 0]
-    starts = [0, *(i for i in range(1, len(parts)) if not _same_ei(parts[i - 1], parts[i])), len(parts)]
-    for number, (axes, contest) in enumerate(zip(every, comparison.contests, strict=True)):
-        heights = np.array([part.differences[number] for part in parts])
-        axes.bar(np.arange(len(parts)), heights, color=np.where(heights >= 0, _COLOUR, _AGAINST))
-        axes.axhline(0, color="0.3", linewidth=0.8)
-        axes.set_ylabel("difference of\nlog-likelihood", fontsize=8)
-        said = f"{comparison.best.material} against {contest.material}: {contest.difference:+.4g} ± {contest.deviation:.3g} in all"
-        title_axes(axes, f"{said}, z = {contest.z:.2f}")
-        for first, last in itertools.pairwise(starts):
-            if first:
-                axes.axvline(first - 0.5, color="0.6", linewidth=0.8, linestyle=":")
-            if np.isfinite(parts[first].ei):
-                place = (first + last - 1) / 2
-                axes.text(place, 0.99, f"Ei = {parts[first].ei:g}", transform=axes.get_xaxis_transform(), fontsize=8, ha="center", va="top")
-        axes.margins(x=0.01, y=0.15)
-    every[-1].set_xticks(np.arange(len(parts)), [f"{part.energy_min:.3g}-{part.energy_max:.3g}" for part in parts], rotation=90, fontsize=6)
-    every[-1].set_xlabel("energy transfer (meV)", fontsize=8)
-    figure.suptitle(title, fontsize=10, weight="bold")
-    return figure
-
-
-def _same_ei(one: Part, other: Part) -> bool:
-    return one.ei == other.ei or (np.isnan(one.ei) and np.isnan(other.ei))

@@ -35,7 +35,7 @@ CONTENTS = {
     "fit.nxs": "the calculated map, with a scale and a background for each Ei",
 }
 """What is written for each material; with several materials their names are part of the files'."""
-COMPARISON = ResultFile(name="comparison.png", content="which slices tell the materials apart: differences of log-likelihood")
+COMPARISON = ResultFile(name="comparison.png", content="which slices tell the best from the nearest other: differences of log-likelihood")
 
 
 class FittedValue(Part):
@@ -83,7 +83,7 @@ class ContestReport(Part):
     material: str = Field(description="the other")
     difference: float = Field(description="log-likelihood of the best less that of the other, less the correction")
     deviation: float = Field(description="its standard error, by the scatter from block to block")
-    correction: float = Field(description="what fitting alone has added: difference of the effective parameters")
+    correction: float = Field(description="Schwarz's, for the parameters that the best has more")
     z: float = Field(description="Vuong's: difference over deviation")
     significance: float = Field(description="the difference as a standard normal deviate, by signs of blocks drawn at random")
     share: float = Field(description="of the other, in a mixture of both that fits the map best")
@@ -208,9 +208,9 @@ def write_fit(folder: Path, fits: Sequence[Fit], comparison: Comparison | None, 
                 continue
             written.append(possible[target])
     if comparison is not None:
-        from mantid_insdl.plotting import plot_differences
+        from mantid_insdl.plotting import plot_decision
 
-        plot_differences(comparison, title="What the slices say").savefig(folder / COMPARISON.name)
+        plot_decision(comparison).savefig(folder / COMPARISON.name)
         written.append(COMPARISON)
     progress(1.0, "results are written")
     return written
