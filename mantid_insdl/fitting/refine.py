@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +15,7 @@ from mantid_insdl.fitting.blocks import blocks_of, difference_of
 from mantid_insdl.fitting.calculation import Calculation, Measurement, calculation_for
 from mantid_insdl.fitting.covariance import covariance_of
 from mantid_insdl.fitting.likelihood import FREEDOM, STEP, Likelihood, Point, robust_weight
-from mantid_insdl.fitting.remarks import remarks_on
+from mantid_insdl.fitting.remarks import reviewed
 from mantid_insdl.fitting.results import Fit, Fitted
 from mantid_insdl.maps import Map
 from mantid_insdl.materials import Material
@@ -351,19 +350,23 @@ def _others(run: Refinement, best: Point, candidates: list[Point]) -> list[Point
 def _error_bars(run: Refinement, best: Point) -> tuple[np.ndarray, np.ndarray]:
     """Slopes (free, pixel) and covariance (free, free) at a minimum, for a model that bends within its error bars.
 
-    Derivatives are differences across the error bars that they give. Where a gap closes, that at the very place would say all or nothing.
+    Derivatives at the very place would make a parameter sure of itself where a gap closes, and differences across the error bars would
+    where parameters make up for one another along a bent valley: each error bar is the larger of both.
     """
     likelihood = run.likelihood
     span = likelihood.high - likelihood.low
     if not likelihood.names:
         return np.empty((0, likelihood.data.size)), np.empty((0, 0))
+    slopes = likelihood.slopes(best)
+    covariance = covariance_of(likelihood, best, slopes).robust
     steps = LEAST_STEP * span
     for _ in range(2):
-        slopes = 0.5 * (likelihood.slopes(best, steps) + likelihood.slopes(best, -steps))
-        run.evaluations += 2 * len(steps)
-        covariance = covariance_of(likelihood, best, slopes).robust
-        steps = np.clip(np.sqrt(np.diag(covariance)), STEP * span, 0.25 * span)
-    return slopes, covariance
+        across = 0.5 * (likelihood.slopes(best, steps) + likelihood.slopes(best, -steps))
+        wide = np.diag(covariance_of(likelihood, best, across).robust)
+        steps = np.clip(np.sqrt(wide), STEP * span, 0.25 * span)
+    run.evaluations += 5 * len(steps)
+    growth = np.sqrt(np.maximum(1.0, wide / np.diag(covariance)))
+    return slopes, covariance * np.outer(growth, growth)
 
 
 def _remarks(likelihood: Likelihood, best: Point, parameters: Sequence[Fitted]) -> list[str]:
@@ -444,4 +447,4 @@ def _report(run: Refinement, best: Point, others: list[Point], warnings: list[st
         evaluations=run.evaluations,
     )
     run.stage(1.0, 1.0, f"Fitted {material.name}")
-    return replace(found, warnings=tuple(dict.fromkeys((*warnings, *remarks_on(found, material)))))
+    return reviewed(found, material, warnings)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 from mantid_insdl.fitting.results import Fit
 from mantid_insdl.fitting.structure import LIMIT, evidence_of
 from mantid_insdl.materials import Material
 
 
-def remarks_on(found: Fit, material: Material) -> list[str]:
-    """In sentences; none where the fit explains a map of its material."""
-    said = []
+def reviewed(found: Fit, material: Material, warnings: Sequence[str] = ()) -> Fit:
+    """A fit with what is to be said of it, after `warnings`; where the map holds no signal, no parameter counts as determined."""
+    said = [*warnings]
     if found.data.frame and material.frame and found.data.frame != material.frame:
         said.append(
             f"The r.l.u. of the map are those of another lattice ({found.data.frame}); {material.name} has those of: {material.frame}. "
@@ -21,6 +24,7 @@ def remarks_on(found: Fit, material: Material) -> list[str]:
             "Nothing in the map stands out of its noise and varies in momentum as spin waves do: there is no signal to fit, and the "
             "parameters mean nothing."
         )
+        found = replace(found, parameters=tuple(replace(one, determined=one.fixed) for one in found.parameters))
     elif not evidence.explained:
         said.append(evidence.reason())
-    return said
+    return replace(found, warnings=tuple(dict.fromkeys(said)))

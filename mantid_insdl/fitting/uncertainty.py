@@ -19,7 +19,7 @@ NEIGHBOURHOOD = 5
 """Pixels along each axis of the image over which intensities are averaged."""
 EXPOSURE = 9
 """The same for how much longer one part of an image was counted than another."""
-WRONG = 3.0
+WRONG = 10.0
 """Factor between the given errors and the scatter from neighbour to neighbour from which the errors cannot be meant."""
 FLOOR = 0.02
 """Of the variance, against its mean at the same incident energy: below it a pixel would count for more than fifty."""

@@ -90,7 +90,7 @@ def test_the_map_of_another_lattice(m):
 
 
 def test_nothing_to_fit_but_scales(m):
-    fixed = {**TRUE, "width": 1.0, "flux": 0.0}
+    fixed = {**TRUE, "width": 1.0, "blur": 0.6, "flux": 0.0}
     found = fit(m, "rb2mnf4", fixed=fixed)
     assert found.free == () and found.covariance.shape == (0, 0)
     assert found.values == TRUE and set(found.errors.values()) == {0.0}

@@ -6,7 +6,7 @@ import pytest
 from mantid_insdl.errors import MaterialError
 from mantid_insdl.fitting.calculation import Calculation, calculation_for
 from mantid_insdl.fitting.information import as_importance, at_fit, covariance_from, information_of, separation_of, what_it_tells
-from mantid_insdl.fitting.likelihood import Likelihood
+from mantid_insdl.fitting.likelihood import FREEDOM, Likelihood
 from mantid_insdl.fitting.refine import fit
 from mantid_insdl.fitting.results import Fit, Fitted
 from mantid_insdl.maps import RLU, Axis, Map, Slices
@@ -58,9 +58,9 @@ def test_information_of_orthogonal_patterns(patterns):
     found = information_of(*likelihood_of(calculation))
     # |pattern|^2 = 100 and Student's t with 10 degrees has 11/13 of a normal distribution's information; the scale imitates next to nothing
     assert found.names == ("J", "D", "B")
-    np.testing.assert_allclose(found.matrix, np.eye(3) * 11 / 13 * 100 / SIGMA**2, rtol=1e-3, atol=0.3)
-    np.testing.assert_allclose(found.share[0], 11 / 13 * patterns[0] ** 2 / SIGMA**2, rtol=1e-2, atol=1e-2)
-    np.testing.assert_allclose(found.errors, SIGMA / 10 / np.sqrt(11 / 13), rtol=2e-3)
+    np.testing.assert_allclose(found.matrix, np.eye(3) * (FREEDOM + 1) / (FREEDOM + 3) * 100 / SIGMA**2, rtol=1e-3, atol=0.3)
+    np.testing.assert_allclose(found.share[0], (FREEDOM + 1) / (FREEDOM + 3) * patterns[0] ** 2 / SIGMA**2, rtol=1e-2, atol=1e-2)
+    np.testing.assert_allclose(found.errors, SIGMA / 10 / np.sqrt((FREEDOM + 1) / (FREEDOM + 3)), rtol=2e-3)
 
 
 def test_the_scale_takes_its_part(patterns):
@@ -74,7 +74,7 @@ def test_a_parameter_that_changes_nothing(patterns):
     found = information_of(*likelihood_of(Linear([patterns[0], patterns[1], 0 * patterns[2]], offset=1e4 * patterns[3])))
     assert found.errors[2] == pytest.approx(found.flat[2])
     assert np.all(found.share[2] == 0)
-    assert found.errors[0] == pytest.approx(SIGMA / 10 / np.sqrt(11 / 13), rel=2e-3)
+    assert found.errors[0] == pytest.approx(SIGMA / 10 / np.sqrt((FREEDOM + 1) / (FREEDOM + 3)), rel=2e-3)
 
 
 def test_two_that_act_only_as_a_sum(patterns):
@@ -84,7 +84,7 @@ def test_two_that_act_only_as_a_sum(patterns):
     # what is left of each is its flat prior, with the other's: 1 / (1 / a^2 + 1 / b^2)
     a, b = found.flat[:2]
     assert found.errors[0] == pytest.approx(1 / np.hypot(1 / a, 1 / b), rel=5e-3)
-    assert np.sqrt(covariance[:2, :2].sum()) == pytest.approx(SIGMA / 10 / np.sqrt(11 / 13), rel=2e-3)
+    assert np.sqrt(covariance[:2, :2].sum()) == pytest.approx(SIGMA / 10 / np.sqrt((FREEDOM + 1) / (FREEDOM + 3)), rel=2e-3)
 
 
 def test_shares_add_up_to_the_information(patterns):
@@ -120,7 +120,7 @@ def test_separation_is_half_of_what_the_other_cannot_imitate(patterns):
     other, point = likelihood_of(Linear([patterns[0], 0 * patterns[1], 0 * patterns[1]], offset=1e4 * patterns[3]))
     truth = point.model + 0.2 * patterns[2] + 0.1 * patterns[0]
     found = separation_of(truth, other, point)
-    expected = 0.5 * 11 / 13 * (0.2 * patterns[2] / SIGMA) ** 2
+    expected = 0.5 * (FREEDOM + 1) / (FREEDOM + 3) * (0.2 * patterns[2] / SIGMA) ** 2
     np.testing.assert_allclose(found.pixels, expected, rtol=0.02, atol=5e-3)
     assert found.total == pytest.approx(expected.sum(), rel=1e-3)
     np.testing.assert_array_equal(found.where().intensity.ravel(), found.pixels)
@@ -131,7 +131,7 @@ def test_what_is_known_already_holds_the_other_model_back(patterns):
     other, point = likelihood_of(Linear([patterns[0], 0 * patterns[1], 0 * patterns[1]], offset=1e4 * patterns[3]))
     known = information_of(other, point).matrix
     found = separation_of(point.model + patterns[0], other, point, known)
-    whole = 0.5 * 11 / 13 * 100 / SIGMA**2
+    whole = 0.5 * (FREEDOM + 1) / (FREEDOM + 3) * 100 / SIGMA**2
     assert found.pixels.sum() == pytest.approx(whole / 4, rel=5e-3)
     assert found.elsewhere == pytest.approx(whole / 4, rel=5e-3)
 
