@@ -178,9 +178,9 @@ class Evidence:
 
     @property
     def refuted(self) -> bool:
-        """Whether too much is left for certain; not where the map has no structure at all."""
+        """Whether too much is left for certain; of what has no structure at all, nothing is certain."""
         shares = zip((self.unexplained, *self.unexplained_by_ei), (self.uncertainty, *self.uncertainty_by_ei), strict=True)
-        return self.uncertainty > 0 and any(u - CONFIDENCE * s > self.limit for u, s in shares if s > 0)
+        return any(u - CONFIDENCE * s > self.limit for u, s in shares if s > 0)
 
     def reason(self) -> str:
         """Why the map is not explained, as a sentence."""

@@ -150,6 +150,7 @@ def test_a_parameter_more_is_no_gain():
     found = compare(m, (free, fixed), fits=fits)
     assert fits[0].log_likelihood >= fits[1].log_likelihood - 0.1
     assert found.best.material == "fixed" and found.verdict == UNDECIDED and "cannot tell" in found.warnings[-1]
+    assert found.contests[0].correction == 0  # no advantage of having fewer
     far = [fits[0], fit(m, fixed, start={}, fixed={"J2": 0.08})]
     found = compare(m, (free, fixed), fits=far)
     assert found.verdict == "free" and found.contests[0].correction == pytest.approx(0.5 * np.log(far[0].pixels))
