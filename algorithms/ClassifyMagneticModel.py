@@ -35,7 +35,11 @@ class ClassifyMagneticModel(PythonAlgorithm):
         support.declare_input(self)
         support.declare_model(self, "tell the magnetic models apart")
         self.declareProperty("Denoise", False, doc="Denoise the map first, with the default denoiser for its material.")
-        support.declare_table(self, "OutputTable", "One row a magnetic model: Model, Probability, Uncertainty (one standard deviation).")
+        support.declare_table(
+            self,
+            "OutputTable",
+            "One row a magnetic model: Model, Probability, Uncertainty (one standard deviation). Its comment says what limits the answer.",
+        )
         support.declare_output(
             self,
             "OutputWorkspace",
@@ -49,6 +53,7 @@ class ClassifyMagneticModel(PythonAlgorithm):
         return problems
 
     def PyExec(self):
+        from mantid_insdl.plugin.answers import classification_notices
         from mantid_insdl.plugin.workspaces import copy_with_logs, to_table
 
         workspace = self.getProperty("InputWorkspace").value
@@ -56,7 +61,8 @@ class ClassifyMagneticModel(PythonAlgorithm):
         _, answer = support.run(self, "classify", {"input": support.read_input(self)}, options)
         rows = zip(answer["models"], answer["probabilities"], answer["uncertainties"], strict=True)
         columns = (("Model", "str"), ("Probability", "double"), ("Uncertainty", "double"))
-        self.setProperty("OutputTable", to_table(columns, rows))
+        notices = classification_notices(answer)
+        self.setProperty("OutputTable", to_table(columns, rows, [*notices, *answer["warnings"]]))
         if support.wanted(self, "OutputWorkspace"):
             logs = {
                 "insdl_verdict": (answer["verdict"], ""),
@@ -65,12 +71,7 @@ class ClassifyMagneticModel(PythonAlgorithm):
                 **support.identity_logs(answer["bundle"]),
             }
             self.setProperty("OutputWorkspace", copy_with_logs(workspace, logs, support.copier(self)))
-        best = max(range(len(answer["models"])), key=answer["probabilities"].__getitem__)
-        probability, uncertainty = answer["probabilities"][best], answer["uncertainties"][best]
-        verdict = f"Verdict: {answer['verdict']}. Most probable is {answer['models'][best]} with {probability:.3f} +- {uncertainty:.3f}"
-        known = "the map is" if answer["in_range"] else "the map is not like the training maps, or not explained:"
-        told = f"{verdict}; {known} {'in' if answer['in_range'] else 'out of'} range."
-        support.tell(self, [told, *support.evidence_notice(answer["evidence"])], answer["warnings"])
+        support.tell(self, notices, answer["warnings"])
 
 
 AlgorithmFactory.subscribe(ClassifyMagneticModel)

@@ -40,7 +40,7 @@ class FitExchangeCNN(PythonAlgorithm):
             self,
             "OutputTable",
             "One row a parameter: Name, Value, Error (one standard deviation), Unit. Value and Error are NaN where the map is out of range "
-            "or no simulation explains it.",
+            "or no simulation explains it. Its comment says what limits the answer.",
         )
         support.declare_output(
             self,
@@ -55,6 +55,7 @@ class FitExchangeCNN(PythonAlgorithm):
 
     def PyExec(self):
         from mantid_insdl.errors import InstabilityError
+        from mantid_insdl.plugin.answers import exchange_notices
         from mantid_insdl.plugin.workspaces import to_table, to_workspace
 
         workspace = self.getProperty("InputWorkspace").value
@@ -68,15 +69,14 @@ class FitExchangeCNN(PythonAlgorithm):
         rows = list(zip(answer["names"], answer["values"], answer["errors"], answer["units"], strict=True))
         columns = (("Name", "str"), ("Value", "double"), ("Error", "double"), ("Unit", "str"))
         given = rows if answer["in_range"] else [(name, math.nan, math.nan, unit) for name, _, _, unit in rows]
-        self.setProperty("OutputTable", to_table(columns, given))
+        notices = exchange_notices(answer)
+        self.setProperty("OutputTable", to_table(columns, given, [*notices, *answer["warnings"]]))
         if "fit" in maps:
             logs = {"insdl_in_range": (answer["in_range"], ""), **support.evidence_logs(answer["evidence"])}
             logs |= support.identity_logs(answer["bundle"]) | {name: (value, unit) for name, value, _, unit in rows}
             fit = maps["fit"].replace(logs={**maps["fit"].logs, **logs})
             self.setProperty("OutputFitWorkspace", to_workspace(fit, like=workspace, copy=support.copier(self)))
-        values = ", ".join(f"{name} = {value:.4g} +- {error:.2g} {unit}" for name, value, error, unit in rows)
-        told = values if answer["in_range"] else f"no constants are given; the networks' estimates, which are no answer: {values}"
-        support.tell(self, [f"{answer['material']}: {told}", *support.evidence_notice(answer["evidence"])], answer["warnings"])
+        support.tell(self, notices, answer["warnings"])
 
 
 AlgorithmFactory.subscribe(FitExchangeCNN)

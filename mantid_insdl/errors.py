@@ -83,3 +83,7 @@ class ConfigError(InsdlError):
 
 class MantidMissingError(InsdlError):
     """Mantid is needed and cannot be imported in this interpreter."""
+
+
+class PanelError(InsdlError):
+    """The panel cannot be shown: no Qt, or no display."""

@@ -236,15 +236,6 @@ def evidence_logs(evidence: Mapping[str, Any] | None) -> dict[str, tuple[float, 
     return {"insdl_unexplained": (evidence["unexplained"], ""), "insdl_unexplained_limit": (evidence["limit"], "")}
 
 
-def evidence_notice(evidence: Mapping[str, Any] | None) -> list[str]:
-    """The same as a sentence for the message log."""
-    if evidence is None:
-        return []
-    share = f"{evidence['unexplained']:.0%} +- {evidence['uncertainty']:.0%}"
-    left = f"leaves {share} of the map's structure unexplained; an answer is given up to {evidence['limit']:.0%}."
-    return [f"The simulation of {evidence['material']} at the fitted values {left}"]
-
-
 def tell(algorithm: Any, notices: Sequence[str], warnings: Sequence[str] = ()) -> None:
     """The answer and each of its warnings in Mantid's message log."""
     for text in notices:
