@@ -1,0 +1,246 @@
+"""The panel over Mantid: inputs are workspaces, each task is one of the algorithms, results are workspaces beside their input.
+
+Everything goes through algorithms, so that it is in the history of the workspaces. Those of Mantid's own that are used, Load and
+AddSampleLog, are what a user would call by hand.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from mantid_insdl.analysis.deletion import IMPORTANT_LOG, RANDOM_LOG
+from mantid_insdl.errors import InsdlError
+from mantid_insdl.interfaces.ads import watch
+from mantid_insdl.interfaces.model import ALGORITHMS, Answer, CancelledError, Change, Input
+from mantid_insdl.interfaces.script import Recorder
+from mantid_insdl.plugin.loading import load_files
+from mantid_insdl.plugin.workspaces import from_workspace, members
+from mantid_insdl.progress import Progress
+
+#: Endings of the names of the results, by the property of the algorithm that makes them.
+OUTPUTS = {
+    "denoise": {"OutputWorkspace": "denoised", "OutputResidual": "residual"},
+    "classify": {"OutputTable": "models", "OutputWorkspace": "classified"},
+    "exchange": {"OutputTable": "constants", "OutputFitWorkspace": "fit"},
+    "explain": {"OutputWorkspace": "importance"},
+    "simulate": {"OutputWorkspace": "simulated"},
+}
+#: Properties that only some versions of the algorithms have.
+_OPTIONS = {"classify": ("Method",), "exchange": ("Refine", "MaterialFile")}
+
+_HEAD = """\
+# What was done in the panel of mantid_insdl. Workspaces that it did not load must be there already.
+import mantid_insdl
+from mantid_insdl.plugin.loading import load_files
+
+mantid_insdl.register()
+
+from mantid.simpleapi import *  # noqa: E402, F403 (the algorithms are there once they are registered)
+"""
+_PLACE = re.compile(r"\s*\n?\s*at line \d+ in '.*", re.DOTALL)  # what Mantid adds to the text of an exception
+
+
+class MantidModel:
+    """See `mantid_insdl.interfaces.model.Model`."""
+
+    title = "Mantid"
+
+    def __init__(self) -> None:
+        from mantid.api import AlgorithmFactory
+
+        if not all(AlgorithmFactory.exists(name) for name in ALGORITHMS.values()):
+            from mantid_insdl.plugin.registration import register
+
+            register()
+        self._recorder = Recorder(_HEAD)
+        self._running: Any = None
+        self._cancelled = threading.Event()
+        self._end_watch: Callable[[], None] = lambda: None
+
+    # ---- inputs
+
+    def inputs(self) -> list[str]:
+        from mantid.api import AnalysisDataService, MatrixWorkspace, WorkspaceGroup
+
+        groups, single, grouped = [], [], set()
+        for name in AnalysisDataService.getObjectNames():
+            try:
+                workspace = AnalysisDataService.retrieve(name)
+                if isinstance(workspace, WorkspaceGroup):
+                    groups.append(name)
+                    grouped |= set(workspace.getNames())
+                elif isinstance(workspace, MatrixWorkspace):
+                    single.append(name)
+            except (KeyError, RuntimeError):  # deleted meanwhile by another thread
+                continue
+        return [name for name in (*groups, *single) if name not in grouped and not name.startswith("__")]
+
+    def observe(self, changed: Callable[[Change], None]) -> None:
+        def told(change: Change) -> None:
+            if change.kind == "renamed":
+                self._recorder.add("RenameWorkspace", {"InputWorkspace": change.name, "OutputWorkspace": change.new})
+            changed(change)
+
+        self._end_watch = watch(told)
+
+    def load(self, paths: Sequence[str], progress: Progress) -> str:
+        self._cancelled.clear()
+        name = load_files(paths, progress=progress, poll=self._stop_if_cancelled)
+        self._recorder.add("load_files", {"paths": [str(path) for path in paths], "name": name})
+        return name
+
+    def read(self, name: str) -> Input:
+        try:
+            return Input.of(name, from_workspace(self._workspace(name), need_ei=False))
+        except InsdlError as error:
+            return Input(name, problem=str(error))
+        except RuntimeError:  # Mantid's pointer has lost what it points to
+            return Input(name, problem=str(_gone(name)))
+
+    def set_ei(self, name: str, ei: float) -> None:
+        for part in members(self._workspace(name)):
+            if np.isnan(from_workspace(part, need_ei=False).slices.ei).any():
+                self._add_log(part.name(), "Ei", f"{ei:g}", "Number", "meV")
+
+    def set_material(self, name: str, material: str) -> None:
+        for part in members(self._workspace(name)):
+            self._add_log(part.name(), "insdl_material", material, "String", "")
+
+    def _add_log(self, workspace: str, name: str, text: str, kind: str, unit: str) -> None:
+        properties = {"Workspace": workspace, "LogName": name, "LogText": text, "LogType": kind}
+        properties |= {"LogUnit": unit} if unit else {}
+        self._execute("AddSampleLog", properties, lambda fraction, text: None)
+        self._recorder.add("AddSampleLog", properties)
+
+    # ---- tasks
+
+    def options(self, task: str) -> dict[str, tuple[str, ...]]:
+        algorithm = _prepared(ALGORITHMS[task], {})
+        there = [name for name in _OPTIONS.get(task, ()) if algorithm.existsProperty(name)]
+        return {name: () if name.endswith("File") else tuple(algorithm.getProperty(name).allowedValues) for name in there}
+
+    def run(self, task: str, name: str, options: Mapping[str, Any], progress: Progress) -> Answer:
+        from mantid.api import AnalysisDataService
+
+        self._cancelled.clear()
+        self._workspace(name)
+        outputs = {output: f"{name}_{ending}" for output, ending in OUTPUTS[task].items()}
+        if task == "exchange" and outputs["OutputFitWorkspace"] in AnalysisDataService:
+            AnalysisDataService.remove(outputs["OutputFitWorkspace"])  # there may be none for the new constants
+        given = {option: value for option, value in options.items() if value not in ("", None)}
+        properties = {"Template" if task == "simulate" else "InputWorkspace": name, **outputs, **given}
+        self._execute(ALGORITHMS[task], properties, progress)
+        self._recorder.add(ALGORITHMS[task], properties)
+        made = {output: workspace for output, workspace in outputs.items() if workspace in AnalysisDataService}
+        try:
+            return self._answer(made)
+        except RuntimeError:
+            raise _gone(" or ".join(made.values())) from None
+
+    def _answer(self, made: Mapping[str, str]) -> Answer:
+        role = {"OutputWorkspace": "output", "OutputResidual": "residual", "OutputFitWorkspace": "fit"}
+        found = {role[output]: self._workspace(name) for output, name in made.items() if output in role}
+        logs = members(found["output"])[0].run() if "output" in found else None
+
+        def log(name: str) -> Any:
+            return logs.getProperty(name).value if logs is not None and logs.hasProperty(name) else None
+
+        columns, rows, sentences = (), (), ()
+        in_range = None if log("insdl_in_range") is None else bool(log("insdl_in_range"))
+        if "OutputTable" in made:
+            table = self._workspace(made["OutputTable"])
+            columns = tuple(str(name) for name in table.getColumnNames())
+            rows = tuple(zip(*(table.column(name) for name in columns), strict=True))
+            sentences = tuple(line for line in table.getComment().split("\n") if line)
+            if in_range is None and "Value" in columns:
+                in_range = not all(np.isnan(value) for value in table.column("Value"))
+        figures = {name: float(log(name)) for name in (IMPORTANT_LOG, RANDOM_LOG) if log(name) is not None}
+        if log("insdl_verdict") is not None:  # the workspace is only a copy that carries the logs
+            found.pop("output")
+        maps = {kind: from_workspace(workspace) for kind, workspace in found.items()}
+        return Answer(maps, columns, rows, log("insdl_verdict") or "", in_range, sentences, figures, tuple(made.values()))
+
+    def _execute(self, name: str, properties: Mapping[str, Any], progress: Progress) -> None:
+        """Run an algorithm in this thread; what it would say to the log about its inputs is raised."""
+        from mantid.api import AlgorithmManager, AlgorithmObserver
+
+        class Reports(AlgorithmObserver):
+            def progressHandle(self, fraction: float, text: str, *rest: Any) -> None:
+                progress(fraction, text)
+
+        # An algorithm that is managed can be observed and cancelled; one that is not can be asked what is wrong.
+        problems = dict(_prepared(name, properties).validateInputs())
+        if any(problems.values()):
+            raise InsdlError(" ".join(text for text in problems.values() if text))
+        algorithm = _filled(AlgorithmManager.create(name), properties)
+        reports = Reports()
+        reports.observeProgress(algorithm)
+        self._running = algorithm
+        try:
+            self._stop_if_cancelled()
+            done = algorithm.execute()
+        except (KeyboardInterrupt, Exception) as error:  # Mantid raises KeyboardInterrupt where an algorithm was cancelled
+            self._stop_if_cancelled()
+            if isinstance(error, InsdlError):
+                raise
+            raise InsdlError(_PLACE.sub("", str(error)) or f"{name} failed") from error
+        finally:
+            self._running = None
+        if not done:
+            self._stop_if_cancelled()
+            raise InsdlError(f"{name} failed", "Mantid's message log says why")
+
+    def _stop_if_cancelled(self) -> None:
+        if self._cancelled.is_set():
+            raise CancelledError
+
+    def cancel(self) -> None:
+        self._cancelled.set()
+        running = self._running
+        if running is not None:
+            running.cancel()
+
+    # ---- the rest
+
+    def script(self) -> str:
+        return self._recorder.text()
+
+    def close(self) -> None:
+        self._end_watch()
+        self.cancel()
+
+    @staticmethod
+    def _workspace(name: str) -> Any:
+        from mantid.api import AnalysisDataService
+
+        try:
+            return AnalysisDataService.retrieve(name)
+        except KeyError:
+            raise _gone(name) from None
+
+
+def _prepared(name: str, properties: Mapping[str, Any]) -> Any:
+    from mantid.api import AlgorithmManager
+
+    algorithm = AlgorithmManager.createUnmanaged(name)
+    algorithm.initialize()
+    return _filled(algorithm, properties)
+
+
+def _filled(algorithm: Any, properties: Mapping[str, Any]) -> Any:
+    algorithm.setRethrows(True)
+    for key, value in properties.items():
+        try:
+            algorithm.setProperty(key, value)
+        except (ValueError, TypeError) as error:
+            raise InsdlError(_PLACE.sub("", str(error))) from error
+    return algorithm
+
+
+def _gone(name: str) -> InsdlError:
+    return InsdlError(f"the workspace '{name}' is not there any more", "it was deleted or renamed", "choose another")
