@@ -62,7 +62,7 @@ class ClassifyMagneticModel(PythonAlgorithm):
         rows = zip(answer["models"], answer["probabilities"], answer["uncertainties"], strict=True)
         columns = (("Model", "str"), ("Probability", "double"), ("Uncertainty", "double"))
         notices = classification_notices(answer)
-        self.setProperty("OutputTable", to_table(columns, rows, [*notices, *answer["warnings"]]))
+        self.setProperty("OutputTable", to_table(columns, rows, comment=[*notices, *answer["warnings"]]))
         if support.wanted(self, "OutputWorkspace"):
             logs = {
                 "insdl_verdict": (answer["verdict"], ""),

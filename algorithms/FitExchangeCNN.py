@@ -40,7 +40,7 @@ class FitExchangeCNN(PythonAlgorithm):
             self,
             "OutputTable",
             "One row a parameter: Name, Value, Error (one standard deviation), Unit. Value and Error are NaN where the map is out of range "
-            "or no simulation explains it. Its comment says what limits the answer.",
+            "or no simulation explains it. Its title is the material, its comment says what limits the answer.",
         )
         support.declare_output(
             self,
@@ -70,7 +70,8 @@ class FitExchangeCNN(PythonAlgorithm):
         columns = (("Name", "str"), ("Value", "double"), ("Error", "double"), ("Unit", "str"))
         given = rows if answer["in_range"] else [(name, math.nan, math.nan, unit) for name, _, _, unit in rows]
         notices = exchange_notices(answer)
-        self.setProperty("OutputTable", to_table(columns, given, [*notices, *answer["warnings"]]))
+        comment = [*notices, *answer["warnings"]]
+        self.setProperty("OutputTable", to_table(columns, given, title=answer["material"], comment=comment))
         if "fit" in maps:
             logs = {"insdl_in_range": (answer["in_range"], ""), **support.evidence_logs(answer["evidence"])}
             logs |= support.identity_logs(answer["bundle"]) | {name: (value, unit) for name, value, _, unit in rows}

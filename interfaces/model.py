@@ -94,6 +94,8 @@ class Answer:
         The answer in words, and what limits it.
     figures
         Numbers by name: how much the score of the explained class falls.
+    material
+        Whose constants the table has.
     names
         The workspaces that hold it.
     """
@@ -105,6 +107,7 @@ class Answer:
     in_range: bool | None = None
     sentences: tuple[str, ...] = ()
     figures: Mapping[str, float] = field(default_factory=dict)
+    material: str = ""
     names: tuple[str, ...] = ()
 
 
@@ -133,6 +136,9 @@ class Model(Protocol):
 
     def read(self, name: str) -> Input:
         """The map called `name`."""
+
+    def contains(self, name: str, part: str) -> bool:
+        """Whether `part` is the map `name` or one of its slices."""
 
     def set_ei(self, name: str, ei: float) -> None:
         """The incident energy in meV of the slices that lack it."""

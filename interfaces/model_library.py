@@ -57,6 +57,9 @@ class LibraryModel:
     def read(self, name: str) -> Input:
         return Input.of(name, self._map(name))
 
+    def contains(self, name: str, part: str) -> bool:
+        return part == name
+
     def set_ei(self, name: str, ei: float) -> None:
         m = self._map(name)
         known = Slices(np.where(np.isnan(m.slices.ei), ei, m.slices.ei), m.slices.energy_min, m.slices.energy_max)
@@ -116,7 +119,7 @@ class LibraryModel:
         values, errors = ([v if known else np.nan for v in answer[column]] for column in ("values", "errors"))
         rows = tuple(zip(answer["names"], values, errors, answer["units"], strict=True))
         sentences = (*exchange_notices(answer), *answer["warnings"])
-        return Answer(maps, ("Name", "Value", "Error", "Unit"), rows, "", known, sentences)
+        return Answer(maps, ("Name", "Value", "Error", "Unit"), rows, "", known, sentences, material=answer["material"])
 
     def _explain(self, name: str, m: Map, options: Mapping[str, Any], progress: Progress) -> Answer:
         target = options.get("Class") or None

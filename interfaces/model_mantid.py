@@ -40,7 +40,7 @@ from mantid_insdl.plugin.loading import load_files
 
 mantid_insdl.register()
 
-from mantid.simpleapi import *  # noqa: E402, F403 (the algorithms are there once they are registered)
+from mantid import simpleapi
 """
 _PLACE = re.compile(r"\s*\n?\s*at line \d+ in '.*", re.DOTALL)  # what Mantid adds to the text of an exception
 
@@ -83,7 +83,7 @@ class MantidModel:
     def observe(self, changed: Callable[[Change], None]) -> None:
         def told(change: Change) -> None:
             if change.kind == "renamed":
-                self._recorder.add("RenameWorkspace", {"InputWorkspace": change.name, "OutputWorkspace": change.new})
+                self._recorder.add("simpleapi.RenameWorkspace", {"InputWorkspace": change.name, "OutputWorkspace": change.new})
             changed(change)
 
         self._end_watch = watch(told)
@@ -102,6 +102,12 @@ class MantidModel:
         except RuntimeError:  # Mantid's pointer has lost what it points to
             return Input(name, problem=str(_gone(name)))
 
+    def contains(self, name: str, part: str) -> bool:
+        try:
+            return part in [name, *(member.name() for member in members(self._workspace(name)))]
+        except (InsdlError, RuntimeError):  # deleted meanwhile by another thread
+            return False
+
     def set_ei(self, name: str, ei: float) -> None:
         for part in members(self._workspace(name)):
             if np.isnan(from_workspace(part, need_ei=False).slices.ei).any():
@@ -115,7 +121,7 @@ class MantidModel:
         properties = {"Workspace": workspace, "LogName": name, "LogText": text, "LogType": kind}
         properties |= {"LogUnit": unit} if unit else {}
         self._execute("AddSampleLog", properties, lambda fraction, text: None)
-        self._recorder.add("AddSampleLog", properties)
+        self._recorder.add("simpleapi.AddSampleLog", properties)
 
     # ---- tasks
 
@@ -135,7 +141,7 @@ class MantidModel:
         given = {option: value for option, value in options.items() if value not in ("", None)}
         properties = {"Template" if task == "simulate" else "InputWorkspace": name, **outputs, **given}
         self._execute(ALGORITHMS[task], properties, progress)
-        self._recorder.add(ALGORITHMS[task], properties)
+        self._recorder.add(f"simpleapi.{ALGORITHMS[task]}", properties)
         made = {output: workspace for output, workspace in outputs.items() if workspace in AnalysisDataService}
         try:
             return self._answer(made)
@@ -150,12 +156,13 @@ class MantidModel:
         def log(name: str) -> Any:
             return logs.getProperty(name).value if logs is not None and logs.hasProperty(name) else None
 
-        columns, rows, sentences = (), (), ()
+        columns, rows, sentences, material = (), (), (), ""
         in_range = None if log("insdl_in_range") is None else bool(log("insdl_in_range"))
         if "OutputTable" in made:
             table = self._workspace(made["OutputTable"])
             columns = tuple(str(name) for name in table.getColumnNames())
             rows = tuple(zip(*(table.column(name) for name in columns), strict=True))
+            material = table.getTitle()
             sentences = tuple(line for line in table.getComment().split("\n") if line)
             if in_range is None and "Value" in columns:
                 in_range = not all(np.isnan(value) for value in table.column("Value"))
@@ -163,7 +170,7 @@ class MantidModel:
         if log("insdl_verdict") is not None:  # the workspace is only a copy that carries the logs
             found.pop("output")
         maps = {kind: from_workspace(workspace) for kind, workspace in found.items()}
-        return Answer(maps, columns, rows, log("insdl_verdict") or "", in_range, sentences, figures, tuple(made.values()))
+        return Answer(maps, columns, rows, log("insdl_verdict") or "", in_range, sentences, figures, material, tuple(made.values()))
 
     def _execute(self, name: str, properties: Mapping[str, Any], progress: Progress) -> None:
         """Run an algorithm in this thread; what it would say to the log about its inputs is raised."""

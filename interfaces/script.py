@@ -32,7 +32,7 @@ class Recorder:
     Parameters
     ----------
     head
-        The lines before the first call. ``{functions}`` in it becomes the names of the functions that were called.
+        The lines before the first call.
     """
 
     def __init__(self, head: str):
@@ -57,5 +57,4 @@ class Recorder:
 
     def text(self) -> str:
         """The script."""
-        functions = ", ".join(sorted({function for function, _, _ in self._calls}))
-        return "\n".join([self._head.format(functions=functions), *(line for _, _, line in self._calls)]) + "\n"
+        return "\n".join([self._head, *(line for _, _, line in self._calls)]) + "\n"

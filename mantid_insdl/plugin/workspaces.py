@@ -392,12 +392,15 @@ def _plain(value: Any) -> Any:
     return int(value) if isinstance(value, bool) else value
 
 
-def to_table(columns: Sequence[tuple[str, str]], rows: Iterable[Sequence[Any]], comment: Iterable[str] = ()) -> Any:
-    """A TableWorkspace; `columns` are (name, type) with the types ``str`` or ``double``. A table has no sample logs: the sentences of
-    `comment` become the lines of its comment."""
+def to_table(columns: Sequence[tuple[str, str]], rows: Iterable[Sequence[Any]], *, title: str = "", comment: Iterable[str] = ()) -> Any:
+    """A TableWorkspace; `columns` are (name, type) with the types ``str`` or ``double``.
+
+    A table has no sample logs: the sentences of `comment` become the lines of its comment.
+    """
     from mantid.api import WorkspaceFactory
 
     table = WorkspaceFactory.createTable()
+    table.setTitle(title)
     table.setComment("\n".join(comment))
     for name, kind in columns:
         table.addColumn(kind, name)
