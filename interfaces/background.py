@@ -6,7 +6,8 @@ import threading
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from mantid_insdl.progress import Progress
+from mantid_insdl.interfaces.model import Control
+from mantid_insdl.progress import Progress, ignore_progress
 
 T = TypeVar("T")
 
@@ -26,21 +27,18 @@ class Background:
 
     def start(
         self,
-        work: Callable[[Progress], T],
+        work: Callable[[Control], T],
         *,
         done: Callable[[T], None],
         failed: Callable[[Exception], None],
-        progress: Progress | None = None,
-    ) -> None:
-        """Do `work`, which is given a function to report its progress to; then call one of `done` and `failed`."""
-
-        def report(fraction: float, text: str) -> None:
-            if progress is not None:
-                self._post(lambda: progress(fraction, text))
+        progress: Progress = ignore_progress,
+    ) -> Control:
+        """Do `work`, which is given what this returns; then call one of `done` and `failed`."""
+        control = Control(lambda fraction, text: self._post(lambda: progress(fraction, text)))
 
         def run() -> None:
             try:
-                result = work(report)
+                result = work(control)
             except Exception as error:
                 self._post(lambda error=error: failed(error))
             else:
@@ -50,6 +48,7 @@ class Background:
         # No daemon: an interpreter that ends while Mantid runs an algorithm in a thread of it dies.
         self._threads.append(threading.Thread(target=run, name="insdl-panel"))
         self._threads[-1].start()
+        return control
 
     def wait(self, seconds: float) -> bool:
         """Wait for all work to end; whether it has."""

@@ -6,6 +6,7 @@ Mantid. Nothing here, nor in the presenter, knows Qt.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -13,7 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from mantid_insdl.maps import Map
-from mantid_insdl.progress import Progress
+from mantid_insdl.progress import Progress, ignore_progress
 
 #: The steps of the panel, and the algorithm behind each.
 ALGORITHMS = {
@@ -27,6 +28,31 @@ ALGORITHMS = {
 
 class CancelledError(Exception):
     """The user has cancelled a task."""
+
+
+class Control:
+    """What a running task reports to, and what ends it.
+
+    Attributes
+    ----------
+    on_cancel
+        What `cancel` calls besides, to end work that cannot look at `check` itself.
+    """
+
+    def __init__(self, report: Progress = ignore_progress):
+        self.report = report
+        self.on_cancel: Callable[[], None] = lambda: None
+        self._cancelled = threading.Event()
+
+    def cancel(self) -> None:
+        """End the task; from any thread."""
+        self._cancelled.set()
+        self.on_cancel()
+
+    def check(self) -> None:
+        """Raise `CancelledError` where the task was cancelled."""
+        if self._cancelled.is_set():
+            raise CancelledError
 
 
 @dataclass(frozen=True)
@@ -131,7 +157,7 @@ class Model(Protocol):
     def observe(self, changed: Callable[[Change], None]) -> None:
         """Call `changed`, in any thread, for each change of the inputs until `close`."""
 
-    def load(self, paths: Sequence[str], progress: Progress) -> str:
+    def load(self, paths: Sequence[str], control: Control) -> str:
         """Read files into one map; its name. Raises `InsdlError`."""
 
     def read(self, name: str) -> Input:
@@ -149,14 +175,11 @@ class Model(Protocol):
     def options(self, task: str) -> dict[str, tuple[str, ...]]:
         """Further choices of a task: option -> its values, none for a file. They differ between versions."""
 
-    def run(self, task: str, name: str, options: Mapping[str, Any], progress: Progress) -> Answer:
-        """Do one of `ALGORITHMS`. Raises `InsdlError`, or `CancelledError` after `cancel`."""
-
-    def cancel(self) -> None:
-        """End what runs; from any thread."""
+    def run(self, task: str, name: str, options: Mapping[str, Any], control: Control) -> Answer:
+        """Do one of `ALGORITHMS`. Raises `InsdlError`, or `CancelledError` where `control` was cancelled."""
 
     def script(self) -> str:
         """A Python script of what was done so far."""
 
     def close(self) -> None:
-        """Cancel, and observe no more."""
+        """Observe no more."""

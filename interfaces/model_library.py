@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,12 +10,11 @@ import numpy as np
 
 from mantid_insdl.analysis.deletion import IMPORTANT_LOG, RANDOM_LOG
 from mantid_insdl.errors import InsdlError, InstabilityError
-from mantid_insdl.interfaces.model import Answer, CancelledError, Change, Input
+from mantid_insdl.interfaces.model import Answer, Change, Control, Input
 from mantid_insdl.interfaces.script import Recorder, variable
 from mantid_insdl.maps import Map, Slices
 from mantid_insdl.materials import parse_parameters
 from mantid_insdl.plugin.answers import classification_notices, exchange_notices
-from mantid_insdl.progress import Progress
 from mantid_insdl.worker import run_task
 
 _HEAD = """\
@@ -35,7 +33,6 @@ class LibraryModel:
         self._maps: dict[str, Map] = {}
         self._loaded: dict[str, dict[str, Any]] = {}  # the arguments that `load` was called with
         self._recorder = Recorder(_HEAD)
-        self._cancelled = threading.Event()
         self._changed: Callable[[Change], None] = lambda change: None
 
     # ---- inputs
@@ -46,8 +43,8 @@ class LibraryModel:
     def observe(self, changed: Callable[[Change], None]) -> None:
         self._changed = changed
 
-    def load(self, paths: Sequence[str], progress: Progress) -> str:
-        maps, _ = self._task("load", {}, {"path_or_paths": [str(path) for path in paths]}, progress)
+    def load(self, paths: Sequence[str], control: Control) -> str:
+        maps, _ = self._task("load", {}, {"path_or_paths": [str(path) for path in paths]}, control)
         name = Path(paths[0]).stem
         self._maps[name] = maps["output"]
         self._loaded[name] = {"path_or_paths": [str(path) for path in paths]}
@@ -89,28 +86,28 @@ class LibraryModel:
     def options(self, task: str) -> dict[str, tuple[str, ...]]:
         return {}
 
-    def run(self, task: str, name: str, options: Mapping[str, Any], progress: Progress) -> Answer:
+    def run(self, task: str, name: str, options: Mapping[str, Any], control: Control) -> Answer:
         run = {"denoise": self._denoise, "classify": self._classify, "exchange": self._exchange}
         run |= {"explain": self._explain, "simulate": self._simulate}
-        return run[task](name, self._map(name), options, progress)
+        return run[task](name, self._map(name), options, control)
 
-    def _denoise(self, name: str, m: Map, options: Mapping[str, Any], progress: Progress) -> Answer:
-        maps, _ = self._task("denoise", {"input": m}, {}, progress)
+    def _denoise(self, name: str, m: Map, options: Mapping[str, Any], control: Control) -> Answer:
+        maps, _ = self._task("denoise", {"input": m}, {}, control)
         self._record("insdl.denoise", name, "denoised")
         return Answer({"output": maps["output"], "residual": m - maps["output"]})
 
-    def _classify(self, name: str, m: Map, options: Mapping[str, Any], progress: Progress) -> Answer:
-        _, answer = self._task("classify", {"input": m}, {}, progress)
+    def _classify(self, name: str, m: Map, options: Mapping[str, Any], control: Control) -> Answer:
+        _, answer = self._task("classify", {"input": m}, {}, control)
         self._record("insdl.classify", name, "classification")
         rows = zip(answer["models"], answer["probabilities"], answer["uncertainties"], strict=True)
         sentences = (*classification_notices(answer), *answer["warnings"])
         return Answer({}, ("Model", "Probability", "Uncertainty"), tuple(rows), answer["verdict"], answer["in_range"], sentences)
 
-    def _exchange(self, name: str, m: Map, options: Mapping[str, Any], progress: Progress) -> Answer:
+    def _exchange(self, name: str, m: Map, options: Mapping[str, Any], control: Control) -> Answer:
         try:
-            maps, answer = self._task("fit_exchange", {"input": m}, {"simulate_fit": True}, progress)
+            maps, answer = self._task("fit_exchange", {"input": m}, {"simulate_fit": True}, control)
         except InstabilityError:  # the constants are of use all the same
-            maps, answer = self._task("fit_exchange", {"input": m}, {}, progress)
+            maps, answer = self._task("fit_exchange", {"input": m}, {}, control)
         self._record("insdl.fit_exchange", name, "exchange")
         if "fit" in maps:
             fit = variable(f"{name}_exchange")
@@ -121,34 +118,26 @@ class LibraryModel:
         sentences = (*exchange_notices(answer), *answer["warnings"])
         return Answer(maps, ("Name", "Value", "Error", "Unit"), rows, "", known, sentences, material=answer["material"])
 
-    def _explain(self, name: str, m: Map, options: Mapping[str, Any], progress: Progress) -> Answer:
+    def _explain(self, name: str, m: Map, options: Mapping[str, Any], control: Control) -> Answer:
         target = options.get("Class") or None
-        maps, _ = self._task("grad_cam", {"input": m}, {"target": target}, progress)
+        maps, _ = self._task("grad_cam", {"input": m}, {"target": target}, control)
         self._record("insdl.grad_cam", name, "importance", target=target)
         figures = {log: maps["output"].logs[log][0] for log in (IMPORTANT_LOG, RANDOM_LOG)}
         return Answer(maps, figures=figures)
 
-    def _simulate(self, name: str, m: Map, options: Mapping[str, Any], progress: Progress) -> Answer:
+    def _simulate(self, name: str, m: Map, options: Mapping[str, Any], control: Control) -> Answer:
         material = options.get("MaterialFile") or options["Material"]
         parameters = parse_parameters(options.get("Parameters", ""))
-        maps, result = self._task("simulate", {"like": m}, {"material": material, "parameters": parameters}, progress)
+        maps, result = self._task("simulate", {"like": m}, {"material": material, "parameters": parameters}, control)
         arguments = {"material": material, "parameters": parameters, "like": variable(name)}
         self._recorder.add("insdl.simulate", arguments, assign=variable(f"{name}_simulated"))
         return Answer(maps, sentences=tuple(result["remarks"]))
 
-    def _task(self, task: str, maps: Mapping[str, Map], options: Mapping[str, Any], progress: Progress) -> tuple[dict[str, Map], Any]:
-        self._cancelled.clear()
-        return run_task(task, maps, options, progress=progress, poll=self._stop_if_cancelled)
+    def _task(self, task: str, maps: Mapping[str, Map], options: Mapping[str, Any], control: Control) -> tuple[dict[str, Map], Any]:
+        return run_task(task, maps, options, progress=control.report, poll=control.check)
 
     def _record(self, function: str, name: str, ending: str, **arguments: Any) -> None:
         self._recorder.add(function, {"m": variable(name), **arguments}, assign=variable(f"{name}_{ending}"))
-
-    def _stop_if_cancelled(self) -> None:
-        if self._cancelled.is_set():
-            raise CancelledError
-
-    def cancel(self) -> None:
-        self._cancelled.set()
 
     # ---- the rest
 
@@ -156,5 +145,4 @@ class LibraryModel:
         return self._recorder.text()
 
     def close(self) -> None:
-        self.cancel()
         self._changed = lambda change: None

@@ -7,7 +7,6 @@ AddSampleLog, are what a user would call by hand.
 from __future__ import annotations
 
 import re
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -16,11 +15,10 @@ import numpy as np
 from mantid_insdl.analysis.deletion import IMPORTANT_LOG, RANDOM_LOG
 from mantid_insdl.errors import InsdlError
 from mantid_insdl.interfaces.ads import watch
-from mantid_insdl.interfaces.model import ALGORITHMS, Answer, CancelledError, Change, Input
+from mantid_insdl.interfaces.model import ALGORITHMS, Answer, Change, Control, Input
 from mantid_insdl.interfaces.script import Recorder
 from mantid_insdl.plugin.loading import load_files
 from mantid_insdl.plugin.workspaces import from_workspace, members
-from mantid_insdl.progress import Progress
 
 #: Endings of the names of the results, by the property of the algorithm that makes them.
 OUTPUTS = {
@@ -58,8 +56,6 @@ class MantidModel:
 
             register()
         self._recorder = Recorder(_HEAD)
-        self._running: Any = None
-        self._cancelled = threading.Event()
         self._end_watch: Callable[[], None] = lambda: None
 
     # ---- inputs
@@ -88,9 +84,8 @@ class MantidModel:
 
         self._end_watch = watch(told)
 
-    def load(self, paths: Sequence[str], progress: Progress) -> str:
-        self._cancelled.clear()
-        name = load_files(paths, progress=progress, poll=self._stop_if_cancelled)
+    def load(self, paths: Sequence[str], control: Control) -> str:
+        name = load_files(paths, progress=control.report, poll=control.check)
         self._recorder.add("load_files", {"paths": [str(path) for path in paths], "name": name})
         return name
 
@@ -120,7 +115,7 @@ class MantidModel:
     def _add_log(self, workspace: str, name: str, text: str, kind: str, unit: str) -> None:
         properties = {"Workspace": workspace, "LogName": name, "LogText": text, "LogType": kind}
         properties |= {"LogUnit": unit} if unit else {}
-        self._execute("AddSampleLog", properties, lambda fraction, text: None)
+        self._execute("AddSampleLog", properties, Control())
         self._recorder.add("simpleapi.AddSampleLog", properties)
 
     # ---- tasks
@@ -130,17 +125,16 @@ class MantidModel:
         there = [name for name in _OPTIONS.get(task, ()) if algorithm.existsProperty(name)]
         return {name: () if name.endswith("File") else tuple(algorithm.getProperty(name).allowedValues) for name in there}
 
-    def run(self, task: str, name: str, options: Mapping[str, Any], progress: Progress) -> Answer:
+    def run(self, task: str, name: str, options: Mapping[str, Any], control: Control) -> Answer:
         from mantid.api import AnalysisDataService
 
-        self._cancelled.clear()
         self._workspace(name)
         outputs = {output: f"{name}_{ending}" for output, ending in OUTPUTS[task].items()}
         if task == "exchange" and outputs["OutputFitWorkspace"] in AnalysisDataService:
             AnalysisDataService.remove(outputs["OutputFitWorkspace"])  # there may be none for the new constants
         given = {option: value for option, value in options.items() if value not in ("", None)}
         properties = {"Template" if task == "simulate" else "InputWorkspace": name, **outputs, **given}
-        self._execute(ALGORITHMS[task], properties, progress)
+        self._execute(ALGORITHMS[task], properties, control)
         self._recorder.add(f"simpleapi.{ALGORITHMS[task]}", properties)
         made = {output: workspace for output, workspace in outputs.items() if workspace in AnalysisDataService}
         try:
@@ -172,13 +166,13 @@ class MantidModel:
         maps = {kind: from_workspace(workspace) for kind, workspace in found.items()}
         return Answer(maps, columns, rows, log("insdl_verdict") or "", in_range, sentences, figures, material, tuple(made.values()))
 
-    def _execute(self, name: str, properties: Mapping[str, Any], progress: Progress) -> None:
+    def _execute(self, name: str, properties: Mapping[str, Any], control: Control) -> None:
         """Run an algorithm in this thread; what it would say to the log about its inputs is raised."""
         from mantid.api import AlgorithmManager, AlgorithmObserver
 
         class Reports(AlgorithmObserver):
             def progressHandle(self, fraction: float, text: str, *rest: Any) -> None:
-                progress(fraction, text)
+                control.report(fraction, text)
 
         # An algorithm that is managed can be observed and cancelled; one that is not can be asked what is wrong.
         problems = dict(_prepared(name, properties).validateInputs())
@@ -187,30 +181,16 @@ class MantidModel:
         algorithm = _filled(AlgorithmManager.create(name), properties)
         reports = Reports()
         reports.observeProgress(algorithm)
-        self._running = algorithm
+        control.on_cancel = algorithm.cancel
         try:
-            self._stop_if_cancelled()
+            control.check()
             done = algorithm.execute()
         except (KeyboardInterrupt, Exception) as error:  # Mantid raises KeyboardInterrupt where an algorithm was cancelled
-            self._stop_if_cancelled()
-            if isinstance(error, InsdlError):
-                raise
+            control.check()
             raise InsdlError(_PLACE.sub("", str(error)) or f"{name} failed") from error
-        finally:
-            self._running = None
         if not done:
-            self._stop_if_cancelled()
+            control.check()
             raise InsdlError(f"{name} failed", "Mantid's message log says why")
-
-    def _stop_if_cancelled(self) -> None:
-        if self._cancelled.is_set():
-            raise CancelledError
-
-    def cancel(self) -> None:
-        self._cancelled.set()
-        running = self._running
-        if running is not None:
-            running.cancel()
 
     # ---- the rest
 
@@ -219,7 +199,6 @@ class MantidModel:
 
     def close(self) -> None:
         self._end_watch()
-        self.cancel()
 
     @staticmethod
     def _workspace(name: str) -> Any:

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from mantid_insdl.errors import InsdlError
 from mantid_insdl.interfaces.background import Background
-from mantid_insdl.interfaces.model import ALGORITHMS, Answer, CancelledError, Change, Input, Model
+from mantid_insdl.interfaces.model import ALGORITHMS, Answer, CancelledError, Change, Control, Input, Model
 from mantid_insdl.materials import Parameter, load_material, material_names
 from mantid_insdl.networks.bundles import bundle_names, find_bundle, read_card
 
@@ -61,7 +61,9 @@ class View(Protocol):
 class _Job:
     task: str
     name: str
-    options: Mapping[str, Any]
+    work: Callable[[Control], Any]
+    done: Callable[[Any], None]
+    control: Control | None = None
 
 
 class Presenter:
@@ -72,7 +74,8 @@ class Presenter:
         self._input: Input | None = None
         self._reading = 0  # counts: only the latest reading is shown
         self._job: _Job | None = None
-        self._wanted: Mapping[str, Any] | None = None  # the simulation to be made next
+        self._next: _Job | None = None  # waits for a simulation to end
+        self._wanted: Mapping[str, Any] | None = None  # of the simulation to be made after all else
         self._answers: dict[str, dict[str, Answer]] = {}
         self._refreshing = False
         self._closed = False
@@ -93,7 +96,7 @@ class Presenter:
     def open_files(self, paths: Sequence[str]) -> None:
         """The user has chosen files, which become one map."""
         if paths and not self._refuse_while_busy():
-            self._start(_Job("load", "", {}), lambda progress: self._model.load(paths, progress), self._read)
+            self._start(_Job("load", "", lambda control: self._model.load(paths, control), self._read))
 
     def set_ei(self, ei: float) -> None:
         """The user has told the incident energy, in meV."""
@@ -128,7 +131,7 @@ class Presenter:
             for task in ALGORITHMS:
                 self._view.show_answer(task, self._answers.get(name, {}).get(task))
 
-        self._background.start(lambda progress: self._model.read(name), done=done, failed=self._failed)
+        self._background.start(lambda control: self._model.read(name), done=done, failed=self.failed)
 
     def _changed(self, change: Change) -> None:
         """Something outside the panel, or the panel itself, has changed the inputs."""
@@ -178,14 +181,13 @@ class Presenter:
         self._run(task, self._view.options(task))
 
     def _run(self, task: str, options: Mapping[str, Any]) -> None:
-        job = _Job(task, self._input.name, options)
-
         def done(answer: Answer) -> None:
             self._answers.setdefault(job.name, {})[task] = answer
             if self._input is not None and self._input.name == job.name:
                 self._view.show_answer(task, answer)
 
-        self._start(job, lambda progress: self._model.run(task, job.name, options, progress), done)
+        job = _Job(task, self._input.name, lambda control: self._model.run(task, job.name, options, control), done)
+        self._start(job)
 
     def _ready(self, task: str) -> bool:
         """Whether all is known that a task needs; what is missing is asked for."""
@@ -202,38 +204,42 @@ class Presenter:
         return not needed
 
     def _refuse_while_busy(self) -> bool:
-        if self._job is not None and self._job.task != "simulate":
-            self._view.show_message(f"{DOING[self._job.task]} goes on; wait for it or cancel it.", error=True)
-        return self._job is not None and self._job.task != "simulate"
+        busy = self._next or self._job
+        if busy is None or busy.task == "simulate":
+            return False
+        self._view.show_message(f"{DOING[busy.task]} goes on; wait for it or cancel it.", error=True)
+        return True
 
-    def _start(self, job: _Job, work: Callable[[Any], Any], done: Callable[[Any], None]) -> None:
-        if self._job is not None:  # a simulation: what the user asks for goes first
-            self._wanted = None
-            self._model.cancel()
+    def _start(self, job: _Job) -> None:
+        if self._job is not None:
+            self._next = job
+            return
         self._job = job
         self._view.show_busy(job.task)
         self._view.show_progress(0.0, DOING[job.task])
         self._view.show_message("")
-
-        def ended(then: Callable[[], None]) -> None:
-            if self._closed:
-                return
-            if self._job is job:
-                self._job = None
-                self._view.show_busy("")
-            then()
-            if self._job is None and self._wanted is not None:
-                options, self._wanted = self._wanted, None
-                self._run("simulate", options)
-
-        self._background.start(
-            work,
-            done=lambda result: ended(lambda: done(result)),
-            failed=lambda error: ended(lambda: self._failed(error)),
+        job.control = self._background.start(
+            job.work,
+            done=lambda result: self._ended(lambda: job.done(result)),
+            failed=lambda error: self._ended(lambda: self.failed(error)),
             progress=lambda fraction, text: self._view.show_progress(fraction, text) if self._job is job else None,
         )
 
-    def _failed(self, error: Exception) -> None:
+    def _ended(self, then: Callable[[], None]) -> None:
+        if self._closed:
+            return
+        self._job = None
+        self._view.show_busy("")
+        then()
+        if self._next is not None:
+            job, self._next = self._next, None
+            self._start(job)
+        elif self._wanted is not None:
+            options, self._wanted = self._wanted, None
+            self._run("simulate", options)
+
+    def failed(self, error: Exception) -> None:
+        """Say in a sentence what went wrong."""
         if isinstance(error, CancelledError):
             self._view.show_message("Cancelled. What is shown is the last result.")
         elif isinstance(error, InsdlError):
@@ -246,10 +252,10 @@ class Presenter:
 
     def cancel(self) -> None:
         """The user wants no more of what runs."""
+        self._next = self._wanted = None
         if self._job is not None:
-            self._wanted = None
             self._view.show_progress(0.0, "Cancelling")
-            self._model.cancel()
+            self._job.control.cancel()
 
     # ---- simulation with other constants
 
@@ -296,6 +302,8 @@ class Presenter:
     def close(self) -> None:
         """The window closes; what runs is cancelled."""
         self._closed = True
+        if self._job is not None:
+            self._job.control.cancel()
         self._model.close()
 
 
