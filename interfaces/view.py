@@ -151,7 +151,7 @@ class PanelWindow(QMainWindow):
             (self.cancel.clicked, lambda *_: self._presenter.cancel()),
             (self.script.clicked, lambda *_: self._presenter.copy_script()),
             (self.help.clicked, lambda *_: self._presenter.help(self.task)),
-            (simulate.sig_material, lambda name: self._presenter.choose_material(name)),
+            (simulate.sig_material, lambda *given: self._presenter.choose_material(*given)),
             (simulate.sig_fitted, lambda *_: self._presenter.take_fitted()),
             (simulate.sig_changed, lambda *_: self._presenter.simulate()),
         ):
@@ -165,7 +165,7 @@ class PanelWindow(QMainWindow):
             (QKeySequence("Esc"), self.cancel),
         ):
             QShortcut(keys, self).activated.connect(button.click)
-        QShortcut(QKeySequence("F5"), self).activated.connect(lambda: self.steps[self.task].button.click())
+        QShortcut(QKeySequence("F5"), self).activated.connect(self._run_shown_step)
 
     def _tell(self, call: Callable[[], None]) -> None:
         """Tell the presenter; a fault of it becomes a sentence and does not end the application."""
@@ -173,6 +173,9 @@ class PanelWindow(QMainWindow):
             call()
         except Exception as error:
             self._presenter.failed(error)
+
+    def _run_shown_step(self) -> None:
+        self.steps[self.task].button.click()
 
     @property
     def task(self) -> str:
@@ -219,8 +222,8 @@ class PanelWindow(QMainWindow):
         self._shown = shown
         m = shown.map if shown is not None else None
         self.understood.setText("<br>".join(f"<b>{what}</b> {value}" for what, value in shown.describe()) if shown is not None else "")
-        self.form.setRowVisible(self.ei_row, shown is not None and "Ei" in shown.missing) if hasattr(self.form, "setRowVisible") else None
-        self.ei_row.setEnabled(shown is not None and "Ei" in shown.missing)
+        for part in (self.ei_row, self.form.labelForField(self.ei_row)):
+            part.setVisible(shown is not None and "Ei" in shown.missing)
         self.material.setEnabled(m is not None)
         if m is not None and m.material and self.material.findText(m.material) < 0:
             self.material.addItem(m.material)

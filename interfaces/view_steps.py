@@ -162,10 +162,14 @@ class ClassifyStep(Step):
         self.bars.draw_idle()
 
 
+def _alarm(text: str) -> str:
+    return f"<b style='color:#a33'>{text}</b>"
+
+
 def _verdict(answer: Answer) -> str:
     if answer.verdict in ("", UNDECIDED):
         reason = "" if answer.in_range else " The probabilities mean nothing here."
-        return f"<b style='color:#a33'>It cannot be told from this map.</b>{reason}"
+        return _alarm("It cannot be told from this map.") + reason
     return f"<b style='color:#060'>The map shows {answer.verdict}.</b>"
 
 
@@ -204,7 +208,7 @@ class ExchangeStep(Step):
         self.table.show_rows(answer)
 
     def in_words(self, answer: Answer) -> str:
-        head = "" if answer.in_range else "<b style='color:#a33'>There is no answer: the values are not given.</b><br>"
+        head = "" if answer.in_range else _alarm("There is no answer: the values are not given.") + "<br>"
         told = answer.sentences[1:] if answer.in_range else answer.sentences  # the first repeats the table
         return head + f"<b>{answer.material}</b><br>" + "<br>".join(told)
 
@@ -246,13 +250,12 @@ class ExplainStep(Step):
             return self.explanation
         important, by_chance = answer.figures[IMPORTANT_LOG], answer.figures[RANDOM_LOG]
         told = (
-            f"Without the {SHARE:.0%} of the pixels that it points at, the score of the model falls by <b>{important:.3g}</b>; without as many "
-            f"random pixels by {by_chance:.3g}. "
+            f"Without the {SHARE:.0%} of the pixels that it points at, the score of the model falls by <b>{important:.3g}</b>; "
+            f"without as many random pixels by {by_chance:.3g}. "
         )
-        faithful = important > max(by_chance, 0)
-        return told + (
-            "The explanation is faithful." if faithful else "<b style='color:#a33'>The explanation is not faithful: do not use it.</b>"
-        )
+        if important > max(by_chance, 0):
+            return told + "The explanation is faithful."
+        return told + _alarm("The explanation is not faithful: do not use it.")
 
     def pictures(self, answer: Answer, measured: Map) -> list[Picture]:
         importance = answer.maps["output"]
