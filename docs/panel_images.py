@@ -69,6 +69,8 @@ def main(folder: Path) -> None:
         else:
             window.steps[task].button.click()
         wait(lambda: not window.cancel.isEnabled())
+        if task == "explain":
+            window.steps[task].strongest.click()
         picture(task)
     window.close()
     background.wait(10)

@@ -98,7 +98,6 @@ class Input:
             ("Windows", windows),
             ("Axes", "; ".join(axes)),
             ("Masked", f"{m.masked_fraction:.0%}" + ("" if m.error is not None else ", no errors")),
-            ("Material", m.material or "not known"),
         ]
 
 

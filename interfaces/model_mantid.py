@@ -104,19 +104,23 @@ class MantidModel:
             return False
 
     def set_ei(self, name: str, ei: float) -> None:
-        for part in members(self._workspace(name)):
-            if np.isnan(from_workspace(part, need_ei=False).slices.ei).any():
-                self._add_log(part.name(), "Ei", f"{ei:g}", "Number", "meV")
+        parts = members(self._workspace(name))
+        unknown = [part.name() for part in parts if np.isnan(from_workspace(part, need_ei=False).slices.ei).any()]
+        self._add_log(name, unknown, {"LogName": "Ei", "LogText": f"{ei:g}", "LogType": "Number", "LogUnit": "meV"})
 
     def set_material(self, name: str, material: str) -> None:
-        for part in members(self._workspace(name)):
-            self._add_log(part.name(), "insdl_material", material, "String", "")
+        parts = [part.name() for part in members(self._workspace(name))]
+        self._add_log(name, parts, {"LogName": "insdl_material", "LogText": material, "LogType": "String"})
 
-    def _add_log(self, workspace: str, name: str, text: str, kind: str, unit: str) -> None:
-        properties = {"Workspace": workspace, "LogName": name, "LogText": text, "LogType": kind}
-        properties |= {"LogUnit": unit} if unit else {}
-        self._execute("AddSampleLog", properties, Control())
-        self._recorder.add("simpleapi.AddSampleLog", properties)
+    def _add_log(self, name: str, parts: Sequence[str], log: Mapping[str, str]) -> None:
+        for part in parts:
+            self._execute("AddSampleLog", {"Workspace": part, **log}, Control())
+        if len(parts) > 1 and len(parts) == len(members(self._workspace(name))):
+            arguments = ", ".join(f"{key}={value!r}" for key, value in log.items())
+            self._recorder.line(f"for part in simpleapi.mtd[{name!r}].getNames():\n    simpleapi.AddSampleLog(Workspace=part, {arguments})")
+        else:
+            for part in parts:
+                self._recorder.add("simpleapi.AddSampleLog", {"Workspace": part, **log})
 
     # ---- tasks
 

@@ -55,6 +55,10 @@ class Recorder:
             self._calls.pop()
         self._calls.append((function, output, (f"{assign} = " if assign else "") + f"{function}({given})"))
 
+    def line(self, text: str) -> None:
+        """Record anything else."""
+        self._calls.append(("", "", text))
+
     def text(self) -> str:
         """The script."""
         return "\n".join([self._head, *(line for _, _, line in self._calls)]) + "\n"

@@ -105,7 +105,7 @@ class PanelWindow(QMainWindow):
         self.understood = QLabel(wordWrap=True)
         self.ei = QDoubleSpinBox(minimum=0.0, maximum=1e4, decimals=2, suffix=" meV", accessibleName="Incident energy to set")
         self.ei.setSpecialValueText("please give Ei")
-        self.set_ei = QPushButton("Set Ei")
+        self.set_ei = QPushButton("Set")
         self.ei_row = QWidget()
         row = QHBoxLayout(self.ei_row)
         row.setContentsMargins(0, 0, 0, 0)
@@ -114,9 +114,12 @@ class PanelWindow(QMainWindow):
         self.material = QComboBox(accessibleName="Material of the map")
         self.material.setPlaceholderText("please choose the material")
         form = QFormLayout()
-        form.addRow("&Map", first)
+        label = QLabel("&Map")
+        label.setBuddy(self.input)
+        form.addRow(label, first)
         form.addRow(self.understood)
-        form.addRow("Incident energ&y", self.ei_row)
+        self.ei_row.setFocusProxy(self.ei)
+        form.addRow("Set &Ei", self.ei_row)
         form.addRow("Ma&terial", self.material)
         self.form = form
         side = QWidget()
@@ -151,12 +154,13 @@ class PanelWindow(QMainWindow):
             (self.cancel.clicked, lambda *_: self._presenter.cancel()),
             (self.script.clicked, lambda *_: self._presenter.copy_script()),
             (self.help.clicked, lambda *_: self._presenter.help(self.task)),
-            (simulate.sig_material, lambda *given: self._presenter.choose_material(*given)),
+            (simulate.sig_material, lambda name: self._presenter.choose_material(name)),  # noqa: PLW0108 (there is none yet)
             (simulate.sig_fitted, lambda *_: self._presenter.take_fitted()),
             (simulate.sig_changed, lambda *_: self._presenter.simulate()),
         ):
             signal.connect(lambda *given, call=call: self._tell(lambda: call(*given)))
         self.viewer.sig_slice.connect(self._show_slice)
+        self.steps["explain"].sig_slice.connect(self.viewer.go_to)
         self.tabs.currentChanged.connect(lambda number: self._show_slice(self.viewer.index, self.viewer.factor))
         for keys, button in (
             (QKeySequence(QKeySequence.StandardKey.Open), self.open),

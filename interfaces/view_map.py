@@ -110,7 +110,9 @@ class MapViewer(QWidget):
         self.window = QLabel()
         self.window.setMinimumWidth(150)
         layout = QGridLayout()
-        for row, (text, widget) in enumerate((("&Incident energy", self.ei), ("&Energy", self.energy), ("&Brightness", self.brightness))):
+        for row, (text, widget) in enumerate(
+            (("&Incident energy", self.ei), ("Energy &window", self.energy), ("&Brightness", self.brightness))
+        ):
             label = QLabel(text)
             label.setBuddy(widget)
             layout.addWidget(label, row, 0)
@@ -156,6 +158,12 @@ class MapViewer(QWidget):
     def factor(self) -> float:
         """By which the colours are brighter than usual."""
         return 10 ** (self.brightness.value() / 20)
+
+    def go_to(self, index: int) -> None:
+        """Show this slice."""
+        number = next(i for i, group in enumerate(self._groups) if index in group)
+        self.ei.setCurrentIndex(number)
+        self.energy.setValue(int(np.flatnonzero(self._groups[number] == index)[0]))
 
     def _choose_ei(self, number: int) -> None:
         self.energy.setMaximum(max(self._groups[number].size - 1, 0) if self._groups else 0)

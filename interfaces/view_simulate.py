@@ -103,4 +103,4 @@ class SimulateStep(Step):
         return "<br>".join(answer.sentences) or self.explanation
 
     def pictures(self, answer: Answer, measured: Map) -> list[Picture]:
-        return [Picture("measured", measured), Picture("simulated", answer.maps["output"])]
+        return [Picture("simulated", answer.maps["output"])]

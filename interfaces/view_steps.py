@@ -149,8 +149,10 @@ class ClassifyStep(Step):
         self.bars.setAccessibleName("Probabilities of the models")
         self.table = Table("Models")
         self.body.addWidget(self.table)
+        self.bars.setMaximumHeight(260)
         self.body.addWidget(self.bars, 1)
         self.canvas.hide()
+        self.body.addStretch(1)
 
     def show_answer(self, answer: Answer | None, measured: Map | None) -> None:
         super().show_answer(answer, measured)
@@ -224,6 +226,8 @@ class ExchangeStep(Step):
 class ExplainStep(Step):
     """The pixels that decided, over the map, and whether they did."""
 
+    sig_slice = Signal(int)
+
     task, title, verb = "explain", "&4 Why?", "E&xplain"
     explanation = "Which pixels decided the verdict of the network (Grad-CAM), and whether masking them changes its mind."
 
@@ -233,7 +237,25 @@ class ExplainStep(Step):
         label.setBuddy(self.classes)
         self.row.insertWidget(1, label)
         self.row.insertWidget(2, self.classes)
+        self.strongest = QPushButton("Show the &strongest slice")
+        self.strongest.clicked.connect(lambda: self.sig_slice.emit(int(np.argmax(self._means))))
+        self.row.insertWidget(3, self.strongest)
+        self.bars = FigureCanvasQTAgg(Figure(facecolor="white"))
+        self.bars.setAccessibleName("Mean importance of each slice")
+        self.bars.setFixedHeight(130)
+        self.body.addWidget(self.bars)
+        self._means = np.zeros(0)
         self.set_classes([])
+
+    def show_answer(self, answer: Answer | None, measured: Map | None) -> None:
+        super().show_answer(answer, measured)
+        importance = answer.maps["output"] if answer is not None else None
+        self._means = np.zeros(0) if importance is None else np.nan_to_num(importance.intensity).mean(axis=(1, 2))
+        self.strongest.setEnabled(importance is not None)
+        self.bars.figure.clear()
+        if importance is not None:
+            draw_means(self.bars.figure, importance, self._means)
+        self.bars.draw_idle()
 
     def set_classes(self, models: list[str]) -> None:
         """The models that can be explained."""
@@ -259,7 +281,21 @@ class ExplainStep(Step):
 
     def pictures(self, answer: Answer, measured: Map) -> list[Picture]:
         importance = answer.maps["output"]
-        return [Picture("measured", measured), Picture("importance over the map", measured, importance=importance)]
+        return [Picture("importance over the map", measured, importance=importance)]
+
+
+def draw_means(figure: Figure, importance: Map, means: np.ndarray) -> None:
+    """The mean importance of each slice at its energy, in a colour for each incident energy."""
+    axes = figure.add_axes((0.1, 0.33, 0.87, 0.6))
+    slices = importance.slices
+    for group in slices.groups_by_ei():
+        widths = slices.energy_max[group] - slices.energy_min[group]
+        label = f"Ei {slices.ei[group[0]]:g} meV"
+        axes.bar(slices.centres[group], means[group], width=0.9 * widths, alpha=0.6, label=label)
+    axes.set_xlabel("energy transfer (meV)", fontsize=8)
+    axes.set_ylabel("mean importance", fontsize=8)
+    axes.tick_params(labelsize=7)
+    axes.legend(fontsize=7)
 
 
 class Table(QTableWidget):
@@ -280,10 +316,19 @@ class Table(QTableWidget):
         self.setVisible(bool(rows))
         self.setRowCount(len(rows))
         self.setColumnCount(len(answer.columns) if rows else 0)
-        if rows:
-            self.setHorizontalHeaderLabels(answer.columns)
+        if not rows:
+            return
+        self.setHorizontalHeaderLabels(answer.columns)
         for i, row in enumerate(rows):
-            for j, value in enumerate(row):
-                text = value if isinstance(value, str) else "not given" if np.isnan(value) else f"{value:.4g}"
-                self.setItem(i, j, QTableWidgetItem(text))
-        self.setFixedHeight(28 + 24 * max(len(rows), 1))
+            for j, (name, value) in enumerate(zip(answer.columns, row, strict=True)):
+                self.setItem(i, j, QTableWidgetItem(value if isinstance(value, str) else _number(name, value)))
+        height = self.horizontalHeader().sizeHint().height() + sum(self.rowHeight(i) for i in range(len(rows)))
+        self.setFixedHeight(height + 2 * self.frameWidth())
+
+
+def _number(column: str, value: float) -> str:
+    if np.isnan(value):
+        return "not given"
+    if column.endswith("Probability") or column == "Uncertainty":
+        return f"{value:.3f}"
+    return f"{value:.2g}" if column.endswith("Error") else f"{value:.4g}"
