@@ -57,9 +57,13 @@ class Step(QWidget):
         self.body.addWidget(self.words)
         self.build()
         self.body.addWidget(self.canvas, 1)
+        self.build_below()
 
     def build(self) -> None:
-        """Add what this step has besides."""
+        """Add what this step has above its pictures."""
+
+    def build_below(self) -> None:
+        """Add what it has below them."""
 
     def set_options(self, options: dict[str, tuple[str, ...]]) -> None:
         """The choices that this version of the algorithm has: a list of values, or a file where there are none."""
@@ -243,9 +247,11 @@ class ExplainStep(Step):
         self.bars = FigureCanvasQTAgg(Figure(facecolor="white"))
         self.bars.setAccessibleName("Mean importance of each slice")
         self.bars.setFixedHeight(130)
-        self.body.addWidget(self.bars)
         self._means = np.zeros(0)
         self.set_classes([])
+
+    def build_below(self) -> None:
+        self.body.addWidget(self.bars)
 
     def show_answer(self, answer: Answer | None, measured: Map | None) -> None:
         super().show_answer(answer, measured)
@@ -293,7 +299,7 @@ def draw_means(figure: Figure, importance: Map, means: np.ndarray) -> None:
         label = f"Ei {slices.ei[group[0]]:g} meV"
         axes.bar(slices.centres[group], means[group], width=0.9 * widths, alpha=0.6, label=label)
     axes.set_xlabel("energy transfer (meV)", fontsize=8)
-    axes.set_ylabel("mean importance", fontsize=8)
+    axes.set_ylabel("mean of slice", fontsize=8)
     axes.tick_params(labelsize=7)
     axes.legend(fontsize=7)
 

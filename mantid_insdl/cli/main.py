@@ -2,7 +2,7 @@
 
 Exit codes: 0 done; 1 a fault of this program; 2 wrong options; 3 a file that cannot be read; 4 a map that does not fit the
 question; 5 a wrong material or wrong parameters; 6 a model bundle or recipe that is missing or altered; 7 an output that cannot
-be written; 8 TensorFlow, Mantid or the configuration is missing or wrong; 130 interrupted.
+be written; 8 TensorFlow, Mantid, Qt or the configuration is missing or wrong; 130 interrupted.
 """
 
 from __future__ import annotations
@@ -44,6 +44,7 @@ EXIT_CODES: tuple[tuple[type[errors.InsdlError], int], ...] = (
     (errors.WorkerError, 8),
     (errors.ConfigError, 8),
     (errors.MantidMissingError, 8),
+    (errors.PanelError, 8),
 )
 
 
@@ -334,6 +335,23 @@ def simulate(
     )
     for written in run(request):
         print(written)
+
+
+@app.command()
+def panel(
+    files: Annotated[list[Path] | None, typer.Argument(metavar="[FILE...]", show_default=False, help="Files to open, as one map.")] = None,
+) -> None:
+    """Open the panel: map, denoising, models, exchange constants and simulation by mouse.
+
+    It works on the workspaces of Mantid where Mantid can be imported, else on files. It needs Qt: pip install "mantid_insdl[panel]".
+
+    [bold]Example:[/bold]
+
+      insdl panel slices.nxs
+    """
+    from mantid_insdl.interfaces import show
+
+    show([str(file) for file in files or []])
 
 
 @app.command("material")

@@ -22,8 +22,9 @@ FLOORS = (
     ("analysis", "plotting"),
     ("worker", "report"),
     ("plugin",),
+    ("interfaces",),
     ("cli",),
-    ("algorithms", "interfaces"),
+    ("algorithms",),
 )
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 
