@@ -65,7 +65,8 @@ def _open(files: Sequence[str]) -> tuple[Any, Any]:
     background = Background(window.post)
     presenter = Presenter(model, window, background)
     presenter.open_files(files)
-    _windows[:] = [one for one in _windows if one.isVisible()] + [window]
+    _windows.append(window)
+    window.sig_closed.connect(lambda: _windows.remove(window))
     window.show()
     return window, background
 

@@ -42,13 +42,17 @@ def markdown(text: str) -> str:
         elif line.startswith(".. "):
             continue
         elif code and line and not line.startswith(" "):
-            lines += ["```", "", line]
+            lines = [*_without_blank_end(lines), "```", "", line]
             code = False
-        else:
+        elif line or lines[-1:] != ["```"]:
             lines += [line[4:] if code else line.lstrip()]
     if code:
-        lines += ["```"]
+        lines = [*_without_blank_end(lines), "```"]
     plain = re.sub(r"\s*\[#\w+\]_", "", "\n".join(lines))
     plain = _ROLE.sub(lambda found: found[1] or found[2] or found[3], plain)
     plain = re.sub(r"(?<!`)``(?!`)", "`", plain)
-    return re.sub(r"```\n\n+", "```\n", re.sub(r"\n{3,}", "\n\n", plain)).strip() + "\n"
+    return re.sub(r"\n{3,}", "\n\n", plain).strip() + "\n"
+
+
+def _without_blank_end(lines: list[str]) -> list[str]:
+    return lines[:-1] if lines[-1:] == [""] else lines

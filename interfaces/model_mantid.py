@@ -141,6 +141,8 @@ class MantidModel:
         self._execute(ALGORITHMS[task], properties, control)
         self._recorder.add(f"simpleapi.{ALGORITHMS[task]}", properties)
         made = {output: workspace for output, workspace in outputs.items() if workspace in AnalysisDataService}
+        if lost := [workspace for output, workspace in outputs.items() if output not in (*made, "OutputFitWorkspace")]:
+            raise _gone(lost[0])
         try:
             return self._answer(made)
         except RuntimeError:

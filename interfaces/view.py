@@ -65,6 +65,8 @@ class PanelWindow(QMainWindow):
         Where size, folder and step are kept.
     """
 
+    sig_closed = Signal()
+
     def __init__(self, title: str, settings: QSettings):
         super().__init__()
         self.setWindowTitle(f"Magnetic models from INS maps ({title})")
@@ -289,3 +291,4 @@ class PanelWindow(QMainWindow):
         self._settings.setValue("splitter", self.splitter.saveState())
         self._settings.setValue("step", self.tabs.currentIndex())
         super().closeEvent(event)
+        self.sig_closed.emit()

@@ -1,0 +1,409 @@
+"""The real window, with whatever Qt there is; `test_bindings.py` runs this file with the others that are installed."""
+
+import os
+import subprocess
+import sys
+import threading
+
+import numpy as np
+import pytest
+from fakes import FakeModel, small_map
+
+pytest.importorskip("qtpy", reason="the panel needs Qt (the extra `panel` brings it)", exc_type=Exception)
+pytest.importorskip("pytestqt", reason="needs pytest-qt (the extra `panel-test` brings it)")
+
+from qtpy.QtCore import QSettings, Qt, QTimer
+from qtpy.QtGui import QGuiApplication
+from qtpy.QtWidgets import QApplication, QTextBrowser
+
+from mantid_insdl import interfaces
+from mantid_insdl.errors import PanelError
+from mantid_insdl.interfaces.background import Background
+from mantid_insdl.interfaces.model import Answer, Control
+from mantid_insdl.interfaces.model_library import LibraryModel
+from mantid_insdl.interfaces.model_mantid import MantidModel
+from mantid_insdl.interfaces.presenter import Presenter
+from mantid_insdl.interfaces.view import PanelWindow
+
+WAIT = 30_000  # ms
+MODELS = Answer(
+    columns=("Model", "Probability", "Uncertainty"),
+    rows=(("pcsmo-goodenough", 0.9, 0.05), ("pcsmo-dimer", 0.1, 0.05)),
+    verdict="pcsmo-goodenough",
+    in_range=True,
+    sentences=("Verdict: pcsmo-goodenough.", "Ei 35 is missing."),
+)
+
+
+@pytest.fixture
+def settings(tmp_path):
+    return QSettings(str(tmp_path / "panel.ini"), QSettings.Format.IniFormat)
+
+
+@pytest.fixture
+def open_panel(qtbot, settings):
+    """A function that opens the window over a model."""
+    backgrounds = []
+
+    def make(model):
+        window = PanelWindow(model.title, settings)
+        qtbot.addWidget(window)
+        window.background = Background(window.post)
+        backgrounds.append(window.background)
+        Presenter(model, window, window.background)
+        window.show()
+        return window
+
+    yield make
+    for background in backgrounds:
+        assert background.wait(30)
+
+
+@pytest.fixture
+def panel(open_panel, qtbot):
+    window = open_panel(FakeModel(slices=small_map()))
+    qtbot.waitUntil(lambda: window.viewer.map is not None, timeout=WAIT)
+    return window
+
+
+def finished(qtbot, window):
+    qtbot.waitUntil(lambda: not window.cancel.isEnabled(), timeout=WAIT)
+    for _ in range(3):
+        QApplication.processEvents()
+
+
+def colours(canvas, number=0):
+    """What a picture of a canvas shows: values as they were drawn, qk by qh, and the limits of the colours."""
+    image = canvas.figure.axes[number].collections[0]
+    return np.ma.filled(image.get_array(), np.nan), image.get_clim()
+
+
+# ---- what is shown
+
+
+def test_the_map_is_drawn_slice_by_slice_with_common_colours(panel, qtbot):
+    m = panel.viewer.map
+    assert [panel.viewer.ei.itemText(i) for i in range(panel.viewer.ei.count())] == ["50 meV", "100 meV"]
+    values, limits = colours(panel.viewer.canvas)
+    assert values.reshape(4, 4) == pytest.approx(m.intensity[0].T, nan_ok=True)
+    assert np.isnan(values.reshape(4, 4)[0, 0]) and panel.viewer.canvas.figure.axes[0].get_facecolor()[:3] == pytest.approx((0.78,) * 3)
+    panel.viewer.energy.setFocus()
+    qtbot.keyClick(panel.viewer.energy, Qt.Key.Key_Right)
+    values, other = colours(panel.viewer.canvas)
+    assert values.reshape(4, 4) == pytest.approx(m.intensity[1].T) and other == limits
+    assert panel.viewer.window.text() == "10 to 15 meV"
+    panel.viewer.ei.setCurrentIndex(1)
+    values, third = colours(panel.viewer.canvas)
+    assert values.reshape(4, 4) == pytest.approx(m.intensity[2].T) and third != limits
+
+
+def test_brightness_scales_the_colours_of_all_pictures(panel, qtbot):
+    before = colours(panel.viewer.canvas)[1][1]
+    panel.viewer.brightness.setValue(20)
+    assert colours(panel.viewer.canvas)[1][1] == pytest.approx(before / 10)
+
+
+def test_what_was_understood_and_what_is_missing(open_panel, qtbot):
+    window = open_panel(FakeModel(slices=small_map(material=None, ei=np.nan)))
+    qtbot.waitUntil(lambda: window.viewer.map is not None, timeout=WAIT)
+    assert "2%" in window.understood.text() and "not known" in window.understood.text()
+    assert window.ei_row.isVisible() and window.material.currentIndex() == -1
+    window.tabs.setCurrentIndex(1)
+    window.steps["classify"].button.click()
+    assert "incident energy" in window.message.text()
+    window.ei.setValue(50)
+    window.set_ei.click()
+    qtbot.waitUntil(lambda: not window.ei_row.isVisible(), timeout=WAIT)
+    window.material.setCurrentIndex(window.material.findText("pcsmo"))
+    window.material.activated.emit(window.material.currentIndex())
+    qtbot.waitUntil(lambda: window.viewer.map.material == "pcsmo", timeout=WAIT)
+    finished(qtbot, window)
+    window.steps["classify"].button.click()
+    finished(qtbot, window)
+    assert window.message.text() == ""
+
+
+def test_a_verdict_with_its_reasons_and_bars(panel, qtbot):
+    step = panel.steps["classify"]
+    panel.show_answer("classify", MODELS)
+    assert "The map shows pcsmo-goodenough" in step.verdict.text() and "Ei 35 is missing." in step.words.text()
+    assert [bar.get_width() for bar in step.bars.figure.axes[0].patches] == [0.9, 0.1]
+    assert step.table.item(0, 1).text() == "0.900"
+    assert [panel.steps["explain"].classes.itemText(i) for i in range(3)] == ["most probable", "pcsmo-goodenough", "pcsmo-dimer"]
+    undecided = Answer(MODELS.columns, columns=MODELS.columns, rows=MODELS.rows, verdict="undecided", in_range=False)
+    panel.show_answer("classify", undecided)
+    assert "cannot be told" in step.verdict.text() and "mean nothing" in step.verdict.text()
+
+
+def test_network_and_fit_side_by_side_where_the_table_has_both(panel):
+    rows = tuple((*row, share) for row, share in zip(MODELS.rows, (0.7, 0.3), strict=True))
+    panel.show_answer("classify", Answer(columns=(*MODELS.columns, "FitProbability"), rows=rows, verdict="undecided", in_range=True))
+    axes = panel.steps["classify"].bars.figure.axes[0]
+    assert [bar.get_width() for bar in axes.patches] == [0.9, 0.1, 0.7, 0.3]
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["network", "fit"]
+
+
+def test_constants_with_data_fit_and_residual(panel, qtbot):
+    m = panel.viewer.map
+    rows = (("J1", 0.66, 0.012, "meV"), ("D", np.nan, np.nan, "meV"))
+    fit = m.replace(intensity=m.intensity - 1)
+    answer = Answer({"fit": fit}, ("Name", "Value", "Error", "Unit"), rows, in_range=True, sentences=("x: J1", "The map does not determine D."))
+    panel.tabs.setCurrentIndex(2)
+    panel.show_answer("exchange", answer)
+    step = panel.steps["exchange"]
+    assert [step.table.item(0, j).text() for j in range(4)] == ["J1", "0.66", "0.012", "meV"]
+    assert step.table.item(1, 1).text() == "not given"
+    assert "does not determine D" in step.words.text() and "x: J1" not in step.words.text()
+    measured, fitted, residual = (colours(step.canvas, number)[0] for number in range(3))
+    known = ~np.isnan(measured)
+    assert (measured - fitted)[known] == pytest.approx(1) and residual[known] == pytest.approx(1)
+    assert colours(step.canvas, 0)[1] == colours(step.canvas, 1)[1], "data and fit have the same colours"
+
+
+def test_an_explanation_that_is_not_faithful_says_so(panel):
+    from mantid_insdl.analysis.deletion import IMPORTANT_LOG, RANDOM_LOG
+
+    importance = small_map(intensity_unit="importance").scaled(1 / 50)
+    step = panel.steps["explain"]
+    for falls, word in (((3.0, 1.0), "is faithful"), ((0.5, 1.0), "not faithful"), ((-1.0, -2.0), "not faithful")):
+        figures = dict(zip((IMPORTANT_LOG, RANDOM_LOG), falls, strict=True))
+        panel.show_answer("explain", Answer({"output": importance}, figures=figures))
+        assert word in step.words.text()
+    step.strongest.click()
+    assert panel.viewer.index == 2, "the last slice has the largest mean"
+
+
+def test_a_slider_asks_for_a_simulation_and_a_number_moves_the_slider(panel, qtbot):
+    step = panel.steps["simulate"]
+    step.sig_material.emit("rb2mnf4")
+    asked = []
+    step.sig_changed.connect(lambda: asked.append(step.options()["Parameters"]))
+    step.values["J1"].setValue(0.7)
+    assert asked == ["J1=0.7, J2=0.006, D=-0.0062"]
+    assert step.options()["Material"] == "rb2mnf4"
+    slider = next(w for w in step.findChildren(type(panel.viewer.energy)) if w.accessibleName() == "J1 slider")
+    assert slider.value() == 100, "0.7 is in the middle of 0.2 to 1.2"
+    slider.setValue(150)
+    assert step.values["J1"].value() == pytest.approx(0.95)
+    finished(qtbot, panel)
+
+
+# ---- what goes on
+
+
+class Slow(FakeModel):
+    """Works until it is cancelled or let go."""
+
+    def __init__(self, **maps):
+        super().__init__(**maps)
+        self.go, self.threads = threading.Event(), []
+
+    def run(self, task, name, options, control):
+        self.threads.append(threading.current_thread())
+        while not self.go.wait(0.01):
+            control.report(0.25, "working")
+            control.check()
+        return self.answer
+
+
+@pytest.fixture
+def slow(open_panel, qtbot):
+    window = open_panel(Slow(slices=small_map()))
+    qtbot.waitUntil(lambda: window.viewer.map is not None, timeout=WAIT)
+    return window
+
+
+def model_of(window):
+    return window._presenter._model
+
+
+def test_work_is_done_in_another_thread_with_progress_and_the_window_stays_alive(slow, qtbot):
+    slow.steps["denoise"].button.click()
+    qtbot.waitUntil(lambda: slow.progress.value() == 250, timeout=WAIT)
+    assert slow.progress.isVisible() and slow.cancel.isEnabled() and not slow.steps["classify"].button.isEnabled()
+    assert model_of(slow).threads[0] is not threading.main_thread()
+    slow.viewer.energy.setValue(1)
+    assert slow.viewer.window.text() == "10 to 15 meV"
+    small = small_map()
+    model_of(slow).answer = Answer({"output": small, "residual": small})
+    model_of(slow).go.set()
+    finished(qtbot, slow)
+    assert [one.title for one in slow.steps["denoise"].canvas.pictures] == ["denoised", "measured - denoised"]
+    assert not slow.progress.isVisible() and slow.steps["classify"].button.isEnabled()
+
+
+def test_escape_cancels(slow, qtbot):
+    slow.steps["denoise"].button.click()
+    qtbot.waitUntil(lambda: slow.progress.value() == 250, timeout=WAIT)
+    slow.cancel.click()
+    finished(qtbot, slow)
+    assert slow.message.text().startswith("Cancelled")
+
+
+def test_closing_while_a_task_runs_ends_it(slow, qtbot):
+    slow.steps["denoise"].button.click()
+    qtbot.waitUntil(lambda: slow.progress.value() == 250, timeout=WAIT)
+    slow.close()
+    assert slow.background.wait(10)
+    assert model_of(slow).closed
+    for _ in range(5):
+        QApplication.processEvents()
+
+
+def test_a_fault_in_a_slot_is_a_sentence(panel, monkeypatch):
+    monkeypatch.setattr(panel._presenter, "copy_script", lambda: 1 / 0)
+    panel.script.click()
+    assert "Unexpected ZeroDivisionError" in panel.message.text()
+
+
+def test_script_goes_to_the_clipboard_and_help_opens_a_page(panel, qtbot):
+    panel.script.click()
+    assert QGuiApplication.clipboard().text() == "print('a script')\n"
+    panel.tabs.setCurrentIndex(3)
+    panel.help.click()
+    (page,) = panel.findChildren(QTextBrowser)
+    assert "Grad-CAM" in page.toPlainText() and ".. algorithm" not in page.toPlainText()
+
+
+def test_size_and_step_are_kept(panel, open_panel, settings):
+    panel.tabs.setCurrentIndex(2)
+    panel.resize(1100, 650)
+    panel.close()
+    again = open_panel(FakeModel())
+    assert again.tabs.currentIndex() == 2 and again.size() == panel.size()
+    assert set(settings.allKeys()) == {"geometry", "splitter", "step"}
+
+
+def test_it_fits_into_1280_by_720_with_every_answer(panel, qtbot):
+    m = panel.viewer.map
+    rows = tuple((f"J{i}", 0.1, 0.01, "meV") for i in range(6))
+    sentences = ("first",) + ("A sentence about what limits the answer, which is as long as they usually are, or a little longer.",) * 4
+    panel.show_answer("exchange", Answer({"fit": m}, ("Name", "Value", "Error", "Unit"), rows, in_range=True, sentences=sentences))
+    panel.show_answer("classify", MODELS)
+    panel.steps["simulate"].sig_material.emit("pcsmo-goodenough")
+    QApplication.processEvents()
+    size = panel.minimumSizeHint()
+    assert size.width() <= 1280 and size.height() <= 690, (size.width(), size.height())
+
+
+def test_everything_can_be_reached_by_keyboard(panel, qtbot):
+    qtbot.waitExposed(panel)
+    reached, widget = set(), panel.input
+    for _ in range(80):
+        widget = widget.nextInFocusChain()
+        if widget.focusPolicy() & Qt.FocusPolicy.TabFocus:
+            reached.add(widget)
+    step = panel.steps["denoise"]
+    wanted = {panel.open, panel.material, panel.viewer.ei, panel.viewer.energy, panel.viewer.brightness, step.button, panel.script, panel.help}
+    assert wanted <= reached
+
+
+# ---- over Mantid and over the library
+
+
+def test_changes_of_the_data_service_while_the_window_is_open(open_panel, qtbot, data_service, example):
+    from mantid_insdl.plugin.workspaces import to_workspace
+
+    window = open_panel(MantidModel())
+    assert window.input.count() == 0
+    few = example.select(slice(0, 30, 10))
+    thread = threading.Thread(target=lambda: data_service.addOrReplace("one", to_workspace(few)))
+    thread.start()  # as an algorithm does
+    thread.join()
+    qtbot.waitUntil(lambda: window.viewer.map is not None, timeout=WAIT)
+    assert window.input.currentText() == "one"
+    data_service.rename("one", "two")
+    qtbot.waitUntil(lambda: window.input.currentText() == "two", timeout=WAIT)
+    data_service.addOrReplace("two", to_workspace(few.replace(material="pcsmo")))
+    qtbot.waitUntil(lambda: window.material.currentText() == "pcsmo", timeout=WAIT)
+    data_service.clear()
+    qtbot.waitUntil(lambda: window.input.count() == 0, timeout=WAIT)
+    assert window.viewer.map is not None, "what is shown stays"
+    window.steps["denoise"].button.click()
+    finished(qtbot, window)
+    assert "not there any more" in window.message.text()
+
+
+@pytest.mark.parametrize("kind", ["mantid", "library"])
+def test_a_simulation_by_mouse(open_panel, qtbot, data_service, example, tmp_path, kind):
+    import mantid_insdl as insdl
+
+    insdl.save(example.select(slice(0, 30, 10)), tmp_path / "few.nxs")
+    window = open_panel(MantidModel() if kind == "mantid" else LibraryModel())
+    window._presenter.open_files([str(tmp_path / "few.nxs")])
+    qtbot.waitUntil(lambda: window.viewer.map is not None, timeout=WAIT)
+    finished(qtbot, window)
+    window.tabs.setCurrentIndex(4)
+    step = window.steps["simulate"]
+    step.sig_material.emit("rb2mnf4")
+    step.values["J1"].setValue(0.7)
+    qtbot.waitUntil(lambda: bool(step.canvas.pictures), timeout=WAIT)
+    finished(qtbot, window)
+    wanted = insdl.simulate("rb2mnf4", {"J1": 0.7}, like=window.viewer.map)
+    values, _ = colours(step.canvas)
+    assert values.reshape(40, 40) == pytest.approx(wanted.intensity[0].T, nan_ok=True)
+
+
+# ---- opening it
+
+
+def test_show_in_a_running_application_returns_the_window(qtbot, monkeypatch, settings):
+    monkeypatch.setattr(interfaces, "_model", lambda: FakeModel(slices=small_map()))
+    window = interfaces.show()
+    qtbot.addWidget(window)
+    assert window.isVisible() and window in interfaces._windows
+
+
+def test_show_from_another_thread_makes_the_window_in_that_of_the_application(qtbot, monkeypatch):
+    """A script of Workbench runs in a thread of its own."""
+    monkeypatch.setattr(interfaces, "_model", lambda: FakeModel(slices=small_map()))
+    made = []
+    thread = threading.Thread(target=lambda: made.append(interfaces.show()))
+    thread.start()
+    qtbot.waitUntil(lambda: bool(made), timeout=WAIT)
+    thread.join()
+    qtbot.addWidget(made[0])
+    assert made[0].thread() == QApplication.instance().thread() and made[0].isVisible()
+
+
+def test_standalone_it_stays_until_the_window_is_closed():
+    code = (
+        "from qtpy.QtCore import QTimer; from qtpy.QtWidgets import QApplication; from mantid_insdl import interfaces\n"
+        "opened = interfaces._open\n"
+        "def open_and_close(files):\n"
+        "    window, background = opened(files)\n"
+        "    QTimer.singleShot(200, window.close)\n"
+        "    return window, background\n"
+        "interfaces._open = open_and_close\n"
+        "print(type(interfaces.show()).__name__)\n"
+    )
+    environment = os.environ | {"XDG_CONFIG_HOME": os.devnull, "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, timeout=120, check=False)
+    assert done.stdout.strip() == "PanelWindow", done.stderr
+    assert done.returncode == 0
+
+
+def test_no_display_is_a_sentence(monkeypatch):
+    for name in ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(sys, "platform", "linux")
+    with pytest.raises(PanelError, match="no display"):
+        interfaces._require_display()
+
+
+def test_a_control_that_was_cancelled_calls_what_ends_the_work():
+    ended = []
+    control = Control()
+    control.on_cancel = lambda: ended.append(True)
+    control.cancel()
+    assert ended == [True]
+
+
+def test_calls_posted_by_threads_come_in_the_thread_of_the_window(panel, qtbot):
+    seen = []
+    thread = threading.Thread(target=lambda: panel.post(lambda: seen.append(threading.current_thread())))
+    thread.start()
+    thread.join()
+    qtbot.waitUntil(lambda: bool(seen), timeout=WAIT)
+    assert seen == [threading.main_thread()]
+    QTimer.singleShot(0, lambda: None)
