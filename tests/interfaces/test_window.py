@@ -12,7 +12,7 @@ from fakes import FakeModel, small_map
 pytest.importorskip("qtpy", reason="the panel needs Qt (the extra `panel` brings it)", exc_type=Exception)
 pytest.importorskip("pytestqt", reason="needs pytest-qt (the extra `panel-test` brings it)")
 
-from qtpy.QtCore import QSettings, Qt, QTimer
+from qtpy.QtCore import QSettings, Qt
 from qtpy.QtGui import QGuiApplication
 from qtpy.QtWidgets import QApplication, QTextBrowser
 
@@ -104,7 +104,9 @@ def test_brightness_scales_the_colours_of_all_pictures(panel, qtbot):
 
 
 def test_what_was_understood_and_what_is_missing(open_panel, qtbot):
-    window = open_panel(FakeModel(slices=small_map(material=None, ei=np.nan)))
+    model = FakeModel(slices=small_map(material=None, ei=np.nan))
+    model.answer = MODELS
+    window = open_panel(model)
     qtbot.waitUntil(lambda: window.viewer.map is not None, timeout=WAIT)
     assert "2%" in window.understood.text() and "not known" in window.understood.text()
     assert window.ei_row.isVisible() and window.material.currentIndex() == -1
@@ -130,7 +132,7 @@ def test_a_verdict_with_its_reasons_and_bars(panel, qtbot):
     assert [bar.get_width() for bar in step.bars.figure.axes[0].patches] == [0.9, 0.1]
     assert step.table.item(0, 1).text() == "0.900"
     assert [panel.steps["explain"].classes.itemText(i) for i in range(3)] == ["most probable", "pcsmo-goodenough", "pcsmo-dimer"]
-    undecided = Answer(MODELS.columns, columns=MODELS.columns, rows=MODELS.rows, verdict="undecided", in_range=False)
+    undecided = Answer(columns=MODELS.columns, rows=MODELS.rows, verdict="undecided", in_range=False)
     panel.show_answer("classify", undecided)
     assert "cannot be told" in step.verdict.text() and "mean nothing" in step.verdict.text()
 
@@ -147,7 +149,8 @@ def test_constants_with_data_fit_and_residual(panel, qtbot):
     m = panel.viewer.map
     rows = (("J1", 0.66, 0.012, "meV"), ("D", np.nan, np.nan, "meV"))
     fit = m.replace(intensity=m.intensity - 1)
-    answer = Answer({"fit": fit}, ("Name", "Value", "Error", "Unit"), rows, in_range=True, sentences=("x: J1", "The map does not determine D."))
+    sentences = ("x: J1", "The map does not determine D.")
+    answer = Answer({"fit": fit}, ("Name", "Value", "Error", "Unit"), rows, in_range=True, sentences=sentences)
     panel.tabs.setCurrentIndex(2)
     panel.show_answer("exchange", answer)
     step = panel.steps["exchange"]
@@ -270,7 +273,9 @@ def test_size_and_step_are_kept(panel, open_panel, settings):
     panel.resize(1100, 650)
     panel.close()
     again = open_panel(FakeModel())
-    assert again.tabs.currentIndex() == 2 and again.size() == panel.size()
+    assert again.tabs.currentIndex() == 2
+    if QGuiApplication.primaryScreen().size().width() > 1100:  # Qt makes a window no larger than the screen
+        assert again.size() == panel.size()
     assert set(settings.allKeys()) == {"geometry", "splitter", "step"}
 
 
@@ -288,13 +293,13 @@ def test_it_fits_into_1280_by_720_with_every_answer(panel, qtbot):
 
 def test_everything_can_be_reached_by_keyboard(panel, qtbot):
     qtbot.waitExposed(panel)
-    reached, widget = set(), panel.input
-    for _ in range(80):
-        widget = widget.nextInFocusChain()
+    reached, widget = set(), panel.input.nextInFocusChain()
+    while widget is not panel.input:
         if widget.focusPolicy() & Qt.FocusPolicy.TabFocus:
             reached.add(widget)
-    step = panel.steps["denoise"]
-    wanted = {panel.open, panel.material, panel.viewer.ei, panel.viewer.energy, panel.viewer.brightness, step.button, panel.script, panel.help}
+        widget = widget.nextInFocusChain()
+    viewer, step = panel.viewer, panel.steps["denoise"]
+    wanted = {panel.open, panel.material, viewer.ei, viewer.energy, viewer.brightness, step.button, panel.script, panel.help}
     assert wanted <= reached
 
 
@@ -406,4 +411,3 @@ def test_calls_posted_by_threads_come_in_the_thread_of_the_window(panel, qtbot):
     thread.join()
     qtbot.waitUntil(lambda: bool(seen), timeout=WAIT)
     assert seen == [threading.main_thread()]
-    QTimer.singleShot(0, lambda: None)
