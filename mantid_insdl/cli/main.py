@@ -117,7 +117,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Exit codes: 0 done, 1 fault of insdl, 2 wrong options, 3 unreadable file, 4 unsuitable map, 5 wrong material or parameters, "
-    "6 model bundle or recipe, 7 output not writable, 8 TensorFlow, Mantid or the configuration, 130 interrupted.",
+    "6 model bundle or recipe, 7 output not writable, 8 TensorFlow, Mantid, Qt or the configuration, 130 interrupted.",
 )
 models_app = typer.Typer(rich_markup_mode="rich")
 app.add_typer(models_app, name="models")

@@ -20,7 +20,7 @@ def test_the_window_works_with(binding):
     if loaded == [binding]:
         pytest.skip(f"{binding} is what test_window.py runs with here")
     environment = os.environ | {"QT_API": BINDINGS[binding], "PYTEST_QT_API": BINDINGS[binding]}
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(Path(__file__).with_name("test_window.py"))]
+    command = [sys.executable, "-P", "-m", "pytest", "-q", "-p", "no:cacheprovider", str(Path(__file__).with_name("test_window.py"))]
     done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=500, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert " passed" in done.stdout and "skipped" not in done.stdout.splitlines()[-1]

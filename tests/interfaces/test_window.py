@@ -383,7 +383,7 @@ def test_standalone_it_stays_until_the_window_is_closed():
         "print(type(interfaces.show()).__name__)\n"
     )
     environment = os.environ | {"XDG_CONFIG_HOME": os.devnull, "PYTHONPATH": os.pathsep.join(sys.path)}
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, timeout=120, check=False)
+    done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, env=environment, timeout=120, check=False)
     assert done.stdout.strip() == "PanelWindow", done.stderr
     assert done.returncode == 0
 
