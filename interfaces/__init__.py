@@ -35,7 +35,7 @@ def show(files: Sequence[str] = ()) -> Any:
     Raises
     ------
     PanelError
-        If there is no Qt, or no display.
+        If there is no Qt, no display, or if Mantid's Python lacks what the package needs.
     """
     _require_qt()
     from qtpy.QtWidgets import QApplication
@@ -73,6 +73,10 @@ def _open(files: Sequence[str]) -> tuple[Any, Any]:
 
 def _model() -> Any:
     if find_spec("mantid") is not None:
+        from mantid_insdl.plugin.requirements import missing
+
+        if lacking := missing():
+            raise PanelError("the panel cannot start", lacking)
         from mantid_insdl.interfaces.model_mantid import MantidModel
 
         return MantidModel()

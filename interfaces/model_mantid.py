@@ -135,7 +135,8 @@ class MantidModel:
         self._workspace(name)
         outputs = {output: f"{name}_{ending}" for output, ending in OUTPUTS[task].items()}
         if task == "exchange" and outputs["OutputFitWorkspace"] in AnalysisDataService:
-            AnalysisDataService.remove(outputs["OutputFitWorkspace"])  # there may be none for the new constants
+            # There may be none for the new constants, and that of earlier ones must not be taken for it.
+            self._execute("DeleteWorkspace", {"Workspace": outputs["OutputFitWorkspace"]}, Control())
         given = {option: value for option, value in options.items() if value not in ("", None)}
         properties = {"Template" if task == "simulate" else "InputWorkspace": name, **outputs, **given}
         self._execute(ALGORITHMS[task], properties, control)

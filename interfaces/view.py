@@ -30,7 +30,7 @@ from qtpy.QtWidgets import (
 from mantid_insdl.interfaces.help import page
 from mantid_insdl.interfaces.model import Answer, Input
 from mantid_insdl.interfaces.presenter import Presenter
-from mantid_insdl.interfaces.view_map import MapViewer
+from mantid_insdl.interfaces.view_map import MapViewer, draw_pictures
 from mantid_insdl.interfaces.view_simulate import SimulateStep
 from mantid_insdl.interfaces.view_steps import ClassifyStep, DenoiseStep, ExchangeStep, ExplainStep
 from mantid_insdl.materials import Parameter
@@ -138,11 +138,12 @@ class PanelWindow(QMainWindow):
         self.progress.setMaximum(1000)
         self.progress.setFixedWidth(260)
         self.cancel = QPushButton("&Cancel")
+        self.figure = QPushButton("Open as &figure")
         self.script = QPushButton("Cop&y as script")
         self.help = QPushButton("&Help")
         row = QHBoxLayout()
         row.addWidget(self.message, 1)
-        for widget in (self.progress, self.cancel, self.script, self.help):
+        for widget in (self.progress, self.cancel, self.figure, self.script, self.help):
             row.addWidget(widget)
         return row
 
@@ -154,6 +155,7 @@ class PanelWindow(QMainWindow):
             (self.set_ei.clicked, lambda *_: self._presenter.set_ei(self.ei.value()) if self.ei.value() > 0 else self.ask_for("Ei")),
             (self.material.activated, lambda *_: self._presenter.set_material(self.material.currentText())),
             (self.cancel.clicked, lambda *_: self._presenter.cancel()),
+            (self.figure.clicked, lambda *_: self._open_figure()),
             (self.script.clicked, lambda *_: self._presenter.copy_script()),
             (self.help.clicked, lambda *_: self._presenter.help(self.task)),
             (simulate.sig_material, lambda name: self._presenter.choose_material(name)),  # noqa: PLW0108 (there is none yet)
@@ -193,6 +195,18 @@ class PanelWindow(QMainWindow):
         if paths:
             self._settings.setValue("folder", paths[0].replace("\\", "/").rpartition("/")[0])
             self._presenter.open_files(paths)
+
+    def _open_figure(self) -> None:
+        """The pictures that are shown, as a figure of pyplot: in Workbench one of its plots."""
+        from matplotlib import pyplot
+
+        shown = (*self.viewer.canvas.pictures, *self.steps[self.task].canvas.pictures)
+        pictures = list({picture.title: picture for picture in shown}.values())
+        if pictures:
+            figure = pyplot.figure(figsize=(4 * len(pictures), 4))
+            draw_pictures(figure, pictures, self.viewer.index, self.viewer.factor)
+            figure.suptitle(f"{self._shown.name}: {self._shown.map.slices.describe(self.viewer.index)}", fontsize=9)
+            figure.show()
 
     # ---- what the presenter needs
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_qtagg import FigureCanvasQTAgg
 from matplotlib.figure import Figure
 from qtpy.QtCore import QSize, Qt, Signal
@@ -44,7 +46,7 @@ class Picture:
 
 
 class SliceCanvas(FigureCanvasQTAgg):
-    """Maps side by side, one slice of each: the same slice, with the colours of all slices of its incident energy."""
+    """Maps side by side, the same slice of each."""
 
     def __init__(self, name: str):
         super().__init__(Figure(facecolor="white"))
@@ -65,33 +67,36 @@ class SliceCanvas(FigureCanvasQTAgg):
         self._redraw()
 
     def _redraw(self) -> None:
-        self.figure.clear()
-        if self.pictures and self._index < self.pictures[0].map.slices.size:
-            axes = self.figure.subplots(1, len(self.pictures), squeeze=False)[0]
-            for one, picture in zip(axes, self.pictures, strict=True):
-                self._draw(one, picture)
-            self.figure.subplots_adjust(left=0.75 / self._inches, right=1 - 0.5 / self._inches, bottom=0.17, top=0.9, wspace=0.45)
+        draw_pictures(self.figure, self.pictures, self._index, self._brightness)
         self.draw_idle()
 
-    @property
-    def _inches(self) -> float:
-        return max(float(self.figure.get_figwidth()), 3.0)
 
-    def _draw(self, axes, picture: Picture) -> None:
-        like = picture.like if picture.like is not None else picture.map
-        same_ei = next(group for group in like.slices.groups_by_ei() if self._index in group)
-        low, high = picture.style.scale(like.intensity[same_ei])
-        norm = picture.style.norm((low / self._brightness, high / self._brightness))
-        image = draw_slice(axes, picture.map, self._index, picture.style, norm)
-        if picture.importance is not None:
-            draw_importance(axes, picture.importance, self._index)
-        else:
-            bar = self.figure.colorbar(image, ax=axes, fraction=0.046, pad=0.03)
-            bar.ax.tick_params(labelsize=7)
-        qh, qk = picture.map.axes
-        axes.set_title(picture.title, fontsize=9)
-        axes.set_xlabel(f"{qh.label or 'Qh'} ({qh.unit})", fontsize=8)
-        axes.set_ylabel(f"{qk.label or 'Qk'} ({qk.unit})", fontsize=8, labelpad=1)
+def draw_pictures(figure: Figure, pictures: Sequence[Picture], index: int, brightness: float) -> None:
+    """One slice of each map side by side, with the colours of all slices of its incident energy."""
+    figure.clear()
+    if not pictures or index >= pictures[0].map.slices.size:
+        return
+    axes = figure.subplots(1, len(pictures), squeeze=False)[0]
+    for one, picture in zip(axes, pictures, strict=True):
+        _draw(one, picture, index, brightness)
+    width = max(float(figure.get_figwidth()), 3.0)
+    figure.subplots_adjust(left=0.75 / width, right=1 - 0.5 / width, bottom=0.17, top=0.9, wspace=0.45)
+
+
+def _draw(axes: Axes, picture: Picture, index: int, brightness: float) -> None:
+    like = picture.like if picture.like is not None else picture.map
+    same_ei = next(group for group in like.slices.groups_by_ei() if index in group)
+    low, high = picture.style.scale(like.intensity[same_ei])
+    image = draw_slice(axes, picture.map, index, picture.style, picture.style.norm((low / brightness, high / brightness)))
+    if picture.importance is not None:
+        draw_importance(axes, picture.importance, index)
+    else:
+        bar = axes.figure.colorbar(image, ax=axes, fraction=0.046, pad=0.03)
+        bar.ax.tick_params(labelsize=7)
+    qh, qk = picture.map.axes
+    axes.set_title(picture.title, fontsize=9)
+    axes.set_xlabel(f"{qh.label or 'Qh'} ({qh.unit})", fontsize=8)
+    axes.set_ylabel(f"{qk.label or 'Qk'} ({qk.unit})", fontsize=8, labelpad=1)
 
 
 class MapViewer(QWidget):

@@ -153,6 +153,7 @@ class ClassifyStep(Step):
         self.bars.setAccessibleName("Probabilities of the models")
         self.table = Table("Models")
         self.body.addWidget(self.table)
+        self.bars.setMinimumHeight(160)
         self.bars.setMaximumHeight(260)
         self.body.addWidget(self.bars, 1)
         self.canvas.hide()
@@ -186,7 +187,7 @@ def draw_probabilities(figure: Figure, answer: Answer) -> None:
     found = {"network": (column["Probability"], column.get("Uncertainty"))}
     others = [name for name in answer.columns if name not in ("Probability", "Uncertainty") and name.endswith("Probability")]
     found |= {name.removesuffix("Probability").lower(): (column[name], None) for name in others}
-    axes = figure.add_axes((0.3, 0.2, 0.65, 0.7))
+    axes = figure.add_axes((0.3, 0.3, 0.65, 0.65))
     height = 0.8 / len(found)
     for number, (method, (values, errors)) in enumerate(found.items()):
         places = np.arange(len(models)) + (number - (len(found) - 1) / 2) * height

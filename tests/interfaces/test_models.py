@@ -9,7 +9,7 @@ import mantid_insdl as insdl
 from mantid_insdl import examples
 from mantid_insdl.analysis.deletion import IMPORTANT_LOG, RANDOM_LOG
 from mantid_insdl.errors import InsdlError
-from mantid_insdl.interfaces.model import CancelledError, Control
+from mantid_insdl.interfaces.model import CancelledError, Control, Input
 from mantid_insdl.interfaces.model_library import LibraryModel
 from mantid_insdl.interfaces.model_mantid import MantidModel
 from mantid_insdl.maps import Slices
@@ -53,6 +53,28 @@ def store(data_service):
 
 def load(model, *paths):
     return model.load([str(path) for path in paths], Control())
+
+
+def test_a_control_that_is_cancelled_calls_what_ends_the_work():
+    ended = []
+    control = Control()
+    control.check()
+    control.on_cancel = lambda: ended.append(True)
+    control.cancel()
+    assert ended == [True]
+    with pytest.raises(CancelledError):
+        control.check()
+
+
+def test_a_map_whose_every_slice_is_without_ei_is_described():
+    axes = tuple(insdl.Axis(name, "r.l.u.", np.arange(3.0)) for name in ("qh", "qk"))
+    m = insdl.Map(np.ones((1, 3, 3)), axes, slices=Slices(np.nan, 1.0, 2.0))
+    assert dict(Input.of("m", m).describe()) == {
+        "Ei": "not known",
+        "Windows": "1 from 1 to 2 meV",
+        "Axes": "Qh -0.5 to 2.5 r.l.u. in 3; Qk -0.5 to 2.5 r.l.u. in 3",
+        "Masked": "0%, no errors",
+    }
 
 
 # ---- both models
@@ -271,6 +293,27 @@ def test_results_deleted_at_once_are_a_sentence(mantid_model, store, example, da
     mantid_model.observe(lambda change: data_service.clear() if change.name == "stack_simulated" else None)
     with pytest.raises(InsdlError, match="not there any more"):
         mantid_model.run("simulate", "stack", RB, Control())
+
+
+def test_without_a_simulation_there_is_no_fit_of_earlier_constants(mantid_model, store, example, data_service, monkeypatch):
+    from mantid_insdl import worker
+    from mantid_insdl.errors import InstabilityError
+
+    evidence = {"material": "pcsmo-goodenough", "unexplained": 0.1, "uncertainty": 0.01, "limit": 0.3}
+    answer = {"material": "pcsmo-goodenough", "names": ["JF1"], "values": [-11.0], "errors": [1.0], "units": ["meV"], "in_range": True}
+    answer |= {"warnings": [], "evidence": evidence, "bundle": {"name": "b", "version": "1", "sha256": "0"}}
+
+    def unstable(task, maps, options, **rest):
+        if options["simulate_fit"]:
+            raise InstabilityError("the structure is not stable")
+        return {}, answer
+
+    monkeypatch.setattr(worker, "run_task", unstable)
+    store("stack", example.replace(material="pcsmo"))
+    store("stack_fit", example)
+    found = mantid_model.run("exchange", "stack", {}, Control())
+    assert found.rows == (("JF1", -11.0, 1.0, "meV"),) and "fit" not in found.maps and found.in_range
+    assert not [name for name in data_service.getObjectNames() if name.startswith("stack_fit")]
 
 
 def test_an_mdhisto_file_is_read_by_the_package(mantid_model, data_service):

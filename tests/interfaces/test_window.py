@@ -17,9 +17,8 @@ from qtpy.QtGui import QGuiApplication
 from qtpy.QtWidgets import QApplication, QTextBrowser
 
 from mantid_insdl import interfaces
-from mantid_insdl.errors import PanelError
 from mantid_insdl.interfaces.background import Background
-from mantid_insdl.interfaces.model import Answer, Control
+from mantid_insdl.interfaces.model import Answer
 from mantid_insdl.interfaces.model_library import LibraryModel
 from mantid_insdl.interfaces.model_mantid import MantidModel
 from mantid_insdl.interfaces.presenter import Presenter
@@ -268,6 +267,22 @@ def test_script_goes_to_the_clipboard_and_help_opens_a_page(panel, qtbot):
     assert "Grad-CAM" in page.toPlainText() and ".. algorithm" not in page.toPlainText()
 
 
+def test_pictures_open_as_a_figure_of_pyplot(panel, monkeypatch):
+    from matplotlib import pyplot
+
+    monkeypatch.setattr(pyplot.Figure, "show", lambda figure: None)
+    m = panel.viewer.map
+    panel.show_answer("denoise", Answer({"output": m, "residual": m}))
+    panel.tabs.setCurrentIndex(0)
+    before = pyplot.get_fignums()
+    panel.figure.click()
+    (number,) = set(pyplot.get_fignums()) - set(before)
+    made = pyplot.figure(number)
+    assert [axes.get_title() for axes in made.axes if axes.get_title()] == ["measured", "denoised", "measured - denoised"]
+    assert made.get_suptitle() == "slices: Ei 50 meV, 5-10 meV"
+    pyplot.close(made)
+
+
 def test_size_and_step_are_kept(panel, open_panel, settings):
     panel.tabs.setCurrentIndex(2)
     panel.resize(1100, 650)
@@ -386,22 +401,6 @@ def test_standalone_it_stays_until_the_window_is_closed():
     done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, env=environment, timeout=120, check=False)
     assert done.stdout.strip() == "PanelWindow", done.stderr
     assert done.returncode == 0
-
-
-def test_no_display_is_a_sentence(monkeypatch):
-    for name in ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(sys, "platform", "linux")
-    with pytest.raises(PanelError, match="no display"):
-        interfaces._require_display()
-
-
-def test_a_control_that_was_cancelled_calls_what_ends_the_work():
-    ended = []
-    control = Control()
-    control.on_cancel = lambda: ended.append(True)
-    control.cancel()
-    assert ended == [True]
 
 
 def test_calls_posted_by_threads_come_in_the_thread_of_the_window(panel, qtbot):

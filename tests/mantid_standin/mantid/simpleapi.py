@@ -249,6 +249,22 @@ class RenameWorkspace(PythonAlgorithm):
         AnalysisDataService.rename(*(self.getProperty(p).value for p in ("InputWorkspace", "OutputWorkspace")))
 
 
+class DeleteWorkspace(PythonAlgorithm):
+    """With the members of a group."""
+
+    def category(self):
+        return "Utility\\Workspaces"
+
+    def PyInit(self):
+        self.declareProperty("Workspace", "")
+
+    def PyExec(self):
+        name = self.getProperty("Workspace").value
+        found = AnalysisDataService[name]
+        for one in [*(found.getNames() if isinstance(found, WorkspaceGroup) else []), name]:
+            AnalysisDataService.remove(one)
+
+
 class MaskBins(PythonAlgorithm):
     def category(self):
         return "Transforms\\Masking"
@@ -280,6 +296,7 @@ for _class in (
     AddSampleLog,
     Load,
     RenameWorkspace,
+    DeleteWorkspace,
     MaskBins,
 ):
     AlgorithmFactory.subscribe(_class)
