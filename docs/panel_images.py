@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -32,8 +33,8 @@ STEPS = ("denoise", "classify", "exchange", "explain", "simulate")
 def main(folder: Path) -> None:
     """Every step once, each with its picture."""
     application = QApplication.instance() or QApplication(sys.argv[:1])
-    settings = QSettings(str(folder / "panel.ini"), QSettings.Format.IniFormat)
-    window = PanelWindow("without Mantid", settings)
+    kept = tempfile.TemporaryDirectory()  # not the user's own settings
+    window = PanelWindow("without Mantid", QSettings(f"{kept.name}/panel.ini", QSettings.Format.IniFormat))
     background = Background(window.post)
     presenter = Presenter(LibraryModel(), window, background)
     window.resize(*SIZE)
@@ -75,7 +76,6 @@ def main(folder: Path) -> None:
         picture(task)
     window.close()
     background.wait(10)
-    Path(settings.fileName()).unlink(missing_ok=True)
 
 
 if __name__ == "__main__":

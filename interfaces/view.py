@@ -120,8 +120,7 @@ class PanelWindow(QMainWindow):
         label.setBuddy(self.input)
         form.addRow(label, first)
         form.addRow(self.understood)
-        self.ei_row.setFocusProxy(self.ei)
-        form.addRow("Set &Ei", self.ei_row)
+        form.addRow("Set Ei", self.ei_row)
         form.addRow("Ma&terial", self.material)
         self.form = form
         side = QWidget()
@@ -138,7 +137,7 @@ class PanelWindow(QMainWindow):
         self.progress.setMaximum(1000)
         self.progress.setFixedWidth(260)
         self.cancel = QPushButton("&Cancel")
-        self.figure = QPushButton("Open as &figure")
+        self.figure = QPushButton("Open as fi&gure")
         self.script = QPushButton("Cop&y as script")
         self.help = QPushButton("&Help")
         row = QHBoxLayout()

@@ -30,7 +30,7 @@ class SimulateStep(Step):
     def build(self) -> None:
         self.material = QComboBox(accessibleName="Material to simulate")
         file = QPushButton("&File…")
-        fitted = QPushButton("&Take the estimated constants")
+        fitted = QPushButton("Take the estimated consta&nts")
         for place, widget in enumerate((self.material, file, fitted), start=1):
             self.row.insertWidget(place, widget)
         self.sliders = QGridLayout()

@@ -142,7 +142,7 @@ class DenoiseStep(Step):
 class ClassifyStep(Step):
     """Probabilities with error bars, a verdict, and why there may be none."""
 
-    task, title, verb = "classify", "&2 Which model?", "&Classify"
+    task, title, verb = "classify", "&2 Which model?", "C&lassify"
     explanation = "Which magnetic model the map shows, with what probability, and whether a simulation of it explains the map."
 
     def build(self) -> None:
@@ -238,7 +238,7 @@ class ExplainStep(Step):
 
     def build(self) -> None:
         self.classes = QComboBox(accessibleName="Model to explain")
-        label = QLabel("For &model")
+        label = QLabel("For mo&del")
         label.setBuddy(self.classes)
         self.row.insertWidget(1, label)
         self.row.insertWidget(2, self.classes)

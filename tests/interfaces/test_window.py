@@ -1,6 +1,7 @@
 """The real window, with whatever Qt there is; `test_bindings.py` runs this file with the others that are installed."""
 
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -14,7 +15,7 @@ pytest.importorskip("pytestqt", reason="needs pytest-qt (the extra `panel-test` 
 
 from qtpy.QtCore import QSettings, Qt
 from qtpy.QtGui import QGuiApplication
-from qtpy.QtWidgets import QApplication, QTextBrowser
+from qtpy.QtWidgets import QApplication, QLabel, QPushButton, QTextBrowser
 
 from mantid_insdl import interfaces
 from mantid_insdl.interfaces.background import Background
@@ -237,7 +238,8 @@ def test_work_is_done_in_another_thread_with_progress_and_the_window_stays_alive
 def test_escape_cancels(slow, qtbot):
     slow.steps["denoise"].button.click()
     qtbot.waitUntil(lambda: slow.progress.value() == 250, timeout=WAIT)
-    slow.cancel.click()
+    slow.activateWindow()
+    qtbot.keyClick(slow, Qt.Key.Key_Escape)
     finished(qtbot, slow)
     assert slow.message.text().startswith("Cancelled")
 
@@ -316,6 +318,16 @@ def test_everything_can_be_reached_by_keyboard(panel, qtbot):
     viewer, step = panel.viewer, panel.steps["denoise"]
     wanted = {panel.open, panel.material, viewer.ei, viewer.energy, viewer.brightness, step.button, panel.script, panel.help}
     assert wanted <= reached
+
+
+def test_no_two_things_that_can_be_seen_together_have_the_same_letter(panel, qtbot):
+    panel.steps["simulate"].sig_material.emit("pcsmo-goodenough")
+    for number in range(panel.tabs.count()):
+        panel.tabs.setCurrentIndex(number)
+        seen = [w.text() for kind in (QPushButton, QLabel) for w in panel.findChildren(kind) if w.isVisible()]
+        seen += [panel.tabs.tabText(i) for i in range(panel.tabs.count())]
+        letters = [found[1].lower() for text in seen if (found := re.search("&(.)", text))]
+        assert len(letters) == len(set(letters)) > 10, sorted(letters)
 
 
 # ---- over Mantid and over the library
