@@ -9,7 +9,9 @@ Importing this package imports neither Qt nor Mantid; `show` does.
 from __future__ import annotations
 
 import os
+import signal
 import sys
+import traceback
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from typing import Any
@@ -46,6 +48,7 @@ def show(files: Sequence[str] = ()) -> Any:
     _require_display()
     application = QApplication(sys.argv[:1])
     window, background = _open(files)
+    _stay_alive(window)
     application.exec()
     background.wait(10)
     return window
@@ -71,6 +74,23 @@ def _open(files: Sequence[str]) -> tuple[Any, Any]:
     return window, background
 
 
+def _stay_alive(window: Any) -> None:
+    """Where the panel is the whole application: signals close the window, and a fault in a callback of Qt does not end the process."""
+    from qtpy.QtCore import QTimer
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: window.close())
+    timer = QTimer(window)
+    timer.timeout.connect(lambda: None)  # Python sees a signal only when it runs
+    timer.start(200)
+
+    def say(kind: type[BaseException], error: BaseException, trace: Any) -> None:
+        traceback.print_exception(kind, error, trace)
+        window.show_failure(error)
+
+    sys.excepthook = say
+
+
 def _model() -> Any:
     if find_spec("mantid") is not None:
         from mantid_insdl.plugin.requirements import missing
@@ -79,7 +99,12 @@ def _model() -> Any:
             raise PanelError("the panel cannot start", lacking)
         from mantid_insdl.interfaces.model_mantid import MantidModel
 
-        return MantidModel()
+        try:
+            return MantidModel()
+        except ImportError as error:
+            raise PanelError(
+                "the panel cannot start", f"Mantid is there and cannot be imported ({error})", "repair its installation"
+            ) from error
     from mantid_insdl.interfaces.model_library import LibraryModel
 
     return LibraryModel()

@@ -238,7 +238,7 @@ class Presenter:
             options, self._wanted = self._wanted, None
             self._run("simulate", options)
 
-    def failed(self, error: Exception) -> None:
+    def failed(self, error: BaseException) -> None:
         """Say in a sentence what went wrong."""
         if isinstance(error, CancelledError):
             self._view.show_message("Cancelled. What is shown is the last result.")

@@ -136,6 +136,9 @@ class PanelWindow(QMainWindow):
         self.progress = QProgressBar(accessibleName="Progress")
         self.progress.setMaximum(1000)
         self.progress.setFixedWidth(260)
+        policy = self.progress.sizePolicy()
+        policy.setRetainSizeWhenHidden(True)  # the message beside it must not jump with each move of a slider
+        self.progress.setSizePolicy(policy)
         self.cancel = QPushButton("&Cancel")
         self.figure = QPushButton("Open as fi&gure")
         self.script = QPushButton("Cop&y as script")
@@ -179,7 +182,7 @@ class PanelWindow(QMainWindow):
         try:
             call()
         except Exception as error:
-            self._presenter.failed(error)
+            self.show_failure(error)
 
     def _run_shown_step(self) -> None:
         self.steps[self.task].button.click()
@@ -219,8 +222,9 @@ class PanelWindow(QMainWindow):
         QTimer.singleShot(_LATER, lambda: self._tell(call))
 
     def set_inputs(self, names: Sequence[str], current: str) -> None:
-        self.input.clear()
-        self.input.addItems(list(names))
+        if [self.input.itemText(i) for i in range(self.input.count())] != list(names):  # else an open list would close
+            self.input.clear()
+            self.input.addItems(list(names))
         self.input.setCurrentIndex(self.input.findText(current) if current else -1)
 
     def set_materials(self, measured: Sequence[str], simulated: Sequence[str]) -> None:
@@ -274,6 +278,10 @@ class PanelWindow(QMainWindow):
         self.message.setText(text)
         self.message.setStyleSheet("color: #a00;" if error else "")
 
+    def show_failure(self, error: BaseException) -> None:
+        """Say what went wrong in a call of Qt's."""
+        self._presenter.failed(error)
+
     def show_help(self, algorithm: str) -> None:
         dialog = QDialog(self)
         dialog.setWindowTitle(algorithm)
@@ -293,10 +301,14 @@ class PanelWindow(QMainWindow):
     # ---- coming and going
 
     def _restore(self) -> None:
-        for name, restore in (("geometry", self.restoreGeometry), ("splitter", self.splitter.restoreState)):
-            if (state := self._settings.value(name)) is not None:
-                restore(state)
-        self.tabs.setCurrentIndex(int(self._settings.value("step", 0)))
+        for name, restore in (
+            ("geometry", self.restoreGeometry),
+            ("splitter", self.splitter.restoreState),
+            ("step", lambda number: self.tabs.setCurrentIndex(int(number))),
+        ):
+            if (kept := self._settings.value(name)) is not None:
+                with contextlib.suppress(TypeError, ValueError):  # written by something else
+                    restore(kept)
 
     def closeEvent(self, event: QEvent) -> None:
         self._presenter.close()

@@ -235,10 +235,10 @@ def test_work_is_done_in_another_thread_with_progress_and_the_window_stays_alive
     assert not slow.progress.isVisible() and slow.steps["classify"].button.isEnabled()
 
 
-def test_escape_cancels(slow, qtbot):
-    slow.steps["denoise"].button.click()
-    qtbot.waitUntil(lambda: slow.progress.value() == 250, timeout=WAIT)
+def test_f5_runs_the_step_and_escape_cancels_it(slow, qtbot):
     slow.activateWindow()
+    qtbot.keyClick(slow, Qt.Key.Key_F5)
+    qtbot.waitUntil(lambda: slow.progress.value() == 250, timeout=WAIT)
     qtbot.keyClick(slow, Qt.Key.Key_Escape)
     finished(qtbot, slow)
     assert slow.message.text().startswith("Cancelled")
@@ -294,6 +294,12 @@ def test_size_and_step_are_kept(panel, open_panel, settings):
     if QGuiApplication.primaryScreen().size().width() > 1100:  # Qt makes a window no larger than the screen
         assert again.size() == panel.size()
     assert set(settings.allKeys()) == {"geometry", "splitter", "step"}
+
+
+def test_settings_that_something_else_has_written_do_no_harm(open_panel, settings):
+    for name in ("geometry", "splitter", "step"):
+        settings.setValue(name, "nonsense")
+    assert open_panel(FakeModel()).tabs.currentIndex() == 0
 
 
 def test_it_fits_into_1280_by_720_with_every_answer(panel, qtbot):
@@ -398,21 +404,29 @@ def test_show_from_another_thread_makes_the_window_in_that_of_the_application(qt
     assert made[0].thread() == QApplication.instance().thread() and made[0].isVisible()
 
 
-def test_standalone_it_stays_until_the_window_is_closed():
+@pytest.mark.parametrize(
+    "end", ["QTimer.singleShot(200, window.close)", "QTimer.singleShot(200, lambda: os.kill(os.getpid(), signal.SIGINT))"]
+)
+def test_standalone_it_stays_until_the_window_is_closed(end):
     code = (
+        "import os, signal\n"
         "from qtpy.QtCore import QTimer; from qtpy.QtWidgets import QApplication; from mantid_insdl import interfaces\n"
         "opened = interfaces._open\n"
+        "def fail(window):\n"
+        "    QTimer.singleShot(200, lambda: (print(window.message.text()), window.close()))\n"
+        "    1 / 0\n"
         "def open_and_close(files):\n"
         "    window, background = opened(files)\n"
-        "    QTimer.singleShot(200, window.close)\n"
+        f"    QTimer.singleShot(200, {end})\n"
         "    return window, background\n"
         "interfaces._open = open_and_close\n"
         "print(type(interfaces.show()).__name__)\n"
     )
     environment = os.environ | {"XDG_CONFIG_HOME": os.devnull, "PYTHONPATH": os.pathsep.join(sys.path)}
     done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, env=environment, timeout=120, check=False)
-    assert done.stdout.strip() == "PanelWindow", done.stderr
-    assert done.returncode == 0
+    *said, name = done.stdout.splitlines()
+    assert (name, done.returncode) == ("PanelWindow", 0), done.stderr
+    assert ("fail" in end) == any("Unexpected ZeroDivisionError" in line for line in said)
 
 
 def test_calls_posted_by_threads_come_in_the_thread_of_the_window(panel, qtbot):
