@@ -404,29 +404,38 @@ def test_show_from_another_thread_makes_the_window_in_that_of_the_application(qt
     assert made[0].thread() == QApplication.instance().thread() and made[0].isVisible()
 
 
-@pytest.mark.parametrize(
-    "end", ["QTimer.singleShot(200, window.close)", "QTimer.singleShot(200, lambda: os.kill(os.getpid(), signal.SIGINT))"]
-)
-def test_standalone_it_stays_until_the_window_is_closed(end):
-    code = (
-        "import os, signal\n"
-        "from qtpy.QtCore import QTimer; from qtpy.QtWidgets import QApplication; from mantid_insdl import interfaces\n"
-        "opened = interfaces._open\n"
-        "def fail(window):\n"
-        "    QTimer.singleShot(200, lambda: (print(window.message.text()), window.close()))\n"
-        "    1 / 0\n"
-        "def open_and_close(files):\n"
-        "    window, background = opened(files)\n"
-        f"    QTimer.singleShot(200, {end})\n"
-        "    return window, background\n"
-        "interfaces._open = open_and_close\n"
-        "print(type(interfaces.show()).__name__)\n"
-    )
-    environment = os.environ | {"XDG_CONFIG_HOME": os.devnull, "PYTHONPATH": os.pathsep.join(sys.path)}
-    done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, env=environment, timeout=120, check=False)
+STANDALONE = """
+import os, signal, sys
+from qtpy.QtCore import QTimer
+from qtpy.QtWidgets import QApplication
+from mantid_insdl import interfaces
+
+opened = interfaces._open
+
+def fail(window):
+    QTimer.singleShot(200, lambda: (print(window.message.text()), window.close()))
+    1 / 0
+
+def open_and_end(files):
+    window, background = opened(files)
+    ends = {"close": window.close, "signal": lambda: os.kill(os.getpid(), signal.SIGINT), "fault": lambda: fail(window)}
+    QTimer.singleShot(200, ends[sys.argv[1]])
+    return window, background
+
+interfaces._open = open_and_end
+print(type(interfaces.show()).__name__)
+"""
+
+
+@pytest.mark.parametrize("end", ["close", "signal", "fault"])
+def test_standalone_it_stays_until_the_window_is_closed(end, tmp_path):
+    environment = os.environ | {"XDG_CONFIG_HOME": str(tmp_path), "PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, "-P", "-c", STANDALONE, end]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
     *said, name = done.stdout.splitlines()
-    assert (name, done.returncode) == ("PanelWindow", 0), done.stderr
-    assert ("fail" in end) == any("Unexpected ZeroDivisionError" in line for line in said)
+    assert name == "PanelWindow"
+    assert [line[:33] for line in said] == (["Unexpected ZeroDivisionError: div"] if end == "fault" else [])
 
 
 def test_calls_posted_by_threads_come_in_the_thread_of_the_window(panel, qtbot):
