@@ -91,13 +91,13 @@ def test_a_file_is_read_and_told_its_material(model, file, example):
 
 
 def test_a_missing_incident_energy_is_told_once_for_the_slices_that_lack_it(model, example, tmp_path):
-    m = example.select([3, 4])
-    insdl.save(m.replace(slices=Slices([np.nan, np.nan], m.slices.energy_min, m.slices.energy_max)), tmp_path / "no_ei.nxs")
+    m = example.select([3, 4, 12])
+    insdl.save(m.replace(slices=Slices([np.nan, np.nan, 50.0], m.slices.energy_min, m.slices.energy_max)), tmp_path / "no_ei.nxs")
     name = load(model, tmp_path / "no_ei.nxs")
     assert model.read(name).missing == ("Ei", "material") and model.read(name).map is not None
     model.set_ei(name, 25.0)
     assert model.read(name).missing == ("material",)
-    assert model.read(name).map.slices.ei.tolist() == [25.0, 25.0]
+    assert model.read(name).map.slices.ei.tolist() == [25.0, 25.0, 50.0]
 
 
 def test_several_files_of_other_formats_become_one_stack(model, example, tmp_path):

@@ -178,6 +178,15 @@ def test_answers_belong_to_their_map():
     assert panel.view.answers["denoise"] is panel.model.answer
 
 
+def test_of_two_maps_the_one_chosen_last_is_shown_even_where_it_is_read_first():
+    panel = Panel(one=small_map(), two=small_map(), three=small_map())
+    panel.presenter.choose("two")
+    panel.presenter.choose("three")
+    panel.background.waiting.reverse()
+    panel.background.work()
+    assert panel.view.shown.name == "three" and panel.view.current == "three"
+
+
 # ---- simulation with sliders
 
 
