@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_qtagg import FigureCanvasQTAgg
 from matplotlib.figure import Figure
+from mpl_toolkits.axes_grid1 import make_axes_locatable
 from qtpy.QtCore import QSize, Qt, Signal
 from qtpy.QtWidgets import QComboBox, QGridLayout, QLabel, QSizePolicy, QSlider, QVBoxLayout, QWidget
 
@@ -80,7 +81,7 @@ def draw_pictures(figure: Figure, pictures: Sequence[Picture], index: int, brigh
     for one, picture in zip(axes, pictures, strict=True):
         _draw(one, picture, index, brightness)
     width = max(float(figure.get_figwidth()), 3.0)
-    figure.subplots_adjust(left=0.75 / width, right=1 - 0.5 / width, bottom=0.17, top=0.9, wspace=0.45)
+    figure.subplots_adjust(left=0.75 / width, right=1 - 0.4 / width, bottom=0.17, top=0.9, wspace=0.45)
 
 
 def _draw(axes: Axes, picture: Picture, index: int, brightness: float) -> None:
@@ -91,8 +92,8 @@ def _draw(axes: Axes, picture: Picture, index: int, brightness: float) -> None:
     if picture.importance is not None:
         draw_importance(axes, picture.importance, index)
     else:
-        bar = axes.figure.colorbar(image, ax=axes, fraction=0.046, pad=0.03)
-        bar.ax.tick_params(labelsize=7)
+        beside = make_axes_locatable(axes).append_axes("right", size="5%", pad=0.07)  # as high as the map, whatever its shape
+        axes.figure.colorbar(image, cax=beside).ax.tick_params(labelsize=7)
     qh, qk = picture.map.axes
     axes.set_title(picture.title, fontsize=9)
     axes.set_xlabel(f"{qh.label or 'Qh'} ({qh.unit})", fontsize=8)

@@ -184,12 +184,15 @@ def draw_probabilities(figure: Figure, answer: Answer) -> None:
     """A bar for each model and method: of the network with its error, and of a fit where the table has its probability too."""
     models = [row[0] for row in answer.rows]
     column = dict(zip(answer.columns, zip(*answer.rows, strict=True), strict=True))
-    found = {"network": (column["Probability"], column.get("Uncertainty"))}
-    others = [name for name in answer.columns if name not in ("Probability", "Uncertainty") and name.endswith("Probability")]
-    found |= {name.removesuffix("Probability").lower(): (column[name], None) for name in others}
+    found = {
+        name.removesuffix("Probability").lower() or "network": values for name, values in column.items() if name.endswith("Probability")
+    }
+    if not found:
+        return
     axes = figure.add_axes((0.3, 0.3, 0.65, 0.65))
     height = 0.8 / len(found)
-    for number, (method, (values, errors)) in enumerate(found.items()):
+    for number, (method, values) in enumerate(found.items()):
+        errors = column.get("Uncertainty") if method == "network" else None
         places = np.arange(len(models)) + (number - (len(found) - 1) / 2) * height
         style = {"capsize": 4, "label": method, "height": 0.9 * height, "color": f"C{number}", "alpha": 1.0 if answer.in_range else 0.4}
         axes.barh(places, values, xerr=errors, **style)
@@ -279,6 +282,7 @@ class ExplainStep(Step):
             return self.explanation
         important, by_chance = answer.figures[IMPORTANT_LOG], answer.figures[RANDOM_LOG]
         told = (
+            "Orange is importance, with lines at 0.5 and 0.8 of the largest; blue is masked.<br>"
             f"Without the {SHARE:.0%} of the pixels that it points at, the score of the model falls by <b>{important:.3g}</b>; "
             f"without as many random pixels by {by_chance:.3g}. "
         )

@@ -4,6 +4,7 @@ import os
 import sys
 from pathlib import Path
 
+import h5py  # noqa: F401 (before Mantid: the other way round it does not load where their HDF5 libraries differ)
 import pytest
 
 if not any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY")):
@@ -21,6 +22,15 @@ def example():
     from mantid_insdl import examples
 
     return examples.load().replace(material=None)
+
+
+@pytest.fixture
+def observers():
+    """Skips where this Mantid tells Python nothing about its data service."""
+    from mantid import api
+
+    if not hasattr(api, "AnalysisDataServiceObserver"):
+        pytest.skip("this Mantid has no observers of its data service")
 
 
 @pytest.fixture

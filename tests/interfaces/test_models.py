@@ -240,12 +240,14 @@ def test_everything_is_in_the_history_of_the_workspaces(mantid_model, store, exa
     assert done[-1].name() == "SimulateSpinWaveMap" and done[-1].getPropertyValue("Parameters") == "J1=0.7"
 
 
-def test_changes_of_the_data_service_are_told_until_the_panel_closes(mantid_model, store, example, data_service):
+def test_changes_of_the_data_service_are_told_until_the_panel_closes(mantid_model, store, example, data_service, observers):
+    from mantid.simpleapi import RenameWorkspace
+
     told = []
     mantid_model.observe(lambda change: told.append((change.kind, change.name, change.new)))
     store("one", example.select([0]))
     store("one", example.select([1]))
-    data_service.rename("one", "two")
+    RenameWorkspace(InputWorkspace="one", OutputWorkspace="two")
     data_service.remove("two")
     data_service.clear()
     wanted = [("other", "one", ""), ("replaced", "one", ""), ("renamed", "one", "two"), ("deleted", "two", ""), ("other", "", "")]
@@ -255,10 +257,12 @@ def test_changes_of_the_data_service_are_told_until_the_panel_closes(mantid_mode
     assert told == wanted
 
 
-def test_a_renamed_input_is_renamed_in_the_script(mantid_model, file, data_service):
+def test_a_renamed_input_is_renamed_in_the_script(mantid_model, file, data_service, observers):
+    from mantid.simpleapi import RenameWorkspace
+
     mantid_model.observe(lambda change: None)
     name = load(mantid_model, file)
-    data_service.rename(name, "short")
+    RenameWorkspace(InputWorkspace=name, OutputWorkspace="short")
     mantid_model.run("simulate", "short", RB, Control())
     script = mantid_model.script()
     data_service.clear()
@@ -271,7 +275,7 @@ def test_without_observers_the_names_are_looked_at(monkeypatch, data_service, st
 
     from mantid_insdl.interfaces import ads
 
-    monkeypatch.delattr(mantid.api, "AnalysisDataServiceObserver")
+    monkeypatch.delattr(mantid.api, "AnalysisDataServiceObserver", raising=False)
     monkeypatch.setattr(ads, "_POLL_INTERVAL", 0.01)
     seen = threading.Event()
     end = ads.watch(lambda change: seen.set())
@@ -288,10 +292,16 @@ def test_a_workspace_deleted_while_it_is_analysed_does_no_harm(mantid_model, sto
     assert answer.maps["output"].shape == (2, 40, 40)
 
 
-def test_results_deleted_at_once_are_a_sentence(mantid_model, store, example, data_service):
+def test_results_deleted_at_once_are_a_sentence(mantid_model, store, example, data_service, monkeypatch):
     store("stack", example.select([0, 1]))
-    mantid_model.observe(lambda change: data_service.clear() if change.name == "stack_simulated" else None)
-    with pytest.raises(InsdlError, match="not there any more"):
+    execute = mantid_model._execute
+
+    def then_clear(*given):
+        execute(*given)
+        data_service.clear()
+
+    monkeypatch.setattr(mantid_model, "_execute", then_clear)
+    with pytest.raises(InsdlError, match="'stack_simulated' is not there any more"):
         mantid_model.run("simulate", "stack", RB, Control())
 
 

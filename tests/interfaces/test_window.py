@@ -74,7 +74,7 @@ def finished(qtbot, window):
 
 def colours(canvas, number=0):
     """What a picture of a canvas shows: values as they were drawn, qk by qh, and the limits of the colours."""
-    image = canvas.figure.axes[number].collections[0]
+    image = [axes for axes in canvas.figure.axes if axes.get_title()][number].collections[0]
     return np.ma.filled(image.get_array(), np.nan), image.get_clim()
 
 
@@ -143,6 +143,8 @@ def test_network_and_fit_side_by_side_where_the_table_has_both(panel):
     axes = panel.steps["classify"].bars.figure.axes[0]
     assert [bar.get_width() for bar in axes.patches] == [0.9, 0.1, 0.7, 0.3]
     assert [text.get_text() for text in axes.get_legend().get_texts()] == ["network", "fit"]
+    panel.show_answer("classify", Answer(columns=("Model", "ChiSquared"), rows=(("a", 1.0),), verdict="a", in_range=True))
+    assert panel.steps["classify"].bars.figure.axes == [] and panel.steps["classify"].table.item(0, 1).text() == "1"
 
 
 def test_constants_with_data_fit_and_residual(panel, qtbot):
@@ -339,7 +341,9 @@ def test_no_two_things_that_can_be_seen_together_have_the_same_letter(panel, qtb
 # ---- over Mantid and over the library
 
 
-def test_changes_of_the_data_service_while_the_window_is_open(open_panel, qtbot, data_service, example):
+def test_changes_of_the_data_service_while_the_window_is_open(open_panel, qtbot, data_service, observers, example):
+    from mantid.simpleapi import RenameWorkspace
+
     from mantid_insdl.plugin.workspaces import to_workspace
 
     window = open_panel(MantidModel())
@@ -350,7 +354,7 @@ def test_changes_of_the_data_service_while_the_window_is_open(open_panel, qtbot,
     thread.join()
     qtbot.waitUntil(lambda: window.viewer.map is not None, timeout=WAIT)
     assert window.input.currentText() == "one"
-    data_service.rename("one", "two")
+    RenameWorkspace(InputWorkspace="one", OutputWorkspace="two")
     qtbot.waitUntil(lambda: window.input.currentText() == "two", timeout=WAIT)
     data_service.addOrReplace("two", to_workspace(few.replace(material="pcsmo")))
     qtbot.waitUntil(lambda: window.material.currentText() == "pcsmo", timeout=WAIT)
