@@ -22,7 +22,7 @@ def watch(changed: Callable[[Change], None]) -> Callable[[], None]:
         """Mantid calls the handles inside the change itself: they only pass it on."""
 
         def addHandle(self, name: str, workspace: Any) -> None:
-            changed(Change("other", name))
+            changed(Change("added", name))
 
         def replaceHandle(self, name: str, workspace: Any) -> None:
             changed(Change("replaced", name))
@@ -34,7 +34,7 @@ def watch(changed: Callable[[Change], None]) -> Callable[[], None]:
             changed(Change("renamed", old, new))
 
         def clearHandle(self) -> None:
-            changed(Change("other"))
+            changed(Change("cleared"))
 
     observer = Observer()
 
@@ -57,7 +57,7 @@ def _poll(changed: Callable[[Change], None]) -> Callable[[], None]:
         while not ended.wait(_POLL_INTERVAL):
             now = set(AnalysisDataService.getObjectNames())
             if now != names:
-                changed(Change("other"))
+                changed(Change("unknown"))
             names = now
 
     threading.Thread(target=look, daemon=True, name="insdl-panel-watch").start()

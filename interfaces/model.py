@@ -13,7 +13,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from mantid_insdl.maps import Map
+from mantid_insdl.errors import MapError
+from mantid_insdl.maps import Map, Slices
 from mantid_insdl.progress import Progress, ignore_progress
 
 #: The steps of the panel, and the algorithm behind each.
@@ -136,9 +137,24 @@ class Answer:
     names: tuple[str, ...] = ()
 
 
+def with_ei(m: Map, ei: float) -> Map:
+    """A map of slices with this incident energy in meV where it has none.
+
+    Raises
+    ------
+    MapError
+        If a slice would end above it.
+    """
+    known = Slices(np.where(np.isnan(m.slices.ei), ei, m.slices.ei), m.slices.energy_min, m.slices.energy_max)
+    if beyond := known.beyond_ei():
+        raise MapError(*beyond)
+    return m.replace(slices=known)
+
+
 @dataclass(frozen=True)
 class Change:
-    """What happened to the inputs while the panel is open: ``deleted``, ``replaced``, ``renamed`` (to `new`) or ``other``."""
+    """What happened to the inputs while the panel is open: ``added``, ``replaced``, ``deleted``, ``renamed`` (to `new`), ``cleared``, or
+    ``unknown`` where that cannot be told."""
 
     kind: str
     name: str = ""

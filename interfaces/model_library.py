@@ -10,9 +10,9 @@ import numpy as np
 
 from mantid_insdl.analysis.deletion import IMPORTANT_LOG, RANDOM_LOG
 from mantid_insdl.errors import InsdlError, InstabilityError
-from mantid_insdl.interfaces.model import Answer, Change, Control, Input
+from mantid_insdl.interfaces.model import Answer, Change, Control, Input, with_ei
 from mantid_insdl.interfaces.script import Recorder, variable
-from mantid_insdl.maps import Map, Slices
+from mantid_insdl.maps import Map
 from mantid_insdl.materials import parse_parameters
 from mantid_insdl.plugin.answers import classification_notices, exchange_notices
 from mantid_insdl.worker import run_task
@@ -58,11 +58,7 @@ class LibraryModel:
         return part == name
 
     def set_ei(self, name: str, ei: float) -> None:
-        m = self._map(name)
-        known = Slices(np.where(np.isnan(m.slices.ei), ei, m.slices.ei), m.slices.energy_min, m.slices.energy_max)
-        if beyond := known.beyond_ei():
-            raise InsdlError(*beyond)
-        self._change(name, m.replace(slices=known), ei=ei)
+        self._change(name, with_ei(self._map(name), ei), ei=ei)
 
     def set_material(self, name: str, material: str) -> None:
         self._change(name, self._map(name).replace(material=material), material=material)

@@ -15,7 +15,7 @@ import numpy as np
 from mantid_insdl.analysis.deletion import IMPORTANT_LOG, RANDOM_LOG
 from mantid_insdl.errors import InsdlError
 from mantid_insdl.interfaces.ads import watch
-from mantid_insdl.interfaces.model import ALGORITHMS, Answer, Change, Control, Input
+from mantid_insdl.interfaces.model import ALGORITHMS, Answer, Change, Control, Input, with_ei
 from mantid_insdl.interfaces.script import Recorder
 from mantid_insdl.plugin.loading import load_files
 from mantid_insdl.plugin.workspaces import from_workspace, members
@@ -104,8 +104,9 @@ class MantidModel:
             return False
 
     def set_ei(self, name: str, ei: float) -> None:
-        parts = members(self._workspace(name))
-        unknown = [part.name() for part in parts if np.isnan(from_workspace(part, need_ei=False).slices.ei).any()]
+        workspace = self._workspace(name)
+        with_ei(from_workspace(workspace, need_ei=False), ei)  # raises before anything is written
+        unknown = [part.name() for part in members(workspace) if np.isnan(from_workspace(part, need_ei=False).slices.ei).any()]
         self._add_log(name, unknown, {"LogName": "Ei", "LogText": f"{ei:g}", "LogType": "Number", "LogUnit": "meV"})
 
     def set_material(self, name: str, material: str) -> None:
@@ -134,6 +135,10 @@ class MantidModel:
 
         self._workspace(name)
         outputs = {output: f"{name}_{ending}" for output, ending in OUTPUTS[task].items()}
+        for output in outputs.values():
+            if output in AnalysisDataService and not _made_by(ALGORITHMS[task], self._workspace(output)):
+                reason = f"it would be replaced by the result, and {ALGORITHMS[task]} has not made it"
+                raise InsdlError(f"there is a workspace '{output}' already", reason, "rename or delete it")
         if task == "exchange" and outputs["OutputFitWorkspace"] in AnalysisDataService:
             # There may be none for the new constants, and that of earlier ones must not be taken for it.
             self._execute("DeleteWorkspace", {"Workspace": outputs["OutputFitWorkspace"]}, Control())
@@ -215,6 +220,10 @@ class MantidModel:
             return AnalysisDataService.retrieve(name)
         except KeyError:
             raise _gone(name) from None
+
+
+def _made_by(algorithm: str, workspace: Any) -> bool:
+    return any(one.name() == algorithm for part in members(workspace)[:1] for one in part.getHistory().getAlgorithmHistories())
 
 
 def _prepared(name: str, properties: Mapping[str, Any]) -> Any:

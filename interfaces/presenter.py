@@ -77,7 +77,7 @@ class Presenter:
         self._next: _Job | None = None  # waits for a simulation to end
         self._wanted: Mapping[str, Any] | None = None  # of the simulation to be made after all else
         self._answers: dict[str, dict[str, Answer]] = {}
-        self._refreshing = False
+        self._refreshing = self._rereading = False  # soon, and only once for many changes
         self._closed = False
         view.connect(self)
         view.set_materials(_families(), material_names())
@@ -140,15 +140,18 @@ class Presenter:
         current = self._input.name if self._input is not None else ""
         if change.kind == "renamed":
             self._renamed(change.name, change.new)
-        elif change.kind == "deleted" and change.name == current:
-            self._view.show_message(f"'{current}' was deleted. What is shown stays until you choose another map.")
-        elif change.kind == "replaced" and current and self._model.contains(current, change.name):
+        elif change.kind == "cleared" or (change.kind == "deleted" and change.name == current):
+            if current:
+                self._view.show_message(f"'{current}' was deleted. What is shown stays until you choose another map.")
+        elif change.name and current and not self._rereading and self._model.contains(current, change.name):
+            self._rereading = True
             self._view.later(lambda: self._reread(current))
         if not self._refreshing:
             self._refreshing = True
             self._view.later(self._refresh)
 
     def _reread(self, name: str) -> None:
+        self._rereading = False
         if self._input is not None and self._input.name == name:
             answered = bool(self._answers.get(name))
             self._read(name, f"'{name}' has changed. The answers are of what it was; run again." if answered else "")

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from mantid_insdl.interfaces.model import Answer, CancelledError, Control, Input
+from mantid_insdl.interfaces.model import Answer, CancelledError, Control, Input, with_ei
 from mantid_insdl.maps import RLU, Axis, Map, Slices
 
 
@@ -67,11 +67,10 @@ class FakeModel:
         return Input.of(name, self.maps[name]) if isinstance(self.maps[name], Map) else Input(name, problem=self.maps[name])
 
     def contains(self, name, part):
-        return part.startswith(name)
+        return name in self.maps and part.startswith(name)
 
     def set_ei(self, name, ei):
-        slices = self.maps[name].slices
-        self.maps[name] = self.maps[name].replace(slices=Slices(np.nan_to_num(slices.ei, nan=ei), slices.energy_min, slices.energy_max))
+        self.maps[name] = with_ei(self.maps[name], ei)
 
     def set_material(self, name, material):
         self.maps[name] = self.maps[name].replace(material=material)

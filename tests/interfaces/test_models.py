@@ -95,6 +95,9 @@ def test_a_missing_incident_energy_is_told_once_for_the_slices_that_lack_it(mode
     insdl.save(m.replace(slices=Slices([np.nan, np.nan, 50.0], m.slices.energy_min, m.slices.energy_max)), tmp_path / "no_ei.nxs")
     name = load(model, tmp_path / "no_ei.nxs")
     assert model.read(name).missing == ("Ei", "material") and model.read(name).map is not None
+    with pytest.raises(InsdlError, match="ends above its incident energy"):
+        model.set_ei(name, 3.0)
+    assert model.read(name).missing == ("Ei", "material")
     model.set_ei(name, 25.0)
     assert model.read(name).missing == ("material",)
     assert model.read(name).map.slices.ei.tolist() == [25.0, 25.0, 50.0]
@@ -250,7 +253,7 @@ def test_changes_of_the_data_service_are_told_until_the_panel_closes(mantid_mode
     RenameWorkspace(InputWorkspace="one", OutputWorkspace="two")
     data_service.remove("two")
     data_service.clear()
-    wanted = [("other", "one", ""), ("replaced", "one", ""), ("renamed", "one", "two"), ("deleted", "two", ""), ("other", "", "")]
+    wanted = [("added", "one", ""), ("replaced", "one", ""), ("renamed", "one", "two"), ("deleted", "two", ""), ("cleared", "", "")]
     assert told == wanted
     mantid_model.close()
     store("one", example.select([0]))
@@ -305,6 +308,16 @@ def test_results_deleted_at_once_are_a_sentence(mantid_model, store, example, da
         mantid_model.run("simulate", "stack", RB, Control())
 
 
+def test_a_workspace_of_the_user_is_not_replaced_and_an_earlier_result_is(mantid_model, store, example, data_service):
+    store("stack", example.select([0, 1]))
+    store("stack_simulated", example.select([5]))
+    with pytest.raises(InsdlError, match="'stack_simulated' already: it would be replaced"):
+        mantid_model.run("simulate", "stack", RB, Control())
+    data_service.remove("stack_simulated")
+    mantid_model.run("simulate", "stack", RB, Control())
+    mantid_model.run("simulate", "stack", RB, Control())
+
+
 def test_without_a_simulation_there_is_no_fit_of_earlier_constants(mantid_model, store, example, data_service, monkeypatch):
     from mantid_insdl import worker
     from mantid_insdl.errors import InstabilityError
@@ -313,14 +326,18 @@ def test_without_a_simulation_there_is_no_fit_of_earlier_constants(mantid_model,
     answer = {"material": "pcsmo-goodenough", "names": ["JF1"], "values": [-11.0], "errors": [1.0], "units": ["meV"], "in_range": True}
     answer |= {"warnings": [], "evidence": evidence, "bundle": {"name": "b", "version": "1", "sha256": "0"}}
 
-    def unstable(task, maps, options, **rest):
-        if options["simulate_fit"]:
-            raise InstabilityError("the structure is not stable")
-        return {}, answer
+    stable = [True]
 
-    monkeypatch.setattr(worker, "run_task", unstable)
+    def answered(task, maps, options, **rest):
+        if options["simulate_fit"] and not stable:
+            raise InstabilityError("the structure is not stable")
+        return {"fit": maps["input"]} if stable else {}, answer
+
+    monkeypatch.setattr(worker, "run_task", answered)
     store("stack", example.replace(material="pcsmo"))
-    store("stack_fit", example)
+    mantid_model.run("exchange", "stack", {}, Control())
+    assert "stack_fit" in data_service
+    stable.clear()
     found = mantid_model.run("exchange", "stack", {}, Control())
     assert found.rows == (("JF1", -11.0, 1.0, "meV"),) and "fit" not in found.maps and found.in_range
     assert not [name for name in data_service.getObjectNames() if name.startswith("stack_fit")]

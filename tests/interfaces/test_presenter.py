@@ -60,6 +60,14 @@ def test_what_is_missing_is_asked_for_and_then_known():
     assert panel.model.calls == [("classify", "slices", {})]
 
 
+def test_an_incident_energy_below_a_window_is_refused():
+    panel = Panel(slices=small_map(ei=np.nan))
+    panel.presenter.set_ei(12.0)
+    panel.background.work()
+    assert "ends above its incident energy" in panel.view.message and panel.view.error
+    assert panel.view.shown.missing == ("Ei",)
+
+
 def test_a_simulation_needs_no_material_of_the_map():
     panel = Panel(slices=small_map(material=None))
     panel.view.given["simulate"] = {"Material": "rb2mnf4", "Parameters": "J1=0.7"}
@@ -281,15 +289,34 @@ def test_a_renamed_workspace_keeps_its_answers_even_of_what_runs(panel):
 
 def test_many_changes_refresh_the_list_once(panel):
     for number in range(30):
-        panel.model.changed(Change("other", f"member_{number}"))
+        panel.model.changed(Change("added", f"member_{number}"))
     assert len(panel.view.waiting) == 1
+
+
+def test_many_slices_that_are_replaced_are_read_once(panel):
+    for number in range(30):
+        panel.model.changed(Change("replaced", f"slices_{number}"))
+    panel.view.wait()
+    assert len(panel.background.waiting) == 1
+
+
+def test_a_workspace_deleted_and_made_anew_is_read_again(panel):
+    del panel.model.maps["slices"]
+    panel.model.changed(Change("deleted", "slices"))
+    panel.view.wait()
+    panel.model.maps["slices"] = small_map(material="rb2mnf4")
+    panel.model.changed(Change("added", "slices"))
+    panel.view.wait()
+    panel.background.work()
+    assert panel.view.shown.map.material == "rb2mnf4" and panel.view.current == "slices"
 
 
 def test_everything_cleared(panel):
     panel.model.maps.clear()
-    panel.model.changed(Change("other"))
+    panel.model.changed(Change("cleared"))
     panel.view.wait()
     assert panel.view.inputs == [] and panel.view.shown.map is not None
+    assert "'slices' was deleted" in panel.view.message
 
 
 # ---- the rest
