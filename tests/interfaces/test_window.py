@@ -238,7 +238,8 @@ def test_work_is_done_in_another_thread_with_progress_and_the_window_stays_alive
 
 
 def test_f5_runs_the_step_and_escape_cancels_it(slow, qtbot):
-    slow.activateWindow()
+    with qtbot.waitActive(slow, timeout=WAIT):
+        slow.activateWindow()
     qtbot.keyClick(slow, Qt.Key.Key_F5)
     qtbot.waitUntil(lambda: slow.progress.value() == 250, timeout=WAIT)
     qtbot.keyClick(slow, Qt.Key.Key_Escape)
