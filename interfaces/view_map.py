@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_qtagg import FigureCanvasQTAgg
+from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
 from mpl_toolkits.axes_grid1 import make_axes_locatable
 from qtpy.QtCore import QSize, Qt, Signal
@@ -45,6 +46,13 @@ class Picture:
         """How its values become colours."""
         return UNDER_IMPORTANCE if self.importance is not None else RESIDUAL if self.signed else style_of(self.map)
 
+    def limits(self, index: int, brightness: float) -> tuple[float, float]:
+        """Of the colours of a slice: those of all slices of its incident energy."""
+        like = self.like if self.like is not None else self.map
+        same_ei = next(group for group in like.slices.groups_by_ei() if index in group)
+        low, high = self.style.scale(like.intensity[same_ei])
+        return low / brightness, high / brightness
+
 
 class SliceCanvas(FigureCanvasQTAgg):
     """Maps side by side, the same slice of each."""
@@ -52,6 +60,7 @@ class SliceCanvas(FigureCanvasQTAgg):
     def __init__(self, name: str):
         super().__init__(Figure(facecolor="white"))
         self.pictures: tuple[Picture, ...] = ()
+        self._images: list[ScalarMappable] = []
         self._index, self._brightness = 0, 1.0
         self.setMinimumSize(QSize(200, 150))
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
@@ -65,30 +74,33 @@ class SliceCanvas(FigureCanvasQTAgg):
     def show_slice(self, index: int, brightness: float) -> None:
         """Draw this slice, with colours that end at 1 / `brightness` of the usual limit."""
         self._index, self._brightness = index, brightness
-        self._redraw()
+        if not self._images or index >= self.pictures[0].map.slices.size or any(one.importance is not None for one in self.pictures):
+            self._redraw()
+            return
+        for image, picture in zip(self._images, self.pictures, strict=True):  # to draw all anew would make the slider drag
+            image.set_array(picture.map.intensity[index].T)
+            image.set_clim(*picture.limits(index, brightness))
+        self.draw_idle()
 
     def _redraw(self) -> None:
-        draw_pictures(self.figure, self.pictures, self._index, self._brightness)
+        self._images = draw_pictures(self.figure, self.pictures, self._index, self._brightness)
         self.draw_idle()
 
 
-def draw_pictures(figure: Figure, pictures: Sequence[Picture], index: int, brightness: float) -> None:
-    """One slice of each map side by side, with the colours of all slices of its incident energy."""
+def draw_pictures(figure: Figure, pictures: Sequence[Picture], index: int, brightness: float) -> list[ScalarMappable]:
+    """One slice of each map side by side, with the colours of all slices of its incident energy; returns what has the colours."""
     figure.clear()
     if not pictures or index >= pictures[0].map.slices.size:
-        return
+        return []
     axes = figure.subplots(1, len(pictures), squeeze=False)[0]
-    for one, picture in zip(axes, pictures, strict=True):
-        _draw(one, picture, index, brightness)
+    images = [_draw(one, picture, index, brightness) for one, picture in zip(axes, pictures, strict=True)]
     width = max(float(figure.get_figwidth()), 3.0)
     figure.subplots_adjust(left=0.75 / width, right=1 - 0.4 / width, bottom=0.17, top=0.9, wspace=0.45)
+    return images
 
 
-def _draw(axes: Axes, picture: Picture, index: int, brightness: float) -> None:
-    like = picture.like if picture.like is not None else picture.map
-    same_ei = next(group for group in like.slices.groups_by_ei() if index in group)
-    low, high = picture.style.scale(like.intensity[same_ei])
-    image = draw_slice(axes, picture.map, index, picture.style, picture.style.norm((low / brightness, high / brightness)))
+def _draw(axes: Axes, picture: Picture, index: int, brightness: float) -> ScalarMappable:
+    image = draw_slice(axes, picture.map, index, picture.style, picture.style.norm(picture.limits(index, brightness)))
     if picture.importance is not None:
         draw_importance(axes, picture.importance, index)
     else:
@@ -98,6 +110,7 @@ def _draw(axes: Axes, picture: Picture, index: int, brightness: float) -> None:
     axes.set_title(picture.title, fontsize=9)
     axes.set_xlabel(f"{qh.label or 'Qh'} ({qh.unit})", fontsize=8)
     axes.set_ylabel(f"{qk.label or 'Qk'} ({qk.unit})", fontsize=8, labelpad=1)
+    return image
 
 
 class MapViewer(QWidget):
