@@ -56,6 +56,7 @@ class MantidModel:
 
             register()
         self._recorder = Recorder(_HEAD)
+        self._made: set[str] = set()  # names of results
         self._end_watch: Callable[[], None] = lambda: None
 
     # ---- inputs
@@ -136,7 +137,8 @@ class MantidModel:
         self._workspace(name)
         outputs = {output: f"{name}_{ending}" for output, ending in OUTPUTS[task].items()}
         for output in outputs.values():
-            if output in AnalysisDataService and not _made_by(ALGORITHMS[task], self._workspace(output)):
+            theirs = output in AnalysisDataService and output not in self._made
+            if theirs and not _made_by(ALGORITHMS[task], self._workspace(output)):
                 reason = f"it would be replaced by the result, and {ALGORITHMS[task]} has not made it"
                 raise InsdlError(f"there is a workspace '{output}' already", reason, "rename or delete it")
         if task == "exchange" and outputs["OutputFitWorkspace"] in AnalysisDataService:
@@ -146,6 +148,7 @@ class MantidModel:
         properties = {"Template" if task == "simulate" else "InputWorkspace": name, **outputs, **given}
         self._execute(ALGORITHMS[task], properties, control)
         self._recorder.add(f"simpleapi.{ALGORITHMS[task]}", properties)
+        self._made |= set(outputs.values())
         made = {output: workspace for output, workspace in outputs.items() if workspace in AnalysisDataService}
         if lost := [workspace for output, workspace in outputs.items() if output not in (*made, "OutputFitWorkspace")]:
             raise _gone(lost[0])

@@ -316,6 +316,7 @@ def test_a_workspace_of_the_user_is_not_replaced_and_an_earlier_result_is(mantid
     data_service.remove("stack_simulated")
     mantid_model.run("simulate", "stack", RB, Control())
     mantid_model.run("simulate", "stack", RB, Control())
+    assert MantidModel().run("simulate", "stack", RB, Control()).names == ("stack_simulated",), "by its history"
 
 
 def test_without_a_simulation_there_is_no_fit_of_earlier_constants(mantid_model, store, example, data_service, monkeypatch):
