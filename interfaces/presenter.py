@@ -179,9 +179,10 @@ class Presenter:
 
     def run(self, task: str) -> None:
         """The user wants one of the steps."""
-        if self._refuse_while_busy() or not self._ready(task):
-            return
-        self._run(task, self._view.options(task))
+        if task == "simulate":
+            self.simulate()
+        elif not self._refuse_while_busy() and self._ready(task):
+            self._run(task, self._view.options(task))
 
     def _run(self, task: str, options: Mapping[str, Any]) -> None:
         def done(answer: Answer) -> None:
@@ -286,7 +287,9 @@ class Presenter:
         if not self._ready("simulate"):
             return
         options = self._view.options("simulate")
-        if self._job is not None:
+        if not options:
+            self._view.show_message("Choose a material to simulate first.", error=True)
+        elif self._job is not None:
             self._wanted = options
         else:
             self._run("simulate", options)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import html
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -132,6 +133,7 @@ class PanelWindow(QMainWindow):
 
     def _bottom(self) -> QHBoxLayout:
         self.message = QLabel(wordWrap=True)
+        self.message.setTextFormat(Qt.TextFormat.PlainText)
         self.message.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.progress = QProgressBar(accessibleName="Progress")
         self.progress.setMaximum(1000)
@@ -244,7 +246,9 @@ class PanelWindow(QMainWindow):
     def show_input(self, shown: Input | None) -> None:
         self._shown = shown
         m = shown.map if shown is not None else None
-        self.understood.setText("<br>".join(f"<b>{what}</b> {value}" for what, value in shown.describe()) if shown is not None else "")
+        self.understood.setText(
+            "<br>".join(f"<b>{what}</b> {html.escape(value)}" for what, value in shown.describe()) if shown is not None else ""
+        )
         for part in (self.ei_row, self.form.labelForField(self.ei_row)):
             part.setVisible(shown is not None and "Ei" in shown.missing)
         self.material.setEnabled(m is not None)

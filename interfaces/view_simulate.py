@@ -29,6 +29,7 @@ class SimulateStep(Step):
 
     def build(self) -> None:
         self.material = QComboBox(accessibleName="Material to simulate")
+        self.material.setPlaceholderText("choose a material")
         file = QPushButton("&File…")
         fitted = QPushButton("Take the estimated consta&nts")
         for place, widget in enumerate((self.material, file, fitted), start=1):
@@ -45,6 +46,7 @@ class SimulateStep(Step):
         """What comes with the package; files are added as they are chosen."""
         for name in names:
             self.material.addItem(name, name)
+        self.material.setCurrentIndex(-1)
 
     def _choose_file(self) -> None:
         path, _ = QFileDialog.getOpenFileName(self, "Material file", "", "Material files (*.yaml *.yml)")
@@ -95,12 +97,14 @@ class SimulateStep(Step):
             self.sliders.addWidget(widget, row, 3 * column + offset)
 
     def options(self) -> dict[str, Any]:
+        if not self._shown:
+            return {}
         property_name = "MaterialFile" if self._shown.lower().endswith((".yaml", ".yml")) else "Material"
         values = ", ".join(f"{name}={spin.value():.6g}" for name, spin in self.values.items())
         return {property_name: self._shown, "Parameters": values}
 
     def in_words(self, answer: Answer) -> str:
-        return "<br>".join(answer.sentences) or self.explanation
+        return super().in_words(answer) or self.explanation
 
     def pictures(self, answer: Answer, measured: Map) -> list[Picture]:
         return [Picture("simulated", answer.maps["output"])]

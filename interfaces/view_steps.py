@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import html
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -49,6 +50,7 @@ class Step(QWidget):
         self.row.addWidget(self.button)
         self.row.addStretch(1)
         self.words = QLabel(self.explanation, wordWrap=True)
+        self.words.setTextFormat(Qt.TextFormat.RichText)
         self.words.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse | Qt.TextInteractionFlag.TextSelectableByKeyboard)
         self.canvas = SliceCanvas(self.title)
         self._options: dict[str, Callable[[], str]] = {}
@@ -93,11 +95,16 @@ class Step(QWidget):
 
     def in_words(self, answer: Answer) -> str:
         """The text above the pictures."""
-        return "<br>".join(answer.sentences)
+        return _lines(answer.sentences)
 
     def pictures(self, answer: Answer, measured: Map) -> list[Picture]:
         """What to draw."""
         return []
+
+
+def _lines(sentences: Sequence[str]) -> str:
+    """Rich text of plain sentences, a line each."""
+    return "<br>".join(html.escape(sentence) for sentence in sentences)
 
 
 class FileField(QWidget):
@@ -177,7 +184,7 @@ def _verdict(answer: Answer) -> str:
     if answer.verdict in ("", UNDECIDED):
         reason = "" if answer.in_range else " The probabilities mean nothing here."
         return _alarm("It cannot be told from this map.") + reason
-    return f"<b style='color:#060'>The map shows {answer.verdict}.</b>"
+    return f"<b style='color:#060'>The map shows {html.escape(answer.verdict)}.</b>"
 
 
 def draw_probabilities(figure: Figure, answer: Answer) -> None:
@@ -220,7 +227,7 @@ class ExchangeStep(Step):
     def in_words(self, answer: Answer) -> str:
         head = "" if answer.in_range else _alarm("There is no answer: the values are not given.") + "<br>"
         told = answer.sentences[1:] if answer.in_range else answer.sentences  # the first repeats the table
-        return head + f"<b>{answer.material}</b><br>" + "<br>".join(told)
+        return head + f"<b>{html.escape(answer.material)}</b><br>" + _lines(told)
 
     def pictures(self, answer: Answer, measured: Map) -> list[Picture]:
         if "fit" not in answer.maps:

@@ -236,6 +236,11 @@ def test_constants_out_of_range_are_not_taken(panel):
     assert panel.view.parameters is None and panel.view.error
 
 
+def test_a_simulation_without_a_material_asks_for_one(panel):
+    panel.presenter.run("simulate")
+    assert panel.view.message == "Choose a material to simulate first." and panel.model.calls == []
+
+
 def test_a_material_is_chosen_by_name_or_file(panel, tmp_path):
     panel.presenter.choose_material("rb2mnf4")
     assert panel.view.parameters == ("rb2mnf4", ["J1", "J2", "D"], {"J1": 0.657, "J2": 0.006, "D": -0.0062})

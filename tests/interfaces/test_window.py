@@ -137,6 +137,13 @@ def test_a_verdict_with_its_reasons_and_bars(panel, qtbot):
     assert "cannot be told" in step.verdict.text() and "mean nothing" in step.verdict.text()
 
 
+def test_words_are_shown_as_they_are_written(panel):
+    panel.show_answer("classify", Answer(columns=MODELS.columns, rows=MODELS.rows, sentences=("J < 0 & D > 0",), in_range=True))
+    assert "J &lt; 0 &amp; D &gt; 0" in panel.steps["classify"].words.text()
+    panel.show_message("J < 0")
+    assert panel.message.text() == "J < 0" and panel.message.textFormat() == Qt.TextFormat.PlainText
+
+
 def test_network_and_fit_side_by_side_where_the_table_has_both(panel):
     rows = tuple((*row, share) for row, share in zip(MODELS.rows, (0.7, 0.3), strict=True))
     panel.show_answer("classify", Answer(columns=(*MODELS.columns, "FitProbability"), rows=rows, verdict="undecided", in_range=True))
@@ -180,6 +187,7 @@ def test_an_explanation_that_is_not_faithful_says_so(panel):
 
 def test_a_slider_asks_for_a_simulation_and_a_number_moves_the_slider(panel, qtbot):
     step = panel.steps["simulate"]
+    assert step.options() == {}
     step.sig_material.emit("rb2mnf4")
     asked = []
     step.sig_changed.connect(lambda: asked.append(step.options()["Parameters"]))
