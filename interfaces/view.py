@@ -246,7 +246,8 @@ class PanelWindow(QMainWindow):
     def show_input(self, shown: Input | None) -> None:
         self._shown = shown
         m = shown.map if shown is not None else None
-        self.understood.setText(
+        told = shown.describe() if shown is not None else []
+        self.understood.setText("<br>".join(f"<b>{what}</b> {html.escape(value)}" for what, value in told))
             "<br>".join(f"<b>{what}</b> {html.escape(value)}" for what, value in shown.describe()) if shown is not None else ""
         )
         for part in (self.ei_row, self.form.labelForField(self.ei_row)):

@@ -129,6 +129,7 @@ class FakeView:
 
     def set_parameters(self, material, parameters, values):
         self.parameters = (material, [one.name for one in parameters], dict(values))
+        self.given["simulate"] = {"Material": material}
 
     def options(self, task):
         return dict(self.given.get(task, {}))
