@@ -248,8 +248,6 @@ class PanelWindow(QMainWindow):
         m = shown.map if shown is not None else None
         told = shown.describe() if shown is not None else []
         self.understood.setText("<br>".join(f"<b>{what}</b> {html.escape(value)}" for what, value in told))
-            "<br>".join(f"<b>{what}</b> {html.escape(value)}" for what, value in shown.describe()) if shown is not None else ""
-        )
         for part in (self.ei_row, self.form.labelForField(self.ei_row)):
             part.setVisible(shown is not None and "Ei" in shown.missing)
         self.material.setEnabled(m is not None)
