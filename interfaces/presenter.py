@@ -189,6 +189,8 @@ class Presenter:
             self._answers.setdefault(job.name, {})[task] = answer
             if self._input is not None and self._input.name == job.name:
                 self._view.show_answer(task, answer)
+            if answer.names:
+                self._view.show_message(f"The result is in {', '.join(answer.names)}.")
 
         job = _Job(task, self._input.name, lambda control: self._model.run(task, job.name, options, control), done)
         self._start(job)

@@ -126,6 +126,13 @@ def test_progress_from_the_start_and_the_answer_at_the_end(panel):
     assert panel.view.busy == "" and panel.view.answers["classify"].verdict == "pcsmo-dimer"
 
 
+def test_the_workspaces_of_a_result_are_named(panel):
+    panel.model.answer = Answer(names=("slices_denoised", "slices_residual"))
+    panel.presenter.run("denoise")
+    panel.background.work()
+    assert panel.view.message == "The result is in slices_denoised, slices_residual." and not panel.view.error
+
+
 def test_the_last_result_stays_until_the_new_one_is_there(panel):
     first, second = Answer(sentences=("first",)), Answer(sentences=("second",))
     panel.model.answer = first

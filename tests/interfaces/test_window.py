@@ -10,8 +10,11 @@ import numpy as np
 import pytest
 from fakes import FakeModel, small_map
 
-pytest.importorskip("qtpy", reason="the panel needs Qt (the extra `panel` brings it)", exc_type=Exception)
 pytest.importorskip("pytestqt", reason="needs pytest-qt (the extra `panel-test` brings it)")
+try:
+    import qtpy.QtWidgets  # noqa: F401
+except ImportError as error:  # also of a Qt whose system libraries are missing
+    pytest.skip(f"the panel needs Qt: {error}", allow_module_level=True)
 
 from qtpy.QtCore import QSettings, Qt
 from qtpy.QtGui import QGuiApplication
