@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -153,14 +154,17 @@ class MantidModel:
         if lost := [workspace for output, workspace in outputs.items() if output not in (*made, "OutputFitWorkspace")]:
             raise _gone(lost[0])
         try:
-            return self._answer(made)
+            answer = self._answer(made)
         except RuntimeError:
             raise _gone(" or ".join(made.values())) from None
+        file = given.get("MaterialFile")  # by which a material of the user's own is found again
+        return replace(answer, material=file) if file else answer
 
     def _answer(self, made: Mapping[str, str]) -> Answer:
         role = {"OutputWorkspace": "output", "OutputResidual": "residual", "OutputFitWorkspace": "fit"}
         found = {role[output]: self._workspace(name) for output, name in made.items() if output in role}
-        logs = members(found["output"])[0].run() if "output" in found else None
+        carrier = found.get("output", found.get("fit"))
+        logs = members(carrier)[0].run() if carrier is not None else None
 
         def log(name: str) -> Any:
             return logs.getProperty(name).value if logs is not None and logs.hasProperty(name) else None
@@ -174,7 +178,7 @@ class MantidModel:
             material = table.getTitle()
             sentences = tuple(line for line in table.getComment().split("\n") if line)
             if in_range is None and "Value" in columns:
-                in_range = not all(np.isnan(value) for value in table.column("Value"))
+                in_range = not any(np.isnan(value) for value in table.column("Value"))
         figures = {name: float(log(name)) for name in (IMPORTANT_LOG, RANDOM_LOG) if log(name) is not None}
         if log("insdl_verdict") is not None:  # the workspace is only a copy that carries the logs
             found.pop("output")

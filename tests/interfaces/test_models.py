@@ -339,6 +339,9 @@ def test_without_a_simulation_there_is_no_fit_of_earlier_constants(mantid_model,
     mantid_model.run("exchange", "stack", {}, Control())
     assert "stack_fit" in data_service
     stable.clear()
+    answer["in_range"] = False
+    assert mantid_model.run("exchange", "stack", {}, Control()).in_range is False, "as the table tells"
+    answer["in_range"] = True
     found = mantid_model.run("exchange", "stack", {}, Control())
     assert found.rows == (("JF1", -11.0, 1.0, "meV"),) and "fit" not in found.maps and found.in_range
     assert not [name for name in data_service.getObjectNames() if name.startswith("stack_fit")]
