@@ -19,7 +19,7 @@ def exchange_notices(answer: Mapping[str, Any]) -> list[str]:
     """The constants, and how well the simulation explains the map; `answer` as `ExchangeFit.to_dict` gives it."""
     rows = zip(answer["names"], answer["values"], answer["errors"], answer["units"], strict=True)
     values = ", ".join(f"{name} = {value:.4g} +- {error:.2g} {unit}" for name, value, error, unit in rows)
-    told = values if answer["in_range"] else f"no constants are given; the networks' estimates, which are no answer: {values}"
+    told = values if answer["in_range"] else f"no constants are given; the estimates, which are no answer: {values}"
     return [f"{answer['material']}: {told}", *_evidence_notice(answer["evidence"])]
 
 
