@@ -32,6 +32,9 @@ from mantid_insdl.interfaces.view_map import Picture, SliceCanvas
 from mantid_insdl.maps import Map
 
 
+_ROWS = 7  # of a table that are seen at once: the pictures below need their place
+
+
 class Step(QWidget):
     """A tab: a button and its options, sentences, and a canvas with pictures of the shown slice."""
 
@@ -340,7 +343,7 @@ class Table(QTableWidget):
         for i, row in enumerate(rows):
             for j, (name, value) in enumerate(zip(answer.columns, row, strict=True)):
                 self.setItem(i, j, QTableWidgetItem(value if isinstance(value, str) else _number(name, value)))
-        height = self.horizontalHeader().sizeHint().height() + sum(self.rowHeight(i) for i in range(len(rows)))
+        height = self.horizontalHeader().sizeHint().height() + sum(self.rowHeight(i) for i in range(min(len(rows), _ROWS)))
         self.setFixedHeight(height + 2 * self.frameWidth())
 
 

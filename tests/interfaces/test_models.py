@@ -326,6 +326,7 @@ def test_without_a_simulation_there_is_no_fit_of_earlier_constants(mantid_model,
     evidence = {"material": "pcsmo-goodenough", "unexplained": 0.1, "uncertainty": 0.01, "limit": 0.3}
     answer = {"material": "pcsmo-goodenough", "names": ["JF1"], "values": [-11.0], "errors": [1.0], "units": ["meV"], "in_range": True}
     answer |= {"warnings": [], "evidence": evidence, "bundle": {"name": "b", "version": "1", "sha256": "0"}}
+    answer |= {"fit": None, "network_values": None}
 
     stable = [True]
 

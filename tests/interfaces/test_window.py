@@ -318,7 +318,7 @@ def test_settings_that_something_else_has_written_do_no_harm(open_panel, setting
 
 def test_it_fits_into_1280_by_720_with_every_answer(panel, qtbot):
     m = panel.viewer.map
-    rows = tuple((f"J{i}", 0.1, 0.01, "meV") for i in range(6))
+    rows = tuple((f"J{i}", 0.1, 0.01, "meV") for i in range(12))
     sentences = ("first",) + ("A sentence about what limits the answer, which is as long as they usually are, or a little longer.",) * 4
     panel.show_answer("exchange", Answer({"fit": m}, ("Name", "Value", "Error", "Unit"), rows, in_range=True, sentences=sentences))
     panel.show_answer("classify", MODELS)
