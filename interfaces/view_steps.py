@@ -31,7 +31,6 @@ from mantid_insdl.interfaces.model import Answer
 from mantid_insdl.interfaces.view_map import Picture, SliceCanvas
 from mantid_insdl.maps import Map
 
-
 _ROWS = 7  # of a table that are seen at once: the pictures below need their place
 
 
