@@ -72,19 +72,21 @@ class ClassifyMagneticModel(PythonAlgorithm):
         options = {"model": support.model_option(self), "denoise": self.getProperty("Denoise").value, "method": method.lower()}
         _, answer = support.run(self, "classify", {"input": support.read_input(self)}, options)
         comparison = answer.get("comparison")
-        self.setProperty("OutputTable", to_table(*fits.model_table(answer)))
+        notices = classification_notices(answer) if method != "Fit" else []
+        warnings = list(answer["warnings"]) if method != "Fit" else []
+        if comparison:
+            notices += fits.comparison_notices(comparison)
+            warnings += comparison["warnings"]
+        if method == "Both" and answer["verdict"] != comparison["verdict"]:
+            warnings.append(f"Network and fit disagree: {answer['verdict']} and {comparison['verdict']}.")
+        self.setProperty("OutputTable", to_table(*fits.model_table(answer), comment=[*notices, *warnings]))
         if support.wanted(self, "OutputWorkspace"):
             logs = support.classification_logs(answer) if method != "Fit" else {}
             if method == "Both":
                 logs["insdl_verdict_network"] = logs["insdl_verdict"]
             logs |= fits.comparison_logs(comparison)
             self.setProperty("OutputWorkspace", copy_with_logs(workspace, logs, support.copier(self)))
-        if method != "Fit":
-            support.tell(self, classification_notices(answer), answer["warnings"])
-        if comparison:
-            support.tell(self, fits.comparison_notices(comparison), comparison["warnings"])
-        if method == "Both" and answer["verdict"] != comparison["verdict"]:
-            support.tell(self, [], [f"Network and fit disagree: {answer['verdict']} and {comparison['verdict']}."])
+        support.tell(self, notices, warnings)
 
 
 AlgorithmFactory.subscribe(ClassifyMagneticModel)

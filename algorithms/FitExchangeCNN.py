@@ -93,7 +93,9 @@ class FitExchangeCNN(PythonAlgorithm):
                 raise
             self.log().error(f"OutputFitWorkspace cannot be made. {error}")  # the table is of use all the same
             maps, answer = support.run(self, "fit_exchange", inputs, options | {"simulate_fit": False})
-        self.setProperty("OutputTable", to_table(*fits.parameter_table(answer)))
+        notices = [*exchange_notices(answer), *fits.fit_notices(answer)]
+        comment = [*notices, *answer["warnings"]]
+        self.setProperty("OutputTable", to_table(*fits.parameter_table(answer), title=answer["material"], comment=comment))
         if support.wanted(self, "OutputNormalisedCovarianceMatrix"):
             self.setProperty("OutputNormalisedCovarianceMatrix", to_table(*fits.normalised_covariance_table(answer["fit"])))
         rows = list(zip(answer["names"], answer["values"], answer["errors"], answer["units"], strict=True))
@@ -105,7 +107,6 @@ class FitExchangeCNN(PythonAlgorithm):
             for name, m in (("OutputFitWorkspace", fit), ("OutputResidual", residual)):
                 if support.wanted(self, name):
                     self.setProperty(name, to_workspace(m, like=workspace, copy=support.copier(self)))
-        notices = [*exchange_notices(answer), *fits.fit_notices(answer)]
         support.tell(self, notices, answer["warnings"])
 
 

@@ -87,3 +87,7 @@ class MantidMissingError(InsdlError):
 
 class InstallationError(InsdlError):
     """The plugin cannot be installed beside a Mantid, or taken out of it again."""
+
+
+class PanelError(InsdlError):
+    """The panel cannot be shown: no Qt, or no display."""

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from mantid_insdl.analysis.deletion import IMPORTANT_LOG, RANDOM_LOG, score_falls
 from mantid_insdl.analysis.denoise import on_axes_of
 from mantid_insdl.analysis.preparation import open_question
 from mantid_insdl.errors import BundleError
@@ -36,7 +37,8 @@ def grad_cam(
     Returns
     -------
     Map
-        Importance 0 to 1 on the axes of `m`, masked where it is masked; without error.
+        Importance 0 to 1 on the axes of `m`, masked where it is masked; without error. Its logs ``insdl_score_fall_important`` and
+        ``insdl_score_fall_random`` tell whether it can be believed (`analysis.deletion.score_falls`).
 
     Raises
     ------
@@ -70,7 +72,7 @@ def grad_cam(
         index = classes.index(target)
     importance = np.zeros(stack.shape[1:4])
     for number, network in enumerate(both):
-        report(number / len(both), f"network {number + 1} of {len(both)}")
+        report(0.9 * number / len(both), f"network {number + 1} of {len(both)}")
         importance += _activation_map(network, stack, index)[0] / len(both)
     used = np.broadcast_to(prepared.used[:, None, None], importance.shape)
     importance = np.where(used, importance, 0)
@@ -82,6 +84,11 @@ def grad_cam(
         note += ": no pixel speaks for this class"
     result = prepared.gridded.replace(intensity=importance, error=None, mask=~used, intensity_unit="importance")
     result = on_axes_of(m.replace(intensity_unit="importance"), result, prepared, bundle.identity, note)
+    report(0.9, "testing the explanation")
+    falls = score_falls(bundle.models, stack, importance, index)
+    result = result.replace(
+        logs={**result.logs, **{name: (fall, "") for name, fall in zip((IMPORTANT_LOG, RANDOM_LOG), falls, strict=True)}}
+    )
     report(1.0, "explained")
     return result
 

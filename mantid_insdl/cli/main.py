@@ -2,7 +2,7 @@
 
 Exit codes: 0 done; 1 a fault of this program; 2 wrong options; 3 a file that cannot be read; 4 a map that does not fit the
 question; 5 a wrong material or wrong parameters; 6 a model bundle or recipe that is missing or altered; 7 an output that cannot
-be written; 8 TensorFlow, Mantid or the configuration is missing or wrong; 130 interrupted.
+be written; 8 TensorFlow, Mantid, Qt or the configuration is missing or wrong; 130 interrupted.
 """
 
 from __future__ import annotations
@@ -46,6 +46,7 @@ EXIT_CODES: tuple[tuple[type[errors.InsdlError], int], ...] = (
     (errors.ConfigError, 8),
     (errors.MantidMissingError, 8),
     (errors.InstallationError, 8),
+    (errors.PanelError, 8),
 )
 
 
@@ -125,7 +126,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Exit codes: 0 done, 1 fault of insdl, 2 wrong options, 3 unreadable file, 4 unsuitable map, 5 wrong material or parameters, "
-    "6 model bundle or recipe, 7 output not writable, 8 TensorFlow, Mantid or the configuration, 130 interrupted.",
+    "6 model bundle or recipe, 7 output not writable, 8 TensorFlow, Mantid, Qt or the configuration, 130 interrupted.",
 )
 models_app = typer.Typer(rich_markup_mode="rich")
 app.add_typer(models_app, name="models")
@@ -489,6 +490,23 @@ def plan(
     )
     for written in run(request):
         print(written)
+
+
+@app.command()
+def panel(
+    files: Annotated[list[Path] | None, typer.Argument(metavar="[FILE...]", show_default=False, help="Files to open, as one map.")] = None,
+) -> None:
+    """Open the panel: map, denoising, models, exchange constants and simulation by mouse.
+
+    It works on the workspaces of Mantid where Mantid can be imported, else on files. It needs Qt: pip install "mantid_insdl[panel]".
+
+    [bold]Example:[/bold]
+
+      insdl panel slices.nxs
+    """
+    from mantid_insdl.interfaces import show
+
+    show([str(file) for file in files or []])
 
 
 @app.command("material")

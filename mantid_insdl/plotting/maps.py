@@ -45,7 +45,7 @@ _LEFT, _RIGHT, _BOTTOM = 1.0, 1.15, 0.55
 _SMALLEST_WIDTH, _KEY_HEIGHT = 6.0, 0.4
 
 
-_UNDER_IMPORTANCE = Style("gray_r", masked="#a9c6e0", masked_word="blue")
+UNDER_IMPORTANCE = Style("gray_r", masked="#a9c6e0", masked_word="blue")
 _IMPORTANCE = Style("magma_r", masked="#a9c6e0", masked_word="blue", limits=(0.0, 1.0), quantity="importance", has_unit=False)
 
 
@@ -72,7 +72,7 @@ def plot_slices(m: Map, *, title: str = "", importance: Map | None = None) -> Fi
     MapError
         If the map has no slices, or `importance` is on other axes.
     """
-    return plot_rows({"": m}, style_of(m) if importance is None else _UNDER_IMPORTANCE, title=title, importance=importance)
+    return plot_rows({"": m}, style_of(m) if importance is None else UNDER_IMPORTANCE, title=title, importance=importance)
 
 
 def plot_comparison(maps: Mapping[str, Map], *, title: str = "") -> Figure:
@@ -188,9 +188,9 @@ def plot_rows(maps: Mapping[str, Map], style: Style | Mapping[str, Style], *, ti
                         )
                     )
                     one = styles[name]
-                    images[one] = _draw_slice(axes, m, int(index), one, norms[one])
+                    images[one] = draw_slice(axes, m, int(index), one, norms[one])
                     if importance is not None:
-                        _draw_importance(axes, importance, int(index))
+                        draw_importance(axes, importance, int(index))
                     if m is first:
                         axes.set_title(_window(m, int(index)), fontsize=8, pad=3)
                     grid.append((row, column, axes))
@@ -254,7 +254,14 @@ def _groups_by_ei(m: Map, shown: np.ndarray) -> list[list[np.ndarray]]:
     return groups
 
 
-def _draw_slice(axes: Axes, m: Map, index: int, style: Style, norm: Normalize) -> ScalarMappable:
+def draw_slice(axes: Axes, m: Map, index: int, style: Style, norm: Normalize) -> ScalarMappable:
+    """One slice of a map, masked pixels in the colour of `style`.
+
+    Returns
+    -------
+    ScalarMappable
+        What a colour bar needs.
+    """
     qh, qk = m.axes
     axes.set_facecolor(style.masked)
     image = axes.pcolormesh(qh.edges, qk.edges, m.intensity[index].T, cmap=style.colours, norm=norm, rasterized=True)
@@ -275,7 +282,8 @@ def _inner_ticks(axis: Axis) -> np.ndarray:
     return ticks[(ticks > low + margin) & (ticks < high - margin)]
 
 
-def _draw_importance(axes: Axes, importance: Map, index: int) -> None:
+def draw_importance(axes: Axes, importance: Map, index: int) -> None:
+    """The importance of one slice over a picture of it (`draw_slice` in `UNDER_IMPORTANCE`), with its mean as a number."""
     qh, qk = importance.axes
     values = importance.intensity[index]
     if np.all(np.isnan(values)):

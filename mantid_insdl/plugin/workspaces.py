@@ -64,10 +64,17 @@ def members(workspace: Any) -> list[Any]:
     return [workspace]
 
 
-def from_workspace(workspace: Any) -> Map:
+def from_workspace(workspace: Any, *, need_ei: bool = True) -> Map:
     """The map in a MatrixWorkspace, or the stack of slices in a WorkspaceGroup of them.
 
     Detector masks, bin masks and NaN become the map's mask; errors that are zero everywhere mean that none are known.
+
+    Parameters
+    ----------
+    workspace
+        A MatrixWorkspace, or a WorkspaceGroup of them.
+    need_ei
+        Whether slices without an incident energy are refused. Otherwise it is NaN, as in maps from files.
 
     Raises
     ------
@@ -86,7 +93,7 @@ def from_workspace(workspace: Any) -> Map:
     by_text: dict[str, list[str]] = {}
     maps = []
     for part, name in zip(parts, _names(parts), strict=True):
-        found, m = _examine_member(part)
+        found, m = _examine_member(part, need_ei)
         for text in found:
             by_text.setdefault(text, []).append(name)
         if m is not None:
@@ -144,7 +151,7 @@ def _listed(names: Sequence[str], total: int) -> str:
     return ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
 
 
-def _examine_member(workspace: Any) -> tuple[list[str], Map | None]:
+def _examine_member(workspace: Any, need_ei: bool) -> tuple[list[str], Map | None]:
     if not workspace.isCommonBins():
         return ["Its spectra have different bins; use Rebin first."], None
     data = _read(workspace)
@@ -152,7 +159,7 @@ def _examine_member(workspace: Any) -> tuple[list[str], Map | None]:
         m = to_map(data)
     except InsdlError as error:
         return _everything_wrong(data) or [str(error)], None
-    return [] if m.slices is None else _wrong_ei(data.logs), m
+    return _wrong_ei(data.logs) if need_ei and m.slices is not None else [], m
 
 
 def _everything_wrong(data: WorkspaceData) -> list[str]:
@@ -386,11 +393,16 @@ def _plain(value: Any) -> Any:
     return int(value) if isinstance(value, bool) else value
 
 
-def to_table(columns: Sequence[tuple[str, str]], rows: Iterable[Sequence[Any]]) -> Any:
-    """A TableWorkspace; `columns` are (name, type) with the types ``str`` or ``double``."""
+def to_table(columns: Sequence[tuple[str, str]], rows: Iterable[Sequence[Any]], *, title: str = "", comment: Iterable[str] = ()) -> Any:
+    """A TableWorkspace; `columns` are (name, type) with the types ``str`` or ``double``.
+
+    A table has no sample logs: the sentences of `comment` become the lines of its comment.
+    """
     from mantid.api import WorkspaceFactory
 
     table = WorkspaceFactory.createTable()
+    table.setTitle(title)
+    table.setComment("\n".join(comment))
     for name, kind in columns:
         table.addColumn(kind, name)
     for row in rows:

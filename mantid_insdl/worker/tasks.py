@@ -3,6 +3,7 @@
 ================  ==============================================================  =================  ==========================
 task              maps and options                                                maps of the reply  result
 ================  ==============================================================  =================  ==========================
+``load``          options of `mantid_insdl.files.load`                            output
 ``simulate``      map like; options of `mantid_insdl.simulate`, axes as           output
                   {name, unit, values, is_edges}, slices as {ei, energy_min,
                   energy_max}                                                                        remarks, on the material
@@ -24,6 +25,12 @@ from mantid_insdl.maps import Axis, Map, Slices
 from mantid_insdl.progress import Progress
 
 Outcome = tuple[dict[str, Map], dict[str, Any]]
+
+
+def _load(maps: Mapping[str, Map], options: Mapping[str, Any], progress: Progress) -> Outcome:
+    from mantid_insdl.files import load
+
+    return {"output": load(**options)}, {}
 
 
 def _simulate(maps: Mapping[str, Map], options: Mapping[str, Any], progress: Progress) -> Outcome:
@@ -86,6 +93,7 @@ def _grad_cam(maps: Mapping[str, Map], options: Mapping[str, Any], progress: Pro
 
 
 TASKS: dict[str, Callable[[Mapping[str, Map], Mapping[str, Any], Progress], Outcome]] = {
+    "load": _load,
     "simulate": _simulate,
     "denoise": _denoise,
     "classify": _classify,

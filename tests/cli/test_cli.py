@@ -339,6 +339,21 @@ def test_train_passes_everything_on(insdl, tmp_path, monkeypatch):
     assert calls == [("pcsmo-denoiser", tmp_path / "m", True, tmp_path / "d")]
 
 
+def test_panel_opens_files(insdl, monkeypatch):
+    from mantid_insdl import interfaces
+
+    opened = []
+    monkeypatch.setattr(interfaces, "show", opened.append)
+    assert insdl("panel").exit_code == 0 and insdl("panel", "a.nxs", "b.nxs").exit_code == 0
+    assert opened == [[], ["a.nxs", "b.nxs"]]
+
+
+def test_panel_without_qt_is_one_sentence(insdl, monkeypatch):
+    monkeypatch.setitem(sys.modules, "qtpy", None)
+    done = insdl("panel")
+    assert done.exit_code == 8 and "panel needs Qt" in done.stderr
+
+
 BARE = "import sys\nfor name in ('typer', 'click', 'rich', 'pydantic', 'numpy', 'yaml', 'h5py'): sys.modules[name] = None\n"
 
 

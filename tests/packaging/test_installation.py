@@ -19,6 +19,7 @@ PARTS = {
     "mantid_insdl": "mantid_insdl",
     "algorithms": "mantid_insdl/algorithms",
     "interfaces": "mantid_insdl/interfaces",
+    "docs/algorithms": "mantid_insdl/algorithm_pages",
     "trained_models": "mantid_insdl/trained_models",
 }
 ALGORITHMS = ["ClassifyMagneticModel", "ComputeGradCAM", "DenoiseINS", "FitExchangeCNN", "SimulateSpinWaveMap"]
@@ -121,7 +122,7 @@ def check(found, place):
     assert found["simulated"] == [1, 2, 2]
 
 
-def test_wheel_holds_every_file_of_the_four_folders_and_nothing_else(wheel, source):
+def test_wheel_holds_every_file_of_the_five_folders_and_nothing_else(wheel, source):
     inside = {name for name in zipfile.ZipFile(wheel).namelist() if not name.split("/")[0].endswith(".dist-info")}
     wanted = {
         f"{target}/{file.relative_to(source / folder).as_posix()}"
@@ -138,7 +139,7 @@ def test_wheel_says_what_it_needs(wheel):
     stated = archive.read(name).decode()
     assert "Requires-Python: >=3.11" in stated
     assert "License-Expression: GPL-3.0-or-later" in stated
-    for extra in ("cpu", "tensorflow", "test"):
+    for extra in ("cpu", "tensorflow", "panel", "panel-test", "test"):
         assert f"Provides-Extra: {extra}" in stated
     assert any(n.endswith("/LICENSE") for n in archive.namelist())
 

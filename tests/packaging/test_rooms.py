@@ -23,8 +23,9 @@ FLOORS = (
     ("worker", "report"),
     ("plugin",),
     ("installation",),
+    ("interfaces",),
     ("cli",),
-    ("algorithms", "interfaces"),
+    ("algorithms",),
 )
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 

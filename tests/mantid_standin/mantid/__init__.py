@@ -32,6 +32,9 @@ what the ADS and a group give is a weak pointer, gone  PythonInterface/inc/.../k
 with what it points to                                 .../api/src/Exports/WorkspaceGroup.cpp
 observers of algorithms that AlgorithmManager.create   .../api/src/Exports/{AlgorithmObserver,AlgorithmManager}.cpp
 made, and of no others
+observers of the ADS                                   PythonInterface/mantid/api/src/Exports/AnalysisDataServiceObserver.cpp
+                                                       and its Adapter (from 4.x on)
+comment of a workspace                                 .../api/src/Exports/Workspace.cpp
 names of a group's members in the ADS                  API/src/AnalysisDataService.cpp addOrReplace
 MatrixWorkspace                                        .../api/src/Exports/MatrixWorkspace.cpp
 run, mutableRun, spectrumInfo                          .../api/src/Exports/{ExperimentInfo,Run,SpectrumInfo}.cpp

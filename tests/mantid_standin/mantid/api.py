@@ -64,7 +64,7 @@ class Workspace(DataItem):
     _id = "Workspace"
 
     def __init__(self):
-        self._name, self._title, self._history = "", "", WorkspaceHistory()
+        self._name, self._title, self._comment, self._history = "", "", "", WorkspaceHistory()
 
     def id(self):
         return self._id
@@ -79,6 +79,14 @@ class Workspace(DataItem):
         if type(title) is not str:
             raise TypeError("Workspace.setTitle(Workspace, str)")
         self._title = title
+
+    def getComment(self):
+        return self._comment
+
+    def setComment(self, comment):
+        if type(comment) is not str:
+            raise TypeError("Workspace.setComment(Workspace, str)")
+        self._comment = comment
 
     def getHistory(self):
         return self._history
@@ -441,7 +449,12 @@ class _WorkspaceFactory:
 
 class _AnalysisDataService:
     def __init__(self):
-        self._items = {}
+        self._items, self._observers = {}, []
+
+    def _tell(self, what, *args):
+        """As Poco's notification centre does: in the thread that changed the service."""
+        for observer in list(self._observers):
+            observer._notified(what, *args)
 
     def __contains__(self, name):
         return name in self._items
@@ -468,17 +481,62 @@ class _AnalysisDataService:
                     self.addOrReplace(f"{name}_{i + 1}", member)
                 elif member._name not in self:
                     self.addOrReplace(member._name, member)
+        self._tell("add" if replaced is None else "replace", name, workspace)
 
     add = addOrReplace
 
     def remove(self, name):
-        self._items.pop(name)._name = ""
+        removed = self._items.pop(name)
+        removed._name = ""
+        self._tell("delete", name, removed)
+
+    def rename(self, old, new):
+        workspace = self._items.pop(old)
+        workspace._name, self._items[new] = new, workspace
+        self._tell("rename", old, new)
 
     def clear(self):
         self._items.clear()
+        self._tell("clear")
 
     def getObjectNames(self):
         return sorted(self._items)
+
+
+class AnalysisDataServiceObserver:
+    """Calls a handle only where the object has one, and never a handle that was not asked for."""
+
+    _wanted = frozenset()
+
+    def _observe(self, what, on):
+        self._wanted = self._wanted | {what} if on else self._wanted - {what}
+        AnalysisDataService._observers = [one for one in AnalysisDataService._observers if one is not self]
+        if self._wanted:
+            AnalysisDataService._observers.append(self)
+
+    def _notified(self, what, *args):
+        for kind, given in ((what, args), ("all", ())):
+            handle = getattr(self, "anyChangeHandle" if kind == "all" else f"{kind}Handle", None)
+            if kind in self._wanted and handle is not None:
+                handle(*given)
+
+    def observeAll(self, on):
+        self._observe("all", on)
+
+    def observeAdd(self, on):
+        self._observe("add", on)
+
+    def observeReplace(self, on):
+        self._observe("replace", on)
+
+    def observeDelete(self, on):
+        self._observe("delete", on)
+
+    def observeRename(self, on):
+        self._observe("rename", on)
+
+    def observeClear(self, on):
+        self._observe("clear", on)
 
 
 WorkspaceFactory = _WorkspaceFactory()

@@ -106,6 +106,10 @@ class Property:
         return ("1" if self._value else "0") if self._kind is bool else str(self._value)
 
     @property
+    def allowedValues(self):
+        return list(getattr(self._validator, "_allowed", []))
+
+    @property
     def isDefault(self):
         return self._value == self._default
 

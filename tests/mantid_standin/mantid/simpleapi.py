@@ -5,6 +5,7 @@ from __future__ import annotations
 import dis
 import inspect
 from collections import namedtuple
+from pathlib import Path
 
 import numpy as np
 
@@ -12,6 +13,8 @@ from mantid.api import (
     AlgorithmFactory,
     AlgorithmManager,
     AnalysisDataService,
+    FileAction,
+    FileProperty,
     ITableWorkspace,
     IWorkspaceProperty,
     MatrixWorkspace,
@@ -213,6 +216,55 @@ class AddSampleLog(PythonAlgorithm):
         self.getProperty("Workspace").value.mutableRun().addProperty(name, log, True)
 
 
+class Load(PythonAlgorithm):
+    """Processed NeXus files of slices, and MDHisto files as a workspace that is no map; others it does not know."""
+
+    def category(self):
+        return "DataHandling"
+
+    def PyInit(self):
+        self.declareProperty(FileProperty("Filename", "", FileAction.OptionalLoad))
+        self.declareProperty(WorkspaceProperty("OutputWorkspace", "", Direction.Output))
+
+    def PyExec(self):
+        from mantid_insdl.files import load
+        from mantid_insdl.plugin.workspaces import to_workspace
+
+        path = self.getProperty("Filename").value
+        if path.endswith(".npz"):
+            raise RuntimeError(f"Cannot find a loader for {path}")
+        mdhisto = b"MDHistoWorkspace" in Path(path).read_bytes()
+        self.setProperty("OutputWorkspace", MDHistoWorkspace() if mdhisto else to_workspace(load(path)))
+
+
+class RenameWorkspace(PythonAlgorithm):
+    def category(self):
+        return "Utility\\Workspaces"
+
+    def PyInit(self):
+        self.declareProperty("InputWorkspace", "")
+        self.declareProperty("OutputWorkspace", "")
+
+    def PyExec(self):
+        AnalysisDataService.rename(*(self.getProperty(p).value for p in ("InputWorkspace", "OutputWorkspace")))
+
+
+class DeleteWorkspace(PythonAlgorithm):
+    """With the members of a group."""
+
+    def category(self):
+        return "Utility\\Workspaces"
+
+    def PyInit(self):
+        self.declareProperty("Workspace", "")
+
+    def PyExec(self):
+        name = self.getProperty("Workspace").value
+        found = AnalysisDataService[name]
+        for one in [*(found.getNames() if isinstance(found, WorkspaceGroup) else []), name]:
+            AnalysisDataService.remove(one)
+
+
 class MaskBins(PythonAlgorithm):
     def category(self):
         return "Transforms\\Masking"
@@ -242,6 +294,9 @@ for _class in (
     CloneWorkspace,
     GroupWorkspaces,
     AddSampleLog,
+    Load,
+    RenameWorkspace,
+    DeleteWorkspace,
     MaskBins,
 ):
     AlgorithmFactory.subscribe(_class)

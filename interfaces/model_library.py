@@ -1,0 +1,144 @@
+"""The panel over the library, where there is no Mantid: inputs are files, tasks run in the worker process as they do for Mantid."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mantid_insdl.analysis.deletion import IMPORTANT_LOG, RANDOM_LOG
+from mantid_insdl.errors import InsdlError, InstabilityError
+from mantid_insdl.interfaces.model import Answer, Change, Control, Input, with_ei
+from mantid_insdl.interfaces.script import Recorder, variable
+from mantid_insdl.maps import Map
+from mantid_insdl.materials import parse_parameters
+from mantid_insdl.plugin.answers import classification_notices, exchange_notices
+from mantid_insdl.worker import run_task
+
+_HEAD = """\
+# What was done in the panel of mantid_insdl.
+import mantid_insdl as insdl
+from mantid_insdl.analysis import simulate_fit
+"""
+
+
+class LibraryModel:
+    """See `mantid_insdl.interfaces.model.Model`."""
+
+    title = "without Mantid"
+
+    def __init__(self) -> None:
+        self._maps: dict[str, Map] = {}
+        self._loaded: dict[str, dict[str, Any]] = {}  # the arguments that `load` was called with
+        self._recorder = Recorder(_HEAD)
+        self._changed: Callable[[Change], None] = lambda change: None
+
+    # ---- inputs
+
+    def inputs(self) -> list[str]:
+        return list(self._maps)
+
+    def observe(self, changed: Callable[[Change], None]) -> None:
+        self._changed = changed
+
+    def load(self, paths: Sequence[str], control: Control) -> str:
+        maps, _ = self._task("load", {}, {"path_or_paths": [str(path) for path in paths]}, control)
+        name = Path(paths[0]).stem
+        self._maps[name] = maps["output"]
+        self._loaded[name] = {"path_or_paths": [str(path) for path in paths]}
+        self._record_load(name)
+        return name
+
+    def read(self, name: str) -> Input:
+        return Input.of(name, self._map(name))
+
+    def contains(self, name: str, part: str) -> bool:
+        return part == name
+
+    def set_ei(self, name: str, ei: float) -> None:
+        self._change(name, with_ei(self._map(name), ei), ei=ei)
+
+    def set_material(self, name: str, material: str) -> None:
+        self._change(name, self._map(name).replace(material=material), material=material)
+
+    def _change(self, name: str, m: Map, **arguments: Any) -> None:
+        self._maps[name] = m
+        self._loaded[name] |= arguments
+        self._record_load(name)
+        self._changed(Change("replaced", name))
+
+    def _record_load(self, name: str) -> None:
+        self._recorder.add("insdl.load", self._loaded[name], assign=variable(name))
+
+    def _map(self, name: str) -> Map:
+        if name not in self._maps:
+            raise InsdlError(f"there is no map '{name}'", "none of that name was loaded", "open its file")
+        return self._maps[name]
+
+    # ---- tasks
+
+    def options(self, task: str) -> dict[str, tuple[str, ...]]:
+        return {}
+
+    def run(self, task: str, name: str, options: Mapping[str, Any], control: Control) -> Answer:
+        run = {"denoise": self._denoise, "classify": self._classify, "exchange": self._exchange}
+        run |= {"explain": self._explain, "simulate": self._simulate}
+        return run[task](name, self._map(name), options, control)
+
+    def _denoise(self, name: str, m: Map, options: Mapping[str, Any], control: Control) -> Answer:
+        maps, _ = self._task("denoise", {"input": m}, {}, control)
+        self._record("insdl.denoise", name, "denoised")
+        return Answer({"output": maps["output"], "residual": m - maps["output"]})
+
+    def _classify(self, name: str, m: Map, options: Mapping[str, Any], control: Control) -> Answer:
+        _, answer = self._task("classify", {"input": m}, {}, control)
+        self._record("insdl.classify", name, "classification")
+        rows = zip(answer["models"], answer["probabilities"], answer["uncertainties"], strict=True)
+        sentences = (*classification_notices(answer), *answer["warnings"])
+        return Answer({}, ("Model", "Probability", "Uncertainty"), tuple(rows), answer["verdict"], answer["in_range"], sentences)
+
+    def _exchange(self, name: str, m: Map, options: Mapping[str, Any], control: Control) -> Answer:
+        try:
+            maps, answer = self._task("fit_exchange", {"input": m}, {"simulate_fit": True}, control)
+        except InstabilityError:  # the constants are of use all the same
+            maps, answer = self._task("fit_exchange", {"input": m}, {}, control)
+        self._record("insdl.fit_exchange", name, "exchange")
+        if "fit" in maps:
+            fit = variable(f"{name}_exchange")
+            self._recorder.add("simulate_fit", {"m": variable(name), "fit": fit}, assign=variable(f"{name}_fit"))
+        known = answer["in_range"]
+        values, errors = ([v if known else np.nan for v in answer[column]] for column in ("values", "errors"))
+        rows = tuple(zip(answer["names"], values, errors, answer["units"], strict=True))
+        sentences = (*exchange_notices(answer), *answer["warnings"])
+        return Answer(maps, ("Name", "Value", "Error", "Unit"), rows, "", known, sentences, material=answer["material"])
+
+    def _explain(self, name: str, m: Map, options: Mapping[str, Any], control: Control) -> Answer:
+        target = options.get("Class") or None
+        maps, _ = self._task("grad_cam", {"input": m}, {"target": target}, control)
+        self._record("insdl.grad_cam", name, "importance", target=target)
+        figures = {log: maps["output"].logs[log][0] for log in (IMPORTANT_LOG, RANDOM_LOG)}
+        return Answer(maps, figures=figures)
+
+    def _simulate(self, name: str, m: Map, options: Mapping[str, Any], control: Control) -> Answer:
+        material = options.get("MaterialFile") or options["Material"]
+        parameters = parse_parameters(options.get("Parameters", ""))
+        maps, result = self._task("simulate", {"like": m}, {"material": material, "parameters": parameters}, control)
+        arguments = {"material": material, "parameters": parameters, "like": variable(name)}
+        self._recorder.add("insdl.simulate", arguments, assign=variable(f"{name}_simulated"))
+        return Answer(maps, sentences=tuple(result["remarks"]))
+
+    def _task(self, task: str, maps: Mapping[str, Map], options: Mapping[str, Any], control: Control) -> tuple[dict[str, Map], Any]:
+        return run_task(task, maps, options, progress=control.report, poll=control.check)
+
+    def _record(self, function: str, name: str, ending: str, **arguments: Any) -> None:
+        self._recorder.add(function, {"m": variable(name), **arguments}, assign=variable(f"{name}_{ending}"))
+
+    # ---- the rest
+
+    def script(self) -> str:
+        return self._recorder.text()
+
+    def close(self) -> None:
+        self._changed = lambda change: None

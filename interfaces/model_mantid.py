@@ -1,0 +1,255 @@
+"""The panel over Mantid: inputs are workspaces, each task is one of the algorithms, results are workspaces beside their input.
+
+Everything goes through algorithms, so that it is in the history of the workspaces. Those of Mantid's own that are used, Load and
+AddSampleLog, are what a user would call by hand.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from mantid_insdl.analysis.deletion import IMPORTANT_LOG, RANDOM_LOG
+from mantid_insdl.errors import InsdlError
+from mantid_insdl.interfaces.ads import watch
+from mantid_insdl.interfaces.model import ALGORITHMS, Answer, Change, Control, Input, with_ei
+from mantid_insdl.interfaces.script import Recorder
+from mantid_insdl.plugin.loading import load_files
+from mantid_insdl.plugin.workspaces import from_workspace, members
+
+#: Endings of the names of the results, by the property of the algorithm that makes them.
+OUTPUTS = {
+    "denoise": {"OutputWorkspace": "denoised", "OutputResidual": "residual"},
+    "classify": {"OutputTable": "models", "OutputWorkspace": "classified"},
+    "exchange": {"OutputTable": "constants", "OutputFitWorkspace": "fit"},
+    "explain": {"OutputWorkspace": "importance"},
+    "simulate": {"OutputWorkspace": "simulated"},
+}
+#: Properties that only some versions of the algorithms have.
+_OPTIONS = {"classify": ("Method",), "exchange": ("Refine", "MaterialFile")}
+
+_HEAD = """\
+# What was done in the panel of mantid_insdl. Workspaces that it did not load must be there already.
+import mantid_insdl
+from mantid_insdl.plugin.loading import load_files
+
+mantid_insdl.register()
+
+from mantid import simpleapi
+"""
+_PLACE = re.compile(r"\s*\n?\s*at line \d+ in '.*", re.DOTALL)  # what Mantid adds to the text of an exception
+
+
+class MantidModel:
+    """See `mantid_insdl.interfaces.model.Model`."""
+
+    title = "Mantid"
+
+    def __init__(self) -> None:
+        from mantid.api import AlgorithmFactory
+
+        if not all(AlgorithmFactory.exists(name) for name in ALGORITHMS.values()):
+            from mantid_insdl.plugin.registration import register
+
+            register()
+        self._recorder = Recorder(_HEAD)
+        self._made: set[str] = set()  # names of results
+        self._end_watch: Callable[[], None] = lambda: None
+
+    # ---- inputs
+
+    def inputs(self) -> list[str]:
+        from mantid.api import AnalysisDataService, MatrixWorkspace, WorkspaceGroup
+
+        groups, single, grouped = [], [], set()
+        for name in AnalysisDataService.getObjectNames():
+            try:
+                workspace = AnalysisDataService.retrieve(name)
+                if isinstance(workspace, WorkspaceGroup):
+                    groups.append(name)
+                    grouped |= set(workspace.getNames())
+                elif isinstance(workspace, MatrixWorkspace):
+                    single.append(name)
+            except (KeyError, RuntimeError):  # deleted meanwhile by another thread
+                continue
+        return [name for name in (*groups, *single) if name not in grouped and not name.startswith("__")]
+
+    def observe(self, changed: Callable[[Change], None]) -> None:
+        def told(change: Change) -> None:
+            if change.kind == "renamed":
+                self._recorder.add("simpleapi.RenameWorkspace", {"InputWorkspace": change.name, "OutputWorkspace": change.new})
+            changed(change)
+
+        self._end_watch = watch(told)
+
+    def load(self, paths: Sequence[str], control: Control) -> str:
+        name = load_files(paths, progress=control.report, poll=control.check)
+        self._recorder.add("load_files", {"paths": [str(path) for path in paths], "name": name})
+        return name
+
+    def read(self, name: str) -> Input:
+        try:
+            return Input.of(name, from_workspace(self._workspace(name), need_ei=False))
+        except InsdlError as error:
+            return Input(name, problem=str(error))
+        except RuntimeError:  # Mantid's pointer has lost what it points to
+            return Input(name, problem=str(_gone(name)))
+
+    def contains(self, name: str, part: str) -> bool:
+        try:
+            return part in [name, *(member.name() for member in members(self._workspace(name)))]
+        except (InsdlError, RuntimeError):  # deleted meanwhile by another thread
+            return False
+
+    def set_ei(self, name: str, ei: float) -> None:
+        workspace = self._workspace(name)
+        with_ei(from_workspace(workspace, need_ei=False), ei)  # raises before anything is written
+        unknown = [part.name() for part in members(workspace) if np.isnan(from_workspace(part, need_ei=False).slices.ei).any()]
+        self._add_log(name, unknown, {"LogName": "Ei", "LogText": f"{ei:g}", "LogType": "Number", "LogUnit": "meV"})
+
+    def set_material(self, name: str, material: str) -> None:
+        parts = [part.name() for part in members(self._workspace(name))]
+        self._add_log(name, parts, {"LogName": "insdl_material", "LogText": material, "LogType": "String"})
+
+    def _add_log(self, name: str, parts: Sequence[str], log: Mapping[str, str]) -> None:
+        for part in parts:
+            self._execute("AddSampleLog", {"Workspace": part, **log}, Control())
+        if len(parts) > 1 and len(parts) == len(members(self._workspace(name))):
+            arguments = ", ".join(f"{key}={value!r}" for key, value in log.items())
+            self._recorder.line(f"for part in simpleapi.mtd[{name!r}].getNames():\n    simpleapi.AddSampleLog(Workspace=part, {arguments})")
+        else:
+            for part in parts:
+                self._recorder.add("simpleapi.AddSampleLog", {"Workspace": part, **log})
+
+    # ---- tasks
+
+    def options(self, task: str) -> dict[str, tuple[str, ...]]:
+        algorithm = _prepared(ALGORITHMS[task], {})
+        there = [name for name in _OPTIONS.get(task, ()) if algorithm.existsProperty(name)]
+        return {name: () if name.endswith("File") else tuple(algorithm.getProperty(name).allowedValues) for name in there}
+
+    def run(self, task: str, name: str, options: Mapping[str, Any], control: Control) -> Answer:
+        from mantid.api import AnalysisDataService
+
+        self._workspace(name)
+        outputs = {output: f"{name}_{ending}" for output, ending in OUTPUTS[task].items()}
+        for output in outputs.values():
+            theirs = output in AnalysisDataService and output not in self._made
+            if theirs and not _made_by(ALGORITHMS[task], self._workspace(output)):
+                reason = f"it would be replaced by the result, and {ALGORITHMS[task]} has not made it"
+                raise InsdlError(f"there is a workspace '{output}' already", reason, "rename or delete it")
+        if task == "exchange" and outputs["OutputFitWorkspace"] in AnalysisDataService:
+            # There may be none for the new constants, and that of earlier ones must not be taken for it.
+            self._execute("DeleteWorkspace", {"Workspace": outputs["OutputFitWorkspace"]}, Control())
+        given = {option: value for option, value in options.items() if value not in ("", None)}
+        properties = {"Template" if task == "simulate" else "InputWorkspace": name, **outputs, **given}
+        self._execute(ALGORITHMS[task], properties, control)
+        self._recorder.add(f"simpleapi.{ALGORITHMS[task]}", properties)
+        self._made |= set(outputs.values())
+        made = {output: workspace for output, workspace in outputs.items() if workspace in AnalysisDataService}
+        if lost := [workspace for output, workspace in outputs.items() if output not in (*made, "OutputFitWorkspace")]:
+            raise _gone(lost[0])
+        try:
+            answer = self._answer(made)
+        except RuntimeError:
+            raise _gone(" or ".join(made.values())) from None
+        file = given.get("MaterialFile")  # by which a material of the user's own is found again
+        return replace(answer, material=file) if file else answer
+
+    def _answer(self, made: Mapping[str, str]) -> Answer:
+        role = {"OutputWorkspace": "output", "OutputResidual": "residual", "OutputFitWorkspace": "fit"}
+        found = {role[output]: self._workspace(name) for output, name in made.items() if output in role}
+        carrier = found.get("output", found.get("fit"))
+        logs = members(carrier)[0].run() if carrier is not None else None
+
+        def log(name: str) -> Any:
+            return logs.getProperty(name).value if logs is not None and logs.hasProperty(name) else None
+
+        columns, rows, sentences, material = (), (), (), ""
+        in_range = None if log("insdl_in_range") is None else bool(log("insdl_in_range"))
+        if "OutputTable" in made:
+            table = self._workspace(made["OutputTable"])
+            columns = tuple(str(name) for name in table.getColumnNames())
+            rows = tuple(zip(*(table.column(name) for name in columns), strict=True))
+            material = table.getTitle()
+            sentences = tuple(line for line in table.getComment().split("\n") if line)
+            if in_range is None and "Value" in columns:
+                in_range = not any(np.isnan(value) for value in table.column("Value"))
+        figures = {name: float(log(name)) for name in (IMPORTANT_LOG, RANDOM_LOG) if log(name) is not None}
+        if log("insdl_verdict") is not None:  # the workspace is only a copy that carries the logs
+            found.pop("output")
+        maps = {kind: from_workspace(workspace) for kind, workspace in found.items()}
+        return Answer(maps, columns, rows, log("insdl_verdict") or "", in_range, sentences, figures, material, tuple(made.values()))
+
+    def _execute(self, name: str, properties: Mapping[str, Any], control: Control) -> None:
+        """Run an algorithm in this thread; what it would say to the log about its inputs is raised."""
+        from mantid.api import AlgorithmManager, AlgorithmObserver
+
+        class Reports(AlgorithmObserver):
+            def progressHandle(self, fraction: float, text: str, *rest: Any) -> None:
+                control.report(fraction, text)
+
+        # An algorithm that is managed can be observed and cancelled; one that is not can be asked what is wrong.
+        problems = dict(_prepared(name, properties).validateInputs())
+        if any(problems.values()):
+            raise InsdlError(" ".join(text for text in problems.values() if text))
+        algorithm = _filled(AlgorithmManager.create(name), properties)
+        reports = Reports()
+        reports.observeProgress(algorithm)
+        control.on_cancel = algorithm.cancel
+        try:
+            control.check()
+            done = algorithm.execute()
+        except (KeyboardInterrupt, Exception) as error:  # Mantid raises KeyboardInterrupt where an algorithm was cancelled
+            control.check()
+            raise InsdlError(_PLACE.sub("", str(error)) or f"{name} failed") from error
+        if not done:
+            control.check()
+            raise InsdlError(f"{name} failed", "Mantid's message log says why")
+
+    # ---- the rest
+
+    def script(self) -> str:
+        return self._recorder.text()
+
+    def close(self) -> None:
+        self._end_watch()
+
+    @staticmethod
+    def _workspace(name: str) -> Any:
+        from mantid.api import AnalysisDataService
+
+        try:
+            return AnalysisDataService.retrieve(name)
+        except KeyError:
+            raise _gone(name) from None
+
+
+def _made_by(algorithm: str, workspace: Any) -> bool:
+    return any(one.name() == algorithm for part in members(workspace)[:1] for one in part.getHistory().getAlgorithmHistories())
+
+
+def _prepared(name: str, properties: Mapping[str, Any]) -> Any:
+    from mantid.api import AlgorithmManager
+
+    algorithm = AlgorithmManager.createUnmanaged(name)
+    algorithm.initialize()
+    return _filled(algorithm, properties)
+
+
+def _filled(algorithm: Any, properties: Mapping[str, Any]) -> Any:
+    algorithm.setRethrows(True)
+    for key, value in properties.items():
+        try:
+            algorithm.setProperty(key, value)
+        except (ValueError, TypeError) as error:
+            raise InsdlError(_PLACE.sub("", str(error))) from error
+    return algorithm
+
+
+def _gone(name: str) -> InsdlError:
+    return InsdlError(f"the workspace '{name}' is not there any more", "it was deleted or renamed", "choose another")

@@ -1,0 +1,378 @@
+"""The two models behind the panel: over the algorithms (in Mantid or its stand-in), and over the library."""
+
+import threading
+
+import numpy as np
+import pytest
+
+import mantid_insdl as insdl
+from mantid_insdl import examples
+from mantid_insdl.analysis.deletion import IMPORTANT_LOG, RANDOM_LOG
+from mantid_insdl.errors import InsdlError
+from mantid_insdl.interfaces.model import CancelledError, Control, Input
+from mantid_insdl.interfaces.model_library import LibraryModel
+from mantid_insdl.interfaces.model_mantid import MantidModel
+from mantid_insdl.maps import Slices
+
+RB = {"Material": "rb2mnf4", "Parameters": "J1=0.7"}
+NETWORKS = ("denoise", "classify", "exchange", "explain")
+
+
+@pytest.fixture
+def mantid_model(data_service):
+    model = MantidModel()
+    yield model
+    model.close()
+
+
+@pytest.fixture(params=["mantid", "library"])
+def model(request, data_service):
+    made = MantidModel() if request.param == "mantid" else LibraryModel()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def file(example, tmp_path):
+    """One slice in four, without material, on fewer pixels: quick to simulate."""
+    path = tmp_path / "few slices.nxs"
+    insdl.save(example.select(slice(0, 30, 4)), path)
+    return str(path)
+
+
+@pytest.fixture
+def store(data_service):
+    """Put a map into the data service, as a user of Mantid has it."""
+    from mantid_insdl.plugin.workspaces import to_workspace
+
+    def put(name, m):
+        data_service.addOrReplace(name, to_workspace(m))
+
+    return put
+
+
+def load(model, *paths):
+    return model.load([str(path) for path in paths], Control())
+
+
+def test_a_control_that_is_cancelled_calls_what_ends_the_work():
+    ended = []
+    control = Control()
+    control.check()
+    control.on_cancel = lambda: ended.append(True)
+    control.cancel()
+    assert ended == [True]
+    with pytest.raises(CancelledError):
+        control.check()
+
+
+def test_a_map_whose_every_slice_is_without_ei_is_described():
+    axes = tuple(insdl.Axis(name, "r.l.u.", np.arange(3.0)) for name in ("qh", "qk"))
+    m = insdl.Map(np.ones((1, 3, 3)), axes, slices=Slices(np.nan, 1.0, 2.0))
+    assert dict(Input.of("m", m).describe()) == {
+        "Ei": "not known",
+        "Windows": "1 from 1 to 2 meV",
+        "Axes": "Qh -0.5 to 2.5 r.l.u. in 3; Qk -0.5 to 2.5 r.l.u. in 3",
+        "Masked": "0%, no errors",
+    }
+
+
+# ---- both models
+
+
+def test_a_file_is_read_and_told_its_material(model, file, example):
+    name = load(model, file)
+    assert name in model.inputs()
+    read = model.read(name)
+    assert read.missing == ("material",) and read.problem == ""
+    assert read.map.slices.matches(example.select(slice(0, 30, 4)).slices)
+    model.set_material(name, "pcsmo")
+    assert model.read(name).map.material == "pcsmo" and model.read(name).missing == ()
+
+
+def test_a_missing_incident_energy_is_told_once_for_the_slices_that_lack_it(model, example, tmp_path):
+    m = example.select([3, 4, 12])
+    insdl.save(m.replace(slices=Slices([np.nan, np.nan, 50.0], m.slices.energy_min, m.slices.energy_max)), tmp_path / "no_ei.nxs")
+    name = load(model, tmp_path / "no_ei.nxs")
+    assert model.read(name).missing == ("Ei", "material") and model.read(name).map is not None
+    with pytest.raises(InsdlError, match="ends above its incident energy"):
+        model.set_ei(name, 3.0)
+    assert model.read(name).missing == ("Ei", "material")
+    model.set_ei(name, 25.0)
+    assert model.read(name).missing == ("material",)
+    assert model.read(name).map.slices.ei.tolist() == [25.0, 25.0, 50.0]
+
+
+def test_several_files_of_other_formats_become_one_stack(model, example, tmp_path):
+    insdl.save(example.select([0, 1]), tmp_path / "a.npz")
+    insdl.save(example.select([12]), tmp_path / "b.nxs")
+    name = load(model, tmp_path / "a.npz", tmp_path / "b.nxs")
+    assert model.read(name).map.slices.ei.tolist() == [25.0, 25.0, 50.0]
+
+
+def test_a_simulation_is_that_of_the_library(model, file):
+    name = load(model, file)
+    reports = []
+    answer = model.run("simulate", name, RB, Control(lambda fraction, text: reports.append(fraction)))
+    wanted = insdl.simulate("rb2mnf4", {"J1": 0.7}, like=model.read(name).map)
+    assert answer.maps["output"].intensity == pytest.approx(wanted.intensity, nan_ok=True)
+    assert reports and max(reports) > 0.9
+
+
+def test_what_was_done_runs_again_as_a_script(model, file, data_service):
+    name = load(model, file)
+    model.set_material(name, "pcsmo")
+    for value in ("0.6", "0.7"):  # a slider that moved
+        answer = model.run("simulate", name, RB | {"Parameters": f"J1={value}"}, Control())
+    script = model.script()
+    assert script.count("SimulateSpinWaveMap(") + script.count("insdl.simulate(") == 1
+    data_service.clear()
+    found = {}
+    exec(script, found)
+    if isinstance(model, MantidModel):
+        again = model.read(f"{name}_simulated").map
+        assert model.read(name).map.material == "pcsmo"
+    else:
+        again = found["few_slices_simulated"]
+        assert found["few_slices"].material == "pcsmo"
+    assert again.intensity == pytest.approx(answer.maps["output"].intensity, nan_ok=True)
+
+
+def test_cancelling_ends_the_work_and_the_next_works(model, file):
+    name = load(model, file)
+    control = Control()
+    control.report = lambda fraction, text: control.cancel()
+    with pytest.raises(CancelledError):
+        model.run("simulate", name, RB, control)
+    assert model.run("simulate", name, RB, Control()).maps["output"] is not None
+
+
+def test_one_that_was_cancelled_before_it_began_does_not_begin(model, file):
+    name = load(model, file)
+    control = Control()
+    control.cancel()
+    with pytest.raises(CancelledError):
+        model.run("simulate", name, RB, control)
+
+
+def test_wrong_constants_are_a_sentence(model, file):
+    name = load(model, file)
+    with pytest.raises(InsdlError) as caught:
+        model.run("simulate", name, RB | {"Parameters": "J1=-0.65"}, Control())
+    assert "J1" in str(caught.value) and "at line" not in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_a_missing_file_is_a_sentence(model, tmp_path):
+    with pytest.raises(InsdlError, match="does not exist"):
+        load(model, tmp_path / "nothing.nxs")
+
+
+def test_a_map_that_is_gone_is_a_sentence(model):
+    with pytest.raises(InsdlError, match="'gone'"):
+        model.run("denoise", "gone", {}, Control())
+
+
+@pytest.fixture(scope="module")
+def wanted():
+    """What the library says of the example."""
+    m = examples.load()
+    return insdl.denoise(m), insdl.classify(m), insdl.fit_exchange(m)
+
+
+@pytest.mark.tensorflow
+def test_all_steps_on_the_example_give_the_library_s_answers(model, wanted):
+    name = load(model, examples.path())
+    answers = {task: model.run(task, name, {}, Control()) for task in NETWORKS}
+    m = examples.load()
+    denoised, wanted, fit = wanted
+    assert answers["denoise"].maps["output"].intensity == pytest.approx(denoised.intensity, nan_ok=True)
+    residual = m.intensity - answers["denoise"].maps["output"].intensity
+    assert answers["denoise"].maps["residual"].intensity == pytest.approx(residual, nan_ok=True)
+    told = answers["classify"]
+    assert told.verdict == wanted.verdict == examples.MATERIAL and told.in_range is True
+    assert [row[0] for row in told.rows] == list(wanted.models)
+    assert [row[1] for row in told.rows] == pytest.approx(wanted.probabilities)
+    assert told.sentences[0].startswith(f"Verdict: {wanted.verdict}") and told.sentences[-1] == wanted.warnings[-1]
+    constants = answers["exchange"]
+    assert constants.material == fit.material and constants.in_range is True
+    assert [row[0] for row in constants.rows] == list(fit.names)
+    assert [row[1] for row in constants.rows] == pytest.approx(fit.values)
+    assert [row[2] for row in constants.rows] == pytest.approx(fit.errors)
+    assert constants.maps["fit"].shape == m.shape
+    assert "does not determine D" in constants.sentences[-1]
+    figures = answers["explain"].figures
+    assert figures[IMPORTANT_LOG] > figures[RANDOM_LOG] > 0
+    assert answers["explain"].maps["output"].intensity_unit == "importance"
+    other = model.run("explain", name, {"Class": "pcsmo-dimer"}, Control())
+    assert "class pcsmo-dimer" in other.maps["output"].provenance[-1]
+
+
+@pytest.mark.tensorflow
+def test_a_map_that_shows_nothing_known_gets_no_answer(model, tmp_path):
+    """Noise alone: no verdict, no constants, and the reasons in words."""
+    m = examples.load()
+    noise = np.abs(np.random.default_rng(1).normal(size=m.shape))
+    insdl.save(m.replace(intensity=noise, error=0.6 * np.ones(m.shape)), tmp_path / "noise.nxs")
+    name = load(model, tmp_path / "noise.nxs")
+    told, constants = (model.run(task, name, {}, Control()) for task in ("classify", "exchange"))
+    assert told.verdict == "undecided" and told.in_range is False
+    assert constants.in_range is False and all(np.isnan(row[1]) for row in constants.rows)
+    assert any("do not explain the map" in sentence or "unlike" in sentence for sentence in told.sentences), told.sentences
+
+
+# ---- over Mantid
+
+
+def test_inputs_are_groups_and_slices_that_stand_alone(mantid_model, store, example, data_service):
+    from mantid.simpleapi import CreateEmptyTableWorkspace
+
+    store("stack", example.select([0, 1]))
+    store("alone", example.select([2]))
+    store("__hidden", example.select([2]))
+    CreateEmptyTableWorkspace(OutputWorkspace="table")
+    assert mantid_model.inputs() == ["stack", "alone"]
+    assert mantid_model.contains("stack", "stack_2") and not mantid_model.contains("stack", "alone")
+
+
+def test_everything_is_in_the_history_of_the_workspaces(mantid_model, store, example, data_service):
+    store("stack", example.select([0, 1]))
+    mantid_model.set_material("stack", "pcsmo")
+    mantid_model.run("simulate", "stack", RB, Control())
+    assert [one.name() for one in data_service["stack_1"].getHistory().getAlgorithmHistories()] == ["AddSampleLog"]
+    done = data_service["stack_simulated"].getHistory().getAlgorithmHistories()
+    assert done[-1].name() == "SimulateSpinWaveMap" and done[-1].getPropertyValue("Parameters") == "J1=0.7"
+
+
+def test_changes_of_the_data_service_are_told_until_the_panel_closes(mantid_model, store, example, data_service, observers):
+    from mantid.simpleapi import RenameWorkspace
+
+    told = []
+    mantid_model.observe(lambda change: told.append((change.kind, change.name, change.new)))
+    store("one", example.select([0]))
+    store("one", example.select([1]))
+    RenameWorkspace(InputWorkspace="one", OutputWorkspace="two")
+    data_service.remove("two")
+    data_service.clear()
+    wanted = [("added", "one", ""), ("replaced", "one", ""), ("renamed", "one", "two"), ("deleted", "two", ""), ("cleared", "", "")]
+    assert told == wanted
+    mantid_model.close()
+    store("one", example.select([0]))
+    assert told == wanted
+
+
+def test_a_renamed_input_is_renamed_in_the_script(mantid_model, file, data_service, observers):
+    from mantid.simpleapi import RenameWorkspace
+
+    mantid_model.observe(lambda change: None)
+    name = load(mantid_model, file)
+    RenameWorkspace(InputWorkspace=name, OutputWorkspace="short")
+    mantid_model.run("simulate", "short", RB, Control())
+    script = mantid_model.script()
+    data_service.clear()
+    exec(script, {})
+    assert "short_simulated" in data_service
+
+
+def test_without_observers_the_names_are_looked_at(monkeypatch, data_service, store, example):
+    import mantid.api
+
+    from mantid_insdl.interfaces import ads
+
+    monkeypatch.delattr(mantid.api, "AnalysisDataServiceObserver", raising=False)
+    monkeypatch.setattr(ads, "_POLL_INTERVAL", 0.01)
+    seen = threading.Event()
+    end = ads.watch(lambda change: seen.set())
+    store("one", example.select([0]))
+    assert seen.wait(5)
+    end()
+
+
+def test_a_workspace_deleted_while_it_is_analysed_does_no_harm(mantid_model, store, example, data_service):
+    store("stack", example.select([0, 1]))
+    control = Control()
+    control.report = lambda fraction, text: data_service.clear()
+    answer = mantid_model.run("simulate", "stack", RB, control)
+    assert answer.maps["output"].shape == (2, 40, 40)
+
+
+def test_results_deleted_at_once_are_a_sentence(mantid_model, store, example, data_service, monkeypatch):
+    store("stack", example.select([0, 1]))
+    execute = mantid_model._execute
+
+    def then_clear(*given):
+        execute(*given)
+        data_service.clear()
+
+    monkeypatch.setattr(mantid_model, "_execute", then_clear)
+    with pytest.raises(InsdlError, match="'stack_simulated' is not there any more"):
+        mantid_model.run("simulate", "stack", RB, Control())
+
+
+def test_a_workspace_of_the_user_is_not_replaced_and_an_earlier_result_is(mantid_model, store, example, data_service):
+    store("stack", example.select([0, 1]))
+    store("stack_simulated", example.select([5]))
+    with pytest.raises(InsdlError, match="'stack_simulated' already: it would be replaced"):
+        mantid_model.run("simulate", "stack", RB, Control())
+    data_service.remove("stack_simulated")
+    mantid_model.run("simulate", "stack", RB, Control())
+    mantid_model.run("simulate", "stack", RB, Control())
+    assert MantidModel().run("simulate", "stack", RB, Control()).names == ("stack_simulated",), "by its history"
+
+
+def test_without_a_simulation_there_is_no_fit_of_earlier_constants(mantid_model, store, example, data_service, monkeypatch):
+    from mantid_insdl import worker
+    from mantid_insdl.errors import InstabilityError
+
+    evidence = {"material": "pcsmo-goodenough", "unexplained": 0.1, "uncertainty": 0.01, "limit": 0.3}
+    answer = {"material": "pcsmo-goodenough", "names": ["JF1"], "values": [-11.0], "errors": [1.0], "units": ["meV"], "in_range": True}
+    answer |= {"warnings": [], "evidence": evidence, "bundle": {"name": "b", "version": "1", "sha256": "0"}}
+    answer |= {"fit": None, "network_values": None}
+
+    stable = [True]
+
+    def answered(task, maps, options, **rest):
+        if options["simulate_fit"] and not stable:
+            raise InstabilityError("the structure is not stable")
+        return {"fit": maps["input"]} if stable else {}, answer
+
+    monkeypatch.setattr(worker, "run_task", answered)
+    store("stack", example.replace(material="pcsmo"))
+    mantid_model.run("exchange", "stack", {}, Control())
+    assert "stack_fit" in data_service
+    stable.clear()
+    answer["in_range"] = False
+    assert mantid_model.run("exchange", "stack", {}, Control()).in_range is False, "as the table tells"
+    answer["in_range"] = True
+    found = mantid_model.run("exchange", "stack", {}, Control())
+    assert found.rows == (("JF1", -11.0, 1.0, "meV"),) and "fit" not in found.maps and found.in_range
+    assert not [name for name in data_service.getObjectNames() if name.startswith("stack_fit")]
+
+
+def test_an_mdhisto_file_is_read_by_the_package(mantid_model, data_service):
+    from pathlib import Path
+
+    path = Path(__file__).parents[1] / "data" / "mantid_files" / "hke_mdhisto.nxs"
+    name = load(mantid_model, path)
+    read = mantid_model.read(name)
+    assert read.map is not None and read.map.slices is not None, read.problem
+    assert read.map.slices.matches(insdl.load(path).slices)
+
+
+def test_options_are_those_that_the_algorithm_has(mantid_model):
+    assert mantid_model.options("denoise") == {}
+    from mantid.api import AlgorithmFactory, PythonAlgorithm
+    from mantid.kernel import StringListValidator
+
+    class FitExchangeCNN(PythonAlgorithm):
+        def category(self):
+            return "Tests"
+
+        def PyInit(self):
+            self.declareProperty("Refine", "Off", StringListValidator(["Off", "Fast", "Full"]))
+            self.declareProperty("MaterialFile", "")
+
+    AlgorithmFactory.subscribe(FitExchangeCNN)
+    try:
+        assert mantid_model.options("exchange") == {"Refine": ("Off", "Fast", "Full"), "MaterialFile": ()}
+    finally:
+        insdl.register()
