@@ -92,7 +92,7 @@ class Plan:
     measured_ei
         Incident energies of the map, meV.
     remarks
-        What to keep in mind, in sentences.
+        What to keep in mind, in sentences: of the map, the fits and the plan.
     """
 
     goal: str
@@ -207,7 +207,7 @@ def plan(
         fits=tuple(one.found for one in known),
         time_unit="map times" if hours is None else "hours",
         measured_ei=tuple(float(ei) for ei in measured_ei),
-        remarks=tuple(dict.fromkeys(remarks)),
+        remarks=tuple(dict.fromkeys([*(said for one in known for said in one.found.warnings), *remarks])),
     )
 
 

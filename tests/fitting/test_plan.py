@@ -307,6 +307,15 @@ def test_a_plan_can_be_written(measured, found):
     assert read["candidates"][0]["gains"]["rb2mnf4"]["factors"]["J1"] < 1
 
 
+def test_what_the_map_and_the_fits_warn_of_is_repeated(measured, found):
+    warned = dataclasses.replace(found, warnings=("The file says no unit of its momenta.",))
+    remarks = plan(measured, "rb2mnf4", fits=[warned], candidates=[{"ei": 20.0}]).remarks
+    assert remarks[0] == "The file says no unit of its momenta."
+    assert any("time of one of its incident energies" in remark for remark in remarks)
+    remarks = plan(measured, "rb2mnf4", fits=[warned], candidates=[{"ei": 20.0}], hours=3.0).remarks
+    assert not any("time of one of its incident energies" in remark for remark in remarks)
+
+
 def test_settings_in_words(measured, found):
     """MARI's S at 15 meV: 4 pi f rho = v at 104 Hz, and at 150 Hz its slits are within one mismatch of that."""
     others = [{"ei": 15.0, "instrument": "MARI"}, {"ei": 12.0, "instrument": "LET", "beam": [0, 0, 1]}]
