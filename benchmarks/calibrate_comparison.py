@@ -1,6 +1,6 @@
 """How sure is a comparison of two magnets? Its significance on simulated maps beside the truth.
 
-    python benchmarks/calibrate_comparison.py [--number N] [--pcsmo N] [--seed S]
+    python benchmarks/calibrate_comparison.py [--number N] [--pcsmo N] [--nonsense] [--seed S]
 
 Each map shows one of two magnets, in turn. By default they are two square lattices: one with next-nearest neighbours (J2 from 0.03 to 0.1
 meV, D from -0.01 to 0), one with anisotropy (J2 from -0.02 to 0.02, D from -0.05 to -0.02), both with J1 from 0.4 to 0.9, in ten windows
@@ -13,7 +13,8 @@ of PCSMO from the published constants) and compared (`mantid_insdl.fitting.compa
 
 A line is printed for each map. In the end: the slope of the logarithm of the odds against the significance by logistic regression, and the
 same for Vuong's z, with standard errors and the mean log-loss of each; how often the verdict is right, wrong, or none, and why; both for
-all maps and for those that hold nothing a fit does not describe.
+all maps and for those that hold nothing a fit does not describe. With --nonsense the two square lattices are compared on maps that show
+neither (`benchmarks/nonsense.py`), and the verdict of each is printed.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from __future__ import annotations
 import argparse
 
 import numpy as np
+from nonsense import nonsense
 from scipy.optimize import minimize_scalar
 
 from mantid_insdl.errors import InstabilityError
@@ -134,13 +136,27 @@ def summary(rows: list[tuple[bool, bool, Comparison]]) -> None:
     print(f"  verdict right {right}, wrong {wrong}, undecided {undecided}, none of these {none} ({mixed} as a mixture), of {len(rows)}")
 
 
+def nonsensical(models: list[Material], seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    verdicts = []
+    for name, m in nonsense(drawn(models[0], rng, clean=True), models[0].family):
+        found = compare(m, models, start={one.name: {} for one in models})
+        verdicts.append(found.verdict)
+        print(f"{name:45} {found.verdict:17} {max(found.probabilities):6.3f} unexplained {found.evidence.unexplained:5.2f}", flush=True)
+    given = sum(one not in (UNDECIDED, NONE_OF_THESE) for one in verdicts)
+    print(f"{given} of {len(verdicts)} get a verdict; {verdicts.count(NONE_OF_THESE)} are none of these")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--number", type=int, default=150, help="maps of square lattices")
     parser.add_argument("--pcsmo", type=int, metavar="N", help="maps of PCSMO, in place of those of square lattices")
     parser.add_argument("--seed", type=int, default=9)
+    parser.add_argument("--nonsense", action="store_true")
     arguments = parser.parse_args()
     models = [load_material(f"pcsmo-{name}") for name in ("goodenough", "dimer")] if arguments.pcsmo else [square(name) for name in SQUARE]
+    if arguments.nonsense:
+        return nonsensical(models, arguments.seed)
     rows = []
     for number in range(arguments.pcsmo or arguments.number):
         rng = np.random.default_rng((arguments.seed, number))

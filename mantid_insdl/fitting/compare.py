@@ -226,6 +226,11 @@ def _verdict(best: Fit, probability: float, contests: Sequence[Contest], evidenc
     if mixed:
         said = " and ".join(f"{one.share:.0%} +- {one.share_error:.0%} of {one.material}" for one in mixed)
         return NONE_OF_THESE, [f"The map looks like a mixture: besides {best.material} it shows {said}."]
+    free = [one for one in best.parameters if not one.fixed]
+    if free and not any(one.determined for one in free):
+        return UNDECIDED, [f"The map determines no parameter of {best.material}: anything weak and broad would do as well."]
+    if beyond := [one.name for one in free if one.determined and one.at_bound]:
+        return UNDECIDED, [f"The nearest is {best.material} with {', '.join(beyond)} beyond all that was looked for, which is no answer."]
     if probability < DECIDED:
         rival = min(contests, key=lambda one: one.significance)
         return UNDECIDED, [f"This map cannot tell {best.material} from {rival.material}."]

@@ -19,6 +19,7 @@ from scipy.special import gammaln
 
 from mantid_insdl.errors import MaterialError
 from mantid_insdl.fitting.calculation import Calculation
+from mantid_insdl.fitting.results import BEYOND
 from mantid_insdl.fitting.uncertainty import uncertainty_of
 from mantid_insdl.materials import Material
 
@@ -80,7 +81,7 @@ class Likelihood:
         Of the free parameters, then of the free nuisances.
     start, low, high, deviation : (free,)
         Where a fit begins by default, its bounds, and the standard deviation of the prior (infinite for none). A parameter's bounds are
-        its range and half as much again on either side: a range says where values were looked for, not where they can be.
+        its range and half as much again on either side (`BEYOND`).
     flat_deviation : (free,)
         Standard deviation of a flat prior between the bounds.
     data, data_sigma : (pixel,)
@@ -112,7 +113,7 @@ class Likelihood:
         self.names = tuple(x.name for x in (*parameters, *chosen))
         self.units = tuple(x.unit for x in (*parameters, *chosen))
         self.parameters = len(parameters)
-        margin = [0.5 * (p.high - p.low) for p in parameters]
+        margin = [BEYOND * (p.high - p.low) for p in parameters]
         self.low = np.array([p.low - m for p, m in zip(parameters, margin, strict=True)] + [n.low for n in chosen])
         self.high = np.array([p.high + m for p, m in zip(parameters, margin, strict=True)] + [n.high for n in chosen])
         self.start = np.array([x.value for x in (*parameters, *chosen)])

@@ -14,6 +14,8 @@ UNDECIDED = "undecided"
 """Verdict where the data do not reach, or where no answer may be given."""
 NONE_OF_THESE = "none of these"
 """Verdict where no magnet that was asked for explains the map."""
+BEYOND = 0.5
+"""Of its range, how far a parameter may go beyond it on either side: a range says where values were looked for, not where they can be."""
 CONFIDENCE = 2.0
 """Standard errors by which an unexplained share must keep to the limit."""
 
@@ -33,6 +35,12 @@ class Fitted:
     high: float
     determined: bool = True
     fixed: bool = False
+
+    @property
+    def at_bound(self) -> bool:
+        """Whether a parameter ended where the fit could go no further (`BEYOND`)."""
+        span = self.high - self.low
+        return not self.fixed and not self.low - 0.99 * BEYOND * span < self.value < self.high + 0.99 * BEYOND * span
 
 
 @dataclass(frozen=True, eq=False)

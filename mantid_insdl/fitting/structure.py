@@ -16,6 +16,7 @@ from mantid_insdl.fitting.uncertainty import uncertainty_of
 LEAST_PIXELS = 24  # of an image: fewer are all smooth
 LIMIT = 0.3
 """Largest figure of the evidence with which a fit counts as an explanation of the map."""
+ROUNDING = 1e-9  # of an image's largest value: less is no structure
 HOT_QUANTILE = 0.995  # of an incident energy's pixels: what is above may be hot pixels, and is cut
 
 Share = tuple[float, float]
@@ -45,7 +46,9 @@ class Structure:
         """Structure of images, (n, image, first, second)."""
         flat = images.reshape(*images.shape[:2], -1)
         smooth = np.einsum("spf,nsf->nsp", self._smooth, np.einsum("spf,nsp->nsf", self._smooth, flat))
-        return (flat - smooth).reshape(images.shape)
+        rest = flat - smooth
+        rest[np.abs(rest) < ROUNDING * np.abs(flat).max(axis=2, keepdims=True)] = 0.0
+        return rest.reshape(images.shape)
 
 
 def _scaled(centres: np.ndarray) -> np.ndarray:

@@ -155,6 +155,19 @@ def test_a_parameter_more_is_no_gain():
     assert found.verdict == "free" and found.contests[0].correction == pytest.approx(0.5 * np.log(far[0].pixels))
 
 
+def test_an_answer_beyond_all_that_was_looked_for_is_none():
+    """A band five times as high, of which the windows hold the bottom; and a constant map, without structure."""
+    steep = measured({"J1": 3.0, "J2": 0.0, "D": -0.01})
+    found = compared(steep, BOTH)
+    assert found.verdict in (UNDECIDED, NONE_OF_THESE) and found.warnings[-1].startswith(
+        ("The nearest is", "Spin waves", "The map determines")
+    )
+    (one,) = [p for p in found.best.parameters if p.name == "J1"]
+    assert one.at_bound and not replace(one, value=1.2).at_bound and not replace(one, fixed=True).at_bound
+    flat = compared(steep.replace(intensity=np.ones(steep.shape), error=None, mask=steep.mask), BOTH)
+    assert flat.verdict == UNDECIDED and flat.evidence.unexplained == 1.0
+
+
 def test_the_parts_are_the_slices_and_add_up(frustrated):
     assert [part.energy_min for part in frustrated.parts] == pytest.approx(WINDOWS.energy_min)
     assert sum(part.pixels for part in frustrated.parts) == frustrated.best.pixels
