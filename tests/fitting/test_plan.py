@@ -113,6 +113,21 @@ def test_no_time_makes_up_for_the_error_of_the_calculation(found, counted_only):
     assert shrinkage(known[0], setting, ["J1"]).pays < 0.02
 
 
+def test_counting_again_does_not_average_the_error_of_the_calculation(found):
+    """Bright pixels, whose variance is nearly all the calculation's error: the same ones again tell little."""
+    wrong = dataclasses.replace(found, model_error=1.0)
+    known = Known.of(wrong, load_material("rb2mnf4"), MAPS, [1.0])
+    setting = Setting(Candidate(ei=15.0), found.data, MAPS, [1.0], np.ones(1))
+    assert np.all(setting.repeated >= 0)
+    again = setting.prospect(known)
+    bright = np.argsort(again.point.image)[-50:]
+    variance = again.likelihood.sigma[bright] ** 2
+    counted = known.counting.variance(again.point.image, exposure(again.likelihood.calculation, MAPS.spectrometer, 1.0), 15.0)[bright]
+    error = again.point.image[bright] ** 2
+    np.testing.assert_allclose(variance, 1 / (1 / (counted / 2 + error) - 1 / (counted + error)))
+    assert np.all(variance > 10 * error)
+
+
 def test_a_candidate_that_sees_nothing_is_last(measured, found):
     """Windows above the band, which ends at 6.6 meV."""
     blind = {"ei": 25.0, "energy": [12.0, 14.0, 16.0, 18.0]}
