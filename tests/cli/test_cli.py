@@ -23,7 +23,7 @@ def test_version(insdl):
     assert insdl("--version").stdout.strip() == f"insdl {mantid_insdl.__version__}"
 
 
-@pytest.mark.parametrize("command", ["demo", "analyse", "fit", "simulate", "train", "models"])
+@pytest.mark.parametrize("command", ["demo", "analyse", "simulate", "train", "models"])
 def test_help_teaches_by_example(insdl, command):
     text = insdl(command, "--help").stdout
     assert "Example" in text
