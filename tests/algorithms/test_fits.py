@@ -1,6 +1,7 @@
 """FitExchangeCNN with Refine and MaterialFile, and ClassifyMagneticModel with Method: with the real worker."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -93,6 +94,33 @@ def test_a_network_proposes_and_a_fit_decides(stack):
     assert list(mtd["network"].getColumnNames()) == ["Name", "Value", "Error", "Unit"]
     for name in TRUE:  # NaN where the network gives no answer by itself
         assert alone[name]["Value"] == table[name]["NetworkValue"] or np.isnan(alone[name]["Value"])
+
+
+@pytest.mark.slow
+def test_a_magnet_in_three_dimensions(repository, tmp_path):
+    """That of docs/fit.md."""
+    page = (repository / "docs" / "fit.md").read_text(encoding="utf-8")
+    (content,) = (one for one in re.findall(r"```yaml\n(.*?)```", page, flags=re.S) if "name: cubic" in one)
+    path = tmp_path / "cubic.yaml"
+    path.write_text(content)
+    true = {"J1": -0.5, "J2": -0.02, "D": -0.2}
+    pixels = {
+        "QhRange": "-1, 0.1, 1",
+        "QkRange": "-1, 0.1, 1",
+        "Ei": "25",
+        "EnergyBins": "2, 3, 14",
+        "Background": 0.1,
+        "Counts": 1e5,
+        "Seed": 1,
+    }
+    simulate = create(
+        "SimulateSpinWaveMap", MaterialFile=str(path), Parameters="J1=-0.5, J2=-0.02, D=-0.2", OutputWorkspace="cubic", **pixels
+    )
+    simulate.execute()
+    create("FitExchangeCNN", InputWorkspace="cubic", MaterialFile=str(path), OutputTable="table").execute()
+    table = rows()
+    for name, value in true.items():
+        assert abs(table[name]["Value"] - value) < 4 * table[name]["Error"] < 0.4, name
 
 
 def test_one_slice_gives_one_workspace(measured, own_material):

@@ -143,3 +143,8 @@ def test_materials_after_the_option_are_materials_and_maps_are_not():
 def test_refusals(insdl, tmp_path, map_file, options, code, words):
     insdl.refuses("fit", map_file, *options, "-o", tmp_path / "out", "-q", code=code, words=words)
     assert not (tmp_path / "out").exists()
+
+
+def test_help_teaches_by_example(insdl):
+    text = insdl("fit", "--help").stdout
+    assert "Examples:" in text and "insdl fit map.nxs -m rb2mnf4" in text
