@@ -239,7 +239,7 @@ class SpectrumCalculation(Calculation):
             description="standard deviation of the blur in momentum",
         )
         if not self.width_is_known:
-            self.nuisances["width"] = replace(NUISANCES["width"], low=0.1, high=10.0, deviation=np.inf)
+            self.nuisances["width"] = replace(NUISANCES["width"], low=0.1, high=4.0, deviation=np.inf)
         shown = self._image(np.array(list(material.defaults.values())), 1.0)
         self._reach = ~np.isnan(shown)
         super().__init__(m, material, ~m.mask & self._reach)

@@ -26,7 +26,7 @@ from mantid_insdl.materials import Material
 FREEDOM = 30.0
 _NORMALISATION = gammaln((FREEDOM + 1) / 2) - gammaln(FREEDOM / 2) - 0.5 * np.log(np.pi * FREEDOM)
 _ROUNDS = 20  # of reweighted least squares for the linear part, from the last one's answer
-STEP = 2e-4
+STEP = 1e-3
 """Step of a derivative, relative to the width of a parameter's range."""
 
 

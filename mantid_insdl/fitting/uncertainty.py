@@ -18,14 +18,15 @@ from mantid_insdl.maps import Map
 NEIGHBOURHOOD = 5
 """Pixels along each axis of the image over which intensities are averaged."""
 EXPOSURE = 9
-"""The same for how much longer one part of an image was counted than another."""
+"""The same further around, and for how much longer one part of an image was counted than another."""
+BELIEVED = 0.5
+"""Of the mean intensity further around a pixel: no less is expected there."""
 WRONG = 10.0
 """Factor between the given errors and the scatter from neighbour to neighbour from which the errors cannot be meant."""
 FLOOR = 0.02
 """Of the variance, against its mean at the same incident energy: below it a pixel would count for more than fifty."""
 _CLASSES = 12  # of pixels by the mean intensity around them
-_TRIMMED = 0.02  # of the squares of a class, the largest
-_KEPT = 0.873  # mean of the squares of a normal deviate without its largest 2 %
+_HOT = 100.0  # times the mean square: not of counting, even where most pixels count nothing
 _FROM_SCATTER = "estimated from the map's scatter from pixel to pixel"
 
 
@@ -37,8 +38,8 @@ class Uncertainty:
     ----------
     constant, slope : shape of the map
         The variance of a pixel is ``constant + slope * expected intensity``.
-    level : shape of the map
-        Mean intensity around each pixel.
+    level, wide_level : shape of the map
+        Mean intensity around each pixel, and further around.
     least : shape of the map
         Smallest variance that is believed.
     source
@@ -50,6 +51,7 @@ class Uncertainty:
     constant: np.ndarray
     slope: np.ndarray
     level: np.ndarray
+    wide_level: np.ndarray
     least: np.ndarray
     source: str
     warnings: tuple[str, ...] = ()
@@ -57,7 +59,8 @@ class Uncertainty:
     def sigma(self, expected: np.ndarray | None = None, known: np.ndarray | None = None) -> np.ndarray:
         """Standard deviations where `expected`, at the pixels `known` alone, is expected; by default those of the whole map."""
         part = slice(None) if known is None else known
-        mean = self.level[part] if expected is None else expected
+        # a calculation that misses what is there must not make those pixels the surest of all
+        mean = self.level[part] if expected is None else np.maximum(expected, BELIEVED * self.wide_level[part])
         return np.sqrt(np.maximum(self.constant[part] + self.slope[part] * np.maximum(mean, 0), self.least[part]))
 
 
@@ -89,7 +92,7 @@ def uncertainty_of(m: Map) -> Uncertainty:
             constant, slope = constant * exposure, slope * exposure
     variance = constant + slope * np.maximum(level, 0)
     (mean,) = _by_group(m, lambda group: (variance[group][known[group]].mean() if known[group].any() else 1.0,))
-    return Uncertainty(constant, slope, level, np.maximum(FLOOR * mean, 1e-60), source, warnings)
+    return Uncertainty(constant, slope, level, local_mean(filled, known, EXPOSURE), np.maximum(FLOOR * mean, 1e-60), source, warnings)
 
 
 def _by_group(m: Map, numbers) -> list[np.ndarray]:
@@ -133,14 +136,21 @@ def _from_scatter(filled: np.ndarray, known: np.ndarray, level: np.ndarray) -> t
 def _line(square: np.ndarray, mean: np.ndarray, trimmed: bool = False) -> tuple[float, float]:
     """Constant and slope, neither below zero, of squares against mean intensities, by classes of the latter."""
     classes = [one for one in np.array_split(np.argsort(mean, kind="stable"), _CLASSES) if one.size]
-    if trimmed:
-        averages = [np.mean(np.sort(square[one])[: int(np.ceil((1 - _TRIMMED) * one.size))]) / _KEPT for one in classes]
-    else:
-        averages = [np.mean(square[one]) for one in classes]
+    average = _mean_without_hot if trimmed else np.mean
+    averages = [average(square[one]) for one in classes]
     variance, centre = np.array(averages), np.array([np.mean(mean[one]) for one in classes])
     weight = 1 / np.maximum(variance, 1e-3 * variance.max() or 1.0)
     found, _ = nnls(np.stack([np.ones_like(centre), np.maximum(centre, 0)], axis=1) * weight[:, None], variance * weight)
     return float(found[0]), float(found[1])
+
+
+def _mean_without_hot(squares: np.ndarray) -> float:
+    while True:
+        mean = squares.mean()
+        kept = squares <= _HOT * mean
+        if kept.all():
+            return float(mean)
+        squares = squares[kept]
 
 
 def _shifted(axis: int, shift: int) -> tuple:

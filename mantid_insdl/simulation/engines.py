@@ -164,6 +164,8 @@ LINES_PER_ZONE = 2
 """Lines of symmetry along each axis of a zone: its sides, and the middle between them."""
 MERGED = 1.5
 """A lattice of this many times as many cells as needed is taken where another incident energy needs it."""
+DEGENERATE = 1e-5
+"""Of the largest energy: modes nearer to one another than that are one level."""
 STOPS_PER_ZONE = 32
 """Solves to a zone along the beam, where the modes depend on it."""
 
@@ -515,6 +517,7 @@ class Planar(Domain):
         node, mode = np.nonzero(near)
         intensity = np.zeros(near.shape, real)
         intensity[near] = self._intensity(lattice, bent, group, node, mode + span.start)
+        _share_degenerate(intensity, bent.energies[:, span])
         strength = intensity.take(pieces.node, axis=0)
         if pieces.beside is not None:
             for axis, (offset, _, _) in enumerate(pieces.moments.astype(real)):
@@ -562,6 +565,17 @@ class Planar(Domain):
             q = q_across[node] + along[:, None] * self.plane.beam
             intensity = np.nan_to_num(self.view.seen(moment.T @ components, q, self.plane.turn))
         return intensity * self.view.factor(group.ei, energy)
+
+
+def _share_degenerate(intensity: np.ndarray, energies: np.ndarray) -> None:
+    """Give modes (node, mode) of one energy the mean of their intensities: how a solver mixes them is chance, and differs between nodes."""
+    apart = np.abs(np.diff(energies, axis=1)) > DEGENERATE * np.abs(energies).max()
+    if apart.all():
+        return
+    first = np.pad(apart, ((0, 0), (1, 0)), constant_values=True)
+    which = np.cumsum(first.ravel()) - 1
+    shared = np.bincount(which, intensity.ravel()) / np.bincount(which)
+    intensity[:] = shared[which].reshape(intensity.shape)
 
 
 def _merged(steps: list[tuple[int, int] | None]) -> list[tuple[int, int] | None]:

@@ -7,7 +7,7 @@ import pytest
 
 from mantid_insdl.instrument.kinematics import MEV_ANGSTROM2
 from mantid_insdl.instrument.resolution import bin_fractions
-from mantid_insdl.maps import Axis, Slices
+from mantid_insdl.maps import RLU, Axis, Slices
 from mantid_insdl.materials import Material, load_material
 from mantid_insdl.simulation.engines import ClosedForm, General, Planar
 from mantid_insdl.simulation.slices import SliceSimulator
@@ -102,3 +102,39 @@ def test_a_mode_faster_than_the_neutrons_is_met_twice():
     assert [energy.item() for energy, _, _ in met] == pytest.approx([0.64 * ei, 0.91 * ei])
     assert [weight.item() for _, _, weight in met] == pytest.approx([4, 2])
     assert [slope.ravel().tolist() for _, slope, _ in met] == [pytest.approx([28, -12]), pytest.approx([-14, 6])]
+
+
+HONEYCOMB = """
+name: honeycomb
+title: Honeycomb antiferromagnet, whose two modes have one energy
+family: honeycomb
+sources: ["made for a test"]
+parameters:
+  - {name: J1, value: 1.0, low: 0.2, high: 3.0, description: nearest neighbours}
+  - {name: D, value: -0.1, low: -0.5, high: 0.0, description: easy axis}
+cell: {a: 6.0, b: 6.0, c: 12.0, gamma: 120}
+sites:
+  - {label: up, positions: [[0.3333333333333333, 0.6666666666666667, 0]], spin: 1.5, direction: [0, 0, 1]}
+  - {label: down, positions: [[0.6666666666666667, 0.3333333333333333, 0]], spin: 1.5, direction: [0, 0, -1]}
+bonds:
+  - {parameter: J1, distance: 3.4641016}
+anisotropy:
+  - {parameter: D, axis: [0, 0, 1]}
+map:
+  cell: [[1, 0, 0], [0, 1, 0], [0, 0, 1]]
+  frame: honeycomb cell
+"""
+
+
+def test_degenerate_modes_change_smoothly_with_the_parameters(tmp_path):
+    """A solver mixes modes of one energy by chance: what it makes of one of them must not be seen."""
+    path = tmp_path / "honeycomb.yaml"
+    path.write_text(HONEYCOMB)
+    axis = np.linspace(-1, 1, 21)
+    slices = Slices.from_bins([15.0], [np.arange(1.0, 7.1, 1.5)])
+    simulator = SliceSimulator(path, slices, Axis("qh", RLU, axis), Axis("qk", RLU, axis))
+    assert isinstance(simulator._domains[0], Planar)
+    step = np.arange(9)
+    images = simulator.intensity({"J1": 1.1 + 1e-3 * step}, dtype=float)[0][:, simulator.reach]
+    smooth = np.polynomial.polynomial.polyval(step, np.polynomial.polynomial.polyfit(step, images, 2)).T
+    assert np.sqrt(np.mean((images - smooth) ** 2)) < 1e-4 * np.sqrt(np.mean(images**2))
