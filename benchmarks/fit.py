@@ -8,9 +8,9 @@
 coverage: N simulated measurements of a material, each of other parameters, scales, backgrounds, energy width and power of kf/ki, are fitted
 from a start as far off as a network's; printed is how often the truth is within the 68 % and the 90 % interval, the error bars and the
 rms error against the Cramer-Rao bound (scales, backgrounds and nuisances free; the rms is a robust one), and the time. One neutron counts
-what it does in the measured maps of PCSMO at 25, 50 and 100 meV, over FACTOR. With --foreign the maps have in them what the fit does not model: a
-ring as of phonons of a powder, a gradient across the map, lines that grow with energy, unequal twins. With the FOLDER of the measured data
-(pcsmo) their detector gaps are used.
+what it does in the measured maps of PCSMO at 25, 50 and 100 meV, over FACTOR. With --foreign the maps have in them what the fit does not
+model: a ring as of phonons of a powder, a gradient across the map, lines that grow with energy, unequal twins. With the FOLDER of the
+measured data (pcsmo) their detector gaps are used.
 
 starts: how many of N such maps end in the best minimum from one blind start (the middle of the ranges), from the draws of `fit`, and from a
 start as far off as a network's; with the time of each.

@@ -6,14 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from mantid_insdl.analysis.deletion import IMPORTANT_LOG, RANDOM_LOG
 from mantid_insdl.errors import InsdlError, InstabilityError
 from mantid_insdl.interfaces.model import Answer, Change, Control, Input, with_ei
 from mantid_insdl.interfaces.script import Recorder, variable
 from mantid_insdl.maps import Map
 from mantid_insdl.materials import parse_parameters
+from mantid_insdl.plugin import fits
 from mantid_insdl.plugin.answers import classification_notices, exchange_notices
 from mantid_insdl.worker import run_task
 
@@ -80,7 +79,10 @@ class LibraryModel:
     # ---- tasks
 
     def options(self, task: str) -> dict[str, tuple[str, ...]]:
-        return {}
+        return {
+            "classify": {"Method": ("Network", "Fit", "Both")},
+            "exchange": {"Refine": ("Off", "Fast", "Full"), "MaterialFile": ()},
+        }.get(task, {})
 
     def run(self, task: str, name: str, options: Mapping[str, Any], control: Control) -> Answer:
         run = {"denoise": self._denoise, "classify": self._classify, "exchange": self._exchange}
@@ -93,26 +95,36 @@ class LibraryModel:
         return Answer({"output": maps["output"], "residual": m - maps["output"]})
 
     def _classify(self, name: str, m: Map, options: Mapping[str, Any], control: Control) -> Answer:
-        _, answer = self._task("classify", {"input": m}, {}, control)
-        self._record("insdl.classify", name, "classification")
-        rows = zip(answer["models"], answer["probabilities"], answer["uncertainties"], strict=True)
-        sentences = (*classification_notices(answer), *answer["warnings"])
-        return Answer({}, ("Model", "Probability", "Uncertainty"), tuple(rows), answer["verdict"], answer["in_range"], sentences)
+        method = options.get("Method", "Network").lower()
+        _, answer = self._task("classify", {"input": m}, {"method": method}, control)
+        comparison, sentences = answer.get("comparison"), []
+        verdict, known = "", True
+        if method != "fit":
+            self._record("insdl.classify", name, "classification")
+            verdict, known = answer["verdict"], answer["in_range"]
+            sentences += [*classification_notices(answer), *answer["warnings"]]
+        if comparison:
+            self._record("insdl.compare", name, "comparison", materials=comparison["materials"])
+            verdict = comparison["verdict"]
+            sentences += [*fits.comparison_notices(comparison), *comparison["warnings"]]
+        columns, rows = fits.model_table(answer)
+        return Answer({}, tuple(column for column, _ in columns), tuple(rows), verdict, known, tuple(sentences))
 
     def _exchange(self, name: str, m: Map, options: Mapping[str, Any], control: Control) -> Answer:
+        refine, material = options.get("Refine", "Off").lower(), options.get("MaterialFile") or None
+        how = {"refine": refine, "material": material}
         try:
-            maps, answer = self._task("fit_exchange", {"input": m}, {"simulate_fit": True}, control)
+            maps, answer = self._task("fit_exchange", {"input": m}, {**how, "simulate_fit": True}, control)
         except InstabilityError:  # the constants are of use all the same
-            maps, answer = self._task("fit_exchange", {"input": m}, {}, control)
-        self._record("insdl.fit_exchange", name, "exchange")
-        if "fit" in maps:
+            maps, answer = self._task("fit_exchange", {"input": m}, how, control)
+        self._record("insdl.fit_exchange", name, "exchange", refine=None if refine == "off" else refine, material=material)
+        if "fit" in maps and not answer["fit"]:
             fit = variable(f"{name}_exchange")
             self._recorder.add("simulate_fit", {"m": variable(name), "fit": fit}, assign=variable(f"{name}_fit"))
-        known = answer["in_range"]
-        values, errors = ([v if known else np.nan for v in answer[column]] for column in ("values", "errors"))
-        rows = tuple(zip(answer["names"], values, errors, answer["units"], strict=True))
-        sentences = (*exchange_notices(answer), *answer["warnings"])
-        return Answer(maps, ("Name", "Value", "Error", "Unit"), rows, "", known, sentences, material=answer["material"])
+        columns, rows = fits.parameter_table(answer)
+        sentences = (*exchange_notices(answer), *fits.fit_notices(answer), *answer["warnings"])
+        named = tuple(column for column, _ in columns)
+        return Answer(maps, named, tuple(rows), "", answer["in_range"], sentences, material=answer["material"])
 
     def _explain(self, name: str, m: Map, options: Mapping[str, Any], control: Control) -> Answer:
         target = options.get("Class") or None

@@ -26,7 +26,7 @@ from qtpy.QtWidgets import (
 )
 
 from mantid_insdl.analysis.deletion import IMPORTANT_LOG, RANDOM_LOG, SHARE
-from mantid_insdl.analysis.results import UNDECIDED
+from mantid_insdl.fitting.results import NONE_OF_THESE, UNDECIDED
 from mantid_insdl.interfaces.model import Answer
 from mantid_insdl.interfaces.view_map import Picture, SliceCanvas
 from mantid_insdl.maps import Map
@@ -183,7 +183,7 @@ def _alarm(text: str) -> str:
 
 
 def _verdict(answer: Answer) -> str:
-    if answer.verdict in ("", UNDECIDED):
+    if answer.verdict in ("", UNDECIDED, NONE_OF_THESE):
         reason = "" if answer.in_range else " The probabilities mean nothing here."
         return _alarm("It cannot be told from this map.") + reason
     return f"<b style='color:#060'>The map shows {html.escape(answer.verdict)}.</b>"

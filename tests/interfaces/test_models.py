@@ -172,6 +172,26 @@ def test_a_map_that_is_gone_is_a_sentence(model):
         model.run("denoise", "gone", {}, Control())
 
 
+def test_fits_are_asked_for_without_mantid_too(file, monkeypatch):
+    """What was chosen goes to the worker, and into the script."""
+    asked = []
+
+    def run_task(task, maps, options, **others):
+        asked.append((task, dict(options)))
+        raise InsdlError("no more is asked")
+
+    model = LibraryModel()
+    name = load(model, file)
+    monkeypatch.setattr("mantid_insdl.interfaces.model_library.run_task", run_task)
+    assert model.options("classify") == {"Method": ("Network", "Fit", "Both")}
+    assert set(model.options("exchange")) == {"Refine", "MaterialFile"}
+    for task, options in (("classify", {"Method": "Both"}), ("exchange", {"Refine": "Fast", "MaterialFile": "mine.yaml"})):
+        with pytest.raises(InsdlError, match="No more"):
+            model.run(task, name, options, Control())
+    assert asked[0] == ("classify", {"method": "both"})
+    assert asked[1] == ("fit_exchange", {"refine": "fast", "material": "mine.yaml", "simulate_fit": True})
+
+
 @pytest.fixture(scope="module")
 def wanted():
     """What the library says of the example."""
