@@ -53,7 +53,7 @@ def classify_and_estimate(
     """
     report = progress or ignore_progress
     report(0.0, "loading the classifier")
-    warnings = []
+    warnings, measured = [], m
     if denoise:
         m = denoise_map(m, progress=lambda f, t: report(0.3 * f, t))
         warnings.append("The map was denoised first; the probabilities are calibrated for maps as measured.")
@@ -72,7 +72,7 @@ def classify_and_estimate(
     decided = not reasons and probabilities[0, best] >= limit
     if decided and (
         objection := _better_explained(prepared, card, exchange.evidence)
-        or _rivals(m, card, exchange, lambda f, t: report(0.8 + 0.2 * f, t))
+        or _rivals(measured, card, exchange, lambda f, t: report(0.8 + 0.2 * f, t))
     ):
         reasons.append(objection)
         decided = False

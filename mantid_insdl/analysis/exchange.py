@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,13 +13,15 @@ from mantid_insdl.analysis.preparation import open_question, other_bundles, prep
 from mantid_insdl.analysis.refinement import OFF, check_effort, refined, without_network
 from mantid_insdl.analysis.results import ExchangeFit
 from mantid_insdl.errors import BundleError
-from mantid_insdl.fitting.calculation import Measurement
 from mantid_insdl.maps import Map
 from mantid_insdl.materials import Material
 from mantid_insdl.networks.bundles import find_bundle, load_bundle, read_card
 from mantid_insdl.networks.preprocessing import incident_energy_groups
 from mantid_insdl.progress import Progress, ignore_progress
 from mantid_insdl.simulation.slices import simulate
+
+if TYPE_CHECKING:
+    from mantid_insdl.fitting.calculation import Measurement
 
 
 def fit_exchange(

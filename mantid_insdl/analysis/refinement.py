@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mantid_insdl.analysis.results import ExchangeFit
 from mantid_insdl.errors import MaterialError
-from mantid_insdl.fitting.calculation import Measurement
-from mantid_insdl.fitting.refine import fit
 from mantid_insdl.fitting.results import Fit
-from mantid_insdl.fitting.structure import LIMIT, evidence_of
 from mantid_insdl.maps import Map
 from mantid_insdl.materials import Material
 from mantid_insdl.progress import Progress, ignore_progress
+
+if TYPE_CHECKING:
+    from mantid_insdl.fitting.calculation import Measurement
 
 OFF = "off"
 EFFORTS = (OFF, "fast", "full")
@@ -60,6 +61,9 @@ def refined(
     UnsuitableMapError, InstabilityError
         As `mantid_insdl.fit`.
     """
+    from mantid_insdl.fitting.refine import fit
+    from mantid_insdl.fitting.structure import LIMIT, evidence_of
+
     found = fit(
         m,
         exchange.material,
@@ -103,6 +107,9 @@ def without_network(
     MaterialError, UnsuitableMapError, InstabilityError
         As `mantid_insdl.fit`.
     """
+    from mantid_insdl.fitting.refine import fit
+    from mantid_insdl.fitting.structure import LIMIT, evidence_of
+
     found = fit(m, material, effort=effort, measurement=measurement, time_limit=time_limit, progress=progress)
     evidence = evidence_of(found, LIMIT)
     names, values, errors, units = zip(*((one.name, one.value, one.error, one.unit) for one in found.parameters), strict=True)

@@ -24,6 +24,7 @@ from mantid_insdl.instrument.flux import sample_flux
 from mantid_insdl.instrument.kinematics import wavenumber
 from mantid_insdl.instrument.resolution import ChopperSpectrometer
 
+LEAST_COUNTED = 0.05  # of a pixel's variance: so much is counting in any case
 _CLASSES = 12  # of pixels by calculated intensity
 _GRAZING = 0.1  # smallest cosine of a scattering angle: of a pixel that touches 90 degrees only a part is seen
 
@@ -66,13 +67,14 @@ def counting_of(likelihood: Likelihood, point: Point, instrument: ChopperSpectro
         If the calculation is nowhere seen in the map.
     """
     calculation = likelihood.calculation
-    sigma = likelihood.error_scale * likelihood.data_sigma
     found = []
     for group, scale, time in zip(calculation.groups, point.scale, hours, strict=True):
         if scale > 0:
             ei = float(calculation.ei[group[0]])
             exposed = exposure(calculation, instrument, time)[group]
-            found.append((ei, *_flat_and_slope(point.image[group], (sigma[group] / scale) ** 2 * exposed)))
+            variance = (likelihood.sigma[group] / scale) ** 2
+            counted = np.maximum(variance - (likelihood.model_error * point.image[group]) ** 2, LEAST_COUNTED * variance)
+            found.append((ei, *_flat_and_slope(point.image[group], counted * exposed)))
     if not found:
         raise UnsuitableMapError(
             "nothing can be planned from this map", "the calculation nowhere resembles it", "check the material, the axes and Ei"

@@ -66,7 +66,7 @@ class Refinement:
     def __init__(self, likelihood: Likelihood, time_limit: float | None = None, progress: Progress = ignore_progress):
         self.likelihood, self.evaluations = likelihood, 0
         self._begin, self._limit, self._progress = time.monotonic(), time_limit, progress
-        self._stage = (0.0, 1.0, "")
+        self._stage, self._done = (0.0, 1.0, ""), 0.0
         self.best: Point | None = None
         self.finished = True
 
@@ -77,7 +77,8 @@ class Refinement:
     def stage(self, begin: float, end: float, text: str) -> None:
         """Name what comes next, and between which fractions of the whole it lies."""
         self._stage = (begin, end, text)
-        self._progress(begin, text)
+        self._done = max(self._done, begin)
+        self._progress(self._done, text)
 
     def screen(self, thetas: np.ndarray, keep: int) -> list[np.ndarray]:
         """The best of many places: stable ones, and where the calculation resembles the map (else nothing would pull the parameters)."""
@@ -177,7 +178,8 @@ class Refinement:
 
     def _check(self, fraction: float) -> None:
         begin, end, text = self._stage
-        self._progress(begin + (end - begin) * fraction, text)
+        self._done = max(self._done, begin + (end - begin) * fraction)
+        self._progress(self._done, text)
         if self._limit is not None and self.seconds > self._limit and self.best is not None:
             raise _TimeIsUpError
 

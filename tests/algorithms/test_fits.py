@@ -63,11 +63,11 @@ def test_a_fit_without_a_network(stack, measured, own_material, capfd):
     table = rows()
     check_answer(table)
     assert list(mtd["table"].getColumnNames()) == ["Name", "Value", "Error", "Unit"]
-    assert list(table) == ["J1", "J2", "D", "width", "flux", "Cost function value"]
+    assert list(table) == ["J1", "J2", "D", "width", "blur", "flux", "Cost function value"]
     assert 0.3 < table["Cost function value"]["Value"] < 2
     matrix = rows("matrix")
-    assert list(mtd["matrix"].getColumnNames()) == ["Name", "J1", "J2", "D", "width", "flux"]
-    assert [matrix[name][name] for name in matrix] == pytest.approx([100.0] * 5)
+    assert list(mtd["matrix"].getColumnNames()) == ["Name", "J1", "J2", "D", "width", "blur", "flux"]
+    assert [matrix[name][name] for name in matrix] == pytest.approx([100.0] * 6)
     assert matrix["J1"]["J2"] == pytest.approx(matrix["J2"]["J1"]) and -100 < matrix["J1"]["J2"] < 100
     assert isinstance(mtd["fit"], WorkspaceGroup) and mtd["fit"].size() == mtd["rest"].size() == 5
     for i in range(5):

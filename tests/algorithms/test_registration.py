@@ -68,15 +68,15 @@ def test_properties_are_those_of_the_specification():
         "SimulateSpinWaveMap": "Material MaterialFile Parameters Template Ei EnergyBins QhRange QkRange Twins Resolution "
         "Background Counts Seed Instrument Temperature KfOverKi",
         "DenoiseINS": "InputWorkspace Model",
-        "ClassifyMagneticModel": "InputWorkspace Model Denoise",
-        "FitExchangeCNN": "InputWorkspace Model",
+        "ClassifyMagneticModel": "InputWorkspace Model Denoise Method",
+        "FitExchangeCNN": "InputWorkspace Model Refine MaterialFile",
         "ComputeGradCAM": "InputWorkspace Model Class Layer",
     }
     outputs = {
         "SimulateSpinWaveMap": "OutputWorkspace",
         "DenoiseINS": "OutputWorkspace OutputResidual",
         "ClassifyMagneticModel": "OutputTable OutputWorkspace",
-        "FitExchangeCNN": "OutputTable OutputFitWorkspace",
+        "FitExchangeCNN": "OutputTable OutputFitWorkspace OutputResidual OutputNormalisedCovarianceMatrix",
         "ComputeGradCAM": "OutputWorkspace",
     }
     for name in NAMES:

@@ -245,7 +245,7 @@ def test_a_model_without_a_limit_gives_no_constants(monkeypatch):
 FIT = ExchangeFit("pcsmo-goodenough", ("J",), (1.0,), (0.1,), ("meV",), True, (), IDENTITY, evidence(0.1, "pcsmo-goodenough"))
 
 
-def answers(monkeypatch, probability=0.99, fit=FIT, zener=0.5):
+def answers(monkeypatch, probability=0.99, fit=FIT, zener=0.5, rival=""):
     """Of a classifier of Goodenough and dimer where models of all other families explain any map."""
 
     class Comparison:
@@ -262,6 +262,7 @@ def answers(monkeypatch, probability=0.99, fit=FIT, zener=0.5):
     monkeypatch.setattr(verdicts, "ask", lambda *_: (np.log([[probability, 1 - probability]]), []))
     monkeypatch.setattr(verdicts, "_constants", lambda *_: fit)
     monkeypatch.setattr(gate, "Comparison", Comparison)
+    monkeypatch.setattr(verdicts, "_rivals", lambda *_: rival)
     return verdicts.classify_and_estimate(None)
 
 
@@ -269,6 +270,9 @@ def test_a_verdict_rests_on_its_constants_and_on_no_rival(monkeypatch):
     result, fit = answers(monkeypatch)
     assert (result.verdict, result.in_range, result.warnings) == ("pcsmo-goodenough", True, ())
     assert fit is FIT and result.evidence == FIT.evidence
+    disputed, unanswered = answers(monkeypatch, rival="The map is a mixture.")
+    assert (disputed.verdict, disputed.in_range, disputed.warnings) == ("undecided", False, ("The map is a mixture.",))
+    assert not unanswered.in_range
     for record, kind in ((result, Classification), (fit, ExchangeFit)):
         assert kind.from_dict(json.loads(json.dumps(record.to_dict()))) == record
 

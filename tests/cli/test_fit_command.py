@@ -79,7 +79,7 @@ def test_fixed_values_are_kept_and_a_start_is_taken(insdl, tmp_path, map_file, m
     (fit_report,) = read(tmp_path).fits
     values = {one.name: one for one in (*fit_report.parameters, *fit_report.nuisances)}
     assert values["D"].fixed and values["D"].value == -0.02 and values["D"].error == 0
-    assert values["width"].fixed and fit_report.free == ("J1", "J2", "flux")
+    assert values["width"].fixed and fit_report.free == ("J1", "J2", "blur", "flux")
 
 
 def test_two_materials_are_compared_and_a_later_run_clears_up(insdl, tmp_path, map_file, simple_material):

@@ -242,7 +242,7 @@ def test_no_momenta(text):
 
 def test_help_shows_its_defaults(insdl):
     shown = " ".join(insdl("simulate", "--help").stdout.replace("│", " ").split())
-    for words in ("-1,0.05,1 by default", "200 by default", "3000 by default", "MAPS by default"):
+    for words in ("-1,0.05,1 by default", "200 by default", "12000 by default", "MAPS by default"):
         assert words in shown
 
 

@@ -12,8 +12,8 @@ from mantid_insdl.fitting.calculation import Measurement, calculation_for
 from mantid_insdl.fitting.candidates import Candidate, read_candidates, usual_candidates
 from mantid_insdl.fitting.counting import Counting, counting_of, exposure
 from mantid_insdl.fitting.expected import Known, Setting, coverage_of, shrinkage
-from mantid_insdl.fitting.information import information_of
-from mantid_insdl.fitting.likelihood import Likelihood
+from mantid_insdl.fitting.information import at_fit, information_of
+from mantid_insdl.fitting.likelihood import FREEDOM, Likelihood
 from mantid_insdl.fitting.plan import plan
 from mantid_insdl.fitting.refine import FINE, Refinement, fit
 from mantid_insdl.instrument.flux import sample_flux
@@ -161,6 +161,13 @@ def test_chosen_constants_only(measured, found):
     assert set(made.best.gains["rb2mnf4"].factors) == {"D"}
 
 
+def at_minimum(found, material):
+    """A fit where it would be with the weights that it has now."""
+    likelihood, point = at_fit(found, calculation_for(found.data, material))
+    best = dict(zip(likelihood.names, Refinement(likelihood).descend(point.theta, FINE).theta, strict=True))
+    return dataclasses.replace(found, parameters=tuple(dataclasses.replace(one, value=best[one.name]) for one in found.parameters))
+
+
 def test_two_models_are_separated_as_much_as_a_refit_says(measured, third_neighbours):
     """The expected gain, against the wrong model refitted to the map and the candidate together, all of it without counting noise."""
     truth = SliceSimulator("rb2mnf4", measured.slices, *measured.axes).intensity({"J2": 0.05}, dtype=float)[0][0]
@@ -168,6 +175,7 @@ def test_two_models_are_separated_as_much_as_a_refit_says(measured, third_neighb
     materials = [load_material(one) for one in ("rb2mnf4", third_neighbours)]
     fits = [fit(quiet, material, start={}, nuisances=()) for material in materials]
     fits = [dataclasses.replace(one, model_error=0.0, error_scale=1.0, model=one.model.replace(error=quiet.error)) for one in fits]
+    fits = [at_minimum(one, material) for one, material in zip(fits, materials, strict=True)]
     made = plan(quiet, materials, fits=fits, candidates=[{"ei": 25.0}])
     assert made.goal == "separate"
     assert made.best.worth == min(gain.amount for gain in made.best.gains.values())
@@ -182,8 +190,8 @@ def test_two_models_are_separated_as_much_as_a_refit_says(measured, third_neighb
     both = Likelihood(calculation_for(stack([quiet, added]), materials[1]), nuisances=())
     both.sigma = both.calculation.map.error[both.calculation.known]
     refitted = Refinement(both).descend(wrong.point.theta, FINE)
-    # a Student's residual has 11/13 of a normal one's information
-    expected = 0.5 * 11 / 13 * (np.sum(refitted.residual**2) - np.sum(wrong.point.residual**2))
+    # of a normal residual's information a Student's has this part
+    expected = 0.5 * (FREEDOM + 1) / (FREEDOM + 3) * (np.sum(refitted.residual**2) - np.sum(wrong.point.residual**2))
     assert gain.amount == pytest.approx(expected, rel=0.15)
 
 
