@@ -115,17 +115,27 @@ def _rivals(m: Map, card: Card, exchange: ExchangeFit, progress: Progress) -> st
     """Why the map cannot be given to one model while the networks know another; empty where it can."""
     from mantid_insdl.analysis.rival import Fitted, objection
 
-    first = None
-    for name in card.materials:
-        bundle = None if name == exchange.material else _exchange_bundle(name, card.family)
+    first, others = None, [name for name in card.materials if name != exchange.material]
+    for number, name in enumerate(others, 1):
+        bundle = _exchange_bundle(name, card.family)
         if bundle is None:
             continue
+
+        def part(fraction: float, text: str, number: int = number) -> None:
+            progress((number + fraction) / (len(others) + 1), text)
+
         if first is None:
             mine = _exchange_bundle(exchange.material, card.family).card
-            first = Fitted(prepare(m, mine), exchange.material, np.array(exchange.values), _ranges(mine), progress)
+            first = Fitted(
+                prepare(m, mine),
+                exchange.material,
+                np.array(exchange.values),
+                _ranges(mine),
+                lambda f, t: progress(f / (len(others) + 1), t),
+            )
         prepared = prepare(m, bundle.card)
         values, _, _ = ask_constants(bundle, prepared)
-        if found := objection(first, Fitted(prepared, name, values, _ranges(bundle.card), progress)):
+        if found := objection(first, Fitted(prepared, name, values, _ranges(bundle.card), part)):
             return found
     return ""
 
