@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from toy_calculation import PARAMETERS, Toy, empty, parameter
 
 from mantid_insdl.fitting.blocks import blocks_of, difference_of
 from mantid_insdl.fitting.covariance import covariance_of
 from mantid_insdl.fitting.likelihood import Likelihood
-from tests.fitting.toy import PARAMETERS, Toy, empty, parameter
 
 SIGMA = 0.5
 

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize
 from scipy.stats import t as student
+from toy_calculation import PARAMETERS, Toy, empty, measured, waves
 
 from mantid_insdl.errors import MaterialError, UnsuitableMapError
 from mantid_insdl.fitting.calculation import Measurement, calculation_for
 from mantid_insdl.fitting.likelihood import FREEDOM, Likelihood, robust_weight
 from mantid_insdl.maps import MEV, RLU, Axis, Map, Slices
 from mantid_insdl.simulation.slices import SliceSimulator, simulate
-from tests.fitting.toy import PARAMETERS, Toy, empty, measured, waves
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import time
 
 import numpy as np
 import pytest
+from toy_calculation import PARAMETERS, Toy, measured, parameter, waves
 
 from mantid_insdl.errors import InstabilityError, MaterialError
 from mantid_insdl.fitting.refine import fit, fit_calculation
@@ -13,7 +14,6 @@ from mantid_insdl.maps import MEV, RLU, Axis, Map, Slices
 from mantid_insdl.materials import load_material
 from mantid_insdl.simulation.slices import simulate
 from mantid_insdl.simulation.spectra import simulate_cut, simulate_powder
-from tests.fitting.toy import PARAMETERS, Toy, measured, parameter, waves
 
 TRUTH = {"J1": 0.7, "J2": 0.02, "D": -0.01}
 
