@@ -169,10 +169,10 @@ def test_fixed_values_stay():
 
 def test_the_time_limit_returns_the_best_so_far():
     def slow(toy, a, b):
-        time.sleep(0.01)
+        time.sleep(0.03)
         return waves(toy, a, b)
 
-    found = fit_calculation(Toy(measured(0.45, 0.95), PARAMETERS, slow), time_limit=0.8)
+    found = fit_calculation(Toy(measured(0.45, 0.95), PARAMETERS, slow), time_limit=0.6)
     assert not found.finished
     assert any("time limit" in said for said in found.warnings)
 
