@@ -569,7 +569,7 @@ class Planar(Domain):
 
 def _share_degenerate(intensity: np.ndarray, energies: np.ndarray) -> None:
     """Give modes (node, mode) of one energy the mean of their intensities: how a solver mixes them is chance, and differs between nodes."""
-    apart = np.abs(np.diff(energies, axis=1)) > DEGENERATE * np.abs(energies).max()
+    apart = ~(np.abs(np.diff(energies, axis=1)) <= DEGENERATE * np.nanmax(np.abs(energies)))
     if apart.all():
         return
     first = np.pad(apart, ((0, 0), (1, 0)), constant_values=True)

@@ -9,7 +9,7 @@ from mantid_insdl.instrument.kinematics import MEV_ANGSTROM2
 from mantid_insdl.instrument.resolution import bin_fractions
 from mantid_insdl.maps import RLU, Axis, Slices
 from mantid_insdl.materials import Material, load_material
-from mantid_insdl.simulation.engines import ClosedForm, General, Planar
+from mantid_insdl.simulation.engines import ClosedForm, General, Planar, _share_degenerate
 from mantid_insdl.simulation.slices import SliceSimulator
 from mantid_insdl.spinwave import spin_waves
 
@@ -138,3 +138,10 @@ def test_degenerate_modes_change_smoothly_with_the_parameters(tmp_path):
     images = simulator.intensity({"J1": 1.1 + 1e-3 * step}, dtype=float)[0][:, simulator.reach]
     smooth = np.polynomial.polynomial.polyval(step, np.polynomial.polynomial.polyfit(step, images, 2)).T
     assert np.sqrt(np.mean((images - smooth) ** 2)) < 1e-4 * np.sqrt(np.mean(images**2))
+
+
+def test_only_modes_of_one_energy_share_their_intensity():
+    energies = np.array([[1.0, 1.0, 2.0, 3.0], [np.nan, 1.0, 2.0, 2.0]])
+    intensity = np.array([[1.0, 3.0, 5.0, 7.0], [0.0, 2.0, 4.0, 8.0]])
+    _share_degenerate(intensity, energies)
+    np.testing.assert_array_equal(intensity, [[2.0, 2.0, 5.0, 7.0], [0.0, 2.0, 6.0, 6.0]])
