@@ -190,9 +190,7 @@ def starts(arguments: argparse.Namespace) -> None:
         for kind, begin in begins.items():
             found[kind].append(fit_calculation(calculation, start=begin))
     best = [max(fits, key=lambda one: one.log_likelihood) for fits in zip(*found.values(), strict=True)]
-    print(
-        f"{'start':10}{'best minimum':>14}{'median s':>10}   of {arguments.maps} maps; all parameters within a bar of the best fit's"
-    )
+    print(f"{'start':10}{'best minimum':>14}{'median s':>10}   of {arguments.maps} maps; all parameters within a bar of the best fit's")
     for kind, fits in found.items():
         pairs = zip(fits, best, strict=True)
         reached = [all(abs(one.values[n] - other.values[n]) < other.errors[n] for n in other.values) for one, other in pairs]
