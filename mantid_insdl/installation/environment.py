@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mantid_insdl.errors import InstallationError
+from mantid_insdl.installation.asking import run_python
 from mantid_insdl.worker.bootstrap import OLDEST_PYTHON, REQUIRED
 from mantid_insdl.worker.interpreter import own_interpreter, pythons_in, worker_environment
 
@@ -54,16 +55,7 @@ class Environment:
 def examine(interpreter: Path) -> Environment:
     """What an interpreter has, found out without loading TensorFlow."""
     try:
-        done = subprocess.run(
-            [str(interpreter), "-c", _QUESTION, *REQUIRED],
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=_LIMIT,
-            stdin=subprocess.DEVNULL,
-            env=worker_environment(interpreter),
-            cwd=interpreter.parent,  # what is in the user's folder does not count
-        )
+        done = run_python(interpreter, "-c", _QUESTION, *REQUIRED, limit=_LIMIT)
         facts = json.loads(done.stdout)
     except FileNotFoundError:
         return Environment(interpreter, "", "the interpreter does not exist")

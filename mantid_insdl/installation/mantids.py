@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mantid_insdl.errors import InstallationError, MantidMissingError
+from mantid_insdl.installation.asking import run_python
 from mantid_insdl.installation.properties import values
 from mantid_insdl.plugin import requirements
-from mantid_insdl.worker.interpreter import own_interpreter, worker_environment
+from mantid_insdl.worker.interpreter import own_interpreter
 
 _PROBE = Path(__file__).with_name("probe.py")
 _LIMIT = 300  # seconds; the first start of a Mantid from a network disk takes its time
@@ -129,20 +130,8 @@ def ask(interpreter: Path, added: Iterable[Path] = ()) -> Mantid:
     MantidMissingError
         If it has no Mantid, or one that does not start.
     """
-    command = [interpreter, _PROBE, requirements.__file__, *added]
     try:
-        done = subprocess.run(
-            [str(part) for part in command],
-            capture_output=True,
-            text=True,
-            encoding="utf-8",
-            errors="replace",
-            check=False,
-            timeout=_LIMIT,
-            stdin=subprocess.DEVNULL,
-            env=worker_environment(interpreter),
-            cwd=interpreter.parent,  # Mantid takes a Mantid.properties of the folder in which it starts for its own
-        )
+        done = run_python(interpreter, _PROBE, requirements.__file__, *added, limit=_LIMIT)
         facts = json.loads(done.stdout.splitlines()[-1])
         reason = facts.get("error", "")
     except subprocess.TimeoutExpired:

@@ -12,12 +12,13 @@ from typing import NamedTuple
 from mantid_insdl._version import __version__
 from mantid_insdl.errors import InsdlError
 from mantid_insdl.installation import launcher, record
+from mantid_insdl.installation.asking import run_python
 from mantid_insdl.installation.environment import examine, locked
 from mantid_insdl.installation.mantids import Mantid, ask, find_mantid
 from mantid_insdl.installation.properties import INTERFACES, PLUGINS, SCRIPTS, elements, same_element
 from mantid_insdl.installation.record import Record
 from mantid_insdl.installation.trial import PROGRAM
-from mantid_insdl.worker.interpreter import find_interpreter, worker_environment
+from mantid_insdl.worker.interpreter import find_interpreter
 
 PRESENT, MISSING, OTHER_VERSION = "present", "missing", "other version"
 OLDEST_TENSORFLOW = (2, 20)
@@ -135,18 +136,7 @@ def _networks() -> Piece:
 def _call(mantid: Mantid, scripts: list[Path]) -> Piece:
     name = "a call"
     try:
-        done = subprocess.run(
-            [str(mantid.interpreter), "-c", PROGRAM, *map(str, scripts)],
-            capture_output=True,
-            text=True,
-            encoding="utf-8",
-            errors="replace",
-            check=False,
-            timeout=_LIMIT,
-            stdin=subprocess.DEVNULL,
-            env=worker_environment(mantid.interpreter),
-            cwd=mantid.interpreter.parent,  # a clone of this package in the user's folder is not to be found
-        )
+        done = run_python(mantid.interpreter, "-c", PROGRAM, *scripts, limit=_LIMIT)
         answer = json.loads(done.stdout.splitlines()[-1])
     except subprocess.TimeoutExpired:
         return Piece(name, MISSING, f"no answer within {_LIMIT} s")
