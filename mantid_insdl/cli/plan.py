@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mantid_insdl import errors
-from mantid_insdl.cli.measured import check_ei_of_files, read_measured
+from mantid_insdl.cli.measured import check_ei_of_files, name_for_reading, read_measured
 from mantid_insdl.cli.options import (
     OptionError,
     momentum,
@@ -76,7 +76,7 @@ def run(request: Request) -> list[Path]:
         progress_reporter(request.quiet) as progress,
     ):
         progress(0.0, "reading the map")
-        m = _read(request, materials)
+        m = _read(request)
         try:
             made = plan(
                 m,
@@ -130,10 +130,8 @@ def _materials(names: list[str]) -> list[Material] | None:
     return [load_material(one) for one in names]
 
 
-def _read(request: Request, materials: list[Material] | None) -> Map:
-    first = request.materials[0]
-    # the name of the family will do, and does not contradict a file that names another model of it; a file's own material has none
-    named = first if materials is None or first not in material_names() else materials[0].family
+def _read(request: Request) -> Map:
+    named = name_for_reading(request.materials[0])
     return read_measured(request.files, ei=request.ei, material=named, mask=request.mask, select=request.select)
 
 
