@@ -116,26 +116,20 @@ def _rivals(m: Map, card: Card, exchange: ExchangeFit, progress: Progress) -> st
     from mantid_insdl.analysis.rival import Fitted, objection
 
     first, others = None, [name for name in card.materials if name != exchange.material]
+
+    def part(number: int) -> Progress:
+        return lambda fraction, text: progress((number + fraction) / (len(others) + 1), text)
+
     for number, name in enumerate(others, 1):
         bundle = _exchange_bundle(name, card.family)
         if bundle is None:
             continue
-
-        def part(fraction: float, text: str, number: int = number) -> None:
-            progress((number + fraction) / (len(others) + 1), text)
-
         if first is None:
             mine = _exchange_bundle(exchange.material, card.family).card
-            first = Fitted(
-                prepare(m, mine),
-                exchange.material,
-                np.array(exchange.values),
-                _ranges(mine),
-                lambda f, t: progress(f / (len(others) + 1), t),
-            )
+            first = Fitted(prepare(m, mine), exchange.material, np.array(exchange.values), _ranges(mine), part(0))
         prepared = prepare(m, bundle.card)
         values, _, _ = ask_constants(bundle, prepared)
-        if found := objection(first, Fitted(prepared, name, values, _ranges(bundle.card), part)):
+        if found := objection(first, Fitted(prepared, name, values, _ranges(bundle.card), part(number))):
             return found
     return ""
 

@@ -10,10 +10,10 @@ import numpy as np
 
 from mantid_insdl.analysis.results import ExchangeFit
 from mantid_insdl.errors import MaterialError
-from mantid_insdl.fitting.results import Fit
+from mantid_insdl.fitting.results import Evidence, Fit
 from mantid_insdl.maps import Map
 from mantid_insdl.materials import Material
-from mantid_insdl.progress import Progress, ignore_progress
+from mantid_insdl.progress import Progress
 
 if TYPE_CHECKING:
     from mantid_insdl.fitting.calculation import Measurement
@@ -61,19 +61,7 @@ def refined(
     UnsuitableMapError, InstabilityError
         As `mantid_insdl.fit`.
     """
-    from mantid_insdl.fitting.refine import fit
-    from mantid_insdl.fitting.structure import LIMIT, evidence_of
-
-    found = fit(
-        m,
-        exchange.material,
-        start=_starts(exchange),
-        effort=effort,
-        measurement=measurement,
-        time_limit=time_limit,
-        progress=progress or ignore_progress,
-    )
-    evidence = evidence_of(found, LIMIT)
+    found, evidence = _fitted(m, exchange.material, effort, measurement, time_limit, progress, start=_starts(exchange))
     named = {one.name: one for one in found.parameters}
     parameters = [named[name] for name in exchange.names]
     undecided = [] if decided else [f"The constants are no answer: that the map shows {exchange.material} is not decided."]
@@ -107,13 +95,26 @@ def without_network(
     MaterialError, UnsuitableMapError, InstabilityError
         As `mantid_insdl.fit`.
     """
-    from mantid_insdl.fitting.refine import fit
-    from mantid_insdl.fitting.structure import LIMIT, evidence_of
-
-    found = fit(m, material, effort=effort, measurement=measurement, time_limit=time_limit, progress=progress)
-    evidence = evidence_of(found, LIMIT)
+    found, evidence = _fitted(m, material, effort, measurement, time_limit, progress)
     names, values, errors, units = zip(*((one.name, one.value, one.error, one.unit) for one in found.parameters), strict=True)
     return ExchangeFit(found.material, names, values, errors, units, evidence.explained, found.warnings, None, evidence, fit=found)
+
+
+def _fitted(
+    m: Map,
+    material: str | Path | Material,
+    effort: str,
+    measurement: Measurement | None,
+    time_limit: float | None,
+    progress: Progress | None,
+    start: list[dict[str, float]] | None = None,
+) -> tuple[Fit, Evidence]:
+    """A fit, and how much of the map it explains."""
+    from mantid_insdl.fitting.refine import fit  # with scipy, which checking the inputs of an algorithm must not need
+    from mantid_insdl.fitting.structure import LIMIT, evidence_of
+
+    found = fit(m, material, start=start, effort=effort, measurement=measurement, time_limit=time_limit, progress=progress)
+    return found, evidence_of(found, LIMIT)
 
 
 def _starts(exchange: ExchangeFit) -> list[dict[str, float]]:

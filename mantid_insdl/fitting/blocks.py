@@ -37,6 +37,12 @@ def blocks_of(calculation: Calculation) -> np.ndarray:
     return np.unique(which, return_inverse=True)[1].ravel()
 
 
+def members_of(blocks: np.ndarray) -> list[np.ndarray]:
+    """The pixels of each block, of their blocks (pixel,) counted from 0."""
+    order = np.argsort(blocks, kind="stable")
+    return np.split(order, np.searchsorted(blocks[order], np.arange(1, int(blocks.max()) + 1)))
+
+
 @dataclass(frozen=True)
 class Difference:
     """Of two log-likelihoods: its sum over the map, and how sure that is by its scatter from block to block."""

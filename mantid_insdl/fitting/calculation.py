@@ -196,7 +196,7 @@ class SlicesCalculation(Calculation):
         found, stable = self._solve(self._simulator, sets)
         images = found[which]
         if "twin" in self.nuisances:
-            fraction = nuisances[:, list(self.nuisances).index("twin")]
+            fraction = self.column(nuisances, "twin")
             other = np.flatnonzero(fraction != self._weight)
             if other.size:
                 self._first_domain = self._first_domain or self._make(False)
@@ -226,7 +226,6 @@ class SpectrumCalculation(Calculation):
         self._instrument = measurement.spectrometer
         bins = np.diff(m.axes[1].edges)
         self._start = BINS_WIDE * float(np.median(bins))
-        self.width_is_known = m.ei is not None or measurement.fwhm is not None
         self.map, self.material = m, material
         self.nuisances = {"width": NUISANCES["width"]}
         self.nuisances["blur"] = replace(
@@ -238,7 +237,7 @@ class SpectrumCalculation(Calculation):
             unit="bins",
             description="standard deviation of the blur in momentum",
         )
-        if not self.width_is_known:
+        if m.ei is None and measurement.fwhm is None:
             self.nuisances["width"] = replace(NUISANCES["width"], low=0.1, high=4.0, deviation=np.inf)
         shown = self._image(np.array(list(material.defaults.values())), 1.0)
         self._reach = ~np.isnan(shown)

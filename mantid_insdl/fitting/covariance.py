@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mantid_insdl.fitting.blocks import blocks_of
+from mantid_insdl.fitting.blocks import blocks_of, members_of
 from mantid_insdl.fitting.likelihood import Likelihood, Point, robust_weight
 
 BORROWED = 10
@@ -28,7 +28,7 @@ class Covariance:
     Attributes
     ----------
     robust
-        By leaving out blocks.
+        By what each block wants.
     plain
         As if pixels were independent, each a block of its own; priors included.
     blocks
@@ -48,17 +48,15 @@ def covariance_of(likelihood: Likelihood, point: Point, slopes: np.ndarray, bloc
     weight = robust_weight(point.residual)
     rows = design / likelihood.sigma
     pulls = rows * (weight * point.residual)
-    count = int(blocks.max()) + 1
-    order = np.argsort(blocks, kind="stable")
-    edges = np.searchsorted(blocks[order], np.arange(count + 1))
+    members = members_of(blocks)
+    count = len(members)
     prior = np.zeros(len(design))
-    prior[:free] = 1 / np.where(np.isfinite(likelihood.deviation), likelihood.deviation, likelihood.flat_deviation) ** 2
+    prior[:free] = likelihood.prior_information
     scale = np.sqrt(np.sum(rows**2 * weight, axis=1) + prior)
     scale[scale == 0] = 1.0
     prior /= scale**2
     parts, scores = np.empty((count, len(design), len(design))), np.empty((count, len(design)))
-    for block in range(count):
-        mine = order[edges[block] : edges[block + 1]]
+    for block, mine in enumerate(members):
         parts[block] = (rows[:, mine] * weight[mine]) @ rows[:, mine].T / np.outer(scale, scale)
         scores[block] = pulls[:, mine].sum(axis=1) / scale
     hessian = parts.sum(axis=0) + np.diag(prior)

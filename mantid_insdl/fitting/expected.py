@@ -12,7 +12,7 @@ from mantid_insdl.fitting.blocks import blocks_of, difference_of
 from mantid_insdl.fitting.calculation import Calculation, Measurement, calculation_for
 from mantid_insdl.fitting.candidates import Candidate
 from mantid_insdl.fitting.counting import Counting, counting_of, exposure
-from mantid_insdl.fitting.information import Information, at_fit, covariance_from, information_of, separation_of
+from mantid_insdl.fitting.information import Information, at_fit, covariance_from, information_of, likelihood_as_fitted, separation_of
 from mantid_insdl.fitting.likelihood import Likelihood, Point
 from mantid_insdl.fitting.results import Fit
 from mantid_insdl.maps import Map, Slices
@@ -109,11 +109,10 @@ class Setting:
 
     def likelihood(self, known: Known) -> Likelihood:
         """Of a material on the candidate's pixels, with the same free parameters and nuisances as in its fit; without data as yet."""
-        name, found = known.material.name, known.found
+        name = known.material.name
         if name not in self._calculations:
             self._calculations[name] = calculation_for(self.map, known.material, self.measurement)
-        fixed = {one.name: one.value for one in (*found.parameters, *found.nuisances) if one.fixed}
-        return Likelihood(self._calculations[name], fixed=fixed, nuisances=found.free)
+        return likelihood_as_fitted(known.found, self._calculations[name])
 
     def point(self, known: Known, likelihood: Likelihood) -> Point:
         """The fit's values, on the candidate.

@@ -85,8 +85,8 @@ class Information:
 def information_of(likelihood: Likelihood, point: Point) -> Information:
     """The information of a map at a point, the largest likelihood as a rule: as it is to be expected there, not as the data fell."""
     free = likelihood.parameters
-    slopes = np.nan_to_num(likelihood.slopes(point))
-    rows, prior = expected_rows(likelihood, point, slopes), prior_of(likelihood, len(slopes))
+    slopes = likelihood.slopes(point)
+    rows, prior = expected_rows(likelihood, point, slopes), likelihood.prior_information
     others, prior = rows[free:], np.diag(np.concatenate([prior[free:], np.zeros(len(rows) - len(slopes))]))
     imitated = solve(others @ others.T + prior, others @ rows[:free].T)
     own = rows[:free] - imitated.T @ others
@@ -138,7 +138,7 @@ def separation_of(truth: np.ndarray, other: Likelihood, point: Point, known: np.
     """
     free, begin = other.parameters, point.theta
     other = other.with_data(truth, other.sigma)
-    prior = np.diag(prior_of(other, begin.size))
+    prior = np.diag(other.prior_information)
     if known is not None:
         prior[:free, :free] += known
 
@@ -148,7 +148,7 @@ def separation_of(truth: np.ndarray, other: Likelihood, point: Point, known: np.
 
     (best,) = other.points(begin[None])
     for _ in range(ROUNDS):
-        slopes = np.nan_to_num(other.slopes(best))
+        slopes = other.slopes(best)
         rows = expected_rows(other, best, slopes)
         normal = rows @ rows.T
         normal[: begin.size, : begin.size] += prior
@@ -167,11 +167,16 @@ def separation_of(truth: np.ndarray, other: Likelihood, point: Point, known: np.
     return Separation(0.5 * OF_A_PIXEL * best.residual**2, elsewhere, other.calculation)
 
 
+def likelihood_as_fitted(found: Fit, calculation: Calculation, *, background: bool = True) -> Likelihood:
+    """With the free parameters and nuisances of a fit, the others fixed where they were."""
+    fixed = {one.name: one.value for one in (*found.parameters, *found.nuisances) if one.fixed}
+    return Likelihood(calculation, fixed=fixed, nuisances=found.free, background=background)
+
+
 def at_fit(found: Fit, calculation: Calculation, *, background: bool = True) -> tuple[Likelihood, Point]:
     """The likelihood and its point where a fit ended, with the fit's weights."""
     fitted = {one.name: one.value for one in (*found.parameters, *found.nuisances)}
-    fixed = {one.name: one.value for one in (*found.parameters, *found.nuisances) if one.fixed}
-    likelihood = Likelihood(calculation, fixed=fixed, nuisances=found.free, background=background)
+    likelihood = likelihood_as_fitted(found, calculation, background=background)
     likelihood.sigma = found.model.error[calculation.known]
     likelihood.error_scale, likelihood.model_error = found.error_scale, found.model_error
     (point,) = likelihood.points(likelihood.theta(fitted)[None])
@@ -247,11 +252,6 @@ def _combinations(free: list[Fitted], covariance: np.ndarray) -> list[str]:
 def expected_rows(likelihood: Likelihood, point: Point, slopes: np.ndarray) -> np.ndarray:
     """`Likelihood.design` in units in which each pixel has the information 1 about its mean, (fitted, pixel)."""
     return likelihood.design(point, slopes) * (np.sqrt(OF_A_PIXEL) / likelihood.sigma)
-
-
-def prior_of(likelihood: Likelihood, free: int) -> np.ndarray:
-    """Information of the priors on the free parameters and nuisances, (free,)."""
-    return 1 / np.where(np.isfinite(likelihood.deviation), likelihood.deviation, likelihood.flat_deviation)[:free] ** 2
 
 
 def covariance_from(matrix: np.ndarray, flat: np.ndarray) -> np.ndarray:

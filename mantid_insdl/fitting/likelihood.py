@@ -9,7 +9,7 @@ linear spin waves, the resolution and the background do not describe.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
 
@@ -25,9 +25,11 @@ from mantid_insdl.materials import Material
 
 FREEDOM = 30.0
 _NORMALISATION = gammaln((FREEDOM + 1) / 2) - gammaln(FREEDOM / 2) - 0.5 * np.log(np.pi * FREEDOM)
+USUAL = ("width", "blur", "flux")
+"""Nuisances that are fitted by default."""
 _ROUNDS = 20  # of reweighted least squares for the linear part, from the last one's answer
 STEP = 1e-3
-"""Step of a derivative, relative to the width of a parameter's range."""
+"""Step of a derivative, relative to the distance between the bounds."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,8 +84,8 @@ class Likelihood:
     start, low, high, deviation : (free,)
         Where a fit begins by default, its bounds, and the standard deviation of the prior (infinite for none). A parameter's bounds are
         its range and half as much again on either side (`BEYOND`).
-    flat_deviation : (free,)
-        Standard deviation of a flat prior between the bounds.
+    flat_deviation, prior_information : (free,)
+        Standard deviation of a flat prior between the bounds; information of the priors, where there is none that of the flat one.
     data, data_sigma : (pixel,)
         The map, and its standard deviation by `uncertainty_of` where what `weigh` was last given is expected.
     sigma : (pixel,)
@@ -97,7 +99,7 @@ class Likelihood:
         calculation: Calculation,
         *,
         fixed: Mapping[str, float] | None = None,
-        nuisances: Sequence[str] = ("width", "blur", "flux"),
+        nuisances: Sequence[str] = USUAL,
         background: bool = True,
     ):
         self.calculation = calculation
@@ -119,12 +121,12 @@ class Likelihood:
         self.start = np.array([x.value for x in (*parameters, *chosen)])
         self.deviation = np.array([np.inf] * len(parameters) + [n.deviation for n in chosen])
         self.flat_deviation = (self.high - self.low) / np.sqrt(12)
+        self.prior_information = 1 / np.where(np.isfinite(self.deviation), self.deviation, self.flat_deviation) ** 2
         m = calculation.map
-        uncertainty = uncertainty_of(m)
-        self.error_source, self.warnings = uncertainty.source, uncertainty.warnings
-        self.data = calculation.map.intensity[calculation.known]
-        self._uncertainty = uncertainty
-        self.data_sigma = uncertainty.sigma()[calculation.known]
+        self._uncertainty = uncertainty_of(m)
+        self.error_source, self.warnings = self._uncertainty.source, self._uncertainty.warnings
+        self.data = m.intensity[calculation.known]
+        self.data_sigma = self._uncertainty.sigma()[calculation.known]
         self.error_scale, self.model_error = 1.0, 0.0
         self._logarithms = np.log([1.0, 1.0, 0.05])
         self.sigma = self.data_sigma
@@ -220,11 +222,15 @@ class Likelihood:
             out[group] = value
         return out
 
+    def _columns(self, point: Point) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Of each incident energy its pixels, and what its scale and background multiply, (pixel, term): no image where the scale is 0."""
+        for group, terms, scale in zip(self.calculation.groups, self._terms, point.scale, strict=True):
+            yield group, terms if scale == 0 else np.column_stack((point.image[group], terms))
+
     def design(self, point: Point, slopes: np.ndarray) -> np.ndarray:
         """Derivative of the model by all that is fitted, (free + linear, pixel): `slopes`, then scale and background of each Ei."""
         linear = []
-        for group, terms, scale in zip(self.calculation.groups, self._terms, point.scale, strict=True):
-            columns = terms if scale == 0 else np.column_stack((point.image[group], terms))
+        for group, columns in self._columns(point):
             rows = np.zeros((columns.shape[1], self.data.size))
             rows[:, group] = columns.T
             linear.append(rows)
@@ -234,8 +240,7 @@ class Likelihood:
         """Slopes less what scale and background of each incident energy can imitate, (free, pixel)."""
         out = slopes.copy()
         weight = robust_weight(point.residual) / self.sigma**2
-        for group, terms, scale in zip(self.calculation.groups, self._terms, point.scale, strict=True):
-            columns = terms if scale == 0 else np.column_stack((point.image[group], terms))
+        for group, columns in self._columns(point):
             for row in out:
                 row[group] -= columns @ _solve(columns, weight[group], row[group])
         return out
@@ -279,7 +284,7 @@ def deviance(residual: np.ndarray) -> np.ndarray:
 
 
 def robust_weight(residual: np.ndarray) -> np.ndarray:
-    """Weight of a residual in reweighted least squares: 1.1 at zero, less the larger it is."""
+    """Weight of a residual in reweighted least squares: about 1 at zero, less the larger it is."""
     return (FREEDOM + 1) / (FREEDOM + residual**2)
 
 

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mantid_insdl.fitting.blocks import members_of
+
 LEAST_SHARE = 0.2
 """Of the other magnet, from which a map is a mixture: an imperfect model leaves something that another one takes up."""
 CONFIDENCE = 2.0
@@ -67,9 +69,8 @@ def share_of(
     if not size[0] > 0:
         return Share(0.0, np.inf)
     columns /= np.where(size > 0, size, 1.0)
-    count = int(blocks.max()) + 1
-    order = np.argsort(blocks, kind="stable")
-    parts = np.split(order, np.searchsorted(blocks[order], np.arange(1, count)))
+    parts = members_of(blocks)
+    count = len(parts)
     normal = np.array([(columns[mine].T * weight[mine]) @ columns[mine] for mine in parts])
     target = np.array([columns[mine].T @ (weight[mine] * data[mine]) for mine in parts])
     without = np.linalg.pinv(normal.sum(axis=0) - normal, rcond=_WORTHLESS, hermitian=True)

@@ -14,17 +14,15 @@ from mantid_insdl.errors import InstabilityError, MaterialError
 from mantid_insdl.fitting.blocks import blocks_of, difference_of
 from mantid_insdl.fitting.calculation import Calculation, Measurement, calculation_for
 from mantid_insdl.fitting.covariance import covariance_of
-from mantid_insdl.fitting.likelihood import FREEDOM, STEP, Likelihood, Point, robust_weight
+from mantid_insdl.fitting.likelihood import FREEDOM, STEP, USUAL, Likelihood, Point, robust_weight
 from mantid_insdl.fitting.remarks import reviewed
 from mantid_insdl.fitting.results import Fit, Fitted
 from mantid_insdl.maps import Map
 from mantid_insdl.materials import Material
 from mantid_insdl.progress import Progress, ignore_progress
 
-FAST = ("width", "blur", "flux")
-FULL = ("width", "blur", "flux", "twin")
-"""Nuisances that are fitted."""
-
+FULL = (*USUAL, "twin")
+"""Nuisances that are fitted with full effort, or to a spectrum."""
 DRAWS = 16
 """Parameter sets drawn for each free parameter, where no start is given."""
 KEPT = {"fast": 2, "full": 5}
@@ -159,9 +157,8 @@ class Refinement:
     def _across_the_border(self, point: Point) -> np.ndarray:
         """Parameters that the likelihood pulls to where the order is unstable, (free,) bool."""
         likelihood = self.likelihood
-        slopes = likelihood.slopes(point)
         weighted = robust_weight(point.residual) * point.residual / likelihood.sigma
-        pull = np.sign(likelihood.profiled(point, slopes) @ weighted)
+        pull = np.sign(likelihood.profiled(point, likelihood.slopes(point)) @ weighted)
         there = np.clip(point.theta + np.diag(pull * BORDER * (likelihood.high - likelihood.low)), likelihood.low, likelihood.high)
         self.evaluations += 2 * len(there)
         return np.array([one is None for one in likelihood.points(there)])
@@ -265,13 +262,13 @@ def fit_calculation(
 ) -> Fit:
     """As `fit`, of a calculation that is there already."""
     if nuisances is None:
-        nuisances = FULL if effort == "full" or calculation.map.kind != "slices" else FAST
+        nuisances = FULL if effort == "full" or calculation.map.kind != "slices" else USUAL
     likelihood = Likelihood(calculation, fixed=fixed, nuisances=nuisances, background=background)
     run = Refinement(likelihood, time_limit, progress or ignore_progress)
     warnings = [*calculation.map.warnings, *likelihood.warnings]
     others: list[Point] = []
     try:
-        best, others = _search(run, _starts(run, start, effort, warnings), effort)
+        best, others = _search(run, _starts(run, start, effort, warnings))
     except _TimeIsUpError:
         run.finished, best = False, run.best
         warnings.append(f"The fit was stopped after {run.seconds:.0f} s, its time limit, and may not be at its best.")
@@ -304,7 +301,7 @@ def _starts(run: Refinement, start: Mapping[str, float] | Sequence[Mapping[str, 
     return found
 
 
-def _search(run: Refinement, starts: list[np.ndarray], effort: str) -> tuple[Point, list[Point]]:
+def _search(run: Refinement, starts: list[np.ndarray]) -> tuple[Point, list[Point]]:
     """The minimum of all starts, and other minima that the data do not rule out."""
     likelihood, name = run.likelihood, run.likelihood.calculation.material.name
     (first,) = likelihood.points(starts[0][None])
@@ -330,6 +327,8 @@ def _search(run: Refinement, starts: list[np.ndarray], effort: str) -> tuple[Poi
 
 def _others(run: Refinement, best: Point, candidates: list[Point]) -> list[Point]:
     """Minima apart from the best that the data do not rule out."""
+    if not candidates:
+        return []
     likelihood = run.likelihood
     blocks = blocks_of(likelihood.calculation)
     deviation = np.sqrt(np.diag(covariance_of(likelihood, best, likelihood.slopes(best), blocks).robust))
