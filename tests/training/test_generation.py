@@ -93,7 +93,9 @@ def test_a_worker_killed_half_way_changes_nothing(whole, scheduler, tmp_path):
     data = datasets.generate(SPEC, tmp_path / "data", scheduler=address, progress=progress)
     assert killed and killed[0] < 1 and workers[0].wait() == -signal.SIGKILL
     assert same(data, whole)
-    for mine, theirs in zip(sorted((tmp_path / "data").glob("chunk-*.npy")), sorted(whole.intensity.folder.glob("chunk-*.npy")), strict=True):
+    for mine, theirs in zip(
+        sorted((tmp_path / "data").glob("chunk-*.npy")), sorted(whole.intensity.folder.glob("chunk-*.npy")), strict=True
+    ):
         assert mine.read_bytes() == theirs.read_bytes()
 
 
