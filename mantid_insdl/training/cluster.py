@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from concurrent.futures import CancelledError
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import CancelledError
 from typing import Any
 
 from mantid_insdl.errors import InsdlError

@@ -124,7 +124,7 @@ def test_a_full_disk_is_said_and_loses_nothing(whole, tmp_path, monkeypatch):
 
     with monkeypatch.context() as patch:
         patch.setattr(store.os, "fsync", full)
-        with pytest.raises(OutputError, match="(?s)disk is full.*same training again"):
+        with pytest.raises(OutputError, match=r"(?s)disk is full.*same training again"):
             datasets.generate(SPEC, tmp_path, processes=1)
     assert len(list(tmp_path.glob("chunk-*.npz"))) == 3 and not list(tmp_path.glob(".part*"))
     assert same(datasets.generate(SPEC, tmp_path, processes=1), whole)
@@ -133,7 +133,7 @@ def test_a_full_disk_is_said_and_loses_nothing(whole, tmp_path, monkeypatch):
 def test_a_scheduler_without_workers_is_given_up(scheduler, tmp_path, monkeypatch):
     monkeypatch.setattr(cluster, "PATIENCE", 0.4)
     monkeypatch.setattr(cluster, "_LOOK", 0.2)
-    with pytest.raises(ClusterError, match="(?i)no worker is left"):
+    with pytest.raises(ClusterError, match=r"(?i)no worker is left"):
         datasets.generate(SPEC, tmp_path / "data", scheduler=scheduler[0])
 
 

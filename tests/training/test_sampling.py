@@ -72,10 +72,9 @@ def test_the_intermediate_model_has_goodenough_and_dimer_as_its_limits():
         "pcsmo-goodenough": ({"JF1": -11.0, "JF2": -1.2, "JF3": 1.4}, {"JFS": -11.0, "JFW": -11.0, "JF2": -1.2, "JF3": 1.4}),
         "pcsmo-dimer": ({"JFS": -14.0, "JFW": -8.0, "JA1": 1.3, "JA2": 1.3}, {"JFS": -14.0, "JFW": -8.0, "JF2": 0.0, "JF3": 0.0}),
     }
-    for name, (theirs, mine) in between.items():
-        theirs = {k: v for k, v in {**values, **theirs}.items() if k in magnet(name).defaults}
-        tops = [
-            band_top(magnet(which), {k: np.array([v]) for k, v in p.items()})[0][0]
-            for which, p in ((name, theirs), ("pcsmo-intermediate", {**values, **mine}))
-        ]
+    for name, pair in between.items():
+        tops = []
+        for which, own in zip((name, "pcsmo-intermediate"), pair, strict=True):
+            material = magnet(which)
+            tops.append(band_top(material, {k: np.array([v]) for k, v in {**values, **own}.items() if k in material.defaults})[0][0])
         assert tops[0] == pytest.approx(tops[1], rel=1e-9)
