@@ -222,7 +222,7 @@ def test_exposure_differs_between_pixels_and_is_less_beside_gaps():
         intensity, _ = one(seed, size=200, uneven=0.8, counts_per_pixel=(50.0, 50.0))
         assert intensity.mean() == pytest.approx(1, abs=0.01)
         spread.append(intensity.std() * np.sqrt(50))
-    assert min(spread) > 0.99 and max(spread) > 1.2
+    assert min(spread) > 0.99 and max(spread) > 1.15
 
 
 def test_counts_of_incident_energies_differ_by_the_factor_of_the_recipe():
@@ -277,7 +277,7 @@ def test_structured_backgrounds_come_as_often_as_the_recipe_says():
             found.append(np.abs(np.diff(left, 2, axis=0)).max() / left.mean())
         return np.array(found)
 
-    assert np.mean(bent(0.0) > 0.05) < 0.05 < 0.8 < np.mean(bent(0.9) > 0.05)
+    assert np.mean(bent(0.0) > 0.05) < 0.05 and np.mean(bent(0.9) > 0.05) > 0.8
 
 
 def test_windows_above_the_band_hold_background_and_no_number_that_is_none():
