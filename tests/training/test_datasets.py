@@ -117,10 +117,26 @@ def test_prior_of_the_dimer_splits_a_chain_into_strong_and_weak_bonds():
         assert further[name].min() < -2.5 and further[name].max() > 2.5
 
 
-def test_unstable_draws_are_counted_and_left_out(small):
-    assert small.rejected[0] > 0  # strong further neighbours undo Goodenough's order
+def test_unstable_draws_are_counted_and_left_out(small, monkeypatch):
+    from mantid_insdl.simulation.slices import SliceSimulator
+
     assert np.isfinite(small.intensity[:]).any(axis=(1, 2, 3)).all()  # an unstable set has no intensity
     assert np.nanmean(small.intensity[:].astype(float), axis=(1, 2, 3)) == pytest.approx(1, abs=2e-3)
+    # strong further neighbours undo Goodenough's order: the prior meets such draws on its way
+    drawn = pcsmo("pcsmo-goodenough", 40, np.random.default_rng(0))
+    assert 0 < drawn.rejected < 40
+    # what only the simulation finds is drawn again
+    calls = []
+
+    def once(self, draws, **widths):
+        number = len(draws["JFS"])
+        calls.append(number)
+        stable = np.arange(number) > (0 if len(calls) == 1 else -1)
+        return np.where(stable[:, None, None, None], 1.0, np.nan) * np.ones((number, 3, 12, 12)), stable
+
+    monkeypatch.setattr(SliceSimulator, "intensity", once)
+    chunk = chunks.simulate(SMALL, chunks.Task(0, "pcsmo-dimer", 1, 2, 4, 0), __version__)
+    assert calls == [4, 1] and chunk.rejected >= 1 and np.isfinite(chunk.intensity).all() and len(chunk.parameters) == 4
 
 
 def test_measurements_repeat_with_their_seed_and_differ_otherwise(small):
