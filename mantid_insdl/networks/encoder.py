@@ -45,9 +45,9 @@ class Encoded(NamedTuple):
     context: Any
 
 
-def inputs(shape: tuple[int, int]) -> Inputs:
-    """Input layers for maps of `shape` pixels (multiples of 4)."""
-    layers, slices = import_keras().layers, GROUPS * BINS
+def inputs(shape: tuple[int, int], groups: int = GROUPS, bins: int = BINS) -> Inputs:
+    """Input layers for maps of `shape` pixels (multiples of 4) and up to `bins` slices of each of `groups` incident energies."""
+    layers, slices = import_keras().layers, groups * bins
     return Inputs(
         layers.Input((slices, *shape, 2), name="stack"),
         layers.Input((slices, 3), name="windows"),
@@ -55,8 +55,8 @@ def inputs(shape: tuple[int, int]) -> Inputs:
     )
 
 
-def encode(given: Inputs, widths: tuple[int, int, int] = WIDTHS) -> Encoded:
-    """The feature maps of a map."""
+def encode(given: Inputs, bins: int = BINS, widths: tuple[int, int, int] = WIDTHS) -> Encoded:
+    """The feature maps of a map with `bins` places for each incident energy."""
     keras = import_keras()
     layers, ops = keras.layers, keras.ops
     slices, *shape = given.stack.shape[1:4]
@@ -85,7 +85,7 @@ def encode(given: Inputs, widths: tuple[int, int, int] = WIDTHS) -> Encoded:
     def along_energy(x: Any, name: str) -> Any:
         """What the slices next in energy say, added; slices that are not used are zero, as is what lies beyond the last bin."""
         _, high, broad, filters = x.shape
-        columns_of_energy = ops.reshape(x, (-1, BINS, high * broad, filters))
+        columns_of_energy = ops.reshape(x, (-1, bins, high * broad, filters))
         neighbours = layers.Conv2D(filters, (3, 1), padding="same", activation="relu", name=name)(columns_of_energy)
         return x + ops.reshape(neighbours, (-1, high, broad, filters)) * used
 

@@ -14,6 +14,7 @@ from mantid_insdl.networks.backend import environment
 from mantid_insdl.networks.measured import MeasuredMaps
 from mantid_insdl.parallel import cores
 from mantid_insdl.training.measurement import Measurer
+from mantid_insdl.training.recipes import Measurement
 
 AHEAD = 2  # batches that wait for each process
 
@@ -43,11 +44,13 @@ class Batches:
             self._pool.shutdown(cancel_futures=True)
             self._pool = None
 
-    def of(self, parts: Sequence[np.ndarray], seed: tuple[int, ...]) -> Iterator[MeasuredMaps]:
-        """Measurements of the maps at each of `parts`, in order."""
+    def of(
+        self, parts: Sequence[np.ndarray], seed: tuple[int, ...], settings: Measurement | None = None, kind: str | None = None
+    ) -> Iterator[MeasuredMaps]:
+        """Measurements of the maps at each of `parts`, in order; `settings` in the place of the measurer's, `kind` as it takes it."""
         if self._pool is None:
             for indices in parts:
-                yield self.measurer.measure(indices, seed)
+                yield _measured(self.measurer, indices, seed, settings, kind)
             return
         waiting: list[Future[MeasuredMaps]] = []
         remaining = iter(parts)
@@ -55,7 +58,7 @@ class Batches:
             while True:
                 with environment(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1"):  # read by a process when it starts
                     while len(waiting) < AHEAD * self.processes and (indices := next(remaining, None)) is not None:
-                        waiting.append(self._pool.submit(_measure, indices, seed))
+                        waiting.append(self._pool.submit(_measured_here, indices, seed, settings, kind))
                 if not waiting:
                     return
                 yield waiting.pop(0).result()
@@ -76,5 +79,13 @@ def _begin(measurer: Measurer) -> None:
     _here["measurer"] = measurer
 
 
-def _measure(indices: np.ndarray, seed: tuple[int, ...]) -> MeasuredMaps:
-    return _here["measurer"].measure(indices, seed)
+def _measured_here(*arguments: Any) -> MeasuredMaps:
+    return _measured(_here["measurer"], *arguments)
+
+
+def _measured(
+    measurer: Measurer, indices: np.ndarray, seed: tuple[int, ...], settings: Measurement | None, kind: str | None
+) -> MeasuredMaps:
+    if settings is not None:
+        measurer = Measurer(measurer.data, measurer.spec, settings, keep_signal=measurer.keep_signal)
+    return measurer.measure(indices, seed, kind=kind) if kind is not None else measurer.measure(indices, seed)

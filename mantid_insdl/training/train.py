@@ -23,7 +23,7 @@ from mantid_insdl.progress import Progress
 from mantid_insdl.training.classification import train_classifier
 from mantid_insdl.training.datasets import SimulatedMaps, load_or_generate
 from mantid_insdl.training.denoising import train_denoiser
-from mantid_insdl.training.layouts import axes, fixed_slices
+from mantid_insdl.training.layouts import axes, fixed_slices, room, trained_energies
 from mantid_insdl.training.measurement import Measurer
 from mantid_insdl.training.outcome import Outcome
 from mantid_insdl.training.recipes import FixedSlices, Recipe, load_recipe, quickened
@@ -96,6 +96,7 @@ def _card(recipe: Recipe, data: SimulatedMaps, result: Outcome, seconds: float) 
     if isinstance(recipe.dataset.slices, FixedSlices):
         grid = fixed_slices(recipe.dataset.slices)
         slices = {name: tuple(getattr(grid, name).tolist()) for name in ("ei", "energy_min", "energy_max")}
+    groups, bins = room(recipe.dataset.slices)
     ranges: dict[str, dict[str, tuple[float, float]]] = {}
     for material in recipe.materials:
         rows = data.parameters[data.indices("train", material)]
@@ -112,6 +113,8 @@ def _card(recipe: Recipe, data: SimulatedMaps, result: Outcome, seconds: float) 
         input={
             "axes": [{"name": a.name, "unit": RLU, "centres": a.centres.tolist()} for a in (qh, qk)],
             "slices": slices,
+            "groups": groups,
+            "bins": bins,
             "ei_tolerance": 0.05,
             "intensity": "S(Q, E) in any unit; each incident energy has a scale of its own",
             "preprocessing": "mantid_insdl.networks.preprocessing.normalise",
@@ -127,7 +130,7 @@ def _card(recipe: Recipe, data: SimulatedMaps, result: Outcome, seconds: float) 
             "seconds": round(seconds),
             "date": datetime.date.today().isoformat(),
         },
-        calibration=result.calibration,
+        calibration={**result.calibration, **trained_energies(recipe.dataset.slices)},
         test=result.tests,
         limitations=[*recipe.limitations, f"Unstable draws rejected when simulating: {rejected}."],
         licence="GPL-3.0-or-later",
