@@ -90,30 +90,6 @@ def window_regressor(shape: tuple[int, int], parameters: int, maximum_slices: in
     return keras.Model([inputs, windows, used], outputs, name="window_regressor")
 
 
-def stack_denoiser(slices: int, shape: tuple[int, int]) -> Any:
-    """Expected intensity, (batch, slice, qh, qk), from a noisy stack with gaps: a U-net with the slices as channels.
-
-    With all slices in one convolution, a band seen at one energy helps to find it at the next.
-    """
-    keras = import_keras()
-    layers = keras.layers
-
-    def block(x: Any, filters: int, strides: int = 1) -> Any:
-        return layers.Conv2D(filters, 3, strides=strides, padding="same", activation="relu")(x)
-
-    inputs = layers.Input((slices, *shape, 2), name="stack")
-    fine = block(_slices_to_channels(keras, inputs, slices, shape), 48)
-    middle = block(block(fine, 96, 2), 96)
-    coarse = block(block(middle, 128, 2), 128)
-    x = layers.UpSampling2D(2, interpolation="bilinear")(coarse)
-    x = block(layers.Concatenate()([x, middle]), 96)
-    x = layers.UpSampling2D(2, interpolation="bilinear")(x)
-    x = block(layers.Concatenate()([x, fine]), 64)
-    x = layers.Conv2D(slices, 1, activation="softplus")(x)
-    outputs = layers.Permute((3, 1, 2), name="expected")(x)
-    return keras.Model(inputs, outputs, name="stack_denoiser")
-
-
 def with_embedding(model: Any) -> Any:
     """The same network giving its embedding beside its output: (output, embedding)."""
     keras = import_keras()

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
+
+from mantid_insdl.networks.preprocessing import noise_level
 
 
 @dataclass(frozen=True)
@@ -26,3 +29,8 @@ class MeasuredMaps:
     signal: np.ndarray
     windows: np.ndarray
     used: np.ndarray
+
+    @cached_property
+    def noise(self) -> np.ndarray:
+        """(n, slice, 1): how noisy each slice is, see `preprocessing.noise_level`."""
+        return noise_level(self.stack)[..., None]
