@@ -6,6 +6,7 @@ import numpy as np
 
 from mantid_insdl.maps import Slices
 
+GROUPS, BINS = 6, 10  # incident energies of a map, and energy bins of each, that networks for any slices have room for
 LIMITS = (-3.0, 12.0)  # of the normalised intensity: one hot pixel must not outweigh a band
 HOT_QUANTILE = 0.995  # of a group's pixels: what is above may be hot pixels and does not count for the scale
 
