@@ -16,7 +16,7 @@ from mantid_insdl._version import __version__
 from mantid_insdl.errors import OutputError
 from mantid_insdl.maps import RLU
 from mantid_insdl.materials import load_material
-from mantid_insdl.networks.backend import environment, import_keras
+from mantid_insdl.networks.backend import choose_training_backend, environment, import_keras
 from mantid_insdl.networks.bundles import save_bundle
 from mantid_insdl.networks.cards import Card
 from mantid_insdl.progress import Progress
@@ -74,6 +74,7 @@ def train(
     start = time.monotonic()
     # Faster kernels for the fit, where TensorFlow is not loaded yet; they round differently on different processors, so using a bundle
     # does without (networks/backend.py), and so does every process started later.
+    choose_training_backend()
     with environment(TF_ENABLE_ONEDNN_OPTS=os.environ.get("TF_ENABLE_ONEDNN_OPTS", "1")):
         import_keras()
     data = load_or_generate(recipe.dataset, Path(data_folder), progress=lambda f, t: report(0.3 * f, t))
