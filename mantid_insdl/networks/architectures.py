@@ -46,50 +46,6 @@ def stack_classifier(slices: int, shape: tuple[int, int], classes: int, filters:
     return keras.Model(inputs, layers.Dense(classes, name="logits")(x), name="stack_classifier")
 
 
-def _slices_to_channels(keras: Any, inputs: Any, slices: int, shape: tuple[int, int]) -> Any:
-    x = keras.layers.Permute((2, 3, 1, 4))(inputs)
-    return keras.layers.Reshape((*shape, slices * 2))(x)
-
-
-def stack_regressor(slices: int, shape: tuple[int, int], parameters: int) -> Any:
-    """Mean and log standard deviation of standardised parameters, (batch, 2 x parameters), from a stack on a fixed grid of slices."""
-    keras = import_keras()
-    layers = keras.layers
-    inputs = layers.Input((slices, *shape, 2), name="stack")
-    x = _slices_to_channels(keras, inputs, slices, shape)
-    x = layers.Conv2D(64, 4, strides=2, padding="same", activation="relu")(x)
-    x = layers.Conv2D(96, 3, strides=2, padding="same", activation="relu")(x)
-    x = layers.Conv2D(96, 3, padding="same", activation="relu", name=LAST_CONVOLUTION)(x)
-    x = layers.AveragePooling2D(2)(x)
-    x = layers.Flatten()(x)
-    x = layers.Dropout(0.1)(x)
-    x = layers.Dense(128, activation="relu", name="embedding")(x)
-    return keras.Model(inputs, layers.Dense(2 * parameters, name="mean_and_log_sigma")(x), name="stack_regressor")
-
-
-def window_regressor(shape: tuple[int, int], parameters: int, maximum_slices: int) -> Any:
-    """As `stack_regressor`, for up to `maximum_slices` slices with any energy windows.
-
-    Three inputs: the stack; its windows (batch, slice, 3), without which exchange constants cannot be told from a slice; and 1 for each
-    slice that is used, 0 for padding (batch, slice, 1).
-    """
-    keras = import_keras()
-    layers = keras.layers
-    inputs = layers.Input((maximum_slices, *shape, 2), name="stack")
-    windows = layers.Input((maximum_slices, 3), name="windows")
-    used = layers.Input((maximum_slices, 1), name="used")
-    features = _slice_convolutions(keras, inputs, (16, 32, 48))
-    x = layers.TimeDistributed(layers.AveragePooling2D(2), name="coarse")(features)
-    x = layers.TimeDistributed(layers.Flatten(), name="flat")(x)
-    x = layers.Dense(96, activation="relu")(layers.Concatenate()([x, windows]))
-    x = layers.Dense(96, activation="relu")(layers.Concatenate()([x, windows]))
-    x = layers.Multiply()([x, used])
-    x = layers.Concatenate()([layers.GlobalAveragePooling1D()(x), layers.GlobalMaxPooling1D()(x)])
-    x = layers.Dense(96, activation="relu", name="embedding")(x)
-    outputs = layers.Dense(2 * parameters, name="mean_and_log_sigma")(x)
-    return keras.Model([inputs, windows, used], outputs, name="window_regressor")
-
-
 def with_embedding(model: Any) -> Any:
     """The same network giving its embedding beside its output: (output, embedding)."""
     keras = import_keras()

@@ -1,8 +1,9 @@
 """What a map says about exchange constants: a probability density over all of them at once, from one network.
 
-The density is a mixture of Gaussians with full covariances (a mixture density network, Bishop 1994), in coordinates in which the prior range
-of each constant is the whole line: z = log((x - low) / (high - x)). So nothing lies outside the range, two constants that a map only gives
-together are correlated, and two basins that explain a map equally well are two peaks. What the map does not determine shows the prior.
+The density is a mixture of Gaussians with full covariances (a mixture density network, Bishop 1994), in coordinates in which the prior
+range of each constant is the whole line: z = log((x - low) / (high - x)). So nothing lies outside the range, two constants that a map only
+gives together are correlated, and two basins that explain a map equally well are two peaks. What the map does not determine shows the
+prior.
 """
 
 from __future__ import annotations
