@@ -50,14 +50,32 @@ class RandomWindows(_Section):
     maximum: int = 10
 
 
+class GroupedSlices(_Section):
+    """Up to `groups` incident energies of up to ``usual.bins`` energy bins each, the same for the parameter sets of one chunk.
+
+    Each incident energy has its places among the slices of a map, rising, and so have its bins; places that a map has no slice for are
+    empty.
+    """
+
+    kind: Literal["grouped"] = "grouped"
+    usual: FixedSlices = Field(description="what most measurements have; its number of Ei and bins is the largest")
+    usual_share: float = Field(0.5, ge=0, le=1, description="of the chunks; the others draw what follows")
+    ei: Range = Field((18.0, 160.0), description="log-uniform; any two differ by a tenth at least")
+    bins: tuple[int, int] = (5, 10)
+    lowest: Range = Field((0.05, 0.2), description="lower edge of the first bin over Ei")
+    highest: Range = Field((0.5, 0.85), description="upper edge of the last bin over Ei")
+
+
 class Dataset(_Section):
     """Which maps are simulated."""
 
     name: str
     materials: dict[str, int] = Field(description="number of parameter sets of each material")
+    others: dict[str, int] = Field({}, description="number of parameter sets of magnets that are none of the materials")
     prior: str = Field(description="a function of sampling.py")
     grid: Grid = Grid()
-    slices: FixedSlices | RandomWindows = Field(discriminator="kind")
+    slices: FixedSlices | RandomWindows | GroupedSlices = Field(discriminator="kind")
+    chunk: int = Field(20, description="parameter sets that share a draw of the instrument's widths and slices, and a part of the split")
     energy_width_scale: Range = (0.7, 1.5)
     q_sigma_pixels: Range = (0.4, 1.0)
     split: tuple[float, float, float, float] = Field((0.7, 0.1, 0.1, 0.1), description="train, validation, calibration, test")
