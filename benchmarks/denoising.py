@@ -175,7 +175,7 @@ def best_setting(filters: list[Filter], maps: MeasuredMaps) -> Filter:
 def usual(data: SimulatedMaps, split: str) -> np.ndarray:
     """Indices of maps with the slices that most maps have: principal components need the same slices for all."""
     indices = data.indices(split)
-    kinds, which, number = np.unique(np.nan_to_num(data.windows[indices]), axis=0, return_inverse=True, return_counts=True)
+    _, which, number = np.unique(np.nan_to_num(data.windows[indices]), axis=0, return_inverse=True, return_counts=True)
     return indices[which.ravel() == number.argmax()]
 
 
@@ -218,8 +218,8 @@ def table(bundle: Bundle, recipe: Recipe, data: SimulatedMaps, number: int) -> l
             )
             r = rows[-1]
             print(
-                f"{level:5g} x counts  {name:24s} {r['psnr']:6.2f} dB ({r['psnr_as_it_is']:6.2f})  SSIM {r['ssim']:.3f}  "
-                f"network gains {r['network_gains']:+.2f} dB ({r['network_gains_interval'][0]:+.2f} to {r['network_gains_interval'][1]:+.2f})",
+                f"{level:5g} x counts  {name:24s} {r['psnr']:6.2f} dB ({r['psnr_as_it_is']:6.2f})  SSIM {r['ssim']:.3f}  network gains "
+                f"{r['network_gains']:+.2f} dB ({r['network_gains_interval'][0]:+.2f} to {r['network_gains_interval'][1]:+.2f})",
                 flush=True,
             )
     return rows
@@ -274,8 +274,8 @@ def shifts(bundle: Bundle, recipe: Recipe, data: SimulatedMaps, number: int) -> 
             }
         )
         print(
-            f"{level:5g} x counts  {len(moved)} constants of {number} maps: denoising moves them by a median of {np.median(size):.2f} error "
-            f"bars, {np.mean(size < 1 / 3):.0%} by less than a third, at most {size.max():.1f}",
+            f"{level:5g} x counts  {len(moved)} constants of {number} maps: denoising moves them by a median of {np.median(size):.2f} "
+            f"error bars, {np.mean(size < 1 / 3):.0%} by less than a third, at most {size.max():.1f}",
             flush=True,
         )
     return rows

@@ -43,7 +43,7 @@ def build_denoiser(slices: int, shape: tuple[int, int]) -> Any:
     of_slice = layers.Dense(64, activation="gelu")(of_slice)
 
     # Gathered: the weighted mean of the slices for each level, and how much of it is known. (level, pixel)
-    weights = layers.Multiply()([layers.Softmax(axis=1)(layers.Dense(LEVELS, name="gathering")(of_slice)), used])
+    weights = layers.Softmax(axis=1)(layers.Dense(LEVELS, name="gathering")(of_slice) + 1e4 * (used - 1))
     intensity, known = (layers.Reshape((slices, pixels))(stack[..., part]) for part in (0, 1))
     gathered = []
     for one in (intensity, known):
