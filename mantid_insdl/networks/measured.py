@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -22,6 +22,10 @@ class MeasuredMaps:
         Noise-free magnetic intensity over `scale`; NaN where nothing was measured. Empty where it is not wanted.
     windows : (n, slice, 3), used : (n, slice, 1)
         From `preprocessing.window_features`; which slices the map has.
+    label : (n,) int
+        Of simulated maps: index of the material, -1 for maps that show none of them.
+    kind : (n,) str
+        What a map that shows none of the materials is made of; empty for the others.
     """
 
     stack: np.ndarray
@@ -29,6 +33,8 @@ class MeasuredMaps:
     signal: np.ndarray
     windows: np.ndarray
     used: np.ndarray
+    label: np.ndarray = field(default_factory=lambda: np.empty(0, int))
+    kind: np.ndarray = field(default_factory=lambda: np.empty(0, str))
 
     @cached_property
     def noise(self) -> np.ndarray:

@@ -23,6 +23,8 @@ from mantid_insdl.training.recipes import Recipe
 CALIBRATION_MAPS = 150
 SMOOTHING = (0.5, 0.7, 1.0, 1.4, 2.0)  # pixels
 GAP_WEIGHT = 0.3  # of the pixels in gaps: their truth is known here, and they teach what the rest of a map says about them
+NOT_MAGNETIC = ("noise", "gradient", "phonons")
+"""Kinds of maps (negatives.py) that show no spin waves, so that nothing is what should be left of them."""
 WITHIN = 0.6827  # of Gaussian errors lie within one standard deviation
 
 
@@ -46,8 +48,9 @@ def denoising_loss(keras: Any) -> Callable[[Any, Any], Any]:
 def wanted(maps: MeasuredMaps, _: np.ndarray) -> np.ndarray:
     """The target of `denoising_loss`."""
     measured = np.isfinite(maps.signal)
+    magnetic = ~np.isin(maps.kind, NOT_MAGNETIC).reshape(-1, 1, 1, 1) if maps.kind.size else True
     weight = np.where(maps.stack[..., 1] > 0, 1.0, GAP_WEIGHT) * measured
-    return np.stack([np.where(measured, maps.signal, 0), weight], axis=-1).astype(np.float32)
+    return np.stack([np.where(measured & magnetic, maps.signal, 0), weight], axis=-1).astype(np.float32)
 
 
 def train_denoiser(recipe: Recipe, data: SimulatedMaps, measurer: Measurer, kept: Path, report: Progress) -> Outcome:
@@ -58,12 +61,12 @@ def train_denoiser(recipe: Recipe, data: SimulatedMaps, measurer: Measurer, kept
     train, validation, calibration, test = (data.indices(s) for s in ("train", "validation", "calibration", "test"))
     model = build_denoiser(slices, tuple(shape))
     keep = kept / "model.weights.h5"
-    fit(model, denoising_loss(keras), measurer, wanted, train, validation, recipe.fit, seed=recipe.fit.seed, keep=keep, progress=report)
-    measurer.forget()
+    options = {"seed": recipe.fit.seed, "keep": keep, "symmetric": True, "progress": report}
+    fit(model, denoising_loss(keras), measurer, wanted, train, validation, recipe.fit, **options)
 
-    choice = measurer.measure(some(validation, 100), CHOICE)
+    choice = measurer.measure(some(validation, 100), CHOICE, kind="")
     width = min(SMOOTHING, key=lambda w: np.median(relative_error(choice, baselines.smooth(choice.stack, w))))
-    factors = calibrate(model, measurer.measure(some(calibration, CALIBRATION_MAPS), CALIBRATION))
+    factors = calibrate(model, measurer.measure(some(calibration, CALIBRATION_MAPS), CALIBRATION, kind=""))
 
     methods: dict[str, Callable[[MeasuredMaps], np.ndarray]] = {
         f"Gaussian smoothing, {width} pixels": lambda maps: baselines.smooth(maps.stack, width),
@@ -72,8 +75,7 @@ def train_denoiser(recipe: Recipe, data: SimulatedMaps, measurer: Measurer, kept
     errors: dict[str, list[np.ndarray]] = {name: [] for name in ("network", *methods)}
     inside: dict[str, list[float]] = {"known": [], "gap": []}
     for part in np.array_split(test, max(1, test.size // 50)):  # whole test sets of float arrays would fill the memory
-        maps = measurer.measure(part, TEST)
-        measurer.forget()
+        maps = measurer.measure(part, TEST, kind="")
         estimate, sigma = denoised(model, maps, factors)
         errors["network"].append(relative_error(maps, estimate))
         for name, method in methods.items():

@@ -50,9 +50,9 @@ def train_posterior(recipe: Recipe, data: SimulatedMaps, measurer: Measurer, kep
 
         keep = kept / f"member-{member + 1}.weights.h5"
         loss = posterior_loss(keras, number)
-        fit(model, loss, measurer, target, train, validation, recipe.fit, seed=seed, keep=keep, progress=step)
+        options = {"seed": seed, "keep": keep, "symmetric": True, "progress": step}
+        fit(model, loss, measurer, target, train, validation, recipe.fit, **options)
         members.append(model)
-    measurer.forget()
 
     both = [architectures.with_embedding(model) for model in members]
 

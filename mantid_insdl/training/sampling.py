@@ -21,14 +21,14 @@ BAND = (20.0, 120.0)
 """Tops of the bands of the PCSMO models in meV, uniform, the same for all of them: a class must not be known by its largest energy."""
 BAND_OF_OTHERS = (5.0, 110.0)
 """Of the magnets that are none of the candidates, log-uniform."""
-_TRIES = 16  # shapes drawn at once for each wanted top of a band
+_TRIES = 6  # shapes drawn at once for each wanted top of a band
 SCALED = 1.5
 """Largest factor, and one over the smallest, by which a draw is scaled to have the wanted top of its band."""
 DIMER = (0.1, 0.6)
 """Dimerisation d of a Dimer, J (1 +- d). Below it a dimer is not to be told from Goodenough with JF2 = JF3 = 0: that is the margin."""
 FURTHER = 1.0
 """Least length of (JF2, JF3) in meV of an intermediate model, and its d is at least `DIMER[0]`: the margins to Dimer and Goodenough."""
-_MOMENTA = np.concatenate((np.random.default_rng(0).uniform(-1, 1, (36, 3)), np.indices((2, 2, 1)).reshape(3, -1).T * 0.5 + 1e-3))
+_MOMENTA = np.concatenate((np.random.default_rng(0).uniform(-1, 1, (16, 3)), np.indices((2, 2, 1)).reshape(3, -1).T * 0.5 + 1e-3))
 
 
 @dataclass(frozen=True)

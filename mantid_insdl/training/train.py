@@ -21,8 +21,9 @@ from mantid_insdl.networks.bundles import save_bundle
 from mantid_insdl.networks.cards import Card
 from mantid_insdl.progress import Progress
 from mantid_insdl.training.classification import train_classifier
-from mantid_insdl.training.datasets import SimulatedMaps, axes, fixed_slices, load_or_generate
+from mantid_insdl.training.datasets import SimulatedMaps, load_or_generate
 from mantid_insdl.training.denoising import train_denoiser
+from mantid_insdl.training.layouts import axes, fixed_slices
 from mantid_insdl.training.measurement import Measurer
 from mantid_insdl.training.outcome import Outcome
 from mantid_insdl.training.posterior import train_posterior
@@ -37,6 +38,7 @@ def train(
     *,
     quick: bool = False,
     data_folder: str | Path = DATA_FOLDER,
+    scheduler: str | None = None,
     progress: Progress | None = None,
 ) -> Path:
     """Train the bundle of a recipe.
@@ -52,6 +54,8 @@ def train(
     data_folder
         Where simulated data sets and fitted weights are kept: recipes on the same data simulate them once, and a training that was
         interrupted goes on with the network that it was fitting.
+    scheduler
+        Address of a dask scheduler whose workers simulate; by default they are started on this machine.
 
     Returns
     -------
@@ -77,7 +81,7 @@ def train(
     choose_training_backend()
     with environment(TF_ENABLE_ONEDNN_OPTS=os.environ.get("TF_ENABLE_ONEDNN_OPTS", "1")):
         import_keras()
-    data = load_or_generate(recipe.dataset, Path(data_folder), progress=lambda f, t: report(0.3 * f, t))
+    data = load_or_generate(recipe.dataset, Path(data_folder), scheduler=scheduler, progress=lambda f, t: report(0.3 * f, t))
     measurer = Measurer(data, recipe.dataset, recipe.measurement, keep_signal=recipe.task == "denoise")
     task = {"denoise": train_denoiser, "classify": train_classifier, "exchange": train_posterior}[recipe.task]
     key = hashlib.sha256((recipe.model_dump_json() + data.digest + __version__).encode()).hexdigest()[:12]
