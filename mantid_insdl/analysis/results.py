@@ -75,6 +75,8 @@ class ExchangeFit:
         Name, version and SHA-256 of the model bundle; None where no network was asked.
     network_values, network_errors
         What the network proposed; empty where nothing was refined.
+    draws
+        Parameter sets (draw, parameter) as probable as the network's posterior says; empty where no network was asked.
     fit
         The fit that started from it, with covariance, calculated map and what it says besides; None where nothing was refined.
     """
@@ -90,6 +92,7 @@ class ExchangeFit:
     evidence: Evidence
     network_values: tuple[float, ...] = ()
     network_errors: tuple[float, ...] = ()
+    draws: tuple[tuple[float, ...], ...] = ()
     fit: Fit | None = None
 
     @property
@@ -114,11 +117,15 @@ def _to_dict(result: Any) -> dict[str, Any]:
 def _plain(value: Any) -> Any:
     if isinstance(value, dict):
         return {name: _plain(one) for name, one in value.items()}
-    return list(value) if isinstance(value, tuple) else value
+    return [_plain(one) for one in value] if isinstance(value, tuple) else value
 
 
 def _from_dict(cls: Any, content: Mapping[str, Any]) -> Any:
-    values = {name: tuple(value) if isinstance(value, list) else value for name, value in content.items()}
+    values = {name: _as_tuple(value) for name, value in content.items()}
     evidence, bundle = content["evidence"], content["bundle"]
     made = {"bundle": bundle and BundleIdentity(**bundle), "evidence": evidence and Evidence.from_dict(evidence)}
     return cls(**(values | made))
+
+
+def _as_tuple(value: Any) -> Any:
+    return tuple(_as_tuple(one) for one in value) if isinstance(value, list) else value

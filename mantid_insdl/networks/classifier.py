@@ -18,6 +18,6 @@ def classifier(shape: tuple[int, int], classes: int, groups: int = GROUPS, bins:
     maps through that layer are its class activation maps [B. Zhou et al., CVPR 2016].
     """
     keras = import_keras()
-    given = encoder.inputs(shape, groups, bins)
+    given = encoder.inputs(shape, groups * bins)
     averages = encoder.mean(encoder.encode(given, bins))
     return keras.Model(list(given), keras.layers.Dense(classes + 1, name=LOGITS)(averages), name="classifier")

@@ -45,9 +45,9 @@ class Encoded(NamedTuple):
     context: Any
 
 
-def inputs(shape: tuple[int, int], groups: int = GROUPS, bins: int = BINS) -> Inputs:
-    """Input layers for maps of `shape` pixels (multiples of 4) and up to `bins` slices of each of `groups` incident energies."""
-    layers, slices = import_keras().layers, groups * bins
+def inputs(shape: tuple[int, int], slices: int = GROUPS * BINS) -> Inputs:
+    """Input layers for maps of `shape` pixels (multiples of 4) and up to so many slices."""
+    layers = import_keras().layers
     return Inputs(
         layers.Input((slices, *shape, 2), name="stack"),
         layers.Input((slices, 3), name="windows"),

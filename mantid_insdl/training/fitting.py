@@ -14,7 +14,7 @@ import numpy as np
 
 from mantid_insdl.networks.backend import import_keras
 from mantid_insdl.networks.measured import MeasuredMaps
-from mantid_insdl.networks.prediction import LOG_SIGMA_LIMITS, network_inputs
+from mantid_insdl.networks.prediction import network_inputs
 from mantid_insdl.progress import Progress
 from mantid_insdl.training.batches import Batches, in_parts
 from mantid_insdl.training.measurement import Measurer
@@ -22,29 +22,6 @@ from mantid_insdl.training.outcome import VALIDATION
 from mantid_insdl.training.recipes import Fit
 
 Target = Callable[[MeasuredMaps, np.ndarray], np.ndarray]
-
-
-def gaussian_loss(keras: Any) -> Callable[[Any, Any], Any]:
-    """Negative log likelihood of standardised parameters under a mean and a log standard deviation each (NaN targets do not count)."""
-    ops = keras.ops
-
-    def loss(target: Any, output: Any) -> Any:
-        mean, log_sigma = ops.split(output, 2, axis=-1)
-        log_sigma = ops.clip(log_sigma, *LOG_SIGMA_LIMITS)
-        return ops.mean(0.5 * ops.square((target - mean) * ops.exp(-log_sigma)) + log_sigma, axis=-1)
-
-    return loss
-
-
-def weighted_intensity_loss(keras: Any) -> Callable[[Any, Any], Any]:
-    """Squared error of an intensity over its Poisson-like variance; the target is (..., 2): intensity and weight."""
-    ops = keras.ops
-
-    def loss(target: Any, output: Any) -> Any:
-        wanted, weight = target[..., 0], target[..., 1]
-        return ops.sum(weight * ops.square(output - wanted) / (1 + wanted)) / (ops.sum(weight) + 1e-6)
-
-    return loss
 
 
 def fit(

@@ -13,7 +13,7 @@ from mantid_insdl.networks.measured import MeasuredMaps
 from mantid_insdl.networks.preprocessing import incident_energy_groups, normalise, window_features
 from mantid_insdl.training import foreign
 from mantid_insdl.training.backgrounds import BACKGROUNDS, Background, Scene
-from mantid_insdl.training.datasets import SPLITS, SimulatedMaps
+from mantid_insdl.training.datasets import SimulatedMaps
 from mantid_insdl.training.layouts import axes
 from mantid_insdl.training.negatives import KINDS, MAGNET, NONE, Source, turn, warped
 from mantid_insdl.training.recipes import Dataset, Measurement

@@ -26,8 +26,8 @@ from mantid_insdl.training.denoising import train_denoiser
 from mantid_insdl.training.layouts import axes, fixed_slices, room, trained_energies
 from mantid_insdl.training.measurement import Measurer
 from mantid_insdl.training.outcome import Outcome
+from mantid_insdl.training.posterior import train_posterior
 from mantid_insdl.training.recipes import FixedSlices, Recipe, load_recipe, quickened
-from mantid_insdl.training.regression import train_regressor
 
 DATA_FOLDER = Path("training-data")
 
@@ -83,7 +83,7 @@ def train(
         import_keras()
     data = load_or_generate(recipe.dataset, Path(data_folder), scheduler=scheduler, progress=lambda f, t: report(0.3 * f, t))
     measurer = Measurer(data, recipe.dataset, recipe.measurement, keep_signal=recipe.task == "denoise")
-    task = {"denoise": train_denoiser, "classify": train_classifier, "exchange": train_regressor}[recipe.task]
+    task = {"denoise": train_denoiser, "classify": train_classifier, "exchange": train_posterior}[recipe.task]
     key = hashlib.sha256((recipe.model_dump_json() + data.digest + __version__).encode()).hexdigest()[:12]
     result = task(recipe, data, measurer, Path(data_folder) / f"{recipe.name}-{key}", lambda f, t: report(0.3 + 0.7 * f, t))
     card = _card(recipe, data, result, time.monotonic() - start)
