@@ -1,4 +1,4 @@
-"""The figures of a classifier's card: how often it is right, how well it knows that, and what it makes of maps that show none of its models."""
+"""The figures of a classifier's card: how often it is right, how well it knows that, and what it makes of maps of none of its models."""
 
 from __future__ import annotations
 
@@ -43,7 +43,9 @@ def figures(
         ("nuisances never trained on: background, resolution, gaps", test, settings.model_copy(update={"foreign": True}), 0),
     ]
     for number in ENERGIES:
-        conditions.append((f"{USUAL}, {number} Ei", _with_at_least(ensemble, few, number), with_counts(settings, usual, missing_ei=0.0), number))
+        conditions.append(
+            (f"{USUAL}, {number} Ei", _with_at_least(ensemble, few, number), with_counts(settings, usual, missing_ei=0.0), number)
+        )
     found, own = [], None
     for number, (words, indices, changed, energies) in enumerate(conditions):
         progress(0.6 * number / len(conditions), f"testing: {words}")
@@ -90,15 +92,18 @@ def _of_models(recipe: Recipe, answers: Answers, strange: Strangeness, temperatu
         conditions,
         interval=metrics.bootstrap(pairs, lambda p: metrics.expected_calibration_error(p[:, :-1], p[:, -1].astype(int)), draws=300),
     )
-    found = [share("accuracy", correct), error, share("fraction with a verdict", given), share("fraction called none of these", called_none)]
+    found = [
+        share("accuracy", correct),
+        error,
+        share("fraction with a verdict", given),
+        share("fraction called none of these", called_none),
+    ]
     if given.any():
         found.insert(1, share("accuracy where there is a verdict", correct, given))
     return found
 
 
-def _of_none(
-    recipe: Recipe, own: Answers, answers: Answers, strange: Strangeness, temperature: float, conditions: str
-) -> list[CardTest]:
+def _of_none(recipe: Recipe, own: Answers, answers: Answers, strange: Strangeness, temperature: float, conditions: str) -> list[CardTest]:
     inside, outside = (strange(one.logits, one.features) for one in (own, answers))
     found = outside > 1 - FALSE_ALARMS
     given = ~found & (probabilities_of(answers, temperature).max(axis=1) >= DECIDED)
@@ -106,7 +111,12 @@ def _of_none(
     area = metrics.area_under_curve(inside, outside)
     results = [
         test_figure(
-            recipe, "area under the curve: none of these", area, number, conditions, interval=metrics.area_interval(area, inside.size, number)
+            recipe,
+            "area under the curve: none of these",
+            area,
+            number,
+            conditions,
+            interval=metrics.area_interval(area, inside.size, number),
         )
     ]
     for metric, chosen in (("fraction found to be none of these", found), ("fraction with a verdict, which is wrong", given)):

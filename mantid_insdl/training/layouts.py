@@ -34,9 +34,9 @@ def places(spec: FixedSlices | RandomWindows | GroupedSlices) -> int:
 def trained_energies(spec: FixedSlices | RandomWindows | GroupedSlices) -> dict[str, tuple[float, float]]:
     """For a model's card: the range of incident energies, meV, and of the windows, over Ei or meV; empty where slices are fixed."""
     if isinstance(spec, GroupedSlices):
-        usual = spec.usual
+        usual, (lowest, highest) = spec.usual, spec.usual.energy_fraction
         ei = (min(spec.ei[0], *usual.ei), max(spec.ei[1], *usual.ei))
-        return {"ei_range": ei, "energy_fraction": (min(spec.lowest[0], usual.energy_fraction[0]), max(spec.highest[1], usual.energy_fraction[1]))}
+        return {"ei_range": ei, "energy_fraction": (min(spec.lowest[0], lowest), max(spec.highest[1], highest))}
     if isinstance(spec, RandomWindows):
         return {"ei_range": spec.ei, "energy_range": (spec.lower_cut[0], spec.upper_cut[1])}
     return {}

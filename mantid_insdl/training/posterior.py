@@ -19,7 +19,7 @@ from mantid_insdl.training.datasets import SimulatedMaps
 from mantid_insdl.training.fitting import fit
 from mantid_insdl.training.measurement import Measurer
 from mantid_insdl.training.outcome import CALIBRATION, FEATURE_MAPS, FEATURES, SIMULATED, TEST, Outcome, sizes, some, test_figure
-from mantid_insdl.training.recipes import FixedSlices, Recipe
+from mantid_insdl.training.recipes import Recipe
 
 NEIGHBOUR_MAPS = 2000  # training maps that the baseline looks for neighbours in
 SHARES = ((0.6827, "1 error bar"), (0.9, "the 90 % interval"))
