@@ -17,15 +17,18 @@ class Classification:
     Parameters
     ----------
     models, probabilities, uncertainties
-        Each model's calibrated probability and its standard deviation between the networks of the ensemble.
+        Each model's calibrated probability, that the map shows one of them given, and its standard deviation between the networks of the
+        ensemble.
+    strangeness
+        Share of the models' own test maps that are less strange than the map, 0 to 1.
     verdict
-        The model's name, or ``undecided`` where no probability is high enough, the map is out of range, or the most probable model's
-        exchange constants are not given.
+        The model's name; ``undecided`` where no probability is high enough, the map shows no more than noise, or (where constants were
+        asked for as well) the most probable model's exchange constants are not given; ``none of these`` for a strange map.
     in_range
-        False where the map is unlike all the training maps, or no simulation of the most probable model explains it: the probabilities
-        then mean nothing.
+        False where the map is too strange or shows no more than noise, or no simulation of the most probable model explains it: the
+        probabilities then mean nothing.
     evidence
-        How well the most probable model explains the map; None where no exchange model knows it.
+        How well the most probable model explains the map, where that was asked for.
     warnings
         What limits the answer, in sentences.
     bundle
@@ -35,6 +38,7 @@ class Classification:
     models: tuple[str, ...]
     probabilities: tuple[float, ...]
     uncertainties: tuple[float, ...]
+    strangeness: float
     verdict: str
     in_range: bool
     warnings: tuple[str, ...]

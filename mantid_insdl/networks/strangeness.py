@@ -50,7 +50,13 @@ class Strangeness:
 
     def __call__(self, logits: np.ndarray, features: Sequence[np.ndarray]) -> np.ndarray:
         """0 to 1, (n,); see `signs`."""
-        return np.interp(self._larger(*signs(self.familiar, logits, features)), self.largest, _QUANTILES)
+        return self.shares(logits, features)[2]
+
+    def shares(self, logits: np.ndarray, features: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Share of the models' own maps that are less strange by each sign, and by the larger of both, (n,) each; see `signs`."""
+        none, distance = signs(self.familiar, logits, features)
+        both = np.interp(none, self.none, _QUANTILES), np.interp(distance, self.distance, _QUANTILES)
+        return *both, np.interp(np.maximum(*both), self.largest, _QUANTILES)
 
     @property
     def arrays(self) -> dict[str, np.ndarray]:

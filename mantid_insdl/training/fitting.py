@@ -102,6 +102,7 @@ def fit(
             validation_data=validated(),
             validation_steps=len(parts),
             epochs=settings.epochs,
+            shuffle=False,
             verbose=0,
             callbacks=[Report(), stop],
         )

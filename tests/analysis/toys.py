@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from mantid_insdl.networks.architectures import LAST_CONVOLUTION
+from mantid_insdl.networks.encoder import LAST_CONVOLUTION
 from mantid_insdl.networks.backend import import_keras
 from mantid_insdl.networks.bundles import find_bundle, read_card, save_bundle
 from mantid_insdl.networks.cards import Card
