@@ -37,7 +37,7 @@ class DenoiseINS(PythonAlgorithm):
         self.declareProperty(
             "FillGaps",
             False,
-            doc="Also say what pixels would show that were not measured, in slices with data: as the rest of the map tells, with larger errors.",
+            doc="Also say what pixels would show that were not measured, in slices with data, by the rest of the map with larger errors.",
         )
         support.declare_output(self, "OutputWorkspace", "The denoised map, in the form and on the axes of InputWorkspace.")
         support.declare_output(self, "OutputResidual", "InputWorkspace minus OutputWorkspace. What is left should be noise.", optional=True)

@@ -19,7 +19,7 @@ from mantid_insdl.training.datasets import SimulatedMaps
 from mantid_insdl.training.fitting import fit
 from mantid_insdl.training.measurement import Measurer
 from mantid_insdl.training.outcome import CALIBRATION, FEATURE_MAPS, FEATURES, SIMULATED, TEST, Outcome, sizes, some, test_figure
-from mantid_insdl.training.recipes import FixedSlices, Recipe
+from mantid_insdl.training.recipes import Recipe
 
 NEIGHBOUR_MAPS = 2000  # training maps that the baseline looks for neighbours in
 SHARES = ((0.6827, "1 error bar"), (0.9, "the 90 % interval"))
@@ -98,7 +98,7 @@ def train_posterior(recipe: Recipe, data: SimulatedMaps, measurer: Measurer, kep
     return Outcome(
         models={f"member-{i + 1}.keras": model for i, model in enumerate(members)},
         arrays={"low": low, "high": high, "spread": spread, **trained.arrays},
-        calibration={"widening": widening, **trained.calibration, **_window_ranges(recipe)},
+        calibration={"widening": widening, **trained.calibration},
         tests=tests,
         outputs=[
             {"name": p.name, "unit": p.unit, "low": float(a), "high": float(b)} for p, a, b in zip(parameters, low, high, strict=True)
@@ -119,10 +119,3 @@ def fit_widening(outputs: np.ndarray, truth: np.ndarray, low: np.ndarray, high: 
 
 def _rms(error: np.ndarray) -> float:
     return float(np.sqrt(np.mean(error**2)))
-
-
-def _window_ranges(recipe: Recipe) -> dict[str, tuple[float, float]]:
-    windows = recipe.dataset.slices
-    if isinstance(windows, FixedSlices):
-        return {}
-    return {"ei_range": windows.ei, "energy_range": (windows.lower_cut[0], windows.upper_cut[1])}

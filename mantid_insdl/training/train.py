@@ -27,7 +27,7 @@ from mantid_insdl.training.layouts import axes, fixed_slices
 from mantid_insdl.training.measurement import Measurer
 from mantid_insdl.training.outcome import Outcome
 from mantid_insdl.training.posterior import train_posterior
-from mantid_insdl.training.recipes import FixedSlices, Recipe, load_recipe, quickened
+from mantid_insdl.training.recipes import FixedSlices, GroupedSlices, RandomWindows, Recipe, load_recipe, quickened
 
 DATA_FOLDER = Path("training-data")
 
@@ -112,6 +112,7 @@ def _card(recipe: Recipe, data: SimulatedMaps, result: Outcome, seconds: float) 
         input={
             "axes": [{"name": a.name, "unit": RLU, "centres": a.centres.tolist()} for a in (qh, qk)],
             "slices": slices,
+            **_places(recipe.dataset.slices),
             "ei_tolerance": 0.05,
             "intensity": "S(Q, E) in any unit; each incident energy has a scale of its own",
             "preprocessing": "mantid_insdl.networks.preprocessing.normalise",
@@ -127,8 +128,22 @@ def _card(recipe: Recipe, data: SimulatedMaps, result: Outcome, seconds: float) 
             "seconds": round(seconds),
             "date": datetime.date.today().isoformat(),
         },
-        calibration=result.calibration,
+        calibration={**result.calibration, **_trained_windows(recipe.dataset.slices)},
         test=result.tests,
         limitations=[*recipe.limitations, f"Unstable draws rejected when simulating: {rejected}."],
         licence="GPL-3.0-or-later",
     )
+
+
+def _places(spec: FixedSlices | RandomWindows | GroupedSlices) -> dict[str, int]:
+    """Room for incident energies and for bins of each, of a network for any slices."""
+    if isinstance(spec, GroupedSlices):
+        return {"groups": len(spec.usual.ei), "bins": spec.usual.bins}
+    return {"groups": 1, "bins": spec.maximum} if isinstance(spec, RandomWindows) else {}
+
+
+def _trained_windows(spec: FixedSlices | RandomWindows | GroupedSlices) -> dict[str, tuple[float, float]]:
+    """Incident energies (meV) and energy windows (meV, or over Ei) that a network for any slices was trained on."""
+    if isinstance(spec, GroupedSlices):
+        return {"ei_range": spec.ei, "energy_fraction": (spec.lowest[0], spec.highest[1])}
+    return {"ei_range": spec.ei, "energy_range": (spec.lower_cut[0], spec.upper_cut[1])} if isinstance(spec, RandomWindows) else {}

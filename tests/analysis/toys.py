@@ -24,6 +24,17 @@ def toy_card(shipped: str, **changes: Any) -> Card:
     return Card.model_validate(content | {"name": "toy", "files": {}, "sha256": ""} | changes)
 
 
+ANY_SLICES = {"ei_range": (18.0, 160.0), "energy_fraction": (0.05, 0.85)}
+
+
+def any_slices(card: Card, **changes: Any) -> Card:
+    """The card of a model for up to six incident energies of ten bins each, whatever they are."""
+    content = card.model_dump()
+    content["input"] = {**content["input"], "slices": None, "groups": 6, "bins": 10}
+    content["calibration"] = {**content["calibration"], **ANY_SLICES, **changes}
+    return Card.model_validate(content)
+
+
 def save_toy(folder: Path, card: Card, models: Sequence[Any], arrays: Mapping[str, np.ndarray] | None = None) -> Path:
     return save_bundle(folder, card, {f"member-{i + 1}.keras": m for i, m in enumerate(models)}, arrays)
 
