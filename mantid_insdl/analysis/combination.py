@@ -68,14 +68,12 @@ def combined(network: Classification, fits: Comparison) -> Combined:
     elif network.most_probable != fits.best.material:
         warnings.append(f"Network and fits disagree: {network.most_probable} and {fits.best.material}.")
     best = models[int(probabilities.argmax())]
-    if fits.verdict == NONE_OF_THESE or not fits.evidence.explained:
+    unsure = max(fits.probabilities) < DECIDED  # else it is something beside the probability that keeps the fits from a verdict
+    if fits.verdict == NONE_OF_THESE or (fits.verdict == UNDECIDED and not (unsure and fits.evidence.explained)):
         verdict = fits.verdict
     elif probabilities.max() < DECIDED or best != fits.best.material:
         verdict = UNDECIDED
         warnings.append("Network and fits together cannot tell the models apart.")
     else:
         verdict = best
-        # What keeps the fits from a verdict besides their probability (a constant beyond its range, none determined) keeps this one from it.
-        if fits.verdict == UNDECIDED and max(fits.probabilities) >= DECIDED:
-            verdict = UNDECIDED
     return Combined(models, tuple(probabilities.tolist()), verdict, tuple(warnings))

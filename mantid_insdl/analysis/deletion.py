@@ -14,7 +14,9 @@ SEED = 0
 IMPORTANT_LOG, RANDOM_LOG = "insdl_score_fall_important", "insdl_score_fall_random"
 
 
-def score_falls(networks: Sequence[Callable[[np.ndarray], np.ndarray]], stack: np.ndarray, importance: np.ndarray, index: int) -> tuple[float, float]:
+def score_falls(
+    networks: Sequence[Callable[[np.ndarray], np.ndarray]], stack: np.ndarray, importance: np.ndarray, index: int
+) -> tuple[float, float]:
     """How much the score of a class falls without the fifth of the pixels that its explanation points at, and without a random fifth.
 
     A faithful explanation makes the first clearly larger than the second (deletion test of Petsiuk et al., BMVC 2018, arXiv:1806.07421,

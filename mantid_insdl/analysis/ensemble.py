@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from mantid_insdl.networks.architectures import with_embedding
 from mantid_insdl.networks.bundles import Bundle
 from mantid_insdl.networks.measured import MeasuredMaps
-from mantid_insdl.networks.prediction import predict
+from mantid_insdl.networks.prediction import predict, with_embedding
 from mantid_insdl.networks.trained_range import TrainedRange
 from mantid_insdl.progress import Progress
 

@@ -13,8 +13,8 @@ from mantid_insdl.analysis.denoise import on_axes_of
 from mantid_insdl.analysis.preparation import open_question
 from mantid_insdl.errors import BundleError
 from mantid_insdl.maps import Map
-from mantid_insdl.networks.encoder import LAST_CONVOLUTION
 from mantid_insdl.networks.backend import import_keras
+from mantid_insdl.networks.encoder import LAST_CONVOLUTION
 from mantid_insdl.networks.measured import MeasuredMaps
 from mantid_insdl.networks.prediction import network_inputs, predict
 from mantid_insdl.progress import Progress, ignore_progress

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from mantid_insdl.networks.backend import import_keras
 from mantid_insdl.networks.measured import MeasuredMaps
 from mantid_insdl.progress import Progress
 
@@ -37,3 +38,9 @@ def ensemble_probabilities(logits: np.ndarray, temperature: float) -> tuple[np.n
 
     each = softmax(logits / temperature, axis=-1)
     return each.mean(axis=0), each.std(axis=0)
+
+
+def with_embedding(model: Any) -> Any:
+    """The same network giving its embedding beside its output: (output, embedding)."""
+    keras = import_keras()
+    return keras.Model(model.input, [model.output, model.get_layer("embedding").output])

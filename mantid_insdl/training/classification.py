@@ -9,11 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from mantid_insdl.networks.architectures import with_embedding
 from mantid_insdl.networks.backend import import_keras
 from mantid_insdl.networks.classifier import classifier
 from mantid_insdl.networks.measured import MeasuredMaps
-from mantid_insdl.networks.prediction import ensemble_probabilities, predict
+from mantid_insdl.networks.prediction import ensemble_probabilities, predict, with_embedding
 from mantid_insdl.networks.preprocessing import structure
 from mantid_insdl.networks.strangeness import FALSE_ALARMS, Strangeness
 from mantid_insdl.networks.trained_range import IN_RANGE_QUANTILE, Familiarity

@@ -7,11 +7,10 @@ from pathlib import Path
 import numpy as np
 
 from mantid_insdl.materials import load_material
-from mantid_insdl.networks import architectures
 from mantid_insdl.networks.backend import import_keras
 from mantid_insdl.networks.measured import MeasuredMaps
 from mantid_insdl.networks.posterior import Posterior, build_posterior, posterior_loss, unbounded
-from mantid_insdl.networks.prediction import predict
+from mantid_insdl.networks.prediction import predict, with_embedding
 from mantid_insdl.networks.trained_range import Familiarity, TrainedRange
 from mantid_insdl.progress import Progress
 from mantid_insdl.training import baselines, metrics
@@ -54,7 +53,7 @@ def train_posterior(recipe: Recipe, data: SimulatedMaps, measurer: Measurer, kep
         fit(model, loss, measurer, target, train, validation, recipe.fit, **options)
         members.append(model)
 
-    both = [architectures.with_embedding(model) for model in members]
+    both = [with_embedding(model) for model in members]
 
     def answer(maps: MeasuredMaps) -> tuple[np.ndarray, list[np.ndarray]]:
         results = [predict(model, maps) for model in both]

@@ -7,7 +7,7 @@ task              maps and options                                              
 ``simulate``      map like; options of `mantid_insdl.simulate`, axes as           output
                   {name, unit, values, is_edges}, slices as {ei, energy_min,
                   energy_max}                                                                        remarks, on the material
-``denoise``       map input; option model                                         output
+``denoise``       map input; options model, fill_gaps                             output
 ``classify``      map input; options model, denoise, method: network, fit or                         `Classification.to_dict`; of a
                   both                                                                               fit `Comparison.to_dict` as its
                                                                                                      entry comparison, of both

@@ -9,13 +9,10 @@ import numpy as np
 import pytest
 
 from mantid_insdl.maps import Slices
-from mantid_insdl.networks.architectures import with_embedding
-from mantid_insdl.networks.components import PrincipalComponents
-from mantid_insdl.networks.prediction import combine, combine_gaussians, denoised_error, predict, slice_noise
+from mantid_insdl.networks.prediction import predict, with_embedding
 from mantid_insdl.networks.preprocessing import structure
 from mantid_insdl.networks.trained_range import TrainedRange
 from mantid_insdl.training.datasets import SPLITS, SimulatedMaps
-from mantid_insdl.training.denoising import _calibrate_error, train_denoiser
 from mantid_insdl.training.measurement import Measurer
 from mantid_insdl.training.outcome import CALIBRATION, CHOICE, FEATURES, TEST, VALIDATION, some
 from mantid_insdl.training.recipes import Dataset, Fit, FixedSlices, Measurement, Recipe
@@ -155,110 +152,6 @@ def test_classifier(tmp_path):
     # Noise on a flat map has no structure; most toy maps have.
     assert figure(outcome, "fraction called out of range", "flat maps").value > 0.5 > 3 * outside.mean()
     assert [(o["name"], o["low"], o["high"]) for o in outcome.outputs] == [(name, 0.0, 1.0) for name in recipe.materials]
-
-
-@pytest.mark.tensorflow
-def test_regressor(tmp_path):
-    from mantid_insdl.training.regression import train_regressor
-
-    recipe, data = toy("exchange", ("rb2mnf4",), epochs=10)
-    outcome, measurer = trained(train_regressor, recipe, data, tmp_path)
-    mean, spread, factor = (outcome.arrays[name] for name in ("mean", "spread", "sigma_factor"))
-    train = data.parameters[data.indices("train")]
-    assert mean == pytest.approx(train.mean(axis=0)) and spread == pytest.approx(train.std(axis=0))
-    assert [(o["low"], o["high"]) for o in outcome.outputs] == [(low, high) for low, high in zip(train.min(0), train.max(0), strict=True)]
-
-    def pulls(part, seed):
-        maps = measurer.measure(data.indices(part), seed)
-        outputs, features = answers(outcome, maps)
-        centre, sigma = combine_gaussians(outputs)
-        error = mean + spread * centre - data.parameters[data.indices(part)]
-        return maps, features, error, error / (spread * sigma * factor)
-
-    maps, features, _, pull = pulls("calibration", CALIBRATION)
-    require_limits(outcome, maps, features)
-    # 68.27 % of the calibration values lie within one error bar, of each parameter.
-    assert np.mean(np.abs(pull) < 1, axis=0) == pytest.approx(0.6827, abs=0.008)
-    assert np.abs(np.log(factor)).max() > 0.05  # else error bars without calibration would pass as well
-
-    *_, error, pull = pulls("test", TEST)
-    for i, name in enumerate(("J1", "J2", "D")):
-        rms = figure(outcome, f"{name}: rms error")
-        assert rms.value == pytest.approx(np.sqrt(np.mean(error[:, i] ** 2)))
-        assert figure(outcome, f"{name}: fraction within 1 error").value == pytest.approx(np.mean(np.abs(pull[:, i]) < 1))
-        assert figure(outcome, f"{name}: fraction within 2 error").value == pytest.approx(np.mean(np.abs(pull[:, i]) < 2))
-    # The share of the patterns can be seen and is learnt; the third parameter shows nowhere, so nobody knows it.
-    assert figure(outcome, "J1: rms").value < 0.7 * spread[0] and figure(outcome, "J1: rms").baseline < 0.5 * spread[0]
-    assert figure(outcome, "D: rms").value > 0.8 * spread[2]
-
-
-@pytest.mark.tensorflow
-def test_denoiser(tmp_path):
-    recipe, data = toy("denoise", ("pcsmo-goodenough", "pcsmo-dimer"), epochs=4)
-    outcome, measurer = trained(train_denoiser, recipe, data, tmp_path)
-    (model,) = outcome.models.values()
-    components = PrincipalComponents(*(outcome.arrays[f"components_{part}"] for part in ("mean", "basis", "variance")))
-    weight = outcome.calibration["network_weight"]
-
-    def known(maps):
-        return (maps.stack[..., 1] > 0) & np.isfinite(maps.signal)
-
-    def halves(maps):
-        return predict(model, maps)[0], components.denoise(maps.stack)
-
-    def relative_error(maps, estimate):
-        each = zip(estimate, maps.signal, known(maps), strict=True)
-        return np.array([np.linalg.norm((e - s)[k]) / np.linalg.norm(s[k]) for e, s, k in each])
-
-    choice = measurer.measure(some(data.indices("validation"), 100), CHOICE)
-    by_weight = {w: np.median(relative_error(choice, combine(*halves(choice), w))) for w in np.round(np.arange(0, 1.01, 0.1), 1)}
-    assert by_weight[weight] == pytest.approx(min(by_weight.values()), rel=1e-3)
-
-    maps = measurer.measure(data.indices("calibration"), CALIBRATION)
-    estimate = combine(*halves(maps), weight)
-    sigma = denoised_error(estimate, slice_noise(maps.stack, estimate), outcome.calibration)
-    assert np.mean((np.abs(estimate - maps.signal) < sigma)[known(maps)]) == pytest.approx(0.6827, abs=0.002)
-
-    maps = measurer.measure(data.indices("test"), TEST)
-    estimate = combine(*halves(maps), weight)
-    error = relative_error(maps, estimate)
-    for baseline in ("no denoising", "network alone", "principal components", "Gaussian smoothing"):
-        assert figure(outcome, "median relative", baseline).value == pytest.approx(np.median(error), rel=1e-3)
-    raw = figure(outcome, "median relative", "no denoising")
-    assert raw.baseline == pytest.approx(np.median(relative_error(maps, maps.stack[..., 0])), rel=1e-3)
-    assert raw.value < 0.7 * raw.baseline
-    sigma = denoised_error(estimate, slice_noise(maps.stack, estimate), outcome.calibration)
-    inside = [np.mean((np.abs(e - s) < b)[k]) for e, s, b, k in zip(estimate, maps.signal, sigma, known(maps), strict=True)]
-    coverage = figure(outcome, "fraction of pixels within one error bar")
-    assert coverage.value == pytest.approx(np.mean(inside), abs=1e-3) and 0.55 < coverage.value < 0.8
-
-
-@pytest.mark.parametrize("seed", range(3))
-def test_errors_of_a_denoiser_with_known_errors(seed):
-    """Uniform errors whose variance is a constant, a share of the intensity and a share of the slice's noise in quadrature.
-
-    Of a uniform error 68.27 % lie within 0.6827 sqrt(3) = 1.18 standard deviations, which is what an error bar means.
-    """
-    from mantid_insdl.networks.measured import MeasuredMaps
-
-    rng = np.random.default_rng(seed)
-    shape = (60, 6, 12, 12)
-    estimate = rng.uniform(0, 5, shape)
-    noise = rng.uniform(0.1, 3, shape[:2])
-    stack = np.ones((*shape, 2))
-    stack[..., 0] = estimate + noise[..., None, None] * np.where(np.indices(shape[2:]).sum(0) % 2, 1, -1)
-    stack[:, :, :2] = 0
-    variance = 0.2**2 + (0.1 * estimate) ** 2 + (0.15 * noise[..., None, None]) ** 2
-    signal = estimate + np.sqrt(3 * variance) * rng.uniform(-1, 1, shape)
-    signal[:, :, 2] = np.nan  # nothing was measured there, whatever the stack says
-    found = _calibrate_error(MeasuredMaps(stack, np.ones(shape[:2]), signal, np.empty(0), np.empty(0)), estimate)
-    factor = 0.6827 * np.sqrt(3)
-    assert found["error_constant"] == pytest.approx(0.2 * factor, rel=0.1)
-    assert found["error_relative"] == pytest.approx(0.1 * factor, rel=0.1)
-    assert found["error_noise"] == pytest.approx(0.15 * factor, rel=0.1)
-    kept = np.isfinite(signal) & (stack[..., 1] > 0)
-    inside = np.abs(signal - estimate) < denoised_error(estimate, noise, found)
-    assert inside[kept].mean() == pytest.approx(0.6827, abs=0.004)
 
 
 def test_some_maps_are_evenly_spread():
