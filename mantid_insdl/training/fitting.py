@@ -6,14 +6,13 @@ import itertools
 import math
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from mantid_insdl.networks.backend import import_keras
-from mantid_insdl.networks.measured import MeasuredMaps
+from mantid_insdl.networks.measured import MeasuredMaps, turned
 from mantid_insdl.networks.prediction import network_inputs
 from mantid_insdl.progress import Progress
 from mantid_insdl.training.batches import Batches, in_parts
@@ -110,18 +109,3 @@ def fit(
     part = keep.with_name(f"part-{os.getpid()}-{keep.name}")
     model.save_weights(part)
     part.replace(keep)
-
-
-def turned(maps: MeasuredMaps, symmetry: int) -> MeasuredMaps:
-    """The maps mirrored in Qh (of `symmetry` the bit 1), in Qk (2), and with both exchanged (4)."""
-
-    def one(array: np.ndarray) -> np.ndarray:
-        if array.ndim < 4:
-            return array
-        if symmetry & 1:
-            array = array[:, :, ::-1]
-        if symmetry & 2:
-            array = array[:, :, :, ::-1]
-        return np.swapaxes(array, 2, 3) if symmetry & 4 else array
-
-    return replace(maps, stack=one(maps.stack), signal=one(maps.signal))
