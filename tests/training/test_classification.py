@@ -7,7 +7,7 @@ import pytest
 
 from mantid_insdl.networks.measured import MeasuredMaps, turned
 from mantid_insdl.training import metrics
-from mantid_insdl.training.classification import with_energies
+from mantid_insdl.training.ensemble import with_energies
 
 BINS = 3
 
