@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 import os
 from collections.abc import Callable, Iterator
@@ -68,8 +67,8 @@ def fit(
             seen = turned(maps, rng.integers(8)) if symmetric else maps
             yield network_inputs(model, seen), target(seen, indices)
 
-    def forever() -> Iterator[tuple[Any, np.ndarray]]:
-        for number in itertools.count():
+    def epochs() -> Iterator[tuple[Any, np.ndarray]]:
+        for number in range(settings.epochs):
             yield from epoch_of(number)
 
     def validated() -> Iterator[tuple[Any, np.ndarray]]:
@@ -96,7 +95,7 @@ def fit(
     stop = keras.callbacks.EarlyStopping(patience=settings.patience, restore_best_weights=True)
     with Batches(measurer, processes) as batches:
         model.fit(
-            forever(),
+            epochs(),
             steps_per_epoch=per_epoch,
             validation_data=validated(),
             validation_steps=len(parts),

@@ -93,11 +93,8 @@ def measure(
         level = signal + background
         neutron = float(np.nanmean(level)) / (exposure * spread)
         intensity = counted(level, neutron, rng) if neutron > 0 else level
-        if left:
-            taken = rng.uniform(0, 1) * background.min()
-        else:
-            taken = background * (1 + rng.normal(0, settings.background_residual))
-        intensity = intensity - taken
+        # What a reduction took for the background: something flat below all of it, or nearly all.
+        intensity -= rng.uniform(0, 1) * background.min() if left else background * (1 + rng.normal(0, settings.background_residual))
         if clipped:
             intensity = np.minimum(intensity, np.nanquantile(intensity, 1 - np.exp(rng.uniform(np.log(3e-4), np.log(0.03)))))
         measured[group] = intensity
