@@ -21,7 +21,7 @@ from mantid_insdl.networks.backend import import_keras
 COMPONENTS = 8  # Gaussians of a mixture
 _LOG_WIDTHS = (-5.0, 5.0)  # of the logarithm of a precision's Cholesky diagonal
 _EDGE = 1e-4  # of a range: values nearer to its ends count as so far from them, since the ends are at infinity
-_GRID = np.linspace(-9.0, 9.0, 721)  # of z, on which marginal densities are worked out
+_GRID = np.linspace(-9.0, 9.0, 721)  # of z, on which peaks of marginal densities are looked for
 _VALLEY, _LEAST_SHARE = 0.6, 0.1  # two peaks are two where the density between them falls to this share of the lower, which holds so much
 
 
@@ -139,19 +139,17 @@ class Posterior:
 
     def rank(self, values: np.ndarray) -> np.ndarray:
         """Marginal probability of less than each of the values (n, parameter): uniform over many maps where the posterior is honest."""
-        from scipy.special import ndtr
-
-        away = unbounded(values, self.low, self.high)[:, None] - self.means
-        return np.einsum("nk,nkp->np", self.weights, ndtr(away / self._widths))
+        return self._below(unbounded(values, self.low, self.high))
 
     def quantile(self, share: float) -> np.ndarray:
         """The values below which this share of each marginal lies, (n, parameter)."""
-        below = self._marginal_cdf
-        index = np.argmax(below >= share, axis=-1)
-        index = np.where(below[..., -1] < share, _GRID.size - 1, np.maximum(index, 1))
-        first, second = (np.take_along_axis(below, (index - step)[..., None], -1)[..., 0] for step in (1, 0))
-        z = _GRID[index - 1] + (_GRID[1] - _GRID[0]) * np.clip((share - first) / np.maximum(second - first, 1e-12), 0, 1)
-        return bounded(z, self.low, self.high)
+        shape = (len(self.weights), self.low.size)
+        first, last = np.full(shape, _GRID[0]), np.full(shape, _GRID[-1])
+        for _ in range(30):
+            middle = (first + last) / 2
+            less = self._below(middle) < share
+            first, last = np.where(less, middle, first), np.where(less, last, middle)
+        return bounded((first + last) / 2, self.low, self.high)
 
     @property
     def median(self) -> np.ndarray:
@@ -173,35 +171,34 @@ class Posterior:
     def peaks(self, row: int = 0) -> list[np.ndarray]:
         """Where each parameter's marginal density of z has its peaks, the highest first; several only where they are apart."""
         values = bounded(_GRID[:, None], self.low, self.high)
-        cdf = self._marginal_cdf[row]
-        density = np.gradient(cdf, _GRID, axis=-1)
-        return [values[_apart(density[i], cdf[i]), i] for i in range(self.low.size)]
+        away = (_GRID[:, None, None] - self.means[row]) / self._widths[row]
+        density = np.einsum("k,gkp->gp", self.weights[row], np.exp(-0.5 * away**2) / self._widths[row])
+        return [values[_apart(one), parameter] for parameter, one in enumerate(density.T)]
 
     @cached_property
     def _widths(self) -> np.ndarray:
         """Marginal standard deviations in z, (n, k, parameter)."""
         return np.sqrt(np.diagonal(self.covariances, axis1=-2, axis2=-1))
 
-    @cached_property
-    def _marginal_cdf(self) -> np.ndarray:
-        """(n, parameter, grid)"""
+    def _below(self, z: np.ndarray) -> np.ndarray:
+        """Marginal probability of less than z, (n, parameter) both."""
         from scipy.special import ndtr
 
-        away = (_GRID - self.means[..., None]) / self._widths[..., None]
-        return np.einsum("nk,nkpg->npg", self.weights, ndtr(away))
+        return np.einsum("nk,nkp->np", self.weights, ndtr((z[:, None] - self.means) / self._widths))
 
 
-def _apart(density: np.ndarray, cdf: np.ndarray) -> list[int]:
+def _apart(density: np.ndarray) -> list[int]:
     """Indices of the peaks of a density on a grid, the highest first, without those that no valley parts from a higher one."""
     inner = np.flatnonzero((density[1:-1] >= density[:-2]) & (density[1:-1] > density[2:])) + 1
+    share = np.cumsum(density) / density.sum()
     kept: list[int] = []
     for peak in sorted(inner, key=lambda i: -density[i]):
         valleys = [min(peak, other) + int(np.argmin(density[min(peak, other) : max(peak, other) + 1])) for other in kept]
         if any(density[valley] > _VALLEY * density[peak] for valley in valleys):
             continue
         # What the peak holds: between the valleys next to it on both sides.
-        left = max((cdf[v] for v in valleys if v < peak), default=0.0)
-        right = min((cdf[v] for v in valleys if v > peak), default=1.0)
+        left = max((share[v] for v in valleys if v < peak), default=0.0)
+        right = min((share[v] for v in valleys if v > peak), default=1.0)
         if not kept or right - left >= _LEAST_SHARE:
             kept.append(peak)
     return kept or [int(np.argmax(density))]

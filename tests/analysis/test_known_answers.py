@@ -12,6 +12,7 @@ import mantid_insdl as insdl
 from mantid_insdl import examples
 from mantid_insdl.analysis import simulate_fit
 from mantid_insdl.analysis.denoise import filled_pixels
+from mantid_insdl.analysis.results import ExchangeFit
 from mantid_insdl.maps import RLU, Axis, Map, Slices
 from mantid_insdl.networks import bundles
 from mantid_insdl.networks.backend import import_keras
@@ -120,7 +121,7 @@ def test_values_and_error_bars_of_a_toy_posterior(tmp_path, measured):
     draws = np.array(result.draws)
     assert draws.shape == (64, 6) and np.all((draws > LOW) & (draws < HIGH))
     assert draws.std(axis=0) / half_width(1.5 * 0.05) == pytest.approx(np.ones(6), abs=0.4)
-    assert insdl.ExchangeFit.from_dict(result.to_dict()) == result
+    assert ExchangeFit.from_dict(result.to_dict()) == result
 
 
 @pytest.mark.tensorflow
