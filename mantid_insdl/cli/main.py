@@ -613,9 +613,7 @@ def train(
     ] = Path("training-data"),
     scheduler: Annotated[
         str | None,
-        typer.Option(
-            metavar="ADDRESS", help="Simulate on the workers of this dask scheduler, tcp://host:8786; by default on this machine."
-        ),
+        typer.Option(metavar="ADDRESS", help="Dask scheduler whose workers simulate (tcp://host:8786); by default this machine."),
     ] = None,
     quick: Annotated[bool, typer.Option("--quick", help="A tiny training that only shows that everything runs.")] = False,
     quiet: Quiet = False,

@@ -47,8 +47,9 @@ def each(
     cluster = None
     if scheduler is None:
         number = processes or os.cpu_count() or 1
-        # Each with one thread, also for linear algebra, as dask's nannies see to; no page on a port.
-        cluster = distributed.LocalCluster(n_workers=number, threads_per_worker=1, dashboard_address=None, silence_logs=50)
+        # Each with one thread, also for linear algebra, as dask's nannies see to; on any free port.
+        options = {"scheduler_port": 0, "dashboard_address": ":0", "silence_logs": 50}
+        cluster = distributed.LocalCluster(n_workers=number, threads_per_worker=1, host="127.0.0.1", **options)
     try:
         try:
             client = distributed.Client(cluster or scheduler, timeout="20s")

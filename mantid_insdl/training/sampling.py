@@ -21,7 +21,7 @@ BAND = (20.0, 120.0)
 """Tops of the bands of the PCSMO models in meV, uniform, the same for all of them: a class must not be known by its largest energy."""
 BAND_OF_OTHERS = (5.0, 110.0)
 """Of the magnets that are none of the candidates, log-uniform."""
-_TRIES = 6  # shapes drawn at once for each wanted top of a band
+_TRIES = 120  # shapes drawn at once for all of the wanted tops of a band, and six at least for each
 SCALED = 1.5
 """Largest factor, and one over the smallest, by which a draw is scaled to have the wanted top of its band."""
 DIMER = (0.1, 0.6)
@@ -74,13 +74,14 @@ def pcsmo(name: str, number: int, rng: np.random.Generator) -> Draws:
     wanted, found, rejected = rng.uniform(*BAND, number), {}, 0
     missing = np.arange(number)
     while missing.size:
-        material, shapes = draw(_TRIES * missing.size)
+        tries = max(6, _TRIES // missing.size)
+        material, shapes = draw(tries * missing.size)
         top, stable = band_top(material, shapes)
-        factor = np.repeat(wanted[missing], _TRIES) / np.where(stable, top, np.inf)
-        good = ((factor > 1 / SCALED) & (factor < SCALED)).reshape(-1, _TRIES)
-        first = good.argmax(axis=1) + _TRIES * np.arange(missing.size)
+        factor = np.repeat(wanted[missing], tries) / np.where(stable, top, np.inf)
+        good = ((factor > 1 / SCALED) & (factor < SCALED)).reshape(-1, tries)
+        first = good.argmax(axis=1) + tries * np.arange(missing.size)
         # unstable shapes before the one that is taken
-        rejected += int(np.sum(~stable & (np.arange(stable.size) < np.repeat(first, _TRIES))))
+        rejected += int(np.sum(~stable & (np.arange(stable.size) < np.repeat(first, tries))))
         done = good.any(axis=1)
         for key, values in shapes.items():
             found.setdefault(key, np.empty(number))[missing[done]] = (values * factor)[first[done]]
@@ -132,9 +133,9 @@ def _zener(rng: np.random.Generator) -> Shape:
     def in_plane(n: int) -> tuple[np.ndarray, ...]:
         return 0.5 * _chain(n, rng), -rng.uniform(0, 1.5, n), rng.uniform(0, 1.5, n)
 
-    first = in_plane(1)
+    names, first = ("JFU", "JFD", "JA"), in_plane(1)
     (order,), (angles,) = zener.ground_state(*first)
-    material = zener.ordered(angles)
+    material = zener.ordered(angles, {name: float(value[0]) for name, value in zip(names, first, strict=True)})
 
     def draw(n: int) -> tuple[Material, Parameters]:
         if order == zener.SPIRAL:
@@ -144,7 +145,7 @@ def _zener(rng: np.random.Generator) -> Shape:
             more = in_plane(20 * n)
             kept = np.flatnonzero(zener.ground_state(*more)[0] == order)
             values = tuple(one[kept[np.arange(n) % kept.size]] for one in more)
-        return material, {**dict(zip(("JFU", "JFD", "JA"), values, strict=True)), **{k: 0.5 * v for k, v in _common(n, rng).items()}}
+        return material, {**dict(zip(names, values, strict=True)), **{k: 0.5 * v for k, v in _common(n, rng).items()}}
 
     return draw
 

@@ -47,16 +47,24 @@ def ground_state(jfu: np.ndarray, jfd: np.ndarray, ja: np.ndarray) -> tuple[np.n
     return order, np.where(spiral[:, None], turned, _COLLINEAR[np.minimum(order, NEEL)])
 
 
-def ordered(angles: np.ndarray, material: str | Material = "pcsmo-zener") -> Material:
-    """The magnet with the order of the given angles a and b, (2,)."""
+def ordered(angles: np.ndarray, couplings: dict[str, float], material: str | Material = "pcsmo-zener") -> Material:
+    """The magnet with the order of the given angles a and b, (2,).
+
+    Parameters
+    ----------
+    couplings
+        JFU, JFD and JA in meV for which this is the order: its own values.
+    """
     base = load_material(material)
     along, between = angles[0], angles[0] + angles[1]
+    described = base.model_dump(exclude_unset=True)
     sites = []
-    for site in base.model_dump(exclude_unset=True)["sites"]:
+    for site in described["sites"]:
         back, chain = _LABELS[site["label"]]
         angle = np.pi / 2 - back * along - chain * between
         layer = np.sign(site["positions"][0][2])
         sites.append({**site, "direction": [layer * np.cos(angle), layer * np.sin(angle), 0.0]})
     k = between / np.pi  # two chains to the cell along b
     spiral = None if abs(k - round(k)) < 1e-9 else {"k": [0.0, k, 0.0], "axis": [0, 0, 1]}
-    return Material.model_validate({**base.model_dump(exclude_unset=True), "sites": sites, "spiral": spiral})
+    parameters = [{**one, "value": couplings.get(one["name"], one["value"])} for one in described["parameters"]]
+    return Material.model_validate({**described, "parameters": parameters, "sites": sites, "spiral": spiral})
