@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -40,3 +40,18 @@ class MeasuredMaps:
     def noise(self) -> np.ndarray:
         """(n, slice, 1): how noisy each slice is, see `preprocessing.noise_level`."""
         return noise_level(self.stack)[..., None]
+
+
+def turned(maps: MeasuredMaps, symmetry: int) -> MeasuredMaps:
+    """The maps mirrored in Qh (of `symmetry` the bit 1), in Qk (2), and with both exchanged (4)."""
+
+    def one(array: np.ndarray) -> np.ndarray:
+        if array.ndim < 4:
+            return array
+        if symmetry & 1:
+            array = array[:, :, ::-1]
+        if symmetry & 2:
+            array = array[:, :, :, ::-1]
+        return np.swapaxes(array, 2, 3) if symmetry & 4 else array
+
+    return replace(maps, stack=one(maps.stack), signal=one(maps.signal))

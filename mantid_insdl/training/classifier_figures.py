@@ -8,10 +8,11 @@ from mantid_insdl.networks.cards import CardTest
 from mantid_insdl.networks.strangeness import FALSE_ALARMS, Strangeness
 from mantid_insdl.progress import Progress
 from mantid_insdl.training import baselines, metrics
-from mantid_insdl.training.classification import DECIDED, Answers, Ensemble, probabilities_of
+from mantid_insdl.training.ensemble import Answers, Ensemble, probabilities_of
 from mantid_insdl.training.outcome import FEATURES, SIMULATED, TEST, some, test_figure
 from mantid_insdl.training.recipes import Measurement, Recipe
 
+DECIDED = 0.95  # a verdict is given from this calibrated probability on, as after a fit
 ENERGIES = (1, 2, 3, 6)
 EACH_KIND = 300
 NEIGHBOURS = 500  # training maps that the baseline knows

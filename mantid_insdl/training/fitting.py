@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from mantid_insdl.networks.backend import import_keras
-from mantid_insdl.networks.measured import MeasuredMaps
+from mantid_insdl.networks.measured import MeasuredMaps, turned
 from mantid_insdl.networks.prediction import network_inputs
 from mantid_insdl.progress import Progress
 from mantid_insdl.training.batches import Batches, in_parts
@@ -69,8 +67,8 @@ def fit(
             seen = turned(maps, rng.integers(8)) if symmetric else maps
             yield network_inputs(model, seen), target(seen, indices)
 
-    def forever() -> Iterator[tuple[Any, np.ndarray]]:
-        for number in itertools.count():
+    def epochs() -> Iterator[tuple[Any, np.ndarray]]:
+        for number in range(settings.epochs):
             yield from epoch_of(number)
 
     def validated() -> Iterator[tuple[Any, np.ndarray]]:
@@ -97,7 +95,7 @@ def fit(
     stop = keras.callbacks.EarlyStopping(patience=settings.patience, restore_best_weights=True)
     with Batches(measurer, processes) as batches:
         model.fit(
-            forever(),
+            epochs(),
             steps_per_epoch=per_epoch,
             validation_data=validated(),
             validation_steps=len(parts),
@@ -110,18 +108,3 @@ def fit(
     part = keep.with_name(f"part-{os.getpid()}-{keep.name}")
     model.save_weights(part)
     part.replace(keep)
-
-
-def turned(maps: MeasuredMaps, symmetry: int) -> MeasuredMaps:
-    """The maps mirrored in Qh (of `symmetry` the bit 1), in Qk (2), and with both exchanged (4)."""
-
-    def one(array: np.ndarray) -> np.ndarray:
-        if array.ndim < 4:
-            return array
-        if symmetry & 1:
-            array = array[:, :, ::-1]
-        if symmetry & 2:
-            array = array[:, :, :, ::-1]
-        return np.swapaxes(array, 2, 3) if symmetry & 4 else array
-
-    return replace(maps, stack=one(maps.stack), signal=one(maps.signal))

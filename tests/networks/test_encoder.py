@@ -61,7 +61,7 @@ def test_what_lies_in_unused_slices_does_not_matter(network):
 
 def test_energies_of_a_slice_and_their_order_matter(network):
     stack, windows, used = random_map()
-    features, _, logits = network(flat((stack, windows, used)))
+    *_, logits = network(flat((stack, windows, used)))
     _, _, other = network(flat((stack, windows + [0.1, 0.1, 0.0] * used, used)))
     assert np.abs(np.subtract(other, logits)).max() > 1e-4
     reversed_bins = stack.copy()
