@@ -145,7 +145,10 @@ def classes(data: SimulatedMaps) -> None:
 
     sums = np.array([np.nanmean(data.intensity[i].astype(np.float32), axis=(1, 2)) for i in range(len(data.material))])
     tops = np.array([data.slices(i).centres[one > 0.02 * one.max()].max() for i, one in enumerate(sums)])
-    for name, features in (("the largest energy with intensity", tops[:, None]), ("the mean intensity of every energy bin", np.log(sums + 1e-3))):
+    for name, features in (
+        ("the largest energy with intensity", tops[:, None]),
+        ("the mean intensity of every energy bin", np.log(sums + 1e-3)),
+    ):
         x = (features - features.mean(0)) / (features.std(0) + 1e-9)
         x = np.concatenate((x, np.ones((len(x), 1))), axis=1)
         order = np.random.default_rng(0).permutation(len(x))
