@@ -34,6 +34,7 @@ from mantid_insdl.networks.bundles import Bundle, load_bundle, rewrite_card
 from mantid_insdl.networks.cards import CardTest
 from mantid_insdl.networks.denoiser import denoised
 from mantid_insdl.networks.measured import MeasuredMaps
+from mantid_insdl.networks.preprocessing import noise_level
 from mantid_insdl.training import baselines, metrics
 from mantid_insdl.training.datasets import SimulatedMaps, load_or_generate
 from mantid_insdl.training.measurement import Measurer
@@ -76,7 +77,7 @@ def slice_by_slice(one: Callable[[np.ndarray, float], np.ndarray]) -> Filter:
     """A filter of pictures as one of stacks; it is given each slice and its noise."""
 
     def whole(maps: MeasuredMaps) -> np.ndarray:
-        intensity, noise = filled(maps.stack), maps.noise[..., 0]
+        intensity, noise = filled(maps.stack), noise_level(maps.stack)
         for row in range(intensity.shape[0]):
             for place in np.flatnonzero(maps.used[row, :, 0] > 0):
                 intensity[row, place] = one(intensity[row, place], float(noise[row, place]))
@@ -183,17 +184,19 @@ def table(bundle: Bundle, recipe: Recipe, data: SimulatedMaps, number: int) -> l
     (model,) = bundle.models
     chosen, training = usual(data, "test")[:number], usual(data, "train")[:1500]
     noise_free = Measurer(data, recipe.dataset, quiet(recipe).measurement, keep_signal=True)
-    components = PrincipalComponents(np.concatenate([noise_free.measure(part, (7,)).signal for part in np.array_split(training, 30)]))
+    components = PrincipalComponents(
+        np.concatenate([noise_free.measure(part, (7,), kind="").signal for part in np.array_split(training, 30)])
+    )
     rows = []
     for level in LEVELS:
         measurer = Measurer(data, recipe.dataset, at_counts(recipe, level).measurement, keep_signal=True)
-        validation = measurer.measure(usual(data, "validation")[:CHOICE], (1003,))
+        validation = measurer.measure(usual(data, "validation")[:CHOICE], (1003,), kind="")
         methods: dict[str, Filter] = {"network": lambda m: denoised(model, m)[0], "no denoising": lambda m: m.stack[..., 0]}
         methods |= {name: best_setting(filters, validation) for name, filters in classical().items()}
         methods |= {"principal components": components}
         figures: dict[str, list[np.ndarray]] = {name: [] for name in methods}
         for part in np.array_split(chosen, max(1, chosen.size // BATCH)):
-            maps = measurer.measure(part, (1002,))
+            maps = measurer.measure(part, (1002,), kind="")
             for name, method in methods.items():
                 estimate = method(maps)
                 level_one = without_constant(maps, estimate)
@@ -245,7 +248,7 @@ def shifts(bundle: Bundle, recipe: Recipe, data: SimulatedMaps, number: int) -> 
         measurer = Measurer(data, recipe.dataset, at_counts(recipe, level).measurement, keep_signal=True)
         moved, off = [], []
         for index in usual(data, "test")[:: max(1, usual(data, "test").size // number)][:number]:
-            maps = measurer.measure(np.array([index]), (1002,))
+            maps = measurer.measure(np.array([index]), (1002,), kind="")
             places = np.flatnonzero(maps.stack[0, ..., 1].any((1, 2)))
             slices = data.slices(int(index))[places]
             material = data.materials[data.material[index]]

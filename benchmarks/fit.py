@@ -1,7 +1,7 @@
 """How good are fits: coverage of error bars, error against the Cramer-Rao bound, starts that reach the best minimum, time and memory.
 
     python benchmarks/fit.py coverage MATERIAL [--maps N] [--counts FACTOR] [--foreign] [--seed SEED] [--data FOLDER] [--json FILE]
-    python benchmarks/fit.py starts MATERIAL [--maps N] [--data FOLDER]
+    python benchmarks/fit.py starts MATERIAL [--maps N] [--data FOLDER] [--model BUNDLE]
     python benchmarks/fit.py speed [--pyspinw PYTHON]
     python benchmarks/fit.py measured FOLDER
 
@@ -13,7 +13,8 @@ model: a ring as of phonons of a powder, a gradient across the map, lines that g
 measured data (pcsmo) their detector gaps are used.
 
 starts: how many of N such maps end in the best minimum from one blind start (the middle of the ranges), from the draws of `fit`, and from a
-start as far off as a network's; with the time of each.
+start as far off as a network's; with the time of each. With the BUNDLE of an exchange network also from what that says of the map: its
+values, its draws and the published values, as `insdl.fit_exchange` with a refinement does it.
 
 speed: processor seconds and memory of fits of a square-lattice map and of six-Ei PCSMO maps on one core, and of the same number of maps by
 pySpinW's compiled core, at the centres of pixels and without form factors: extrapolated from the time of one.
@@ -36,6 +37,9 @@ import numpy as np
 from spin_waves import bare, map_momenta, pyspinw
 
 from mantid_insdl import load
+from mantid_insdl.analysis.estimate import estimate
+from mantid_insdl.analysis.preparation import prepare
+from mantid_insdl.analysis.refinement import starts_of
 from mantid_insdl.fitting.calculation import Calculation, calculation_for
 from mantid_insdl.fitting.likelihood import Likelihood
 from mantid_insdl.fitting.refine import fit as fit_map
@@ -43,6 +47,8 @@ from mantid_insdl.fitting.refine import fit_calculation
 from mantid_insdl.fitting.results import Fit
 from mantid_insdl.maps import RLU, Axis, Map, Slices
 from mantid_insdl.materials import load_material
+from mantid_insdl.networks.bundles import load_bundle
+from mantid_insdl.progress import ignore_progress
 from mantid_insdl.simulation.slices import simulate
 
 NEUTRON = {25.0: 3.0, 50.0: 0.83, 100.0: 0.45}
@@ -178,7 +184,8 @@ def starts(arguments: argparse.Namespace) -> None:
     rng = np.random.default_rng(arguments.seed)
     empty = calculation_for(grid(arguments.material, arguments.data), arguments.material)
     parameters = empty.material.parameters
-    found: dict[str, list[Fit]] = {"middle": [], "draws": [], "near": []}
+    bundle = load_bundle(arguments.model) if arguments.model else None
+    found: dict[str, list[Fit]] = {kind: [] for kind in ("middle", "draws", "near", *(["network"] if bundle else []))}
     for _ in range(arguments.maps):
         trial = draw(empty, rng, 1.0, False)
         calculation = calculation_for(trial.map, arguments.material)
@@ -187,6 +194,8 @@ def starts(arguments: argparse.Namespace) -> None:
             "draws": None,
             "near": {p.name: trial.truth[p.name] + AWAY * (p.high - p.low) * rng.normal() for p in parameters},
         }
+        if bundle is not None:
+            begins["network"] = starts_of(estimate(bundle, prepare(trial.map, bundle.card), ignore_progress))
         for kind, begin in begins.items():
             found[kind].append(fit_calculation(calculation, start=begin))
     best = [max(fits, key=lambda one: one.log_likelihood) for fits in zip(*found.values(), strict=True)]
@@ -267,6 +276,7 @@ def main() -> None:
     two.add_argument("--maps", type=int, default=20)
     two.add_argument("--seed", type=int, default=1)
     two.add_argument("--data", type=Path)
+    two.add_argument("--model", metavar="BUNDLE")
     three = kinds.add_parser("speed")
     three.set_defaults(run=speed)
     three.add_argument("--pyspinw", metavar="PYTHON")

@@ -7,6 +7,7 @@ import numpy as np
 from mantid_insdl.networks.bundles import Bundle
 from mantid_insdl.networks.measured import MeasuredMaps
 from mantid_insdl.networks.prediction import predict, with_embedding
+from mantid_insdl.networks.preprocessing import structure
 from mantid_insdl.networks.trained_range import TrainedRange
 from mantid_insdl.progress import Progress
 
@@ -29,7 +30,7 @@ def ask(bundle: Bundle, inputs: MeasuredMaps, progress: Progress) -> tuple[np.nd
     reasons = []
     if trained.too_far(features)[0]:
         reasons.append(UNLIKE.format(float(trained.distance(features)[0] / trained.distance_limit)))
-    if trained.structureless(inputs.stack)[0]:
+    if trained.structureless(structure(inputs.stack))[0]:
         reasons.append(STRUCTURELESS)
     return outputs, reasons
 

@@ -59,7 +59,7 @@ def refined(
     UnsuitableMapError, InstabilityError
         As `mantid_insdl.fit`.
     """
-    found, evidence = _fitted(m, exchange.material, effort, measurement, time_limit, progress, start=_starts(exchange))
+    found, evidence = _fitted(m, exchange.material, effort, measurement, time_limit, progress, start=starts_of(exchange))
     named = {one.name: one for one in found.parameters}
     parameters = [named[name] for name in exchange.names]
     undecided = [] if decided else [f"The constants are no answer: that the map shows {exchange.material} is not decided."]
@@ -115,7 +115,7 @@ def _fitted(
     return found, evidence_of(found, LIMIT)
 
 
-def _starts(exchange: ExchangeFit) -> list[dict[str, float]]:
+def starts_of(exchange: ExchangeFit) -> list[dict[str, float]]:
     """The network's values, draws from its posterior, and the published values."""
     return [dict(zip(exchange.names, row, strict=True)) for row in (exchange.values, *exchange.draws[:DRAWS])] + [{}]
 

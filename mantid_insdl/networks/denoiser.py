@@ -15,8 +15,9 @@ import numpy as np
 from mantid_insdl.networks.backend import import_keras
 from mantid_insdl.networks.measured import MeasuredMaps
 from mantid_insdl.networks.prediction import predict
+from mantid_insdl.networks.preprocessing import noise_level
 
-LEVELS = 24  # into which the slices are gathered: about as many as a map has different energies
+LEVELS = 32  # into which the slices are gathered: about as many as a map has different energies
 FACTORS = 4  # numbers that each pixel of a slice gets from the levels
 LOG_SIGMA_LIMITS = (-5.0, 3.0)
 CALIBRATED = ("error_factor_known", "error_factor_gap")  # entries of the card: what widens the network's error bars in and beside gaps
@@ -28,7 +29,7 @@ def build_denoiser(slices: int, shape: tuple[int, int]) -> Any:
     Parameters
     ----------
     slices, shape
-        Of the stacks, as in `MeasuredMaps`; its ``stack``, ``windows``, ``used`` and ``noise`` are the inputs.
+        Of the stacks, as in `MeasuredMaps`; its ``stack``, ``windows`` and ``used`` are the inputs.
     """
     keras = import_keras()
     layers, ops = keras.layers, keras.ops
@@ -36,7 +37,7 @@ def build_denoiser(slices: int, shape: tuple[int, int]) -> Any:
     stack = layers.Input((slices, *shape, 2), name="stack")
     windows = layers.Input((slices, 3), name="windows")
     used = layers.Input((slices, 1), name="used")
-    noise = layers.Input((slices, 1), name="noise")
+    noise = ops.reshape(noise_level(stack, ops), (-1, slices, 1))
 
     of_slice = layers.Concatenate()([windows, noise])
     of_slice = layers.Dense(64, activation="gelu")(of_slice)
@@ -84,7 +85,7 @@ def build_denoiser(slices: int, shape: tuple[int, int]) -> Any:
     log_sigma = layers.Conv2D(1, 1)(x)
     outputs = layers.Concatenate()([expected, log_sigma])
     outputs = ops.reshape(outputs, (-1, slices, *shape, 2))
-    return keras.Model([stack, windows, used, noise], outputs, name="denoiser")
+    return keras.Model([stack, windows, used], outputs, name="denoiser")
 
 
 def denoised(model: Any, maps: MeasuredMaps, calibration: dict[str, float] | None = None) -> tuple[np.ndarray, np.ndarray]:

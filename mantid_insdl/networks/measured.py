@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 
 import numpy as np
-
-from mantid_insdl.networks.preprocessing import noise_level
 
 
 @dataclass(frozen=True)
@@ -35,11 +32,6 @@ class MeasuredMaps:
     used: np.ndarray
     label: np.ndarray = field(default_factory=lambda: np.empty(0, int))
     kind: np.ndarray = field(default_factory=lambda: np.empty(0, str))
-
-    @cached_property
-    def noise(self) -> np.ndarray:
-        """(n, slice, 1): how noisy each slice is, see `preprocessing.noise_level`."""
-        return noise_level(self.stack)[..., None]
 
 
 def turned(maps: MeasuredMaps, symmetry: int) -> MeasuredMaps:

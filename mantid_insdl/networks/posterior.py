@@ -17,6 +17,7 @@ import numpy as np
 
 from mantid_insdl.networks import encoder
 from mantid_insdl.networks.backend import import_keras
+from mantid_insdl.networks.preprocessing import BINS, GROUPS
 
 COMPONENTS = 8  # Gaussians of a mixture
 _LOG_WIDTHS = (-5.0, 5.0)  # of the logarithm of a precision's Cholesky diagonal
@@ -25,12 +26,12 @@ _GRID = np.linspace(-9.0, 9.0, 721)  # of z, on which peaks of marginal densitie
 _VALLEY, _LEAST_SHARE = 0.6, 0.1  # two peaks are two where the density between them falls to this share of the lower, which holds so much
 
 
-def build_posterior(slices: int, shape: tuple[int, int], parameters: int) -> Any:
+def build_posterior(shape: tuple[int, int], parameters: int, groups: int = GROUPS, bins: int = BINS) -> Any:
     """The network: (batch, `outputs_of(parameters)`), what `Posterior` and `posterior_loss` read, from the inputs of the encoder."""
     layers = import_keras().layers
-    given = encoder.inputs(shape, slices)
-    features = encoder.encode(given).features
-    _, rows, columns, filters = features.shape[1:]
+    given = encoder.inputs(shape, groups * bins)
+    features = encoder.encode(given, bins).features
+    slices, rows, columns, filters = features.shape[1:]
     # Where in momentum something lies counts here, and at which energy: every slice is summarised with its place and its energies.
     x = layers.AveragePooling3D((1, 2, 2), name="coarse")(features)
     x = layers.Reshape((slices, (rows // 2) * (columns // 2) * filters))(x)

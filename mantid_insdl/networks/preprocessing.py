@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from mantid_insdl.maps import Slices
@@ -66,7 +68,7 @@ def structure(stack: np.ndarray) -> np.ndarray:
     return together / np.maximum(pairs * variance, 1e-12)
 
 
-def noise_level(stack: np.ndarray) -> np.ndarray:
+def noise_level(stack: Any, ops: Any = np) -> Any:
     """Noise of each slice, from how far its known pixels lie from the mean of their neighbours along Qh or Qk, (n, slice).
 
     Of a slope nothing counts, of a curve (a sharp band) something. It is the standard deviation of Gaussian noise; as a mean of absolute
@@ -76,15 +78,17 @@ def noise_level(stack: np.ndarray) -> np.ndarray:
     ----------
     stack : (n, slice, qh, qk, 2)
         From `normalise`.
+    ops
+        What calculates: NumPy, or ``keras.ops`` within a network.
     """
-    total, number = np.zeros(stack.shape[:2], np.float32), np.zeros(stack.shape[:2], np.float32)
-    for x, known in ((stack[..., 0], stack[..., 1]), (stack[..., 0].swapaxes(2, 3), stack[..., 1].swapaxes(2, 3))):
-        difference = x[:, :, 1:-1] - (x[:, :, :-2] + x[:, :, 2:]) / 2
-        all_known = known[:, :, 1:-1] * known[:, :, :-2] * known[:, :, 2:]
-        total += (np.abs(difference) * all_known).sum((2, 3))
-        number += all_known.sum((2, 3))
+    x, known = stack[..., 0], stack[..., 1]
+    away = ops.abs(x[:, :, 1:-1] - (x[:, :, :-2] + x[:, :, 2:]) / 2)
+    across = ops.abs(x[..., 1:-1] - (x[..., :-2] + x[..., 2:]) / 2)
+    three, three_across = known[:, :, 1:-1] * known[:, :, :-2] * known[:, :, 2:], known[..., 1:-1] * known[..., :-2] * known[..., 2:]
+    total = ops.sum(away * three, axis=(2, 3)) + ops.sum(across * three_across, axis=(2, 3))
+    number = ops.sum(three, axis=(2, 3)) + ops.sum(three_across, axis=(2, 3))
     # Of white noise the difference has 3/2 of the variance, and its mean absolute value is sqrt(2 / pi) of its standard deviation.
-    return total / np.maximum(number, 1) * np.float32(np.sqrt(np.pi / 2 / 1.5))
+    return total / ops.maximum(number, 1) * float(np.sqrt(np.pi / 2 / 1.5))
 
 
 def window_features(slices: Slices) -> np.ndarray:

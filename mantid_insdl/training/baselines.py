@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 
 from mantid_insdl.networks.measured import MeasuredMaps
@@ -49,25 +51,31 @@ class Neighbours:
 
     Parameters
     ----------
-    maps, parameters : (m, parameter)
-        The training maps.
+    maps
+        The training maps, in batches.
+    parameters : (m, parameter)
+        Theirs.
     """
 
     ENERGIES = np.geomspace(2.0, 110.0, 15)  # meV, edges
     PIXEL = 4
     NUMBER = 5
 
-    def __init__(self, maps: MeasuredMaps, parameters: np.ndarray):
-        self._known, self._values = parameters, self._glance(maps)
+    def __init__(self, maps: Iterable[MeasuredMaps], parameters: np.ndarray):
+        self._known, self._values = parameters, self._glances(maps)
 
-    def parameters(self, maps: MeasuredMaps) -> np.ndarray:
-        """(n, parameter)"""
-        (a, known_a), (b, known_b) = self._glance(maps), self._values
+    def parameters(self, maps: Iterable[MeasuredMaps]) -> np.ndarray:
+        """(n, parameter), of all the maps that come in batches."""
+        (a, known_a), (b, known_b) = self._glances(maps), self._values
         distance = (a**2 * known_a) @ known_b.T - 2 * (a * known_a) @ (b * known_b).T + known_a @ (b**2 * known_b).T
         both = known_a @ known_b.T
         distance = np.where(both > 0, distance / np.maximum(both, 1), np.inf)
         nearest = np.argsort(distance, axis=1)[:, : self.NUMBER]
         return self._known[nearest].mean(axis=1)
+
+    def _glances(self, batches: Iterable[MeasuredMaps]) -> tuple[np.ndarray, np.ndarray]:
+        intensity, known = zip(*(self._glance(maps) for maps in batches), strict=True)
+        return np.concatenate(intensity), np.concatenate(known)
 
     def _glance(self, maps: MeasuredMaps) -> tuple[np.ndarray, np.ndarray]:
         """Mean intensity of each cell, and 1 where anything is known; (n, cell) each."""

@@ -116,7 +116,7 @@ def simulate(spec: Dataset, task: Task, version: str) -> Chunk:
         for index in np.flatnonzero(stable):
             mean = np.nanmean(intensity[index])
             # a window above the band shows nothing
-            maps.append(np.minimum(intensity[index] / (mean if mean > 0 else 1.0), LARGEST).astype(np.float16))
+            maps.append(np.clip(intensity[index] / (mean if mean > 0 else 1.0), 0, LARGEST).astype(np.float16))
             windows.append(window)
             sets.append([drawn.parameters[p.name][index] for p in drawn.material.parameters])
     most = max(len(one) for one in maps)

@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from mantid_insdl.networks.backend import import_keras
-from mantid_insdl.networks.denoiser import CALIBRATED, LOG_SIGMA_LIMITS, build_denoiser, denoised, standard_error
+from mantid_insdl.networks.denoiser import CALIBRATED, LOG_SIGMA_LIMITS, build_denoiser, denoised
 from mantid_insdl.networks.measured import MeasuredMaps
-from mantid_insdl.networks.prediction import predict
 from mantid_insdl.progress import Progress
 from mantid_insdl.training import baselines, metrics
+from mantid_insdl.training.batches import Batches, in_parts
 from mantid_insdl.training.datasets import SimulatedMaps
 from mantid_insdl.training.fitting import fit
 from mantid_insdl.training.measurement import Measurer
 from mantid_insdl.training.outcome import CALIBRATION, CHOICE, SIMULATED, TEST, Outcome, sizes, some, test_figure
 from mantid_insdl.training.recipes import Recipe
 
-CALIBRATION_MAPS = 150
+CALIBRATION_MAPS, CHOICE_MAPS, NOTHING_MAPS = 150, 100, 200
+BATCH = 25
 SMOOTHING = (0.5, 0.7, 1.0, 1.4, 2.0)  # pixels
 GAP_WEIGHT = 0.3  # of the pixels in gaps: their truth is known here, and they teach what the rest of a map says about them
 NOT_MAGNETIC = ("noise", "gradient", "phonons")
@@ -64,25 +65,29 @@ def train_denoiser(recipe: Recipe, data: SimulatedMaps, measurer: Measurer, kept
     options = {"seed": recipe.fit.seed, "keep": keep, "symmetric": True, "progress": report}
     fit(model, denoising_loss(keras), measurer, wanted, train, validation, recipe.fit, **options)
 
-    choice = measurer.measure(some(validation, 100), CHOICE, kind="")
-    width = min(SMOOTHING, key=lambda w: np.median(relative_error(choice, baselines.smooth(choice.stack, w))))
-    factors = calibrate(model, measurer.measure(some(calibration, CALIBRATION_MAPS), CALIBRATION, kind=""))
-
-    methods: dict[str, Callable[[MeasuredMaps], np.ndarray]] = {
-        f"Gaussian smoothing, {width} pixels": lambda maps: baselines.smooth(maps.stack, width),
-        "no denoising": lambda maps: maps.stack[..., 0],
-    }
-    errors: dict[str, list[np.ndarray]] = {name: [] for name in ("network", *methods)}
-    inside: dict[str, list[float]] = {"known": [], "gap": []}
-    for part in np.array_split(test, max(1, test.size // 50)):  # whole test sets of float arrays would fill the memory
-        maps = measurer.measure(part, TEST, kind="")
-        estimate, sigma = denoised(model, maps, factors)
-        errors["network"].append(relative_error(maps, estimate))
-        for name, method in methods.items():
-            errors[name].append(relative_error(maps, method(maps)))
-        within = np.abs(estimate - maps.signal) < sigma
-        for name, chosen in zip(inside, _known_and_gaps(maps), strict=True):
-            inside[name] += [float(w[c].mean()) for w, c in zip(within, chosen, strict=True) if c.any()]
+    with Batches(measurer) as batches:
+        (choice,) = batches.of([some(validation, CHOICE_MAPS)], CHOICE, kind="")
+        width = min(SMOOTHING, key=lambda w: np.nanmedian(relative_error(choice, baselines.smooth(choice.stack, w))))
+        factors = calibrate(model, batches.of(in_parts(some(calibration, CALIBRATION_MAPS), BATCH), CALIBRATION, kind=""))
+        methods: dict[str, Callable[[MeasuredMaps], np.ndarray]] = {
+            f"Gaussian smoothing, {width} pixels": lambda maps: baselines.smooth(maps.stack, width),
+            "no denoising": lambda maps: maps.stack[..., 0],
+        }
+        errors: dict[str, list[np.ndarray]] = {name: [] for name in ("network", *methods)}
+        inside: dict[str, list[float]] = {"known": [], "gap": []}
+        for maps in batches.of(in_parts(test, BATCH), TEST, kind=""):
+            estimate, sigma = denoised(model, maps, factors)
+            errors["network"].append(relative_error(maps, estimate))
+            for name, method in methods.items():
+                errors[name].append(relative_error(maps, method(maps)))
+            within = np.abs(estimate - maps.signal) < sigma
+            for name, chosen in zip(inside, _known_and_gaps(maps), strict=True):
+                inside[name] += [float(w[c].mean()) for w, c in zip(within, chosen, strict=True) if c.any()]
+        painted = [
+            float((of * known).sum() / np.maximum(one * known, 0).sum())
+            for maps in batches.of(in_parts(some(test, NOTHING_MAPS), BATCH), TEST, kind="noise")
+            for of, one, known in zip(denoised(model, maps)[0], maps.stack[..., 0], maps.stack[..., 1], strict=True)
+        ]
     joined = {name: np.concatenate(parts) for name, parts in errors.items()}
     joined = {name: values[np.isfinite(values)] for name, values in joined.items()}  # a map without any signal has no relative error
     intervals = {name: metrics.bootstrap(values, lambda v: float(np.median(v))) for name, values in joined.items()}
@@ -99,6 +104,16 @@ def train_denoiser(recipe: Recipe, data: SimulatedMaps, measurer: Measurer, kept
         )
         for name in methods
     ]
+    tests.append(
+        test_figure(
+            recipe,
+            "intensity painted into maps of nothing but background, over their own",
+            float(np.median(painted)),
+            len(painted),
+            "simulated measurements of a constant background, half of them with it subtracted; median",
+            interval=metrics.bootstrap(np.array(painted), lambda v: float(np.median(v))),
+        )
+    )
     for name, words in (("known", "known pixels"), ("gap", "pixels in gaps")):
         if inside[name]:
             values = np.array(inside[name])
@@ -126,13 +141,17 @@ def relative_error(maps: MeasuredMaps, estimate: np.ndarray) -> np.ndarray:
         return np.sqrt((difference**2).sum((1, 2, 3)) / (signal**2).sum((1, 2, 3)))
 
 
-def calibrate(model: Any, maps: MeasuredMaps) -> dict[str, float]:
+def calibrate(model: Any, batches: Iterable[MeasuredMaps]) -> dict[str, float]:
     """The factors that make 68 % of the truths lie within an error bar, of the known pixels and of those in gaps."""
-    (outputs,) = predict(model, maps)
-    pulls = np.abs(outputs[..., 0] - maps.signal) / standard_error(outputs[..., 1], maps.stack[..., 1], None)
+    pulls: tuple[list[np.ndarray], list[np.ndarray]] = ([], [])
+    for maps in batches:
+        estimate, sigma = denoised(model, maps)
+        away = np.abs(estimate - maps.signal) / sigma
+        for kept, chosen in zip(pulls, _known_and_gaps(maps), strict=True):
+            kept.append(away[chosen])
     return {
-        name: float(np.quantile(pulls[chosen], WITHIN)) if chosen.any() else 1.0
-        for name, chosen in zip(CALIBRATED, _known_and_gaps(maps), strict=True)
+        name: float(np.quantile(all_pulls, WITHIN)) if (all_pulls := np.concatenate(kept)).size else 1.0
+        for name, kept in zip(CALIBRATED, pulls, strict=True)
     }
 
 

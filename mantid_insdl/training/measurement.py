@@ -27,13 +27,33 @@ def mix_twins(single: np.ndarray, fraction: float) -> np.ndarray:
     return fraction * single + (1 - fraction) * np.swapaxes(single, -1, -2)
 
 
-def counted(level: np.ndarray, neutron: float, rng: np.random.Generator) -> np.ndarray:
+def counted(level: np.ndarray, neutron: float | np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Counting statistics of an expected intensity, of which `neutron` is that of one neutron; NaN stays."""
-    expected = np.nan_to_num(level / neutron)
+    expected = np.maximum(np.nan_to_num(level / neutron), 0)
     drawn = np.rint(expected + np.sqrt(expected) * rng.standard_normal(expected.shape, np.float32))
     few = expected < _NORMAL
     drawn[few] = rng.poisson(expected[few])
-    return np.where(np.isfinite(level), drawn * np.float32(neutron), np.nan)
+    return np.where(np.isfinite(level), drawn * neutron, np.nan)
+
+
+def exposure(scene: Scene, gaps: np.ndarray, uneven: float, rng: np.random.Generator) -> np.ndarray:
+    """How long each pixel was measured, about one, (slice, qh, qk): smooth across the map, uneven from pixel to pixel, less beside gaps.
+
+    Pixels gather what several detectors saw in several runs, each with a share of its own; so the intensity of one neutron differs.
+
+    Parameters
+    ----------
+    uneven
+        Largest standard deviation of its logarithm.
+    """
+    wave, turned = rng.uniform(0.2, 1, 2), rng.uniform(0, 2 * np.pi, 2)
+    smooth = np.cos(2 * np.pi * wave[0] * scene.h + turned[0]) * np.cos(2 * np.pi * wave[1] * scene.k + turned[1])
+    logarithm = rng.uniform(0, uneven) * rng.standard_normal(gaps.shape, np.float32) + rng.uniform(0, uneven) * smooth
+    beside = np.zeros_like(gaps)
+    for axis in (1, 2):
+        beside |= np.roll(gaps, 1, axis) | np.roll(gaps, -1, axis)
+    logarithm[beside] += 2 * uneven * np.log(rng.uniform(0.1, 1))
+    return np.exp(logarithm).astype(np.float32)
 
 
 def measure(
@@ -78,7 +98,8 @@ def measure(
     clipped = rng.random() < settings.clipped
     kinds = [kind for name, kind in BACKGROUNDS.items() if name in _ALWAYS or rng.random() < settings.structured_background]
     kinds += [one for one in foreign.BACKGROUNDS.values() if settings.foreign]
-    exposure = np.exp(rng.uniform(*np.log(settings.counts_per_pixel)))
+    counts = np.exp(rng.uniform(*np.log(settings.counts_per_pixel)))
+    exposed = exposure(scene, gaps, settings.uneven, rng) if settings.uneven else np.ones((len(expected), 1, 1), np.float32)
     for group in _measured_groups(groups, settings, rng):
         efficiency = rng.normal(0, settings.slice_scale, group.size)
         # Some reductions divide by kf/ki and some do not; what absorption and detectors add lies in between as well.
@@ -91,8 +112,8 @@ def measure(
         background = _background(Scene(slices[group], qh, qk, reciprocal), kinds, settings, rng)
         spread = np.exp(rng.uniform(-1, 1) * np.log(settings.counts_between_ei))
         level = signal + background
-        neutron = float(np.nanmean(level)) / (exposure * spread)
-        intensity = counted(level, neutron, rng) if neutron > 0 else level
+        neutron = float(np.nanmean(level)) / (counts * spread)
+        intensity = counted(level, np.float32(neutron) / exposed[group], rng) if neutron > 0 else level
         # What a reduction took for the background: something flat below all of it, or nearly all.
         intensity -= rng.uniform(0, 1) * background.min() if left else background * (1 + rng.normal(0, settings.background_residual))
         if clipped:

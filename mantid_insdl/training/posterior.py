@@ -10,12 +10,14 @@ from mantid_insdl.materials import load_material
 from mantid_insdl.networks.backend import import_keras
 from mantid_insdl.networks.measured import MeasuredMaps
 from mantid_insdl.networks.posterior import Posterior, build_posterior, posterior_loss, unbounded
-from mantid_insdl.networks.prediction import predict, with_embedding
 from mantid_insdl.networks.trained_range import Familiarity, TrainedRange
 from mantid_insdl.progress import Progress
 from mantid_insdl.training import baselines, metrics
+from mantid_insdl.training.batches import Batches, in_parts
 from mantid_insdl.training.datasets import SimulatedMaps
+from mantid_insdl.training.ensemble import BATCH, Ensemble
 from mantid_insdl.training.fitting import fit
+from mantid_insdl.training.layouts import room
 from mantid_insdl.training.measurement import Measurer
 from mantid_insdl.training.outcome import CALIBRATION, FEATURE_MAPS, FEATURES, SIMULATED, TEST, Outcome, sizes, some, test_figure
 from mantid_insdl.training.recipes import Recipe
@@ -30,7 +32,7 @@ def train_posterior(recipe: Recipe, data: SimulatedMaps, measurer: Measurer, kep
     (material,) = recipe.materials
     parameters = load_material(material).parameters
     number = len(parameters)
-    _, slices, *shape = data.intensity.shape
+    shape = data.intensity.shape[2:]
     train, validation, calibration, test = (data.indices(s, material) for s in ("train", "validation", "calibration", "test"))
     values = data.parameters[:, :number]
     low, high = values[train].min(axis=0), values[train].max(axis=0)
@@ -42,10 +44,10 @@ def train_posterior(recipe: Recipe, data: SimulatedMaps, measurer: Measurer, kep
     for member in range(recipe.fit.members):
         seed = recipe.fit.seed + member
         keras.utils.set_random_seed(seed)
-        model = build_posterior(slices, tuple(shape), number)
+        model = build_posterior(shape, number, *room(recipe.dataset.slices))
 
         def step(fraction: float, text: str, member: int = member) -> None:
-            report((member + fraction) / recipe.fit.members, f"network {member + 1}: {text}")
+            report(0.9 * (member + fraction) / recipe.fit.members, f"network {member + 1}: {text}")
 
         keep = kept / f"member-{member + 1}.weights.h5"
         loss = posterior_loss(keras, number)
@@ -53,26 +55,21 @@ def train_posterior(recipe: Recipe, data: SimulatedMaps, measurer: Measurer, kep
         fit(model, loss, measurer, target, train, validation, recipe.fit, **options)
         members.append(model)
 
-    both = [with_embedding(model) for model in members]
-
-    def answer(maps: MeasuredMaps) -> tuple[np.ndarray, list[np.ndarray]]:
-        results = [predict(model, maps) for model in both]
-        return np.stack([r[0] for r in results]), [r[1] for r in results]
-
-    seen = some(train, FEATURE_MAPS)
-    _, features = answer(measurer.measure(seen, FEATURES))
-    trained = TrainedRange([Familiarity.of(f, np.zeros(len(f), int)) for f in features])
-
-    maps = measurer.measure(calibration, CALIBRATION)
-    outputs, features = answer(maps)
-    widening = fit_widening(outputs, values[calibration], low, high)
-    trained.calibrate(maps.stack, features)
-
-    neighbours = baselines.Neighbours(measurer.measure(some(train, NEIGHBOUR_MAPS), FEATURES), values[some(train, NEIGHBOUR_MAPS)])
-    maps, truth = measurer.measure(test, TEST), values[test]
-    outputs, features = answer(maps)
-    found = Posterior.of_outputs(outputs, low, high, widening)
-    rank, error, other = found.rank(truth), np.abs(found.median - truth), np.abs(neighbours.parameters(maps) - truth)
+    with Batches(measurer) as batches:
+        networks = Ensemble(members, batches)
+        report(0.9, "calibrating")
+        seen = networks.ask(some(train, FEATURE_MAPS), FEATURES, kind="")
+        own = networks.ask(calibration, CALIBRATION, kind="")
+        trained = TrainedRange([Familiarity.of(f, np.zeros(len(f), int)) for f in seen.features])
+        trained.calibrate(own.structure, own.features)
+        widening = fit_widening(own.logits, values[calibration], low, high)
+        alike = some(train, NEIGHBOUR_MAPS)
+        neighbours = baselines.Neighbours(batches.of(in_parts(alike, BATCH), FEATURES, kind=""), values[alike])
+        report(0.95, "testing")
+        answers = networks.ask(test, TEST, kind="")
+        nearest = neighbours.parameters(batches.of(in_parts(test, BATCH), TEST, kind=""))
+    truth, found = values[test], Posterior.of_outputs(answers.logits, low, high, widening)
+    rank, error, other = found.rank(truth), np.abs(found.median - truth), np.abs(nearest - truth)
     spread = values[train].std(axis=0)
     tests = []
     for i, parameter in enumerate(parameters):
@@ -92,7 +89,7 @@ def train_posterior(recipe: Recipe, data: SimulatedMaps, measurer: Measurer, kep
             value, interval = metrics.proportion((np.abs(rank[:, i] - 0.5) < share / 2).sum(), test.size)
             metric = f"{parameter.name}: fraction within {words} ({share:.3g} expected)"
             tests.append(test_figure(recipe, metric, value, test.size, SIMULATED, interval=interval))
-    value, interval = metrics.proportion(trained.outside(maps.stack, features).sum(), test.size)
+    value, interval = metrics.proportion(trained.outside(answers.structure, answers.features).sum(), test.size)
     tests.append(test_figure(recipe, "fraction called out of range", value, test.size, SIMULATED, interval=interval))
     return Outcome(
         models={f"member-{i + 1}.keras": model for i, model in enumerate(members)},

@@ -95,6 +95,7 @@ class Measurement(_Section):
         0.0, ge=0, le=1, description="probability of each kind that is neither flat nor smooth: phonons, powder rings, Bragg tails"
     )
     counts_between_ei: float = Field(1.0, ge=1, description="largest factor by which an incident energy has more or fewer counts")
+    uneven: float = Field(0.0, ge=0, le=1, description="how much the exposure differs between pixels: standard deviation of its logarithm")
     twin_fraction: Range = (0.3, 0.7)
     misaligned: float = Field(0.0, ge=0, le=1, description="probability of a small turn, shift and stretch of the momentum axes")
     warm: float = Field(0.0, ge=0, le=1, description="probability of a temperature that shows")

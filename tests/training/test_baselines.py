@@ -85,9 +85,9 @@ def glanced(rng, share, ei):
 def test_neighbours_are_those_that_look_alike_at_the_same_energies():
     rng = np.random.default_rng(3)
     share = rng.uniform(0, 1, 400)
-    known = baselines.Neighbours(glanced(rng, share, 25.0), share[:, None])
+    known = baselines.Neighbours([glanced(rng, part, 25.0) for part in np.split(share, 4)], share[:, None])
     maps = glanced(rng, np.array([0.25, 0.75]), 60.0)
     maps.stack[:, 0, 3:9] = 0  # a gap
-    assert known.parameters(maps)[:, 0] == pytest.approx([0.25, 0.75], abs=0.08)
+    assert known.parameters([maps])[:, 0] == pytest.approx([0.25, 0.75], abs=0.08)
     maps.windows[..., :2] = 4.0  # nowhere an energy at which the training maps show the stripe
-    assert np.ptp(known.parameters(maps)) < 0.5
+    assert np.ptp(known.parameters([maps])) < 0.5

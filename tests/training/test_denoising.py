@@ -42,6 +42,7 @@ def test_denoiser(tmp_path, monkeypatch):
         assert found.value == pytest.approx(relative(estimate), rel=1e-3)
         assert found.value < 0.7 * found.baseline
     assert figure(outcome, "median relative", "no denoising").baseline == pytest.approx(relative(maps.stack[..., 0]), rel=1e-3)
+    assert 0 < figure(outcome, "intensity painted").value < 1
     for words, part in (("known pixels", known), ("pixels in gaps", gaps)):
         inside = [np.mean((np.abs(e - s) < b)[p]) for e, s, b, p in zip(estimate, maps.signal, sigma, part, strict=True) if p.any()]
         assert figure(outcome, f"fraction of {words}").value == pytest.approx(np.mean(inside), abs=1e-3)
@@ -86,7 +87,7 @@ def test_factors_of_error_bars_are_those_of_known_pixels_and_of_gaps(monkeypatch
     signal = rng.normal(0, np.where(known, 0.3, 2.0))
     signal[:, 3] = np.nan
     maps = MeasuredMaps(np.stack([np.zeros(shape), known], -1), np.empty(0), signal, np.empty(0), np.empty(0))
-    outputs = np.stack([np.zeros(shape), np.full(shape, np.log(0.1))], -1)
-    monkeypatch.setattr("mantid_insdl.training.denoising.predict", lambda *_: [outputs])
-    found = calibrate(None, maps)
+    answer = np.zeros(shape), np.full(shape, 0.1)
+    monkeypatch.setattr("mantid_insdl.training.denoising.denoised", lambda *_: answer)
+    found = calibrate(None, [maps, maps])
     assert [found[name] for name in CALIBRATED] == pytest.approx([3.0, 20.0], rel=0.05)
