@@ -47,7 +47,7 @@ def figures(
         conditions.append(
             (f"{USUAL}, {number} Ei", _with_at_least(ensemble, few, number), with_counts(settings, usual, missing_ei=0.0), number)
         )
-    found, own = [], None
+    found, own = [_baseline(recipe, ensemble, test)], None
     for number, (words, indices, changed, energies) in enumerate(conditions):
         progress(0.6 * number / len(conditions), f"testing: {words}")
         if not indices.size:
@@ -55,8 +55,6 @@ def figures(
         answers = ensemble.ask(indices, TEST, changed, kind="", energies=energies)
         own = answers if own is None else own
         found += _of_models(recipe, answers, strange, temperature, f"{SIMULATED}; {words}")
-        if number == 0:
-            found += _baseline(recipe, ensemble, indices)
     for number, kind in enumerate(measurer.kinds):
         progress(0.6 + 0.4 * number / len(measurer.kinds), f"testing: {kind}")
         answers = ensemble.ask(some(test, EACH_KIND), TEST, None, kind=kind)
@@ -126,7 +124,7 @@ def _of_none(recipe: Recipe, own: Answers, answers: Answers, strange: Strangenes
     return results
 
 
-def _baseline(recipe: Recipe, ensemble: Ensemble, indices: np.ndarray) -> list[CardTest]:
+def _baseline(recipe: Recipe, ensemble: Ensemble, indices: np.ndarray) -> CardTest:
     """Accuracy of the training maps that are most alike, on some of the test maps."""
     measurer = ensemble.batches.measurer
     train = some(measurer.data.indices("train"), NEIGHBOURS)
@@ -136,4 +134,4 @@ def _baseline(recipe: Recipe, ensemble: Ensemble, indices: np.ndarray) -> list[C
     correct = alike.parameters(asked).argmax(axis=1) == asked.label
     value, interval = metrics.proportion(correct.sum(), correct.size)
     words = f"{SIMULATED}; the class of most of the 5 out of {train.size} training maps that are most alike"
-    return [test_figure(recipe, "accuracy of a simple method", value, correct.size, words, interval=interval)]
+    return test_figure(recipe, "accuracy of a simple method", value, correct.size, words, interval=interval)
