@@ -16,8 +16,9 @@ DECIDED = 0.95  # a verdict is given from this calibrated probability on, as aft
 ENERGIES = (1, 2, 3, 6)
 EACH_KIND = 300
 NEIGHBOURS = 500  # training maps that the baseline knows
-TENTH = "a tenth of the usual counts"
 USUAL = "the usual counts"
+FACTORS = (0.1, 0.3, 3.0, 10.0)  # of the usual counts, tested beside them
+RELIABILITY_BINS = 10
 
 
 def usual_counts(settings: Measurement) -> float:
@@ -32,35 +33,65 @@ def with_counts(settings: Measurement, counts: float, **changes: object) -> Meas
 
 def figures(
     recipe: Recipe, ensemble: Ensemble, strange: Strangeness, temperature: float, test: np.ndarray, progress: Progress
-) -> list[CardTest]:
-    """On the maps at `test`, which were used for nothing else."""
+) -> tuple[list[CardTest], dict[str, np.ndarray]]:
+    """On the maps at `test`, which were used for nothing else.
+
+    Returns
+    -------
+    tests
+        For the card.
+    arrays
+        For the bundle: ``test_confusion`` (class, class + 2), how often maps of each class at the usual counts were called each class,
+        undecided and none of these; ``test_reliability`` (bin, 3), mean probability of the most probable class, share of right ones and
+        number of maps in bins of that probability, for all counts.
+    """
     settings, measurer = recipe.measurement, ensemble.batches.measurer
     usual = usual_counts(settings)
     few = some(test, 4 * EACH_KIND)
     conditions: list[tuple[str, np.ndarray, Measurement | None, int]] = [
         ("all counts that were trained on", test, None, 0),
         (f"{USUAL} ({usual:.2g} a pixel)", test, with_counts(settings, usual), 0),
-        (f"{TENTH} ({usual / 10:.2g} a pixel)", test, with_counts(settings, usual / 10), 0),
+        *((f"{by:g} times {USUAL}", test if by == FACTORS[0] else few, with_counts(settings, by * usual), 0) for by in FACTORS),
         ("nuisances never trained on: background, resolution, gaps", test, settings.model_copy(update={"foreign": True}), 0),
     ]
     for number in ENERGIES:
         conditions.append(
             (f"{USUAL}, {number} Ei", _with_at_least(ensemble, few, number), with_counts(settings, usual, missing_ei=0.0), number)
         )
-    found, own = [_baseline(recipe, ensemble, test)], None
+    found = [_baseline(recipe, ensemble, test)]
     for number, (words, indices, changed, energies) in enumerate(conditions):
         progress(0.6 * number / len(conditions), f"testing: {words}")
         if not indices.size:
             continue
         answers = ensemble.ask(indices, TEST, changed, kind="", energies=energies)
-        own = answers if own is None else own
+        if number == 0:
+            own, arrays = answers, {"test_reliability": _reliability(answers, temperature)}
+        elif number == 1:
+            arrays["test_confusion"] = _confusion(answers, strange, temperature)
         found += _of_models(recipe, answers, strange, temperature, f"{SIMULATED}; {words}")
     for number, kind in enumerate(measurer.kinds):
         progress(0.6 + 0.4 * number / len(measurer.kinds), f"testing: {kind}")
         answers = ensemble.ask(some(test, EACH_KIND), TEST, None, kind=kind)
         trained = "trained on" if kind in measurer.trained_kinds else "never trained on"
         found += _of_none(recipe, own, answers, strange, temperature, f"{kind}, {trained}; all counts that were trained on")
-    return found
+    return found, arrays
+
+
+def _confusion(answers: Answers, strange: Strangeness, temperature: float) -> np.ndarray:
+    probabilities = probabilities_of(answers, temperature)
+    classes = probabilities.shape[1]
+    called = np.where(probabilities.max(axis=1) >= DECIDED, probabilities.argmax(axis=1), classes)
+    called[strange(answers.logits, answers.features) > 1 - FALSE_ALARMS] = classes + 1
+    counts = np.zeros((classes, classes + 2), int)
+    np.add.at(counts, (answers.label, called), 1)
+    return counts
+
+
+def _reliability(answers: Answers, temperature: float) -> np.ndarray:
+    probabilities = probabilities_of(answers, temperature)
+    confidence, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == answers.label
+    which = np.minimum((confidence * RELIABILITY_BINS).astype(int), RELIABILITY_BINS - 1)
+    return np.array([(confidence[which == b].mean(), right[which == b].mean(), np.sum(which == b)) for b in np.unique(which)])
 
 
 def _with_at_least(ensemble: Ensemble, indices: np.ndarray, number: int) -> np.ndarray:

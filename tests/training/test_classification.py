@@ -90,7 +90,8 @@ def toy_classes():
     doubt = np.random.default_rng(4).random(len(data.material))
     material = (doubt > 1 / (1 + np.exp(-12 * (data.parameters[:, 0] - 0.5)))).astype(int)
     measurement = recipe.measurement.model_copy(update={"negatives": 0.3, "held_out": ("tiles shuffled",)})
-    return recipe.model_copy(update={"measurement": measurement}), replace(data, material=material)
+    scene = np.zeros(len(material), int)  # all of one, so that each map may be mixed with any other
+    return recipe.model_copy(update={"measurement": measurement}), replace(data, material=material, scene=scene)
 
 
 def asked(outcome, measurer, indices, seed, **options):
@@ -122,7 +123,7 @@ def test_a_classifier_trained_on_toy_maps(tmp_path, monkeypatch):
     seen = asked(outcome, measurer, data.indices("train"), FEATURES, kind="")
     familiar = [Familiarity.of(f, seen[2].label) for f in seen[1]]
     wanted = Strangeness.of(familiar, logits, features).arrays
-    assert {name: array.shape for name, array in outcome.arrays.items()} == {name: array.shape for name, array in wanted.items()}
+    assert {name: outcome.arrays[name].shape for name in wanted} == {name: array.shape for name, array in wanted.items()}
     assert outcome.arrays["strangeness_none"] == pytest.approx(wanted["strangeness_none"], abs=0.02)
 
     logits, features, maps = asked(outcome, measurer, test, TEST, kind="")
@@ -137,6 +138,12 @@ def test_a_classifier_trained_on_toy_maps(tmp_path, monkeypatch):
     assert figure(outcome, "fraction called none of these", f"nothing else; {usual}").value == pytest.approx(none.mean())
     error = metrics.expected_calibration_error(probability, data.material[test])
     assert figure(outcome, "expected calibration error", f"nothing else; {usual}").value == pytest.approx(error)
+
+    reliability, confusion = outcome.arrays["test_reliability"], outcome.arrays["test_confusion"]
+    mean, share, number = reliability.T
+    assert number.sum() == test.size and np.sum(number * share) == pytest.approx(right.sum())
+    assert np.sum(number * np.abs(mean - share)) / test.size == pytest.approx(error)
+    assert confusion.sum(axis=1).tolist() == np.bincount(data.material[test]).tolist()
 
     # Every kind of maps of none of the models has its figures; kinds that were held out are told from those that were not.
     kinds = {t.conditions.split(";")[0] for t in outcome.tests if t.metric == "fraction found to be none of these"}
