@@ -8,7 +8,8 @@ from mantid_insdl.networks.cards import CardTest
 from mantid_insdl.networks.strangeness import FALSE_ALARMS, Strangeness
 from mantid_insdl.progress import Progress
 from mantid_insdl.training import baselines, metrics
-from mantid_insdl.training.ensemble import Answers, Ensemble, probabilities_of
+from mantid_insdl.training.batches import in_parts
+from mantid_insdl.training.ensemble import BATCH, Answers, Ensemble, probabilities_of
 from mantid_insdl.training.outcome import FEATURES, SIMULATED, TEST, some, test_figure
 from mantid_insdl.training.recipes import Measurement, Recipe
 
@@ -58,7 +59,8 @@ def figures(
         conditions.append(
             (f"{USUAL}, {number} Ei", _with_at_least(ensemble, few, number), with_counts(settings, usual, missing_ei=0.0), number)
         )
-    found = [_baseline(recipe, ensemble, test)]
+    found: list[CardTest] = []
+    simple, simple_interval, simple_words = _simple_method(ensemble, test)
     for number, (words, indices, changed, energies) in enumerate(conditions):
         progress(0.6 * number / len(conditions), f"testing: {words}")
         if not indices.size:
@@ -69,6 +71,8 @@ def figures(
         elif number == 1:
             arrays["test_confusion"] = _confusion(answers, strange, temperature)
         found += _of_models(recipe, answers, strange, temperature, f"{SIMULATED}; {words}")
+    beside = {"baseline": simple, "baseline_interval": simple_interval, "conditions": f"{found[0].conditions}; baseline: {simple_words}"}
+    found[0] = found[0].model_copy(update=beside)
     for number, kind in enumerate(measurer.kinds):
         progress(0.6 + 0.4 * number / len(measurer.kinds), f"testing: {kind}")
         answers = ensemble.ask(some(test, EACH_KIND), TEST, None, kind=kind)
@@ -155,14 +159,13 @@ def _of_none(recipe: Recipe, own: Answers, answers: Answers, strange: Strangenes
     return results
 
 
-def _baseline(recipe: Recipe, ensemble: Ensemble, indices: np.ndarray) -> CardTest:
-    """Accuracy of the training maps that are most alike, on some of the test maps."""
+def _simple_method(ensemble: Ensemble, indices: np.ndarray) -> tuple[float, tuple[float, float], str]:
+    """Accuracy of the training maps that are most alike, its interval, and what it is in words."""
     measurer = ensemble.batches.measurer
     train = some(measurer.data.indices("train"), NEIGHBOURS)
     known = measurer.measure(train, FEATURES, kind="")
-    asked = measurer.measure(some(indices, EACH_KIND), TEST, kind="")
-    alike = baselines.Neighbours(known, np.eye(len(recipe.materials))[known.label])
-    correct = alike.parameters(asked).argmax(axis=1) == asked.label
+    alike = baselines.Neighbours(known, np.eye(len(measurer.data.own))[known.label])
+    right = [alike.parameters(maps).argmax(axis=1) == maps.label for maps in ensemble.batches.of(in_parts(indices, BATCH), TEST, None, "")]
+    correct = np.concatenate(right)
     value, interval = metrics.proportion(correct.sum(), correct.size)
-    words = f"{SIMULATED}; the class of most of the 5 out of {train.size} training maps that are most alike"
-    return test_figure(recipe, "accuracy of a simple method", value, correct.size, words, interval=interval)
+    return value, interval, f"the class of most of the 5 out of {train.size} training maps that are most alike"
