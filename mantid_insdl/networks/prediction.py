@@ -14,7 +14,7 @@ from mantid_insdl.networks.measured import MeasuredMaps
 from mantid_insdl.progress import Progress
 
 
-def network_inputs(model: Any, maps: MeasuredMaps, rows: slice = slice(None)) -> Any:
+def network_inputs(model: Any, maps: MeasuredMaps, rows: slice | np.ndarray = slice(None)) -> Any:
     """What `model` takes of the maps at `rows`: an array, or several by name."""
     arrays = {tensor.name: getattr(maps, tensor.name)[rows] for tensor in model.inputs}
     return arrays if len(arrays) > 1 else next(iter(arrays.values()))

@@ -55,10 +55,10 @@ def train_classifier(recipe: Recipe, data: SimulatedMaps, measurer: Measurer, ke
         strange = Strangeness.of(familiar, own.logits, own.features)
         temperature = metrics.fit_temperature(own.logits[..., :-1], own.label)
         least = float(np.quantile(own.structure, 1 - IN_RANGE_QUANTILE))
-        tests = figures(recipe, ensemble, strange, temperature, test, lambda f, t: report(0.9 + 0.1 * f, t))
+        tests, arrays = figures(recipe, ensemble, strange, temperature, test, lambda f, t: report(0.9 + 0.1 * f, t))
     return Outcome(
         models={f"member-{i + 1}.keras": model for i, model in enumerate(models)},
-        arrays=strange.arrays,
+        arrays=strange.arrays | arrays,
         calibration={"temperature": temperature, "structure_limit": least, "decided": DECIDED, "false_alarms": FALSE_ALARMS},
         tests=tests,
         outputs=[{"name": name, "unit": "probability", "low": 0.0, "high": 1.0} for name in recipe.materials],

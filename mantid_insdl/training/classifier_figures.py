@@ -8,7 +8,8 @@ from mantid_insdl.networks.cards import CardTest
 from mantid_insdl.networks.strangeness import FALSE_ALARMS, Strangeness
 from mantid_insdl.progress import Progress
 from mantid_insdl.training import baselines, metrics
-from mantid_insdl.training.ensemble import Answers, Ensemble, probabilities_of
+from mantid_insdl.training.batches import in_parts
+from mantid_insdl.training.ensemble import BATCH, Answers, Ensemble, probabilities_of
 from mantid_insdl.training.outcome import FEATURES, SIMULATED, TEST, some, test_figure
 from mantid_insdl.training.recipes import Measurement, Recipe
 
@@ -16,8 +17,9 @@ DECIDED = 0.95  # a verdict is given from this calibrated probability on, as aft
 ENERGIES = (1, 2, 3, 6)
 EACH_KIND = 300
 NEIGHBOURS = 500  # training maps that the baseline knows
-TENTH = "a tenth of the usual counts"
 USUAL = "the usual counts"
+FACTORS = (0.1, 0.3, 3.0, 10.0)  # of the usual counts, tested beside them
+RELIABILITY_BINS = 10
 
 
 def usual_counts(settings: Measurement) -> float:
@@ -32,37 +34,68 @@ def with_counts(settings: Measurement, counts: float, **changes: object) -> Meas
 
 def figures(
     recipe: Recipe, ensemble: Ensemble, strange: Strangeness, temperature: float, test: np.ndarray, progress: Progress
-) -> list[CardTest]:
-    """On the maps at `test`, which were used for nothing else."""
+) -> tuple[list[CardTest], dict[str, np.ndarray]]:
+    """On the maps at `test`, which were used for nothing else.
+
+    Returns
+    -------
+    tests
+        For the card.
+    arrays
+        For the bundle: ``test_confusion`` (class, class + 2), how often maps of each class at the usual counts were called each class,
+        undecided and none of these; ``test_reliability`` (bin, 3), mean probability of the most probable class, share of right ones and
+        number of maps in bins of that probability, for all counts.
+    """
     settings, measurer = recipe.measurement, ensemble.batches.measurer
     usual = usual_counts(settings)
     few = some(test, 4 * EACH_KIND)
     conditions: list[tuple[str, np.ndarray, Measurement | None, int]] = [
         ("all counts that were trained on", test, None, 0),
         (f"{USUAL} ({usual:.2g} a pixel)", test, with_counts(settings, usual), 0),
-        (f"{TENTH} ({usual / 10:.2g} a pixel)", test, with_counts(settings, usual / 10), 0),
+        *((f"{by:g} times {USUAL}", test if by == FACTORS[0] else few, with_counts(settings, by * usual), 0) for by in FACTORS),
         ("nuisances never trained on: background, resolution, gaps", test, settings.model_copy(update={"foreign": True}), 0),
     ]
     for number in ENERGIES:
         conditions.append(
             (f"{USUAL}, {number} Ei", _with_at_least(ensemble, few, number), with_counts(settings, usual, missing_ei=0.0), number)
         )
-    found, own = [], None
+    found: list[CardTest] = []
+    simple, simple_interval, simple_words = _simple_method(ensemble, test)
     for number, (words, indices, changed, energies) in enumerate(conditions):
         progress(0.6 * number / len(conditions), f"testing: {words}")
         if not indices.size:
             continue
         answers = ensemble.ask(indices, TEST, changed, kind="", energies=energies)
-        own = answers if own is None else own
-        found += _of_models(recipe, answers, strange, temperature, f"{SIMULATED}; {words}")
         if number == 0:
-            found += _baseline(recipe, ensemble, indices)
+            own, arrays = answers, {"test_reliability": _reliability(answers, temperature)}
+        elif number == 1:
+            arrays["test_confusion"] = _confusion(answers, strange, temperature)
+        found += _of_models(recipe, answers, strange, temperature, f"{SIMULATED}; {words}")
+    beside = {"baseline": simple, "baseline_interval": simple_interval, "conditions": f"{found[0].conditions}; baseline: {simple_words}"}
+    found[0] = found[0].model_copy(update=beside)
     for number, kind in enumerate(measurer.kinds):
         progress(0.6 + 0.4 * number / len(measurer.kinds), f"testing: {kind}")
         answers = ensemble.ask(some(test, EACH_KIND), TEST, None, kind=kind)
         trained = "trained on" if kind in measurer.trained_kinds else "never trained on"
         found += _of_none(recipe, own, answers, strange, temperature, f"{kind}, {trained}; all counts that were trained on")
-    return found
+    return found, arrays
+
+
+def _confusion(answers: Answers, strange: Strangeness, temperature: float) -> np.ndarray:
+    probabilities = probabilities_of(answers, temperature)
+    classes = probabilities.shape[1]
+    called = np.where(probabilities.max(axis=1) >= DECIDED, probabilities.argmax(axis=1), classes)
+    called[strange(answers.logits, answers.features) > 1 - FALSE_ALARMS] = classes + 1
+    counts = np.zeros((classes, classes + 2), int)
+    np.add.at(counts, (answers.label, called), 1)
+    return counts
+
+
+def _reliability(answers: Answers, temperature: float) -> np.ndarray:
+    probabilities = probabilities_of(answers, temperature)
+    confidence, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == answers.label
+    which = np.minimum((confidence * RELIABILITY_BINS).astype(int), RELIABILITY_BINS - 1)
+    return np.array([(confidence[which == b].mean(), right[which == b].mean(), np.sum(which == b)) for b in np.unique(which)])
 
 
 def _with_at_least(ensemble: Ensemble, indices: np.ndarray, number: int) -> np.ndarray:
@@ -126,14 +159,13 @@ def _of_none(recipe: Recipe, own: Answers, answers: Answers, strange: Strangenes
     return results
 
 
-def _baseline(recipe: Recipe, ensemble: Ensemble, indices: np.ndarray) -> list[CardTest]:
-    """Accuracy of the training maps that are most alike, on some of the test maps."""
+def _simple_method(ensemble: Ensemble, indices: np.ndarray) -> tuple[float, tuple[float, float], str]:
+    """Accuracy of the training maps that are most alike, its interval, and what it is in words."""
     measurer = ensemble.batches.measurer
     train = some(measurer.data.indices("train"), NEIGHBOURS)
     known = measurer.measure(train, FEATURES, kind="")
-    asked = measurer.measure(some(indices, EACH_KIND), TEST, kind="")
-    alike = baselines.Neighbours(known, np.eye(len(recipe.materials))[known.label])
-    correct = alike.parameters(asked).argmax(axis=1) == asked.label
+    alike = baselines.Neighbours(known, np.eye(len(measurer.data.own))[known.label])
+    right = [alike.parameters(maps).argmax(axis=1) == maps.label for maps in ensemble.batches.of(in_parts(indices, BATCH), TEST, None, "")]
+    correct = np.concatenate(right)
     value, interval = metrics.proportion(correct.sum(), correct.size)
-    words = f"{SIMULATED}; the class of most of the 5 out of {train.size} training maps that are most alike"
-    return [test_figure(recipe, "accuracy of a simple method", value, correct.size, words, interval=interval)]
+    return value, interval, f"the class of most of the 5 out of {train.size} training maps that are most alike"

@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from mantid_insdl.networks.backend import import_keras
 from mantid_insdl.networks.measured import MeasuredMaps
-from mantid_insdl.networks.prediction import ensemble_probabilities, predict, with_embedding
+from mantid_insdl.networks.prediction import ensemble_probabilities, network_inputs, with_embedding
 from mantid_insdl.networks.preprocessing import structure
 from mantid_insdl.training.batches import Batches, in_parts
 from mantid_insdl.training.layouts import room
@@ -42,6 +43,8 @@ class Ensemble:
 
     def __init__(self, models: Sequence[Any], batches: Batches):
         self.models, self.batches = [with_embedding(model) for model in models], batches
+        for model in self.models:
+            model.jit_compile = import_keras().backend.backend() != "tensorflow"  # as when it was fitted
         self.bins = room(batches.measurer.spec.slices)[1]
 
     def ask(
@@ -52,10 +55,16 @@ class Ensemble:
         found = []
         for maps in self.batches.of(in_parts(indices, BATCH), seed, settings, kind):
             seen = with_energies(maps, energies, self.bins, rng) if energies else maps
-            answers = [predict(model, seen, batch=BATCH) for model in self.models]
+            answers = [_answers(model, seen) for model in self.models]
             found.append((np.stack([a[0] for a in answers]), np.stack([a[1] for a in answers]), structure(seen.stack), seen.label))
         logits, features = (np.concatenate([one[i] for one in found], axis=1) for i in (0, 1))
         return Answers(logits, list(features), *(np.concatenate([one[i] for one in found]) for i in (2, 3)))
+
+
+def _answers(model: Any, maps: MeasuredMaps) -> list[np.ndarray]:
+    """The outputs for up to `BATCH` maps; always that many are asked about, since every other number would be compiled anew."""
+    rows = np.minimum(np.arange(BATCH), len(maps.stack) - 1)
+    return [np.asarray(output)[: len(maps.stack)] for output in model.predict_on_batch(network_inputs(model, maps, rows))]
 
 
 def with_energies(maps: MeasuredMaps, number: int, bins: int, rng: np.random.Generator) -> MeasuredMaps:

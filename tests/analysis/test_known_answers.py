@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 
 import numpy as np
 import pytest
-from toys import any_slices, constant_network, save_toy, set_weights, toy_card, unit_range
+from toys import NOT_STRUCTURE, any_slices, constant_network, save_toy, set_weights, toy_card, toy_strangeness, unit_range
 
 import mantid_insdl as insdl
 from mantid_insdl import examples
 from mantid_insdl.analysis import simulate_fit
 from mantid_insdl.analysis.denoise import filled_pixels
-from mantid_insdl.analysis.results import ExchangeFit
+from mantid_insdl.analysis.results import Classification, ExchangeFit
 from mantid_insdl.maps import RLU, Axis, Map, Slices
 from mantid_insdl.networks import bundles
 from mantid_insdl.networks.backend import import_keras
@@ -32,10 +33,12 @@ def measured():
 # ---- which model
 
 
-def classifier(folder, *logits, embedding=(0.0, 0.0), temperature=2.0, **limits):
-    calibration = {"temperature": temperature, "decided": 0.9, **unit_range(len(logits), **limits).calibration}
-    members = [constant_network(STACK, one, embedding) for one in logits]
-    return save_toy(folder / "toy", toy_card("pcsmo-classifier", calibration=calibration), members, unit_range(len(logits)).arrays)
+def classifier(folder, *logits, none=-50.0, embedding=(0.0, 0.0), temperature=2.0, structure_limit=NOT_STRUCTURE):
+    """Networks that always give these logits of the classes, and this one of none of them."""
+    limits = {"temperature": temperature, "decided": 0.9, "structure_limit": structure_limit, "false_alarms": 0.05}
+    card = any_slices(toy_card("pcsmo-classifier", materials=MODELS, calibration=limits))
+    members = [constant_network(STACK, [*one, none], embedding) for one in logits]
+    return save_toy(folder / "toy", card, members, toy_strangeness(len(logits)).arrays)
 
 
 @pytest.mark.tensorflow
@@ -45,8 +48,9 @@ def test_probabilities_of_a_toy_ensemble_at_temperature_2(tmp_path, measured):
     assert result.models == MODELS and result.bundle.name == "toy"
     assert result.probabilities == pytest.approx([0.825, 0.175])
     assert result.uncertainties == pytest.approx([0.075, 0.075])
-    assert result.verdict == "undecided" and result.in_range
-    assert any("No model reaches a probability of 0.9" in w for w in result.warnings)
+    assert result.verdict == "undecided" and result.in_range and result.strangeness == pytest.approx(0, abs=1e-3)
+    assert any("none reaches a probability of 0.9" in w for w in result.warnings)
+    assert Classification.from_dict(json.loads(json.dumps(result.to_dict()))) == result
 
 
 @pytest.mark.tensorflow
@@ -59,14 +63,24 @@ def test_a_verdict_needs_the_probability_on_the_card(tmp_path, measured, probabi
 
 
 @pytest.mark.tensorflow
-def test_no_verdict_for_a_map_too_far_from_those_of_training(tmp_path, measured):
+def test_a_map_far_from_those_of_training_shows_none_of_the_models(tmp_path, measured):
     logits = [20.0, -20.0]
-    far = insdl.classify(measured, classifier(tmp_path, logits, logits, embedding=(3.6, 4.8), distance_limit=4.0))
-    assert (far.verdict, far.in_range, far.most_probable) == ("undecided", False, "pcsmo-goodenough")
-    assert [w for w in far.warnings if "distance 1.5 times the limit" in w]
-    near = insdl.classify(measured, classifier(tmp_path / "near", logits, logits, embedding=(3.6, 4.8), distance_limit=6.1))
+    far = insdl.classify(measured, classifier(tmp_path, logits, logits, embedding=(5.8, 7.8)))
+    assert (far.verdict, far.in_range, far.most_probable) == ("none of these", False, "pcsmo-goodenough")
+    assert far.strangeness == pytest.approx(0.972, abs=1e-3)
+    assert [w for w in far.warnings if w.startswith("The map shows none of these models: 97.2%") and "features nearer" in w]
+    near = insdl.classify(measured, classifier(tmp_path / "near", logits, logits, embedding=(5.6, 7.5)))
     assert (near.verdict, near.in_range) == ("pcsmo-goodenough", True)
-    assert not [w for w in near.warnings if "unlike" in w]
+    assert not [w for w in near.warnings if "none of these" in w]
+
+
+@pytest.mark.tensorflow
+@pytest.mark.parametrize(("none", "verdict"), [(19.7, "none of these"), (19.3, "pcsmo-goodenough")])
+def test_a_map_that_the_networks_take_for_none_of_the_models(tmp_path, measured, none, verdict):
+    """Log odds of -0.3 are those of a share of 0.97 of the models' own maps, of -0.7 those of 0.93."""
+    result = insdl.classify(measured, classifier(tmp_path, [20.0, -20.0], none=none))
+    assert result.verdict == verdict
+    assert bool([w for w in result.warnings if "made to show none" in w]) is (verdict == "none of these")
 
 
 @pytest.mark.tensorflow

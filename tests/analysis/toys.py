@@ -12,6 +12,7 @@ from mantid_insdl.networks.backend import import_keras
 from mantid_insdl.networks.bundles import find_bundle, read_card, save_bundle
 from mantid_insdl.networks.cards import Card
 from mantid_insdl.networks.encoder import LAST_CONVOLUTION
+from mantid_insdl.networks.strangeness import Strangeness
 from mantid_insdl.networks.trained_range import Familiarity, TrainedRange
 
 NOT_STRUCTURE, NO_DISTANCE = -1e9, 1e9  # limits that nothing passes
@@ -64,3 +65,9 @@ def unit_range(members: int, features: int = 2, **limits: float) -> TrainedRange
     """The distance of a map is the length of its embedding."""
     limits = {"distance_limit": NO_DISTANCE, "structure_limit": NOT_STRUCTURE} | limits
     return TrainedRange([Familiarity(np.zeros((1, features)), np.eye(features))] * members, **limits)
+
+
+def toy_strangeness(members: int, features: int = 2) -> Strangeness:
+    """Log odds of none from -10 to 0, and lengths of the embedding from 0 to 10, are as strange as none and all of the models' own maps."""
+    share = np.linspace(0, 1, 1001)
+    return Strangeness([Familiarity(np.zeros((1, features)), np.eye(features))] * members, 10 * share - 10, 10 * share, share)
