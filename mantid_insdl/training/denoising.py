@@ -26,14 +26,16 @@ SMOOTHING = (0.5, 0.7, 1.0, 1.4, 2.0)  # pixels
 GAP_WEIGHT = 0.3  # of the pixels in gaps: their truth is known here, and they teach what the rest of a map says about them
 NOT_MAGNETIC = ("noise", "gradient", "phonons")
 """Kinds of maps (negatives.py) that show no spin waves, so that nothing is what should be left of them."""
+BETA = 0.75  # power of the variance that weighs a pixel in the loss
 WITHIN = 0.6827  # of Gaussian errors lie within one standard deviation
 
 
 def denoising_loss(keras: Any) -> Callable[[Any, Any], Any]:
     """Negative log likelihood of the truth under a mean and a width, each pixel weighted by its width.
 
-    Without the weight, pixels that are hard to tell (bright ones, of which counting tells least absolutely) would hardly be learnt; with
-    the square of it, they alone would be (Seitzer et al. 2022, beta = 1/2). The target is (..., 2): intensity and weight of the pixel.
+    Without that weight, pixels that are hard to tell (bright ones, of which counting tells least absolutely) would hardly be learnt; weighted
+    by the variance the mean would have its squared error as loss [Seitzer et al., ICLR 2022]. The target is (..., 2): intensity and weight of
+    the pixel.
     """
     ops = keras.ops
 
@@ -41,7 +43,7 @@ def denoising_loss(keras: Any) -> Callable[[Any, Any], Any]:
         wanted, weight = target[..., 0], target[..., 1]
         log_sigma = ops.clip(output[..., 1], *LOG_SIGMA_LIMITS)
         surprise = 0.5 * ops.square((output[..., 0] - wanted) * ops.exp(-log_sigma)) + log_sigma
-        return ops.sum(weight * ops.stop_gradient(ops.exp(log_sigma)) * surprise) / (ops.sum(weight) + 1e-6)
+        return ops.sum(weight * ops.stop_gradient(ops.exp(2 * BETA * log_sigma)) * surprise) / (ops.sum(weight) + 1e-6)
 
     return loss
 

@@ -8,7 +8,7 @@ from toy_maps import figure, toy, trained
 
 from mantid_insdl.networks.denoiser import CALIBRATED, denoised
 from mantid_insdl.networks.measured import MeasuredMaps
-from mantid_insdl.training.denoising import GAP_WEIGHT, NOT_MAGNETIC, calibrate, denoising_loss, train_denoiser, wanted
+from mantid_insdl.training.denoising import BETA, GAP_WEIGHT, NOT_MAGNETIC, calibrate, denoising_loss, train_denoiser, wanted
 from mantid_insdl.training.negatives import KINDS
 from mantid_insdl.training.outcome import CALIBRATION, TEST
 
@@ -73,7 +73,7 @@ def test_loss_is_least_at_the_truth_with_the_width_of_the_errors():
 
     def of(mean, sigma):
         output = np.stack([np.full_like(truth, mean), np.full_like(truth, np.log(sigma))], axis=-1).astype(np.float32)
-        return float(loss(target, output)) / sigma  # the width that weighs it is not fitted
+        return float(loss(target, output)) / sigma ** (2 * BETA)  # the width that weighs it is not fitted
 
     assert of(3.0, 0.5) < min(of(3.2, 0.5), of(2.8, 0.5), of(3.0, 0.4), of(3.0, 0.65))
     target[..., 1] = 0
