@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -55,7 +56,8 @@ class Measurements:
 
     def __init__(self, recipe: Recipe, material: str, number: int, seed: int):
         spec = recipe.dataset.model_copy(update={"name": "gate", "materials": {material: number}, "seed": recipe.dataset.seed + seed})
-        self.data: SimulatedMaps = generate(spec)
+        self._folder = tempfile.TemporaryDirectory()
+        self.data: SimulatedMaps = generate(spec, Path(self._folder.name))
         self.recipe, self.family = recipe, load_material(material).family
         self.measurer = Measurer(self.data, spec, recipe.measurement)
         self.rng = np.random.default_rng(seed)
@@ -72,7 +74,7 @@ class Measurements:
 
     def own(self) -> Iterator[Map]:
         for index in range(len(self.data.material)):
-            m = self.measured(self.data.intensity[index, : self.data.slices(index).size].astype(float), index)
+            m = self.measured(self.data.intensity[index][self.data.places(index)].astype(float), index)
             if m is not None:
                 yield m
 
@@ -87,7 +89,7 @@ class Measurements:
             slices = self.data.slices(index)
             simulator = SliceSimulator(name, slices, self.measurer.qh, self.measurer.qk)
             try:
-                intensity, stable = simulator.intensity(uniform(name, 1, self.rng))
+                intensity, stable = simulator.intensity(uniform(name, 1, self.rng).parameters)
             except InstabilityError:  # an order that these constants do not have
                 continue
             m = self.measured(intensity[0].astype(float), index) if stable[0] else None

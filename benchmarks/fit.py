@@ -2,7 +2,7 @@
 
     python benchmarks/fit.py coverage MATERIAL [--maps N] [--counts FACTOR] [--foreign] [--seed SEED] [--data FOLDER] [--json FILE]
                                       [--processes N]
-    python benchmarks/fit.py starts MATERIAL [--maps N] [--data FOLDER] [--processes N]
+    python benchmarks/fit.py starts MATERIAL [--maps N] [--data FOLDER] [--model BUNDLE] [--processes N]
     python benchmarks/fit.py speed [--pyspinw PYTHON]
     python benchmarks/fit.py measured FOLDER
 
@@ -14,7 +14,8 @@ model: a ring as of phonons of a powder, a gradient across the map, lines that g
 measured data (pcsmo) their detector gaps are used. A map is the same whatever their number and that of the processes.
 
 starts: how many of N such maps end in the best minimum from one blind start (the middle of the ranges), from the draws of `fit`, and from a
-start as far off as a network's; with the time of each.
+start as far off as a network's; with the time of each. With the BUNDLE of an exchange network also from what that says of the map: its
+values, its draws and the published values, as `insdl.fit_exchange` with a refinement does it.
 
 speed: processor seconds and memory of fits of a square-lattice map and of six-Ei PCSMO maps on one core, and of the same number of maps by
 pySpinW's compiled core, at the centres of pixels and without form factors: extrapolated from the time of one.
@@ -39,6 +40,9 @@ from one_core_each import one_core_each
 from spin_waves import bare, map_momenta, pyspinw
 
 from mantid_insdl import load
+from mantid_insdl.analysis.estimate import estimate
+from mantid_insdl.analysis.preparation import prepare
+from mantid_insdl.analysis.refinement import starts_of
 from mantid_insdl.fitting.calculation import Calculation, calculation_for
 from mantid_insdl.fitting.likelihood import Likelihood
 from mantid_insdl.fitting.refine import fit as fit_map
@@ -46,6 +50,8 @@ from mantid_insdl.fitting.refine import fit_calculation
 from mantid_insdl.fitting.results import Fit
 from mantid_insdl.maps import RLU, Axis, Map, Slices
 from mantid_insdl.materials import load_material
+from mantid_insdl.networks.bundles import load_bundle
+from mantid_insdl.progress import ignore_progress
 from mantid_insdl.simulation.slices import simulate
 
 NEUTRON = {25.0: 3.0, 50.0: 0.83, 100.0: 0.45}
@@ -206,6 +212,9 @@ def started(arguments: argparse.Namespace, number: int) -> dict[str, Ended]:
         "draws": None,
         "near": {p.name: trial.truth[p.name] + AWAY * (p.high - p.low) * rng.normal() for p in parameters},
     }
+    if arguments.model:
+        bundle = load_bundle(arguments.model)
+        begins["network"] = starts_of(estimate(bundle, prepare(trial.map, bundle.card), ignore_progress))
     found = {kind: fit_calculation(calculation, start=begin) for kind, begin in begins.items()}
     return {kind: Ended(dict(one.values), dict(one.errors), one.log_likelihood, one.seconds) for kind, one in found.items()}
 
@@ -296,6 +305,7 @@ def main() -> None:
     two.add_argument("--seed", type=int, default=1)
     two.add_argument("--data", type=Path)
     two.add_argument("--processes", type=int, default=1)
+    two.add_argument("--model", metavar="BUNDLE")
     three = kinds.add_parser("speed")
     three.set_defaults(run=speed)
     three.add_argument("--pyspinw", metavar="PYTHON")

@@ -611,6 +611,10 @@ def train(
             metavar="DIR", parser=written_path, help="Folder for the simulated training maps, which recipes share; they are kept."
         ),
     ] = Path("training-data"),
+    scheduler: Annotated[
+        str | None,
+        typer.Option(metavar="ADDRESS", help="Dask scheduler whose workers simulate (tcp://host:8786); by default this machine."),
+    ] = None,
     quick: Annotated[bool, typer.Option("--quick", help="A tiny training that only shows that everything runs.")] = False,
     quiet: Quiet = False,
 ) -> None:
@@ -637,7 +641,7 @@ def train(
     with progress_reporter(quiet) as progress:
         from mantid_insdl.training.train import train as run
 
-        print(run(described, output, quick=quick, data_folder=data, progress=progress))
+        print(run(described, output, quick=quick, data_folder=data, scheduler=scheduler, progress=progress))
 
 
 def _run_analysis(

@@ -42,7 +42,7 @@ class DetectorLayout:
         strips = []
         for position in where:
             kept = [sign for sign in (-1, 1) if rng.random() < 0.8]
-            strips.append(tuple((sign * position, rng.uniform(0.003, 0.008)) for sign in kept))
+            strips.append(tuple((sign * position, rng.uniform(0.003, 0.013)) for sign in kept))
         dead_tubes = tuple((rng.uniform(-0.3, 0.3), 0.002) for _ in range(rng.integers(0, 4)))
         return cls((left, right, bottom, top), tuple(rng.uniform(0.02, 0.05, 2)), (*strips[0], *dead_tubes), strips[1])
 

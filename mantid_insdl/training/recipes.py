@@ -50,14 +50,32 @@ class RandomWindows(_Section):
     maximum: int = 10
 
 
+class GroupedSlices(_Section):
+    """Up to `groups` incident energies of up to ``usual.bins`` energy bins each, the same for the parameter sets of one chunk.
+
+    Each incident energy has its places among the slices of a map, rising, and so have its bins; places that a map has no slice for are
+    empty.
+    """
+
+    kind: Literal["grouped"] = "grouped"
+    usual: FixedSlices = Field(description="what most measurements have; its number of Ei and bins is the largest")
+    usual_share: float = Field(0.5, ge=0, le=1, description="of the chunks; the others draw what follows")
+    ei: Range = Field((18.0, 160.0), description="log-uniform; any two differ by a tenth at least")
+    bins: tuple[int, int] = (5, 10)
+    lowest: Range = Field((0.05, 0.2), description="lower edge of the first bin over Ei")
+    highest: Range = Field((0.5, 0.85), description="upper edge of the last bin over Ei")
+
+
 class Dataset(_Section):
     """Which maps are simulated."""
 
     name: str
     materials: dict[str, int] = Field(description="number of parameter sets of each material")
+    others: dict[str, int] = Field({}, description="number of parameter sets of magnets that are none of the materials")
     prior: str = Field(description="a function of sampling.py")
     grid: Grid = Grid()
-    slices: FixedSlices | RandomWindows = Field(discriminator="kind")
+    slices: FixedSlices | RandomWindows | GroupedSlices = Field(discriminator="kind")
+    chunk: int = Field(20, description="parameter sets that share a draw of the instrument's widths and slices, and a part of the split")
     energy_width_scale: Range = (0.7, 1.5)
     q_sigma_pixels: Range = (0.4, 1.0)
     split: tuple[float, float, float, float] = Field((0.7, 0.1, 0.1, 0.1), description="train, validation, calibration, test")
@@ -73,13 +91,25 @@ class Measurement(_Section):
     background_left: float = Field(
         0.0, ge=0, le=1, description="probability that it stays, but for what is found to be flat in fixed windows"
     )
+    structured_background: float = Field(
+        0.0, ge=0, le=1, description="probability of each kind that is neither flat nor smooth: phonons, powder rings, Bragg tails"
+    )
+    counts_between_ei: float = Field(1.0, ge=1, description="largest factor by which an incident energy has more or fewer counts")
+    uneven: float = Field(0.0, ge=0, le=1, description="how much the exposure differs between pixels: standard deviation of its logarithm")
     twin_fraction: Range = (0.3, 0.7)
+    misaligned: float = Field(0.0, ge=0, le=1, description="probability of a small turn, shift and stretch of the momentum axes")
+    warm: float = Field(0.0, ge=0, le=1, description="probability of a temperature that shows")
+    temperature: Range = Field((5.0, 200.0), description="K, log-uniform")
+    clipped: float = Field(0.0, ge=0, le=1, description="probability that the brightest pixels, 0.03 to 3 %, were cut to one value")
     slice_scale: float = Field(0.1, description="standard deviation of each slice's efficiency")
     negatives_cut: float = Field(0.5, description="probability that negative intensities were set to zero")
     hot_pixels: float = Field(0.003, description="largest fraction of pixels that are hot")
     gaps: float = Field(0.9, description="probability of detector gaps")
     unmasked_gap_pixels: float = Field(0.1, description="largest fraction of gap pixels left as unmasked zeros")
     missing_ei: float = Field(0.6, description="probability that some incident energies were not measured")
+    negatives: float = Field(0.0, ge=0, le=1, description="share of maps made into such that show none of the materials (negatives.py)")
+    held_out: tuple[str, ...] = Field((), description="kinds of those, or magnets, that are for testing only")
+    foreign: bool = Field(False, description="also the background, resolution and gaps that no training map has, for a test of robustness")
 
 
 class Fit(_Section):
@@ -142,7 +172,8 @@ def load_recipe(name_or_path: str | Path) -> Recipe:
 def quickened(recipe: Recipe) -> Recipe:
     """A recipe a hundred times smaller, to try that everything runs; its networks are of no use."""
     data = recipe.dataset
-    small = data.model_copy(update={"name": f"{data.name}-quick", "materials": dict.fromkeys(data.materials, 24)})
+    numbers = {"materials": dict.fromkeys(data.materials, 24), "others": dict.fromkeys(data.others, 2)}
+    small = data.model_copy(update={"name": f"{data.name}-quick", "chunk": 2, **numbers})
     return recipe.model_copy(
         update={
             "version": f"{recipe.version}-quick",

