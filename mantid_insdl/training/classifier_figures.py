@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from mantid_insdl.networks.cards import CardTest
+from mantid_insdl.networks.measured import MeasuredMaps
 from mantid_insdl.networks.strangeness import FALSE_ALARMS, Strangeness
 from mantid_insdl.progress import Progress
 from mantid_insdl.training import baselines, metrics
@@ -16,7 +19,7 @@ from mantid_insdl.training.recipes import Measurement, Recipe
 DECIDED = 0.95  # a verdict is given from this calibrated probability on, as after a fit
 ENERGIES = (1, 2, 3, 6)
 EACH_KIND = 300
-NEIGHBOURS = 500  # training maps that the baseline knows
+NEIGHBOURS = 2000  # training maps that the baseline knows
 USUAL = "the usual counts"
 FACTORS = (0.1, 0.3, 3.0, 10.0)  # of the usual counts, tested beside them
 RELIABILITY_BINS = 10
@@ -161,11 +164,13 @@ def _of_none(recipe: Recipe, own: Answers, answers: Answers, strange: Strangenes
 
 def _simple_method(ensemble: Ensemble, indices: np.ndarray) -> tuple[float, tuple[float, float], str]:
     """Accuracy of the training maps that are most alike, its interval, and what it is in words."""
-    measurer = ensemble.batches.measurer
-    train = some(measurer.data.indices("train"), NEIGHBOURS)
-    known = measurer.measure(train, FEATURES, kind="")
-    alike = baselines.Neighbours(known, np.eye(len(measurer.data.own))[known.label])
-    right = [alike.parameters(maps).argmax(axis=1) == maps.label for maps in ensemble.batches.of(in_parts(indices, BATCH), TEST, None, "")]
-    correct = np.concatenate(right)
+    data = ensemble.batches.measurer.data
+    train = some(data.indices("train"), NEIGHBOURS)
+
+    def measured(chosen: np.ndarray, seed: tuple[int, ...]) -> Iterator[MeasuredMaps]:
+        return ensemble.batches.of(in_parts(chosen, BATCH), seed, None, "")
+
+    alike = baselines.Neighbours(measured(train, FEATURES), np.eye(len(data.own))[data.material[train]])
+    correct = alike.parameters(measured(indices, TEST)).argmax(axis=1) == data.material[indices]
     value, interval = metrics.proportion(correct.sum(), correct.size)
     return value, interval, f"the class of most of the 5 out of {train.size} training maps that are most alike"

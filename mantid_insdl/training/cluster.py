@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import CancelledError
 from typing import Any
 
 from mantid_insdl.errors import InsdlError
@@ -77,8 +78,14 @@ def _results(client: Any, futures: dict[Any, int], distributed: Any) -> Iterator
             if alone >= PATIENCE:
                 raise ClusterError(f"no worker is left, for {PATIENCE:g} s now", "all were lost, or none came", _AGAIN) from None
             continue
+        except CancelledError as error:
+            raise _gone(error) from None
         alone = 0.0
         yield from _finished(done, futures, distributed)
+
+
+def _gone(error: BaseException) -> ClusterError:
+    return ClusterError("the dask scheduler is gone", str(error).split("\n")[0], _AGAIN)
 
 
 def _workers(client: Any) -> int:
@@ -94,7 +101,7 @@ def _finished(done: Iterable[Any], futures: dict[Any, int], distributed: Any) ->
             result = future.result()
         except distributed.scheduler.KilledWorker as error:
             raise ClusterError("workers are lost again and again at the same work", str(error).split("\n")[0], _AGAIN) from None
-        except distributed.client.FutureCancelledError as error:
-            raise ClusterError("the dask scheduler is gone", str(error).split("\n")[0], _AGAIN) from None
+        except CancelledError as error:
+            raise _gone(error) from None
         future.release()
         yield index, result

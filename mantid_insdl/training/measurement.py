@@ -30,9 +30,10 @@ def mix_twins(single: np.ndarray, fraction: float) -> np.ndarray:
 def counted(level: np.ndarray, neutron: float | np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Counting statistics of an expected intensity, of which `neutron` is that of one neutron; NaN stays."""
     expected = np.maximum(np.nan_to_num(level / neutron), 0)
-    drawn = np.rint(expected + np.sqrt(expected) * rng.standard_normal(expected.shape, np.float32))
     few = expected < _NORMAL
+    drawn, many = np.empty(expected.shape, np.float32), expected[~few]
     drawn[few] = rng.poisson(expected[few])
+    drawn[~few] = np.rint(many + np.sqrt(many) * rng.standard_normal(many.shape, np.float32))
     return np.where(np.isfinite(level), drawn * neutron, np.nan)
 
 

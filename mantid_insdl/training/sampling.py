@@ -26,8 +26,10 @@ SCALED = 1.5
 """Largest factor, and one over the smallest, by which a draw is scaled to have the wanted top of its band."""
 DIMER = (0.1, 0.6)
 """Dimerisation d of a Dimer, J (1 +- d). Below it a dimer is not to be told from Goodenough with JF2 = JF3 = 0: that is the margin."""
-FURTHER = 1.0
-"""Least length of (JF2, JF3) in meV of an intermediate model, and its d is at least `DIMER[0]`: the margins to Dimer and Goodenough."""
+FURTHER = (1.0, 0.1)
+"""Least length of (JF2, JF3) of an intermediate model, in meV and over the exchange along the chain: its margin to Dimer."""
+INTERMEDIATE = (0.2, 0.6)
+"""Dimerisation of an intermediate model; the least is its margin to Goodenough."""
 _MOMENTA = np.concatenate((np.random.default_rng(0).uniform(-1, 1, (16, 3)), np.indices((2, 2, 1)).reshape(3, -1).T * 0.5 + 1e-3))
 
 
@@ -117,9 +119,11 @@ def _dimer(rng: np.random.Generator) -> Shape:
 
 def _intermediate(rng: np.random.Generator) -> Shape:
     def draw(n: int) -> tuple[Material, Parameters]:
-        length, angle = np.sqrt(rng.uniform(FURTHER**2, 9, n)), rng.uniform(0, 2 * np.pi, n)
+        pairs = _dimerised(n, rng, INTERMEDIATE)
+        chain = 0.5 * (pairs["JFS"] + pairs["JFW"])
+        length, angle = rng.uniform(np.maximum(FURTHER[0], FURTHER[1] * np.abs(chain)), 3, n), rng.uniform(0, 2 * np.pi, n)
         further = {"JF2": length * np.cos(angle), "JF3": length * np.sin(angle)}
-        return magnet("pcsmo-intermediate"), {**_dimerised(n, rng), "JA": rng.uniform(0, 3, n), **further, **_common(n, rng)}
+        return magnet("pcsmo-intermediate"), {**pairs, "JA": rng.uniform(0, 3, n), **further, **_common(n, rng)}
 
     return draw
 
@@ -154,8 +158,8 @@ def _chain(n: int, rng: np.random.Generator) -> np.ndarray:
     return rng.uniform(-20, -2, n)
 
 
-def _dimerised(n: int, rng: np.random.Generator) -> Parameters:
-    chain, dimerisation = _chain(n, rng), rng.uniform(*DIMER, n)
+def _dimerised(n: int, rng: np.random.Generator, between: tuple[float, float] = DIMER) -> Parameters:
+    chain, dimerisation = _chain(n, rng), rng.uniform(*between, n)
     return {"JFS": chain * (1 + dimerisation), "JFW": chain * (1 - dimerisation)}
 
 

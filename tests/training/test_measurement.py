@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from mantid_insdl.maps import RLU, Axis, Slices
+from mantid_insdl.training.backgrounds import Scene
 from mantid_insdl.training.datasets import SimulatedMaps
-from mantid_insdl.training.measurement import Measurer, measure, mix_twins
+from mantid_insdl.training.measurement import Measurer, counted, exposure, measure, mix_twins
 from mantid_insdl.training.recipes import Dataset, FixedSlices, Measurement
 
 NOTHING = Measurement(
@@ -192,3 +193,95 @@ def test_training_maps_have_gaps():
     stack = Measurer(data, spec, settings).measure(np.arange(30), (0,)).stack
     assert np.all(stack[:, :, 4, 4] == 0)  # the beam stop
     assert 0.5 < stack[..., 1].mean() < 0.99
+
+
+@pytest.mark.parametrize("expected", [0.2, 3.0, 40.0])
+def test_counting_has_the_mean_and_variance_of_poisson_on_either_side_of_the_normal_one(expected):
+    level = np.full((4, 100, 100), 2.0 * expected, np.float32)
+    level[0, 0, :3] = np.nan
+    drawn = counted(level, 2.0, np.random.default_rng(0))
+    assert np.array_equal(np.isnan(drawn), np.isnan(level))
+    assert np.nanmean(drawn) == pytest.approx(2 * expected, rel=0.02)
+    assert np.nanvar(drawn) == pytest.approx(4 * expected, rel=0.03)
+    assert np.all(np.isin(drawn[np.isfinite(drawn)] / 2, np.arange(200)))
+
+
+def test_exposure_differs_between_pixels_and_is_less_beside_gaps():
+    """The mean stays; the variance follows one over the exposure."""
+    scene = Scene(FAR_BELOW_EI, *(Axis(name, RLU, np.linspace(-1, 1, 40)) for name in ("qh", "qk")), (1.16, 1.16))
+    gaps = np.zeros((2, 40, 40), bool)
+    gaps[:, 20] = True
+    beside, elsewhere = [], []
+    for seed in range(60):
+        logarithm = np.log(exposure(scene, gaps, 0.5, np.random.default_rng(seed)))[0]
+        beside.append(logarithm[[19, 21]].mean())
+        elsewhere.append(logarithm[:15].mean())
+    assert np.mean(beside) - np.mean(elsewhere) == pytest.approx(np.mean(np.log(np.linspace(0.1, 1, 10001))), abs=0.2)
+    spread = []
+    for seed in range(8):
+        intensity, _ = one(seed, size=200, uneven=0.8, counts_per_pixel=(50.0, 50.0))
+        assert intensity.mean() == pytest.approx(1, abs=0.01)
+        spread.append(intensity.std() * np.sqrt(50))
+    assert min(spread) > 0.99 and max(spread) > 1.15
+
+
+def test_counts_of_incident_energies_differ_by_the_factor_of_the_recipe():
+    ratios = []
+    for seed in range(120):
+        intensity, _ = one(seed, TWO_EI, size=30, counts_per_pixel=(30.0, 30.0), counts_between_ei=4.0)
+        ratios.append(np.log(intensity[:2].var() / intensity[2:].var()))
+    # the difference of two uniform numbers between -log 4 and log 4
+    assert np.std(ratios) == pytest.approx(2 * np.log(4) / np.sqrt(6), rel=0.2)
+
+
+def test_a_warm_magnet_has_more_at_low_energy():
+    slices = Slices([1000.0, 1000.0], [2.0, 39.0], [4.0, 41.0])
+    _, signal = one(3, slices, size=3, warm=1.0, temperature=(100.0, 100.0))
+    factor = 1 / (1 - np.exp(-np.array([3.0, 40.0]) / (0.0861733 * 100)))
+    assert signal[0, 0, 0] / signal[1, 0, 0] == pytest.approx(factor[0] / factor[1], rel=0.03)
+
+
+def test_the_brightest_pixels_are_cut_to_one_value():
+    expected = np.random.default_rng(0).gamma(1.0, 1.0, (2, 40, 40))
+    shares = []
+    for seed in range(60):
+        intensity, _ = one(seed, size=40, expected=expected, clipped=1.0)
+        shares.append(np.mean(intensity == intensity.max()))
+    assert 0.0003 <= min(shares) < 0.002 and 0.015 < max(shares) < 0.031
+
+
+def test_axes_are_turned_and_shifted_a_little():
+    h = np.linspace(-1, 1, 41)
+    expected = np.exp(-((h[:, None] - 0.5) ** 2 + h**2) / 0.01)[None].repeat(2, axis=0)
+    moved = []
+    for seed in range(80):
+        _, signal = one(seed, size=41, expected=expected, misaligned=1.0)
+        weight = signal[0] / signal[0].sum()
+        moved.append((np.sum(weight.sum(1) * h) - 0.5, np.sum(weight.sum(0) * h)))
+    spread = np.std(moved, axis=0)
+    # shift of 0.02 in both; along h also 1 % of 0.5, along k also one degree of it
+    assert spread == pytest.approx([np.hypot(0.02, 0.005), np.hypot(0.02, 0.0087)], rel=0.3)
+    assert np.abs(np.mean(moved, axis=0)).max() < 0.02
+    _, still = one(0, size=41, expected=expected)
+    assert still[0] / still[0].sum() == pytest.approx(expected[0] / expected[0].sum(), rel=1e-4)
+
+
+def test_structured_backgrounds_come_as_often_as_the_recipe_says():
+    """Where the rest of a background is left, its shape is that of what was drawn: smooth, or with phonons, rings or Bragg tails."""
+
+    def bent(share):
+        found = []
+        for seed in range(60):
+            rest = one(seed, TWO_EI, size=30, background=(2, 2), background_left=1, structured_background=share)
+            left = (rest[0] - rest[1])[0]
+            found.append(np.abs(np.diff(left, 2, axis=0)).max() / left.mean())
+        return np.array(found)
+
+    assert np.mean(bent(0.0) > 0.05) < 0.05 and np.mean(bent(0.9) > 0.05) > 0.8
+
+
+def test_windows_above_the_band_hold_background_and_no_number_that_is_none():
+    expected = np.ones((4, 12, 12))
+    expected[2:] = 0
+    intensity, signal = one(0, TWO_EI, size=12, expected=expected, background=(1, 1), counts_per_pixel=(100.0, 100.0))
+    assert np.all(np.isfinite(intensity)) and np.all(signal[2:] == 0) and intensity[2:].std() > 0

@@ -1,0 +1,63 @@
+"""The order of the Zener polarons, in closed form, against what the package finds by minimising."""
+
+import numpy as np
+import pytest
+
+from mantid_insdl.materials import load_material
+from mantid_insdl.materials.modes import modes_of, uniform_model
+from mantid_insdl.spinwave.structure import ClassicalEnergy, ordering_vector
+from mantid_insdl.training import zener
+
+BASE = load_material("pcsmo-zener")
+
+
+def draws(number, seed=0, spirals=None):
+    """(JFU, JFD, JA) with any order, or with spirals among them as often as asked for."""
+    rng = np.random.default_rng(seed)
+    while True:
+        one = -rng.uniform(1, 10), -rng.uniform(0.02, 1.5), rng.uniform(0.02, 1.5)
+        (order,), (angles,) = zener.ground_state(*np.array(one)[:, None])
+        if spirals is None or (order == zener.SPIRAL) == (rng.random() < spirals):
+            yield dict(zip(("JFU", "JFD", "JA"), one, strict=True)), order, angles
+            number -= 1
+            if not number:
+                return
+
+
+def test_energy_is_the_lower_bound_of_luttinger_and_tisza_for_every_order():
+    seen = set()
+    for couplings, order, angles in draws(12, spirals=0.4):
+        material = zener.ordered(angles, couplings)
+        values = {**BASE.defaults, **couplings}
+        model = uniform_model(material)
+        classical, table = ClassicalEnergy(model), model.parameter_table(values)
+        classical.require_stationary(table)
+        (energy,) = classical.energy(table, np.array([site.direction for site in model.sites]))
+        _, bound = ordering_vector(BASE.model, values, grid=8)
+        assert energy == pytest.approx(bound, rel=1e-7)
+        seen.add(int(order))
+    assert seen == {zener.PARALLEL, zener.ANTIPARALLEL, zener.SPIRAL}
+
+
+def test_spin_waves_are_stable():
+    momenta = np.random.default_rng(1).uniform(-1, 1, (60, 3))
+    stable = []
+    for couplings, _, angles in draws(50, seed=2, spirals=0.5):
+        material = zener.ordered(angles, couplings)
+        stable.append(modes_of(material, momenta, {**material.defaults, "D": 0.02}).stable[0])
+    assert np.mean(stable) >= 0.99
+
+
+def test_published_values_have_the_order_of_the_file():
+    (order,), (angles,) = zener.ground_state(*(np.array([BASE.defaults[name]]) for name in ("JFU", "JFD", "JA")))
+    material = zener.ordered(angles, {})
+    assert order == zener.SPIRAL
+    assert material.spiral.k == pytest.approx(BASE.spiral.k, abs=1e-12)
+    for mine, theirs in zip(material.sites, BASE.sites, strict=True):
+        assert mine.direction == pytest.approx(theirs.direction, abs=1e-9)
+
+
+def test_the_weakest_coupling_gives_way():
+    orders, angles = zener.ground_state(np.array([-3.0, -3.0, -0.1]), np.array([-1.0, -0.1, -1.0]), np.array([0.1, 1.0, 1.0]))
+    assert orders.tolist() == [zener.PARALLEL, zener.ANTIPARALLEL, zener.NEEL]
+    assert angles.tolist() == [[0, 0], [0, np.pi], [np.pi, 0]]
