@@ -30,11 +30,8 @@ def main() -> None:
     denoised = insdl.denoise(m, options.model, fill_gaps=True)
     error = denoised.replace(intensity=denoised.error, error=None)
     filled = filled_pixels(m, denoised)
-    print(
-        f"{filled.mean():.1%} of the pixels are filled; median error bar {np.nanmedian(denoised.error[~m.mask]):.3g} of measured pixels, ",
-        end="",
-    )
-    print(f"{np.nanmedian(denoised.error[filled]):.3g} of filled ones")
+    known, gaps = (np.nanmedian(denoised.error[part]) for part in (~m.mask, filled))
+    print(f"{filled.mean():.1%} of the pixels are filled; median error bar of measured pixels {known:.3g}, of filled ones {gaps:.3g}")
     groups = m.slices.groups_by_ei()
     shown = np.concatenate([group[np.linspace(0, group.size - 1, min(options.slices, group.size)).round().astype(int)] for group in groups])
     maps = {name: one.select(shown) for name, one in (("measured", m), ("denoised", denoised), ("error bar", error))}

@@ -18,7 +18,7 @@ from mantid_insdl.networks.prediction import predict
 from mantid_insdl.networks.preprocessing import noise_level
 
 LEVELS = 32  # into which the slices are gathered: about as many as a map has different energies
-FACTORS = 4  # numbers that each pixel of a slice gets from the levels
+PATTERNS, FACTORS = 40, 4  # patterns in the plane that all slices are made of, and numbers that each pixel of a slice gets from them
 LOG_SIGMA_LIMITS = (-5.0, 3.0)
 CALIBRATED = ("error_factor_known", "error_factor_gap")  # entries of the card: what widens the network's error bars in and beside gaps
 
@@ -53,34 +53,32 @@ def build_denoiser(slices: int, shape: tuple[int, int]) -> Any:
         gathered += [level, sum(ops.flip(level, axis) for axis in (1, 2, (1, 2)))]
     x = layers.Concatenate()(gathered)
 
-    def block(x: Any, filters: int, strides: int = 1) -> Any:
-        return layers.Conv2D(filters, 3, strides=strides, padding="same", activation="gelu")(x)
+    def block(x: Any, filters: int, size: int = 3, strides: int = 1) -> Any:
+        return layers.Conv2D(filters, size, strides=strides, padding="same", activation="gelu")(x)
 
     def residual(x: Any) -> Any:
         filters = x.shape[-1]
         return layers.Add()([x, layers.Conv2D(filters, 3, padding="same")(block(layers.LayerNormalization()(x), filters))])
 
-    fine = block(x, 48)
-    middle = residual(block(fine, 64, 2))
-    coarse = residual(block(middle, 96, 2))
+    middle = residual(block(x, 64, strides=2))
+    coarse = residual(block(middle, 96, strides=2))
     # What the whole map says about every place of it: a few numbers, as many as the exchange constants leave open.
-    summary = layers.Flatten()(layers.Conv2D(12, 1, activation="gelu")(coarse))
+    summary = layers.Flatten()(block(coarse, 12, 1))
     summary = layers.Dense(128, activation="gelu", name="summary")(summary)
-    summary = layers.Reshape((*coarse.shape[1:3], 16))(layers.Dense(coarse.shape[1] * coarse.shape[2] * 16)(summary))
+    summary = layers.Reshape((*coarse.shape[1:3], 24))(layers.Dense(coarse.shape[1] * coarse.shape[2] * 24)(summary))
     x = residual(block(layers.Concatenate()([coarse, summary]), 96))
-    x = block(layers.Concatenate()([layers.UpSampling2D(2, interpolation="bilinear")(x), middle]), 64)
-    x = residual(x)
-    x = block(layers.Concatenate()([layers.UpSampling2D(2, interpolation="bilinear")(x), fine]), 48)
+    x = block(layers.Concatenate()([layers.UpSampling2D(2, interpolation="bilinear")(x), middle]), 64, 1)
+    x = block(layers.UpSampling2D(2, interpolation="bilinear")(residual(x)), PATTERNS)
 
     # Spread back over the slices, (slice, pixel, factor), and seen beside what was measured there; the slices are the batch from here on.
-    x = layers.Reshape((pixels, 48))(x)
-    spreading = layers.Reshape((slices * FACTORS, 48))(layers.Dense(FACTORS * 48, name="spreading")(of_slice))
+    x = layers.Reshape((pixels, PATTERNS))(x)
+    spreading = layers.Reshape((slices * FACTORS, PATTERNS))(layers.Dense(FACTORS * PATTERNS, name="spreading")(of_slice))
     spread = layers.Reshape((slices, FACTORS, *shape))(layers.Dot(axes=2)([spreading, x]))
     spread = ops.reshape(layers.Permute((1, 3, 4, 2))(spread), (-1, *shape, FACTORS))
     level = layers.Multiply()([stack[..., 1:], layers.Reshape((slices, 1, 1, 1))(noise)])
     measured = ops.reshape(layers.Concatenate()([stack, level]), (-1, *shape, 3))
-    x = block(layers.Concatenate()([spread, measured]), 12)
-    x = layers.Concatenate()([block(x, 8), spread])
+    x = layers.Concatenate()([block(measured, 8), spread, measured])
+    x = layers.Concatenate()([block(x, 16, 1), spread])
     expected = layers.Conv2D(1, 1, activation="softplus")(x)
     log_sigma = layers.Conv2D(1, 1)(x)
     outputs = layers.Concatenate()([expected, log_sigma])

@@ -28,7 +28,8 @@ _VALLEY, _LEAST_SHARE = 0.6, 0.1  # two peaks are two where the density between 
 
 def build_posterior(shape: tuple[int, int], parameters: int, groups: int = GROUPS, bins: int = BINS) -> Any:
     """The network: (batch, `outputs_of(parameters)`), what `Posterior` and `posterior_loss` read, from the inputs of the encoder."""
-    layers = import_keras().layers
+    keras = import_keras()
+    layers = keras.layers
     given = encoder.inputs(shape, groups * bins)
     features = encoder.encode(given, bins).features
     slices, rows, columns, filters = features.shape[1:]
@@ -39,10 +40,13 @@ def build_posterior(shape: tuple[int, int], parameters: int, groups: int = GROUP
         x = layers.Dense(96, activation="relu", name=f"slice_summary_{number}")(layers.Concatenate()([x, given.windows]))
     x = layers.Multiply()([x, given.used])
     x = layers.Concatenate()([layers.GlobalAveragePooling1D()(x), layers.GlobalMaxPooling1D()(x)])
-    x = layers.Dense(128, activation="relu", name="embedding")(x)
+    x = layers.Dense(128, activation="relu", name="embedding")(layers.LayerNormalization()(x))
     x = layers.Dense(128, activation="relu", name="density")(x)
-    outputs = layers.Dense(outputs_of(parameters), name="mixture")(x)
-    return import_keras().Model(list(given), outputs, name="posterior")
+    # At first every map has about the same broad mixture, whatever the features are: a narrow one beside the truth would cost too much.
+    initializers = keras.initializers
+    weak = {"kernel_initializer": initializers.VarianceScaling(0.01, seed=1), "bias_initializer": initializers.RandomNormal(0, 0.5, seed=2)}
+    outputs = layers.Dense(outputs_of(parameters), name="mixture", **weak)(x)
+    return keras.Model(list(given), outputs, name="posterior")
 
 
 def outputs_of(parameters: int) -> int:

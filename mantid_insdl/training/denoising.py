@@ -33,9 +33,9 @@ WITHIN = 0.6827  # of Gaussian errors lie within one standard deviation
 def denoising_loss(keras: Any) -> Callable[[Any, Any], Any]:
     """Negative log likelihood of the truth under a mean and a width, each pixel weighted by its width.
 
-    Without that weight, pixels that are hard to tell (bright ones, of which counting tells least absolutely) would hardly be learnt; weighted
-    by the variance the mean would have its squared error as loss [Seitzer et al., ICLR 2022]. The target is (..., 2): intensity and weight of
-    the pixel.
+    Without that weight, pixels that are hard to tell (bright ones, of which counting tells least absolutely) would hardly be learnt;
+    weighted by the variance, the mean would have its squared error as loss [Seitzer et al., ICLR 2022]. The target is (..., 2): intensity
+    and weight of the pixel.
     """
     ops = keras.ops
 
