@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -124,6 +124,8 @@ class Answer:
         Whose constants the table has.
     names
         The workspaces that hold it.
+    only
+        The one slice that was simulated, where it was only one of several.
     """
 
     maps: Mapping[str, Map] = field(default_factory=dict)
@@ -135,6 +137,16 @@ class Answer:
     figures: Mapping[str, float] = field(default_factory=dict)
     material: str = ""
     names: tuple[str, ...] = ()
+    only: int | None = None
+
+
+def alone(simulated: Answer, like: Map, index: int) -> Answer:
+    """The simulation of one slice in its place among the slices of `like`, of which the others are not known yet."""
+    found = simulated.maps["output"]
+    intensity = np.full(like.shape, np.nan)
+    intensity[index] = found.intensity[0]
+    whole = found.replace(intensity=intensity, mask=np.isnan(intensity), error=None, slices=like.slices)
+    return replace(simulated, maps={"output": whole}, only=index)
 
 
 def with_ei(m: Map, ei: float) -> Map:
@@ -162,7 +174,7 @@ class Change:
 
 
 class Model(Protocol):
-    """What the presenter needs. Long calls, `load`, `read` and `run`, are made in a thread; all others must be quick."""
+    """What the presenter needs. Long calls, `load`, `read`, `run` and `simulate_slice`, are made in a thread; all others must be quick."""
 
     title: str
 
@@ -192,6 +204,9 @@ class Model(Protocol):
 
     def run(self, task: str, name: str, options: Mapping[str, Any], control: Control) -> Answer:
         """Do one of `ALGORITHMS`. Raises `InsdlError`, or `CancelledError` where `control` was cancelled."""
+
+    def simulate_slice(self, name: str, index: int, options: Mapping[str, Any], control: Control) -> Answer:
+        """A map of one slice only, for while the constants move: its result is shown, and neither kept nor in the script. Raises as `run`."""
 
     def script(self) -> str:
         """A Python script of what was done so far."""

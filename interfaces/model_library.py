@@ -134,11 +134,13 @@ class LibraryModel:
         return Answer(maps, figures=figures)
 
     def _simulate(self, name: str, m: Map, options: Mapping[str, Any], control: Control) -> Answer:
-        material = options.get("MaterialFile") or options["Material"]
-        parameters = parse_parameters(options.get("Parameters", ""))
-        maps, result = self._task("simulate", {"like": m}, {"material": material, "parameters": parameters}, control)
-        arguments = {"material": material, "parameters": parameters, "like": variable(name)}
-        self._recorder.add("insdl.simulate", arguments, assign=variable(f"{name}_simulated"))
+        how = _what_to_simulate(options)
+        maps, result = self._task("simulate", {"like": m}, how, control)
+        self._recorder.add("insdl.simulate", {**how, "like": variable(name)}, assign=variable(f"{name}_simulated"))
+        return Answer(maps, sentences=tuple(result["remarks"]))
+
+    def simulate_slice(self, name: str, index: int, options: Mapping[str, Any], control: Control) -> Answer:
+        maps, result = self._task("simulate", {"like": self._map(name).select([index])}, _what_to_simulate(options), control)
         return Answer(maps, sentences=tuple(result["remarks"]))
 
     def _task(self, task: str, maps: Mapping[str, Map], options: Mapping[str, Any], control: Control) -> tuple[dict[str, Map], Any]:
@@ -154,3 +156,8 @@ class LibraryModel:
 
     def close(self) -> None:
         self._changed = lambda change: None
+
+
+def _what_to_simulate(options: Mapping[str, Any]) -> dict[str, Any]:
+    material = options.get("MaterialFile") or options["Material"]
+    return {"material": material, "parameters": parse_parameters(options.get("Parameters", ""))}

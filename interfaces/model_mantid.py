@@ -160,6 +160,17 @@ class MantidModel:
         file = given.get("MaterialFile")  # by which a material of the user's own is found again
         return replace(answer, material=file) if file else answer
 
+    def simulate_slice(self, name: str, index: int, options: Mapping[str, Any], control: Control) -> Answer:
+        """The same algorithm, with one slice of the group as its template, and its result outside the data service."""
+        try:
+            template = members(self._workspace(name))[index].name()
+        except RuntimeError:  # Mantid's pointer has lost what it points to
+            raise _gone(name) from None
+        given = {option: value for option, value in options.items() if value not in ("", None)}
+        properties = {"Template": template, "OutputWorkspace": "__insdl_slice", **given}
+        algorithm = self._execute(ALGORITHMS["simulate"], properties, control, passing=True)
+        return Answer({"output": from_workspace(algorithm.getProperty("OutputWorkspace").value)})
+
     def _answer(self, made: Mapping[str, str]) -> Answer:
         role = {"OutputWorkspace": "output", "OutputResidual": "residual", "OutputFitWorkspace": "fit"}
         found = {role[output]: self._workspace(name) for output, name in made.items() if output in role}
@@ -185,21 +196,29 @@ class MantidModel:
         maps = {kind: from_workspace(workspace) for kind, workspace in found.items()}
         return Answer(maps, columns, rows, log("insdl_verdict") or "", in_range, sentences, figures, material, tuple(made.values()))
 
-    def _execute(self, name: str, properties: Mapping[str, Any], control: Control) -> None:
-        """Run an algorithm in this thread; what it would say to the log about its inputs is raised."""
+    def _execute(self, name: str, properties: Mapping[str, Any], control: Control, *, passing: bool = False) -> Any:
+        """Run an algorithm in this thread and return it; what it would say to the log about its inputs is raised.
+
+        `passing`: it reports no progress, nothing of it is left in the log and in the data service, and it still has its results.
+        """
         from mantid.api import AlgorithmManager, AlgorithmObserver
 
         class Reports(AlgorithmObserver):
             def progressHandle(self, fraction: float, text: str, *rest: Any) -> None:
                 control.report(fraction, text)
 
-        # An algorithm that is managed can be observed and cancelled; one that is not can be asked what is wrong.
-        problems = dict(_prepared(name, properties).validateInputs())
+        # An algorithm that is not managed can be asked what is wrong, and has its results; one that is managed can be observed.
+        algorithm = _prepared(name, properties)
+        problems = dict(algorithm.validateInputs())
         if any(problems.values()):
             raise InsdlError(" ".join(text for text in problems.values() if text))
-        algorithm = _filled(AlgorithmManager.create(name), properties)
-        reports = Reports()
-        reports.observeProgress(algorithm)
+        if passing:
+            algorithm.setLogging(False)
+            algorithm.setAlwaysStoreInADS(False)
+        else:
+            algorithm = _filled(AlgorithmManager.create(name), properties)
+            reports = Reports()
+            reports.observeProgress(algorithm)
         control.on_cancel = algorithm.cancel
         try:
             control.check()
@@ -210,6 +229,7 @@ class MantidModel:
         if not done:
             control.check()
             raise InsdlError(f"{name} failed", "Mantid's message log says why")
+        return algorithm
 
     # ---- the rest
 

@@ -38,6 +38,7 @@ from mantid_insdl.materials import Parameter
 
 _FILES = "Maps (*.nxs *.nxspe *.npz *.h5 *.hdf5);;All files (*)"
 _LATER = 50  # ms
+_REST = 250  # ms without a change: less than a hand needs to take a slider again, more than between two steps of one that it holds
 
 
 class Poster(QObject):
@@ -75,6 +76,11 @@ class PanelWindow(QMainWindow):
         self._presenter: Presenter
         self._poster = Poster()
         self._shown: Input | None = None
+        self._rest = QTimer(self)
+        self._rest.setSingleShot(True)
+        self._rest.setInterval(_REST)
+        self._rest.timeout.connect(lambda: self._tell(self._at_rest))
+        self._at_rest: Callable[[], None]
         self.viewer = MapViewer()
         self.steps = {step.task: step for step in (DenoiseStep(), ClassifyStep(), ExchangeStep(), ExplainStep(), SimulateStep())}
         self.tabs = QTabWidget()
@@ -222,6 +228,13 @@ class PanelWindow(QMainWindow):
 
     def later(self, call: Callable[[], None]) -> None:
         QTimer.singleShot(_LATER, lambda: self._tell(call))
+
+    def at_rest(self, call: Callable[[], None]) -> None:
+        self._at_rest = call
+        self._rest.start()  # anew, where it runs already
+
+    def slice_shown(self) -> int:
+        return self.viewer.index
 
     def set_inputs(self, names: Sequence[str], current: str) -> None:
         if [self.input.itemText(i) for i in range(self.input.count())] != list(names):  # else an open list would close

@@ -38,6 +38,7 @@ class SimulateStep(Step):
         self.body.addLayout(self.sliders)
         self.values: dict[str, QDoubleSpinBox] = {}
         self._shown = ""  # the material whose constants the sliders are
+        self._whole: Map | None = None  # the last simulation of all slices, whose colours the next ones have while they are made one by one
         self.material.activated.connect(lambda: self.sig_material.emit(self.material.currentData()))
         file.clicked.connect(self._choose_file)
         fitted.clicked.connect(self.sig_fitted)
@@ -107,4 +108,9 @@ class SimulateStep(Step):
         return super().in_words(answer) or self.explanation
 
     def pictures(self, answer: Answer, measured: Map) -> list[Picture]:
-        return [Picture("simulated", answer.maps["output"])]
+        simulated = answer.maps["output"]
+        if answer.only is None:
+            self._whole = simulated
+            return [Picture("simulated", simulated)]
+        like = self._whole if self._whole is not None and self._whole.slices.matches(simulated.slices) else None
+        return [Picture("simulated: this slice, the others follow", simulated, like=like)]

@@ -9,7 +9,7 @@ import mantid_insdl as insdl
 from mantid_insdl import examples
 from mantid_insdl.analysis.deletion import IMPORTANT_LOG, RANDOM_LOG
 from mantid_insdl.errors import InsdlError
-from mantid_insdl.interfaces.model import CancelledError, Control, Input
+from mantid_insdl.interfaces.model import CancelledError, Control, Input, alone
 from mantid_insdl.interfaces.model_library import LibraryModel
 from mantid_insdl.interfaces.model_mantid import MantidModel
 from mantid_insdl.maps import Slices
@@ -117,6 +117,30 @@ def test_a_simulation_is_that_of_the_library(model, file):
     wanted = insdl.simulate("rb2mnf4", {"J1": 0.7}, like=model.read(name).map)
     assert answer.maps["output"].intensity == pytest.approx(wanted.intensity, nan_ok=True)
     assert reports and max(reports) > 0.9
+
+
+def test_a_slice_alone_is_as_in_the_whole_map_and_leaves_nothing_behind(model, file, data_service):
+    name = load(model, file)
+    script, before = model.script(), sorted(data_service.getObjectNames())
+    part = model.simulate_slice(name, 3, RB, Control())
+    assert (model.script(), sorted(data_service.getObjectNames())) == (script, before)
+    whole = model.run("simulate", name, RB, Control()).maps["output"]
+    assert part.maps["output"].intensity[0] == pytest.approx(whole.intensity[3], rel=1e-5, nan_ok=True)
+    assert part.maps["output"].slices.matches(whole.slices[[3]])
+    placed = alone(part, whole, 3)
+    assert placed.only == 3 and placed.maps["output"].intensity[3] == pytest.approx(part.maps["output"].intensity[0], nan_ok=True)
+
+
+def test_a_slice_alone_can_be_cancelled_and_its_errors_are_sentences(model, file):
+    name = load(model, file)
+    control = Control()
+    control.cancel()
+    with pytest.raises(CancelledError):
+        model.simulate_slice(name, 0, RB, control)
+    with pytest.raises(InsdlError, match="J1"):
+        model.simulate_slice(name, 0, RB | {"Parameters": "J1=-0.65"}, Control())
+    with pytest.raises(InsdlError, match="'gone'"):
+        model.simulate_slice("gone", 0, RB, Control())
 
 
 def test_what_was_done_runs_again_as_a_script(model, file, data_service):

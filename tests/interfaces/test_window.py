@@ -22,11 +22,12 @@ from qtpy.QtWidgets import QApplication, QLabel, QPushButton, QTextBrowser
 
 from mantid_insdl import interfaces
 from mantid_insdl.interfaces.background import Background
-from mantid_insdl.interfaces.model import Answer
+from mantid_insdl.interfaces.model import Answer, alone
 from mantid_insdl.interfaces.model_library import LibraryModel
 from mantid_insdl.interfaces.model_mantid import MantidModel
 from mantid_insdl.interfaces.presenter import Presenter
 from mantid_insdl.interfaces.view import PanelWindow
+from mantid_insdl.interfaces.view_map import Picture
 
 WAIT = 30_000  # ms
 MODELS = Answer(
@@ -98,6 +99,64 @@ def test_the_map_is_drawn_slice_by_slice_with_common_colours(panel, qtbot):
     panel.viewer.ei.setCurrentIndex(1)
     values, third = colours(panel.viewer.canvas)
     assert values.reshape(4, 4) == pytest.approx(m.intensity[2].T) and third != limits
+
+
+def drawn(canvas):
+    return np.asarray(canvas.buffer_rgba()).astype(int)[..., :3]
+
+
+def test_a_map_drawn_over_another_looks_as_if_drawn_anew(panel, qtbot):
+    canvas = panel.viewer.canvas
+    canvas.draw()
+    panel.viewer.energy.setValue(1)
+    assert canvas._drawn is not None, "it is drawn over the map before"
+    over = drawn(canvas)
+    canvas.draw()
+    anew = drawn(canvas)
+    assert np.abs(over - anew).max() < 60 and np.mean(np.abs(over - anew) > 2) < 0.01, "but for the edges of the frame"
+    panel.viewer.energy.setValue(0)
+    other = drawn(canvas)
+    assert np.mean(np.abs(other - anew) > 2) > 0.02
+    canvas.draw()
+    assert np.mean(np.abs(other - drawn(canvas)) > 2) < 0.01, "masked pixels are masked again"
+
+
+def test_other_colours_or_titles_draw_all_anew(panel, qtbot):
+    canvas = panel.viewer.canvas
+    for change in (
+        lambda: panel.viewer.brightness.setValue(5),
+        lambda: canvas.show_pictures(Picture("another", panel.viewer.map)),
+        lambda: canvas.show_pictures(Picture("another", panel.viewer.map, signed=True)),
+    ):
+        canvas.draw()
+        assert canvas._drawn is not None
+        change()
+        assert canvas._drawn is None
+
+
+def test_a_function_for_when_there_is_rest_is_called_once_after_the_last_wish(panel, qtbot):
+    called = []
+    for number in range(3):
+        panel.at_rest(lambda number=number: called.append(number))
+        qtbot.wait(20)
+        assert called == []
+    qtbot.waitUntil(lambda: bool(called), timeout=WAIT)
+    qtbot.wait(50)
+    assert called == [2]
+
+
+def test_a_slice_alone_has_the_colours_of_the_map_before_and_says_so(panel, qtbot):
+    m, step = panel.viewer.map, panel.steps["simulate"]
+    panel.tabs.setCurrentIndex(4)
+    panel.show_answer("simulate", Answer({"output": m.scaled(2.0)}))
+    limits = colours(step.canvas)[1]
+    panel.show_answer("simulate", alone(Answer({"output": m.select([0]).scaled(3.0)}), m, 0))
+    values, same = colours(step.canvas)
+    assert same == limits and values.reshape(4, 4) == pytest.approx(3 * m.intensity[0].T, nan_ok=True)
+    assert "this slice" in step.canvas.figure.axes[0].get_title()
+    panel.show_answer("simulate", Answer({"output": m.scaled(3.0)}))
+    assert colours(step.canvas)[1] == pytest.approx(np.multiply(limits, 1.5))
+    assert step.canvas.figure.axes[0].get_title() == "simulated"
 
 
 def test_brightness_scales_the_colours_of_all_pictures(panel, qtbot):
@@ -190,6 +249,7 @@ def test_an_explanation_that_is_not_faithful_says_so(panel):
 
 def test_a_slider_asks_for_a_simulation_and_a_number_moves_the_slider(panel, qtbot):
     step = panel.steps["simulate"]
+    model_of(panel).answer = Answer({"output": panel.viewer.map})
     assert step.options() == {}
     step.sig_material.emit("rb2mnf4")
     asked = []
