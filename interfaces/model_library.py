@@ -43,12 +43,14 @@ class LibraryModel:
         self._changed = changed
 
     def load(self, paths: Sequence[str], control: Control) -> str:
-        maps, _ = self._task("load", {}, {"path_or_paths": [str(path) for path in paths]}, control)
         name = Path(paths[0]).stem
-        self._maps[name] = maps["output"]
-        self._loaded[name] = {"path_or_paths": [str(path) for path in paths]}
-        self._record_load(name)
+        self._load(name, {"path_or_paths": [str(path) for path in paths]}, control)
         return name
+
+    def _load(self, name: str, arguments: dict[str, Any], control: Control) -> None:
+        maps, _ = self._task("load", {}, arguments, control)
+        self._maps[name], self._loaded[name] = maps["output"], arguments
+        self._record_load(name)
 
     def read(self, name: str) -> Input:
         return Input.of(name, self._map(name))
@@ -61,6 +63,12 @@ class LibraryModel:
 
     def set_material(self, name: str, material: str) -> None:
         self._change(name, self._map(name).replace(material=material), material=material)
+
+    def mask(self, name: str, path: str, control: Control) -> str:
+        """Read the files again, which with a mask are not searched for gaps."""
+        self._map(name)
+        self._load(name, {**self._loaded[name], "mask": path}, control)
+        return name
 
     def _change(self, name: str, m: Map, **arguments: Any) -> None:
         self._maps[name] = m

@@ -6,6 +6,7 @@ AddSampleLog, are what a user would call by hand.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -18,7 +19,8 @@ from mantid_insdl.errors import InsdlError
 from mantid_insdl.interfaces.ads import watch
 from mantid_insdl.interfaces.model import ALGORITHMS, Answer, Change, Control, Input, with_ei
 from mantid_insdl.interfaces.script import Recorder
-from mantid_insdl.plugin.loading import load_files
+from mantid_insdl.maps import Map
+from mantid_insdl.plugin.loading import load_files, mask_workspace
 from mantid_insdl.plugin.workspaces import from_workspace, members
 
 #: Endings of the names of the results, by the property of the algorithm that makes them.
@@ -35,7 +37,7 @@ _OPTIONS = {"classify": ("Method",), "exchange": ("Refine", "MaterialFile")}
 _HEAD = """\
 # What was done in the panel of mantid_insdl. Workspaces that it did not load must be there already.
 import mantid_insdl
-from mantid_insdl.plugin.loading import load_files
+from mantid_insdl.plugin.loading import load_files, mask_workspace
 
 mantid_insdl.register()
 
@@ -58,6 +60,7 @@ class MantidModel:
             register()
         self._recorder = Recorder(_HEAD)
         self._made: set[str] = set()  # names of results
+        self._files: dict[bytes, list[str]] = {}  # that were read, by what was in them
         self._end_watch: Callable[[], None] = lambda: None
 
     # ---- inputs
@@ -87,8 +90,37 @@ class MantidModel:
         self._end_watch = watch(told)
 
     def load(self, paths: Sequence[str], control: Control) -> str:
-        name = load_files(paths, progress=control.report, poll=control.check)
-        self._recorder.add("load_files", {"paths": [str(path) for path in paths], "name": name})
+        return self._load([str(path) for path in paths], control)
+
+    def _load(self, paths: list[str], control: Control, **given: str) -> str:
+        def started(cancel: Callable[[], None]) -> None:
+            control.on_cancel = cancel
+            control.check()  # it may have been cancelled before
+
+        name = load_files(paths, **given, progress=control.report, poll=control.check, started=started)
+        if (read := self.read(name)).map is not None:
+            self._files[_content(read.map)] = paths
+        self._recorder.add("load_files", {"paths": paths, **given, "name": name})
+        return name
+
+    def mask(self, name: str, path: str, control: Control) -> str:
+        """Read the files again, if it is as they were read: with a mask they are not searched for gaps. Else make a copy."""
+        before = from_workspace(self._workspace(name), need_ei=False)
+        files = self._files.get(_content(before))
+        if files is None:
+            masked = f"{name}_masked"
+            self._refuse_to_replace(masked, "its copy with the mask", ours=masked in self._made)
+            mask_workspace(name, path, masked)
+            self._made.add(masked)
+            self._recorder.add("mask_workspace", {"name": name, "mask": path, "output": masked})
+            return masked
+        self._load(files, control, name=name, mask=path)
+        after = from_workspace(self._workspace(name), need_ei=False)
+        told = np.unique(before.slices.ei[np.isnan(after.slices.ei)]) if before.slices is not None else ()
+        if len(told) == 1 and np.isfinite(told[0]):
+            self.set_ei(name, float(told[0]))
+        if before.material and not after.material:
+            self.set_material(name, before.material)
         return name
 
     def read(self, name: str) -> Input:
@@ -138,10 +170,8 @@ class MantidModel:
         self._workspace(name)
         outputs = {output: f"{name}_{ending}" for output, ending in OUTPUTS[task].items()}
         for output in outputs.values():
-            theirs = output in AnalysisDataService and output not in self._made
-            if theirs and not _made_by(ALGORITHMS[task], self._workspace(output)):
-                reason = f"it would be replaced by the result, and {ALGORITHMS[task]} has not made it"
-                raise InsdlError(f"there is a workspace '{output}' already", reason, "rename or delete it")
+            ours = output in self._made or (output in AnalysisDataService and _made_by(ALGORITHMS[task], self._workspace(output)))
+            self._refuse_to_replace(output, f"the result of {ALGORITHMS[task]}", ours=ours)
         if task == "exchange" and outputs["OutputFitWorkspace"] in AnalysisDataService:
             # There may be none for the new constants, and that of earlier ones must not be taken for it.
             self._execute("DeleteWorkspace", {"Workspace": outputs["OutputFitWorkspace"]}, Control())
@@ -170,6 +200,13 @@ class MantidModel:
         properties = {"Template": template, "OutputWorkspace": "__insdl_slice", **given}
         algorithm = self._execute(ALGORITHMS["simulate"], properties, control, passing=True)
         return Answer({"output": from_workspace(algorithm.getProperty("OutputWorkspace").value)})
+
+    @staticmethod
+    def _refuse_to_replace(name: str, what: str, *, ours: bool) -> None:
+        from mantid.api import AnalysisDataService
+
+        if name in AnalysisDataService and not ours:
+            raise InsdlError(f"there is a workspace '{name}' already", f"it would be replaced by {what}", "rename or delete it")
 
     def _answer(self, made: Mapping[str, str]) -> Answer:
         role = {"OutputWorkspace": "output", "OutputResidual": "residual", "OutputFitWorkspace": "fit"}
@@ -247,6 +284,11 @@ class MantidModel:
             return AnalysisDataService.retrieve(name)
         except KeyError:
             raise _gone(name) from None
+
+
+def _content(m: Map) -> bytes:
+    """By which a map is recognised, whatever it is called and has been told since."""
+    return hashlib.sha256(m.intensity.tobytes()).digest()
 
 
 def _made_by(algorithm: str, workspace: Any) -> bool:

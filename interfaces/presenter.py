@@ -106,6 +106,14 @@ class Presenter:
         if paths and not self._refuse_while_busy():
             self._start(_Job("load", "", lambda control: self._model.load(paths, control), self._read))
 
+    def set_mask(self, path: str) -> None:
+        """The user has chosen a file of pixels to mask."""
+        if self._input is None or self._input.map is None:
+            self._view.show_message("Choose a workspace or open a file first, then the mask for it.", error=True)
+        elif not self._refuse_while_busy():
+            job = _Job("load", self._input.name, lambda control: self._model.mask(job.name, path, control), self._read)
+            self._start(job)
+
     def set_ei(self, ei: float) -> None:
         """The user has told the incident energy, in meV."""
         self._tell_model(lambda name: self._model.set_ei(name, ei))
@@ -135,7 +143,8 @@ class Presenter:
             self._input = read
             self._refresh()
             self._view.show_input(read)
-            self._view.show_message(read.problem or note, error=bool(read.problem))
+            warnings = " ".join(read.map.warnings) if read.map is not None else ""
+            self._view.show_message(read.problem or note or warnings, error=bool(read.problem))
             for task in ALGORITHMS:
                 self._view.show_answer(task, self._answers.get(name, {}).get(task))
 

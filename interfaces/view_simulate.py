@@ -9,6 +9,7 @@ from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QComboBox, QDoubleSpinBox, QFileDialog, QGridLayout, QLabel, QPushButton, QSlider
 
 from mantid_insdl.interfaces.model import Answer
+from mantid_insdl.interfaces.view_file import MATERIAL_FILES
 from mantid_insdl.interfaces.view_map import Picture
 from mantid_insdl.interfaces.view_steps import Step
 from mantid_insdl.maps import Map
@@ -50,7 +51,7 @@ class SimulateStep(Step):
         self.material.setCurrentIndex(-1)
 
     def _choose_file(self) -> None:
-        path, _ = QFileDialog.getOpenFileName(self, "Material file", "", "Material files (*.yaml *.yml)")
+        path, _ = QFileDialog.getOpenFileName(self, "Material file", "", MATERIAL_FILES)
         if path:
             self.sig_material.emit(path)
 

@@ -13,11 +13,9 @@ from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import (
     QAbstractItemView,
     QComboBox,
-    QFileDialog,
     QHBoxLayout,
     QHeaderView,
     QLabel,
-    QLineEdit,
     QPushButton,
     QTableWidget,
     QTableWidgetItem,
@@ -28,6 +26,7 @@ from qtpy.QtWidgets import (
 from mantid_insdl.analysis.deletion import IMPORTANT_LOG, RANDOM_LOG, SHARE
 from mantid_insdl.fitting.results import NONE_OF_THESE, UNDECIDED
 from mantid_insdl.interfaces.model import Answer
+from mantid_insdl.interfaces.view_file import MATERIAL_FILES, FileField
 from mantid_insdl.interfaces.view_map import Picture, SliceCanvas
 from mantid_insdl.maps import Map
 
@@ -78,7 +77,7 @@ class Step(QWidget):
                 widget.addItems(values)
                 self._options[name] = widget.currentText
             else:
-                widget = FileField(name)
+                widget = FileField(name, MATERIAL_FILES)
                 self._options[name] = widget.text
             label.setBuddy(widget)
             self.row.insertWidget(self.row.count() - 1, label)
@@ -107,31 +106,6 @@ class Step(QWidget):
 def _lines(sentences: Sequence[str]) -> str:
     """Rich text of plain sentences, a line each."""
     return "<br>".join(html.escape(sentence) for sentence in sentences)
-
-
-class FileField(QWidget):
-    """The name of a file, with a button that opens a dialog."""
-
-    def __init__(self, name: str):
-        super().__init__()
-        self._line = QLineEdit(accessibleName=name, placeholderText="optional")
-        button = QPushButton("…", accessibleName=f"Choose {name}")
-        button.setMaximumWidth(30)
-        button.clicked.connect(self._choose)
-        layout = QHBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(self._line)
-        layout.addWidget(button)
-        self.setFocusProxy(self._line)
-
-    def text(self) -> str:
-        """The file; empty where none is chosen."""
-        return self._line.text().strip()
-
-    def _choose(self) -> None:
-        path, _ = QFileDialog.getOpenFileName(self, "Material file", "", "Material files (*.yaml *.yml)")
-        if path:
-            self._line.setText(path)
 
 
 class DenoiseStep(Step):

@@ -69,6 +69,15 @@ class FakeModel:
     def contains(self, name, part):
         return name in self.maps and part.startswith(name)
 
+    def mask(self, name, path, control):
+        self.calls.append(("mask", name, path))
+        if self.error:
+            raise self.error
+        mask = np.zeros((4, 4), bool)
+        mask[:2] = True
+        self.maps[name] = self.maps[name].with_mask(mask, note=f"masked the pixels of '{path}'")
+        return name
+
     def set_ei(self, name, ei):
         self.maps[name] = with_ei(self.maps[name], ei)
 

@@ -264,6 +264,95 @@ def test_a_map_that_shows_nothing_known_gets_no_answer(model, tmp_path):
     assert any("do not explain the map" in sentence or "unlike" in sentence for sentence in told.sentences), told.sentences
 
 
+# ---- a mask of detector gaps
+
+
+@pytest.fixture
+def unmasked(example, tmp_path):
+    """A map without mask and errors, with gaps that are zero, and a mask of other pixels in the same folder."""
+    m = example.select(slice(10, 16))
+    intensity = np.nan_to_num(m.intensity) + 0.1
+    intensity[:, 20:24] = 0.0
+    arrays = {"ei": m.slices.ei, "energy_min": m.slices.energy_min, "energy_max": m.slices.energy_max, "q": m.axes[0].centres}
+    gap = np.zeros(m.shape, bool)
+    gap[:, :, 5:8] = True
+    np.savez(tmp_path / "measured.npz", intensity=intensity, **arrays)
+    np.savez(tmp_path / "gaps.npz", gap=gap, **arrays)
+    return tmp_path / "measured.npz", tmp_path / "gaps.npz", gap
+
+
+def test_a_mask_takes_the_place_of_gaps_that_were_guessed(model, unmasked):
+    file, gaps, gap = unmasked
+    name = load(model, file)
+    guessed = model.read(name).map.mask
+    assert guessed.any() and not (guessed & gap).all()
+    model.set_material(name, "pcsmo")
+    assert model.mask(name, str(gaps), Control()) == name
+    read = model.read(name)
+    assert np.array_equal(read.map.mask, gap), "and nothing that was guessed"
+    assert read.map.material == "pcsmo"
+    assert "with 'gaps.npz'" in dict(read.describe())["Masked"]
+
+
+def test_a_mask_is_in_the_script(model, unmasked, data_service):
+    file, gaps, gap = unmasked
+    name = load(model, file)
+    model.set_material(name, "pcsmo")
+    model.mask(name, str(gaps), Control())
+    data_service.clear()
+    found = {}
+    exec(model.script(), found)
+    again = model.read(name).map if isinstance(model, MantidModel) else found[name]
+    assert np.array_equal(again.mask, gap) and again.material == "pcsmo"
+
+
+def test_an_energy_that_was_told_is_kept_when_a_mask_is_given(model, unmasked, tmp_path):
+    file, gaps, gap = unmasked
+    m = insdl.load(file)
+    unknown = Slices(np.full(6, np.nan), m.slices.energy_min, m.slices.energy_max)
+    insdl.save(m.replace(slices=unknown, mask=np.zeros(m.shape, bool), intensity=np.nan_to_num(m.intensity)), tmp_path / "no_ei.nxs")
+    name = load(model, tmp_path / "no_ei.nxs")
+    model.set_ei(name, 50.0)
+    model.mask(name, str(gaps), Control())
+    read = model.read(name)
+    assert read.map.slices.ei.tolist() == [50.0] * 6 and np.array_equal(read.map.mask, gap)
+
+
+def test_a_mask_of_another_shape_is_a_sentence_and_the_map_stays(model, unmasked, tmp_path):
+    file, _, _ = unmasked
+    name = load(model, file)
+    before = model.read(name).map.mask
+    np.savez(tmp_path / "other.npz", mask=np.zeros((3, 3), bool))
+    for path, words in ((tmp_path / "other.npz", "shape"), (tmp_path / "none.npz", "does not exist"), (file, "holds no mask")):
+        with pytest.raises(InsdlError, match=words):
+            model.mask(name, str(path), Control())
+    assert np.array_equal(model.read(name).map.mask, before)
+
+
+def test_of_a_workspace_that_the_panel_has_not_read_a_copy_is_masked(mantid_model, store, example, unmasked, data_service):
+    _, gaps, gap = unmasked
+    m = example.select(slice(10, 16)).replace(material="pcsmo")
+    store("stack", m)
+    assert mantid_model.mask("stack", str(gaps), Control()) == "stack_masked"
+    assert np.array_equal(mantid_model.read("stack").map.mask, m.mask)
+    masked = mantid_model.read("stack_masked").map
+    assert np.array_equal(masked.mask, m.mask | gap) and masked.material == "pcsmo"
+    assert masked.intensity[~masked.mask] == pytest.approx(m.intensity[~masked.mask])
+    assert masked.error[~masked.mask] == pytest.approx(m.error[~masked.mask])
+    mantid_model.mask("stack", str(gaps), Control())  # its own copy may be replaced
+    data_service.remove("stack_masked")
+    exec(mantid_model.script(), {})
+    assert np.array_equal(mantid_model.read("stack_masked").map.mask, m.mask | gap)
+
+
+def test_a_workspace_of_the_user_is_not_replaced_by_the_masked_copy(mantid_model, store, example, unmasked):
+    _, gaps, _ = unmasked
+    store("stack", example.select(slice(10, 16)))
+    store("stack_masked", example.select([1]))
+    with pytest.raises(InsdlError, match="'stack_masked' already"):
+        mantid_model.mask("stack", str(gaps), Control())
+
+
 # ---- over Mantid
 
 
@@ -355,7 +444,7 @@ def test_results_deleted_at_once_are_a_sentence(mantid_model, store, example, da
 def test_a_workspace_of_the_user_is_not_replaced_and_an_earlier_result_is(mantid_model, store, example, data_service):
     store("stack", example.select([0, 1]))
     store("stack_simulated", example.select([5]))
-    with pytest.raises(InsdlError, match="'stack_simulated' already: it would be replaced"):
+    with pytest.raises(InsdlError, match="'stack_simulated' already: it would be replaced by the result of Simulate"):
         mantid_model.run("simulate", "stack", RB, Control())
     data_service.remove("stack_simulated")
     mantid_model.run("simulate", "stack", RB, Control())

@@ -108,6 +108,29 @@ def test_a_file_that_cannot_be_read_is_a_sentence(panel):
     assert panel.view.shown.name == "slices"
 
 
+def test_a_mask_is_taken_and_what_was_masked_is_shown(panel):
+    panel.presenter.set_mask("gaps.npz")
+    assert panel.view.busy == "load"
+    panel.background.work()
+    assert panel.model.calls == [("mask", "slices", "gaps.npz")]
+    assert dict(panel.view.shown.describe())["Masked"] == "50%, with 'gaps.npz', no errors" and panel.view.busy == ""
+
+
+def test_a_mask_needs_a_map_and_one_that_does_not_fit_is_a_sentence(panel):
+    panel.model.error = FileFormatError("'gaps.npz' holds no mask")
+    panel.presenter.set_mask("gaps.npz")
+    panel.background.work()
+    assert panel.view.message == "'gaps.npz' holds no mask." and panel.view.error
+    empty = Panel()
+    empty.presenter.set_mask("gaps.npz")
+    assert "open a file first" in empty.view.message and empty.view.error and empty.model.calls == []
+
+
+def test_what_a_reader_had_to_guess_is_said():
+    panel = Panel(slices=small_map(warnings=("Gaps were guessed.", "Half is zero.")))
+    assert panel.view.message == "Gaps were guessed. Half is zero." and not panel.view.error
+
+
 def test_nothing_to_do_without_a_map():
     panel = Panel()
     panel.presenter.run("denoise")

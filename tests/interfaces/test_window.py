@@ -199,6 +199,23 @@ def test_a_verdict_with_its_reasons_and_bars(panel, qtbot):
     assert "cannot be told" in step.verdict.text() and "mean nothing" in step.verdict.text()
 
 
+def test_a_mask_is_chosen_by_its_name_or_in_a_dialog(panel, qtbot, monkeypatch):
+    line = panel.mask.focusProxy()
+    line.setText("gaps.npz")
+    qtbot.keyClick(line, Qt.Key.Key_Return)
+    finished(qtbot, panel)
+    assert model_of(panel).calls == [("mask", "slices", "gaps.npz")] and "50%, with 'gaps.npz'" in panel.understood.text().replace(
+        "&#x27;", "'"
+    )
+    assert panel.mask.text() == "gaps.npz", "it stays, for it counts"
+    monkeypatch.setattr("mantid_insdl.interfaces.view_file.QFileDialog.getOpenFileName", lambda *given: ("other.npz", ""))
+    panel.mask.findChild(QPushButton).click()
+    finished(qtbot, panel)
+    assert model_of(panel).calls[-1] == ("mask", "slices", "other.npz")
+    panel.show_input(None)
+    assert panel.mask.text() == "" and not panel.mask.isEnabled()
+
+
 def test_words_are_shown_as_they_are_written(panel):
     panel.show_answer("classify", Answer(columns=MODELS.columns, rows=MODELS.rows, sentences=("J < 0 & D > 0",), in_range=True))
     assert "J &lt; 0 &amp; D &gt; 0" in panel.steps["classify"].words.text()
