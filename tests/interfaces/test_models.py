@@ -1,6 +1,7 @@
 """The two models behind the panel: over the algorithms (in Mantid or its stand-in), and over the library."""
 
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -262,6 +263,48 @@ def test_a_map_that_shows_nothing_known_gets_no_answer(model, tmp_path):
     assert told.verdict == "undecided" and told.in_range is False
     assert constants.in_range is False and all(np.isnan(row[1]) for row in constants.rows)
     assert any("do not explain the map" in sentence or "unlike" in sentence for sentence in told.sentences), told.sentences
+
+
+def test_reading_by_mantid_s_load_can_be_cancelled(mantid_model, file, data_service, monkeypatch):
+    """Its place takes an algorithm that reports until it is cancelled, as a loader of a large file would."""
+    from mantid.api import AlgorithmFactory, Progress, PythonAlgorithm, WorkspaceProperty
+    from mantid.kernel import Direction
+
+    from mantid_insdl.plugin import loading
+
+    class LoadSomethingLarge(PythonAlgorithm):
+        def category(self):
+            return "Tests"
+
+        def PyInit(self):
+            self.declareProperty("Filename", "")
+            self.declareProperty(WorkspaceProperty("OutputWorkspace", "", Direction.Output))
+
+        def PyExec(self):
+            reading.set()
+            for number in range(3000):
+                time.sleep(0.01)
+                Progress(self, 0.5, 0.6, 1).report(str(number))
+
+    AlgorithmFactory.subscribe(LoadSomethingLarge)
+    unstored = loading._unstored
+    monkeypatch.setattr(loading, "_unstored", lambda name: unstored("LoadSomethingLarge"))
+    reading, control, ended = threading.Event(), Control(), []
+
+    def read():
+        try:
+            mantid_model.load([file], control)
+        except CancelledError as error:
+            ended.append(error)
+
+    thread = threading.Thread(target=read)
+    thread.start()
+    assert reading.wait(10)
+    control.cancel()
+    thread.join(10)
+    assert ended and not thread.is_alive() and list(data_service.getObjectNames()) == []
+    monkeypatch.undo()
+    assert load(mantid_model, file) == "few_slices", "the next one works"
 
 
 # ---- a mask of detector gaps
