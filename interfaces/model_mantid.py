@@ -60,6 +60,7 @@ class MantidModel:
             register()
         self._recorder = Recorder(_HEAD)
         self._made: set[str] = set()  # names of results
+        self._parts: dict[str, list[str]] = {}  # the workspaces of each map when it was read
         self._files: dict[bytes, list[str]] = {}  # that were read, by what was in them
         self._end_watch: Callable[[], None] = lambda: None
 
@@ -125,15 +126,18 @@ class MantidModel:
 
     def read(self, name: str) -> Input:
         try:
-            return Input.of(name, from_workspace(self._workspace(name), need_ei=False))
+            workspace = self._workspace(name)
+            self._parts[name] = [member.name() for member in members(workspace)]
+            return Input.of(name, from_workspace(workspace, need_ei=False))
         except InsdlError as error:
             return Input(name, problem=str(error))
         except RuntimeError:  # Mantid's pointer has lost what it points to
             return Input(name, problem=str(_gone(name)))
 
     def contains(self, name: str, part: str) -> bool:
+        """Also a slice that was in the group when it was read."""
         try:
-            return part in [name, *(member.name() for member in members(self._workspace(name)))]
+            return part in [name, *(member.name() for member in members(self._workspace(name))), *self._parts.get(name, ())]
         except (InsdlError, RuntimeError):  # deleted meanwhile by another thread
             return False
 

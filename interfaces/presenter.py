@@ -169,7 +169,7 @@ class Presenter:
 
     def _reread(self, name: str) -> None:
         self._rereading = False
-        if self._input is not None and self._input.name == name:
+        if self._input is not None and self._input.name == name and name in self._model.inputs():  # not deleted since
             answered = bool(self._answers.get(name))
             self._read(name, f"'{name}' has changed. The answers are of what it was; run again." if answered else "")
 

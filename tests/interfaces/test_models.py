@@ -436,6 +436,22 @@ def test_changes_of_the_data_service_are_told_until_the_panel_closes(mantid_mode
     assert told == wanted
 
 
+def test_a_slice_that_joins_or_leaves_a_group_is_told(mantid_model, store, example, data_service, observers):
+    told = []
+    store("stack", example.select([0, 1]))
+    store("alone", example.select([2]))
+    assert mantid_model.read("stack").map.slices.size == 2
+    mantid_model.observe(lambda change: told.append((change.kind, change.name)))
+    data_service.addToGroup("stack", "alone")
+    assert told == [("replaced", "stack")]
+    assert mantid_model.read("stack").map.slices.size == 3 and mantid_model.contains("stack", "alone")
+    data_service.remove("alone")
+    assert told[1:] == [("deleted", "alone")] and mantid_model.contains("stack", "alone"), "it was in it"
+    assert mantid_model.read("stack").map.slices.size == 2 and not mantid_model.contains("stack", "alone")
+    data_service.clear()
+    assert not mantid_model.contains("stack", "stack_1")
+
+
 def test_a_renamed_input_is_renamed_in_the_script(mantid_model, file, data_service, observers):
     from mantid.simpleapi import RenameWorkspace
 

@@ -464,6 +464,16 @@ def test_a_workspace_deleted_and_made_anew_is_read_again(panel):
     assert panel.view.shown.map.material == "rb2mnf4" and panel.view.current == "slices"
 
 
+def test_a_map_whose_slices_are_deleted_one_after_the_other_stays_shown(panel):
+    for number in range(3):
+        panel.model.changed(Change("deleted", f"slices_{number}"))
+    del panel.model.maps["slices"]
+    panel.model.changed(Change("deleted", "slices"))
+    panel.view.wait()
+    panel.background.work()
+    assert panel.view.shown.map is not None and "'slices' was deleted" in panel.view.message
+
+
 def test_everything_cleared(panel):
     panel.model.maps.clear()
     panel.model.changed(Change("cleared"))
