@@ -172,7 +172,7 @@ def draw_probabilities(figure: Figure, answer: Answer) -> None:
     }
     if not found:
         return
-    axes = figure.add_axes((0.3, 0.3, 0.65, 0.65))
+    axes = figure.add_axes((0.3, 0.3, 0.65, 0.65 if len(found) == 1 else 0.55))
     height = 0.8 / len(found)
     for number, (method, values) in enumerate(found.items()):
         errors = column.get("Uncertainty") if method == "network" else None
@@ -183,7 +183,7 @@ def draw_probabilities(figure: Figure, answer: Answer) -> None:
     axes.tick_params(labelsize=9)
     axes.invert_yaxis()
     if len(found) > 1:
-        axes.legend(fontsize=8)
+        axes.legend(fontsize=8, ncols=len(found), loc="lower right", bbox_to_anchor=(1.0, 1.0), frameon=False)  # above: no bar is there
 
 
 class ExchangeStep(Step):
@@ -325,4 +325,6 @@ def _number(column: str, value: float) -> str:
         return "not given"
     if column.endswith("Probability") or column == "Uncertainty":
         return f"{value:.3f}"
+    if column == "LogLikelihood":  # only differences count, and they are small beside it
+        return f"{value:.1f}"
     return f"{value:.2g}" if column.endswith("Error") else f"{value:.4g}"
