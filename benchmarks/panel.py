@@ -107,12 +107,11 @@ def main() -> None:
             while time.monotonic() < end:
                 application.processEvents()
                 time.sleep(0.0005)
-        maps = len(set(window.painted))
+        rate = len(set(window.painted)) / given.seconds
         last = time.monotonic()
         wait(lambda: window.shown and window.shown[-1].only is None)
-        print(
-            f"{name}: {maps / given.seconds:.1f} maps a second while {constant.name} moves; all slices {time.monotonic() - last:.2f} s later"
-        )
+        rest = time.monotonic() - last
+        print(f"{name}: {rate:.1f} maps a second while {constant.name} moves; all slices {rest:.2f} s later")
     window.close()
     background.wait(10)
 
