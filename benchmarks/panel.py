@@ -20,7 +20,7 @@ from pathlib import Path
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
-from qtpy.QtCore import QSettings
+from qtpy.QtCore import QEventLoop, QSettings, QTimer
 from qtpy.QtWidgets import QApplication
 
 from mantid_insdl import examples
@@ -57,6 +57,13 @@ class Window(PanelWindow):
             self.shown.append(answer)
 
 
+def work(seconds: float) -> None:
+    """Let Qt work."""
+    loop = QEventLoop()
+    QTimer.singleShot(round(1000 * seconds), loop.quit)
+    loop.exec()
+
+
 def main() -> None:
     """Each material on one map."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -65,7 +72,7 @@ def main() -> None:
     parser.add_argument("--material", nargs="+", default=["pcsmo-goodenough", "pcsmo-dimer", "rb2mnf4"])
     parser.add_argument("--seconds", type=float, default=5.0)
     given = parser.parse_args()
-    application = QApplication.instance() or QApplication(sys.argv[:1])
+    _application = QApplication.instance() or QApplication(sys.argv[:1])
     kept = tempfile.TemporaryDirectory()
     window = Window(QSettings(f"{kept.name}/panel.ini", QSettings.Format.IniFormat))
     background = Background(window.post)
@@ -76,8 +83,7 @@ def main() -> None:
     def wait(condition: Callable[[], bool]) -> None:
         end = time.monotonic() + LIMIT
         while window.cancel.isEnabled() or not condition():
-            application.processEvents()
-            time.sleep(0.001)
+            work(0.002)
             if time.monotonic() > end:
                 raise SystemExit(f"nothing happened for {LIMIT:g} s: {window.message.text()}")
 
@@ -103,10 +109,7 @@ def main() -> None:
         while time.monotonic() - began < given.seconds:
             moves += 1
             value.setValue(start + reach * (moves % 200) / 200)
-            end = time.monotonic() + STEP
-            while time.monotonic() < end:
-                application.processEvents()
-                time.sleep(0.0005)
+            work(STEP)
         rate = len(set(window.painted)) / given.seconds
         last = time.monotonic()
         wait(lambda: window.shown and window.shown[-1].only is None)

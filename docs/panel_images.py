@@ -19,7 +19,8 @@ from pathlib import Path
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 os.environ.setdefault("QT_API", "pyside6")
 
-from qtpy.QtCore import QSettings
+from PIL import Image
+from qtpy.QtCore import QEventLoop, QSettings, QTimer
 from qtpy.QtWidgets import QApplication, QComboBox
 
 from mantid_insdl import examples
@@ -30,6 +31,7 @@ from mantid_insdl.interfaces.view import PanelWindow
 
 ROOT = Path(__file__).resolve().parents[1]
 SIZE = (1280, 720)
+COLOURS = 256  # of a picture: a third of its size
 LIMIT = 1800  # s, for one step
 FIT = {"classify": {"Method": "Both"}, "exchange": {"Refine": "Fast"}}
 
@@ -57,21 +59,23 @@ class Walk:
         """Until the condition holds and nothing runs."""
         end = time.monotonic() + LIMIT
         while self.window.cancel.isEnabled() or not condition():
-            self.settle(1)
+            self.settle(10)
             if time.monotonic() > end:
                 raise SystemExit(f"nothing happened for {LIMIT} s: {self.window.message.text()}")
 
-    def settle(self, times: int = 20) -> None:
-        """Let Qt draw."""
-        for _ in range(times):
-            self.application.processEvents()
-            time.sleep(0.01)
+    def settle(self, milliseconds: int = 300) -> None:
+        """Let Qt work."""
+        loop = QEventLoop()
+        QTimer.singleShot(milliseconds, loop.quit)
+        loop.exec()
 
     def picture(self, name: str) -> None:
         """Take one."""
         self.settle()
         path = self.folder / f"{self.prefix}{name}.png"
         self.window.grab().save(str(path))
+        few = Image.open(path).convert("RGB").quantize(COLOURS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+        few.save(path, optimize=True)
         print(f"{path.name} ({path.stat().st_size // 1000} kB)")
 
     def open(self, file: Path, mask: Path | None) -> None:

@@ -135,8 +135,10 @@ def draw_pictures(figure: Figure, pictures: Sequence[Picture], index: int, brigh
         return []
     axes = figure.subplots(1, len(pictures), squeeze=False)[0]
     images = [_draw(one, picture, index, brightness) for one, picture in zip(axes, pictures, strict=True)]
+    for one in axes[1:]:
+        one.set_ylabel("")  # as on the left: the maps need the place
     width = max(float(figure.get_figwidth()), 3.0)
-    figure.subplots_adjust(left=0.75 / width, right=1 - 0.4 / width, bottom=0.17, top=0.9, wspace=0.45)
+    figure.subplots_adjust(left=0.75 / width, right=1 - 0.4 / width, bottom=0.17, top=0.9, wspace=0.28)
     return images
 
 

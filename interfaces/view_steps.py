@@ -280,7 +280,7 @@ class ExplainStep(Step):
 
 def draw_means(figure: Figure, importance: Map, means: np.ndarray) -> None:
     """The mean importance of each slice at its energy, in a colour for each incident energy."""
-    axes = figure.add_axes((0.1, 0.33, 0.87, 0.6))
+    axes = figure.add_axes((0.1, 0.33, 0.87, 0.5))
     slices = importance.slices
     for group in slices.groups_by_ei():
         widths = slices.energy_max[group] - slices.energy_min[group]
@@ -289,7 +289,7 @@ def draw_means(figure: Figure, importance: Map, means: np.ndarray) -> None:
     axes.set_xlabel("energy transfer (meV)", fontsize=8)
     axes.set_ylabel("mean of slice", fontsize=8)
     axes.tick_params(labelsize=7)
-    axes.legend(fontsize=7)
+    axes.legend(fontsize=7, ncols=9, loc="lower right", bbox_to_anchor=(1.0, 0.96), frameon=False)  # above: no bar is there
 
 
 class Table(QTableWidget):
@@ -322,7 +322,7 @@ class Table(QTableWidget):
 
 def _number(column: str, value: float) -> str:
     if np.isnan(value):
-        return "not given"
+        return "–" if column.startswith("Network") else "not given"  # a network knows no width of the lines
     if column.endswith("Probability") or column == "Uncertainty":
         return f"{value:.3f}"
     if column == "LogLikelihood":  # only differences count, and they are small beside it

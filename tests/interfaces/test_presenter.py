@@ -213,10 +213,13 @@ def test_one_task_at_a_time(panel):
     assert [call[0] for call in panel.model.calls] == ["classify"]
 
 
-def test_answers_belong_to_their_map():
+@pytest.mark.parametrize("read_first", [False, True])
+def test_answers_belong_to_their_map(read_first):
     panel = Panel(one=small_map(), two=small_map())
     panel.presenter.run("denoise")
     panel.presenter.choose("two")  # while it runs
+    if read_first:
+        panel.background.waiting.reverse()
     panel.background.work()
     assert panel.view.shown.name == "two" and panel.view.answers["denoise"] is None
     panel.presenter.choose("one")
@@ -438,6 +441,11 @@ def test_a_renamed_workspace_keeps_its_answers_even_of_what_runs(panel):
     assert panel.view.answers["classify"] is panel.model.answer
     panel.presenter.choose("new")
     assert panel.background.waiting == [], "it is the map that is shown already"
+    panel.model.maps["other"] = small_map()
+    for name in ("other", "new"):
+        panel.presenter.choose(name)
+        panel.background.work()
+    assert panel.view.answers["denoise"] is panel.model.answer and panel.view.answers["classify"] is panel.model.answer
 
 
 def test_many_changes_refresh_the_list_once(panel):

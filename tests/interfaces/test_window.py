@@ -531,6 +531,18 @@ def test_standalone_it_stays_until_the_window_is_closed(end, tmp_path):
     assert [line[:33] for line in said] == (["Unexpected ZeroDivisionError: div"] if end == "fault" else [])
 
 
+@pytest.mark.skipif(sys.version_info >= (3, 12), reason="from 3.12 on None and True cannot be lost")
+def test_the_binding_counts_references(panel, qtbot):
+    """PySide6 6.12.0 does not: each call that is posted loses a reference to True, until the process aborts."""
+    before = [sys.getrefcount(one) for one in (None, True, False)]
+    done = []
+    for number in range(300):
+        panel.post(lambda number=number: done.append(number))
+    qtbot.waitUntil(lambda: len(done) == 300, timeout=WAIT)
+    lost = [earlier - sys.getrefcount(one) for earlier, one in zip(before, (None, True, False), strict=True)]
+    assert max(lost) < 150, lost
+
+
 def test_calls_posted_by_threads_come_in_the_thread_of_the_window(panel, qtbot):
     seen = []
     thread = threading.Thread(target=lambda: panel.post(lambda: seen.append(threading.current_thread())))
