@@ -314,10 +314,25 @@ class Table(QTableWidget):
             return
         self.setHorizontalHeaderLabels(answer.columns)
         for i, row in enumerate(rows):
-            for j, (name, value) in enumerate(zip(answer.columns, row, strict=True)):
-                self.setItem(i, j, QTableWidgetItem(value if isinstance(value, str) else _number(name, value)))
+            for j, text in enumerate(_texts(answer.columns, row)):
+                self.setItem(i, j, QTableWidgetItem(text))
         height = self.horizontalHeader().sizeHint().height() + sum(self.rowHeight(i) for i in range(min(len(rows), _ROWS)))
         self.setFixedHeight(height + 2 * self.frameWidth())
+
+
+def _texts(columns: Sequence[str], row: Sequence[Any]) -> list[str]:
+    """A row in words: a value with an error beside it has as many decimals as two digits of the error need."""
+    errors = {name.removesuffix("Error"): one for name, one in zip(columns, row, strict=True) if name.endswith("Error")}
+
+    def text(column: str, value: Any) -> str:
+        if isinstance(value, str):
+            return value
+        error = errors.get(column.removesuffix("Error").removesuffix("Value"), np.nan)
+        if np.isfinite(value) and np.isfinite(error) and error > 0:
+            return f"{value:.{max(0, 1 - int(np.floor(np.log10(error))))}f}"
+        return _number(column, value)
+
+    return [text(column, value) for column, value in zip(columns, row, strict=True)]
 
 
 def _number(column: str, value: float) -> str:

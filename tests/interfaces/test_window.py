@@ -242,13 +242,32 @@ def test_constants_with_data_fit_and_residual(panel, qtbot):
     panel.tabs.setCurrentIndex(2)
     panel.show_answer("exchange", answer)
     step = panel.steps["exchange"]
-    assert [step.table.item(0, j).text() for j in range(4)] == ["J1", "0.66", "0.012", "meV"]
+    assert [step.table.item(0, j).text() for j in range(4)] == ["J1", "0.660", "0.012", "meV"]
     assert step.table.item(1, 1).text() == "not given"
     assert "does not determine D" in step.words.text() and "x: J1" not in step.words.text()
     measured, fitted, residual = (colours(step.canvas, number)[0] for number in range(3))
     known = ~np.isnan(measured)
     assert (measured - fitted)[known] == pytest.approx(1) and residual[known] == pytest.approx(1)
     assert colours(step.canvas, 0)[1] == colours(step.canvas, 1)[1], "data and fit have the same colours"
+
+
+@pytest.mark.parametrize(
+    ("value", "error", "words"),
+    [
+        (-11.2659, 0.33, ("-11.27", "0.33")),
+        (0.09842, 0.0701, ("0.098", "0.070")),
+        (-1234.6, 25.0, ("-1235", "25")),
+        (0.5, 0.0, ("0.5", "0")),
+        (0.5, np.nan, ("0.5", "not given")),
+        (np.nan, np.nan, ("not given", "not given")),
+    ],
+)
+def test_a_value_has_the_decimals_of_its_error(panel, value, error, words):
+    columns = ("Name", "Value", "Error", "Unit", "NetworkValue", "NetworkError")
+    panel.show_answer("exchange", Answer(columns=columns, rows=(("J", value, error, "meV", 1.0, np.nan),), in_range=True))
+    table = panel.steps["exchange"].table
+    assert tuple(table.item(0, j).text() for j in (1, 2)) == words
+    assert [table.item(0, j).text() for j in (4, 5)] == ["1", "–"], "a network gives no error of what it does not know"
 
 
 def test_an_explanation_that_is_not_faithful_says_so(panel):
