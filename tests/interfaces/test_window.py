@@ -137,6 +137,7 @@ def test_other_colours_or_titles_draw_all_anew(panel, qtbot):
 def test_a_function_for_when_there_is_rest_is_called_once_after_the_last_wish(panel, qtbot):
     called, timer = [], panel._rest
     assert 100 <= timer.interval() <= 500
+    timer.setTimerType(Qt.TimerType.PreciseTimer)
     timer.setInterval(60_000)  # so that a busy machine is not taken for rest
     panel.at_rest(lambda: called.append("first"))
     qtbot.wait(100)
