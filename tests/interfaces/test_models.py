@@ -568,3 +568,12 @@ def test_options_are_those_that_the_algorithm_has(mantid_model):
         assert mantid_model.options("exchange") == {"Refine": ("Off", "Fast", "Full"), "MaterialFile": ()}
     finally:
         insdl.register()
+
+
+@pytest.mark.parametrize(("unexplained", "said"), [(-0.004, "leaves 0% +- 1%"), (0.22, "leaves 22% +- 1%")])
+def test_a_share_that_noise_has_made_negative_is_said_to_be_nothing(unexplained, said):
+    from mantid_insdl.plugin.answers import exchange_notices
+
+    answer = {"material": "m", "names": [], "values": [], "errors": [], "units": [], "in_range": True}
+    evidence = {"material": "m", "unexplained": unexplained, "uncertainty": 0.01, "limit": 0.3}
+    assert said in exchange_notices(answer | {"evidence": evidence})[1]
