@@ -3,10 +3,10 @@
     python benchmarks/panel.py [FILE ...] [--mask FILE] [--material NAME ...] [--seconds 5]
 
 Drives the real window without a display over the shipped example, or the given files, and the library's model (without Mantid). For
-each material its first constant sweeps over its range, a step every 10 ms, as a hand does with the slider; counted is what the canvas has
-painted: one slice for each of these. Then, how long after the last step the whole map is there, of which a quarter of a second is the
-wait for the hand. Other work on the machine shows in these, but not in the processor time of window and worker for each map. Needs Linux and
-the extra `panel`.
+each material its first constant sweeps over a twentieth of its range, a step every 10 ms, as a hand does with the slider; counted is what
+the canvas has painted: one slice for each of these. Then, how long after the last step the whole map is there, of which a quarter of a
+second is the wait for the hand. Other work on the machine shows in these, but not in the processor time of window and worker for each
+map. Needs Linux and the extra `panel`.
 """
 
 from __future__ import annotations
