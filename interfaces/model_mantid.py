@@ -61,7 +61,7 @@ class MantidModel:
         self._recorder = Recorder(_HEAD)
         self._made: set[str] = set()  # names of results
         self._parts: dict[str, list[str]] = {}  # the workspaces of each map when it was read
-        self._files: dict[bytes, list[str]] = {}  # that were read, by what was in them
+        self._files: dict[bytes, list[str]] = {}  # npz files that were read, by what was in them
         self._end_watch: Callable[[], None] = lambda: None
 
     # ---- inputs
@@ -99,13 +99,13 @@ class MantidModel:
             control.check()  # it may have been cancelled before
 
         name = load_files(paths, **given, progress=control.report, poll=control.check, started=started)
-        if (read := self.read(name)).map is not None:
+        if any(path.lower().endswith(".npz") for path in paths) and (read := self.read(name)).map is not None:
             self._files[_content(read.map)] = paths
         self._recorder.add("load_files", {"paths": paths, **given, "name": name})
         return name
 
     def mask(self, name: str, path: str, control: Control) -> str:
-        """Read the files again, if it is as they were read: with a mask they are not searched for gaps. Else make a copy."""
+        """Read npz files again, if it is as they were read: with a mask they are not searched for gaps. Of others mask a copy."""
         before = from_workspace(self._workspace(name), need_ei=False)
         files = self._files.get(_content(before))
         if files is None:

