@@ -106,8 +106,10 @@ class MantidModel:
 
     def mask(self, name: str, path: str, control: Control) -> str:
         """Read npz files again, if it is as they were read: with a mask they are not searched for gaps. Of others mask a copy."""
-        before = from_workspace(self._workspace(name), need_ei=False)
-        files = self._files.get(_content(before))
+        read = self.read(name)
+        if read.map is None:
+            raise InsdlError("the mask is of no use", read.problem.rstrip("."), "choose another map")
+        before, files = read.map, self._files.get(_content(read.map))
         if files is None:
             masked = f"{name}_masked"
             self._refuse_to_replace(masked, "its copy with the mask", ours=masked in self._made)
@@ -116,11 +118,11 @@ class MantidModel:
             self._recorder.add("mask_workspace", {"name": name, "mask": path, "output": masked})
             return masked
         self._load(files, control, name=name, mask=path)
-        after = from_workspace(self._workspace(name), need_ei=False)
-        told = np.unique(before.slices.ei[np.isnan(after.slices.ei)]) if before.slices is not None else ()
-        if len(told) == 1 and np.isfinite(told[0]):
+        after = self.read(name).map
+        told = np.unique(before.slices.ei[np.isnan(after.slices.ei)]) if after is not None else np.empty(0)
+        if told.size == 1 and np.isfinite(told[0]):
             self.set_ei(name, float(told[0]))
-        if before.material and not after.material:
+        if before.material and after is not None and not after.material:
             self.set_material(name, before.material)
         return name
 

@@ -401,6 +401,12 @@ def test_of_a_workspace_that_the_panel_has_not_read_a_copy_is_masked(mantid_mode
     assert np.array_equal(mantid_model.read("stack_masked").map.mask, m.mask | gap)
 
 
+def test_a_mask_for_a_workspace_that_is_gone_is_a_sentence(mantid_model, unmasked):
+    _, gaps, _ = unmasked
+    with pytest.raises(InsdlError, match="'gone' is not there any more"):
+        mantid_model.mask("gone", str(gaps), Control())
+
+
 def test_a_workspace_of_the_user_is_not_replaced_by_the_masked_copy(mantid_model, store, example, unmasked):
     _, gaps, _ = unmasked
     store("stack", example.select(slice(10, 16)))
