@@ -40,20 +40,21 @@ class ClassifyMagneticModel(PythonAlgorithm):
             "Method",
             "Network",
             StringListValidator(["Network", "Fit", "Both"]),
-            "Network: in a second. Fit: the spin waves of each model are fitted to the map and the fits compared, in seconds to minutes.",
+            "Network: in a second. Fit: the spin waves of each model are fitted to the map, and the fits compared, in minutes. Both.",
         )
         support.declare_table(
             self,
             "OutputTable",
             "One row a magnetic model: Model; of the network Probability and Uncertainty (one standard deviation); of the fit "
-            "LogLikelihood, z (standard errors behind the best model, for which it is 0) and FitProbability.",
+            "LogLikelihood, z (standard errors behind the best model, for which it is 0) and FitProbability; CombinedProbability of both.",
         )
         support.declare_output(
             self,
             "OutputWorkspace",
-            "A copy of InputWorkspace with the verdict in its sample logs insdl_verdict and insdl_in_range, and in insdl_unexplained "
-            "and insdl_unexplained_limit what the simulation leaves of the map's structure, and how much it may. With Method Both they are "
-            "those of the fit, and insdl_verdict_network is the network's.",
+            "A copy of InputWorkspace with the verdict in its sample logs insdl_verdict and insdl_in_range. Of the network also "
+            "insdl_strangeness, the share of its own test maps that are less strange; of the fit insdl_unexplained and "
+            "insdl_unexplained_limit, what the best fit leaves of the map's structure, and how much it may. With Method Both the verdict "
+            "is that of both together, and insdl_verdict_network and insdl_verdict_fit are those of each.",
             optional=True,
         )
 
@@ -71,20 +72,22 @@ class ClassifyMagneticModel(PythonAlgorithm):
         workspace, method = self.getProperty("InputWorkspace").value, self.getProperty("Method").value
         options = {"model": support.model_option(self), "denoise": self.getProperty("Denoise").value, "method": method.lower()}
         _, answer = support.run(self, "classify", {"input": support.read_input(self)}, options)
-        comparison = answer.get("comparison")
+        comparison, together = answer.get("comparison"), answer.get("combined")
         notices = classification_notices(answer) if method != "Fit" else []
         warnings = list(answer["warnings"]) if method != "Fit" else []
         if comparison:
             notices += fits.comparison_notices(comparison)
             warnings += comparison["warnings"]
-        if method == "Both" and answer["verdict"] != comparison["verdict"]:
-            warnings.append(f"Network and fit disagree: {answer['verdict']} and {comparison['verdict']}.")
+        if together:
+            notices += fits.combined_notices(together)
+            warnings += together["warnings"]
         self.setProperty("OutputTable", to_table(*fits.model_table(answer), comment=[*notices, *warnings]))
         if support.wanted(self, "OutputWorkspace"):
-            logs = support.classification_logs(answer) if method != "Fit" else {}
-            if method == "Both":
-                logs["insdl_verdict_network"] = logs["insdl_verdict"]
-            logs |= fits.comparison_logs(comparison)
+            logs = (support.classification_logs(answer) if method != "Fit" else {}) | fits.comparison_logs(comparison)
+            if together:
+                logs["insdl_verdict"], logs["insdl_verdict_network"] = (together["verdict"], ""), (answer["verdict"], "")
+                logs["insdl_verdict_fit"] = (comparison["verdict"], "")
+                logs["insdl_in_range"] = (together["verdict"] in together["models"], "")
             self.setProperty("OutputWorkspace", copy_with_logs(workspace, logs, support.copier(self)))
         support.tell(self, notices, warnings)
 

@@ -34,11 +34,19 @@ class DenoiseINS(PythonAlgorithm):
     def PyInit(self):
         support.declare_input(self)
         support.declare_model(self, "denoise the map")
+        self.declareProperty(
+            "FillGaps",
+            False,
+            doc="Also say what pixels would show that were not measured, in slices with data, by the rest of the map with larger errors.",
+        )
         support.declare_output(self, "OutputWorkspace", "The denoised map, in the form and on the axes of InputWorkspace.")
         support.declare_output(self, "OutputResidual", "InputWorkspace minus OutputWorkspace. What is left should be noise.", optional=True)
+        support.declare_output(self, "OutputFilledPixels", "1 where OutputWorkspace fills a gap, 0 where it was measured.", optional=True)
 
     def validateInputs(self):
         problems, _ = support.check_input(self, "denoise")
+        if support.wanted(self, "OutputFilledPixels") and not self.getProperty("FillGaps").value:
+            problems["OutputFilledPixels"] = "No pixels are filled; set FillGaps, or leave it blank."
         return problems
 
     def PyExec(self):
@@ -46,12 +54,16 @@ class DenoiseINS(PythonAlgorithm):
 
         workspace = self.getProperty("InputWorkspace").value
         measured = support.read_input(self)
-        maps, _ = support.run(self, "denoise", {"input": measured}, {"model": support.model_option(self)})
+        options = {"model": support.model_option(self), "fill_gaps": self.getProperty("FillGaps").value}
+        maps, _ = support.run(self, "denoise", {"input": measured}, options)
         denoised = maps["output"]
         self.setProperty("OutputWorkspace", to_workspace(denoised, like=workspace, copy=support.copier(self)))
         if support.wanted(self, "OutputResidual"):
             residual = (measured - denoised).replace(provenance=denoised.provenance, logs=denoised.logs)
             self.setProperty("OutputResidual", to_workspace(residual, like=workspace, copy=support.copier(self)))
+        if support.wanted(self, "OutputFilledPixels"):
+            filled = denoised.replace(intensity=(measured.mask & ~denoised.mask).astype(float), error=None, mask=denoised.mask)
+            self.setProperty("OutputFilledPixels", to_workspace(filled, like=workspace, copy=support.copier(self)))
         support.tell_provenance(self, measured, denoised)
 
 

@@ -8,20 +8,26 @@ from pathlib import Path
 import numpy as np
 
 from mantid_insdl.analysis.denoise import denoise as denoise_map
-from mantid_insdl.analysis.ensemble import ask
+from mantid_insdl.analysis.ensemble import STRUCTURELESS, outputs_of
 from mantid_insdl.analysis.estimate import ask_constants, estimate
 from mantid_insdl.analysis.preparation import Prepared, open_question, prepare
 from mantid_insdl.analysis.results import Classification, ExchangeFit
-from mantid_insdl.fitting.results import UNDECIDED, Evidence
+from mantid_insdl.fitting.results import NONE_OF_THESE, UNDECIDED
 from mantid_insdl.maps import Map
 from mantid_insdl.networks.bundles import Bundle, bundles_for, find_bundle, load_bundle, read_card
 from mantid_insdl.networks.cards import Card
 from mantid_insdl.networks.prediction import ensemble_probabilities
+from mantid_insdl.networks.preprocessing import structure
+from mantid_insdl.networks.strangeness import Strangeness
 from mantid_insdl.progress import Progress, ignore_progress
+
+STRANGE = "The map shows none of these models: {:.1%} of the model's own test maps are less strange, and {:.0%} of them {}."
+LEARNT = "look less like the maps that were made to show none"
+FAR = "have features nearer to those of the training maps"
 
 
 def classify(m: Map, model: str | Path | None = None, *, denoise: bool = False, progress: Progress | None = None) -> Classification:
-    """The probability of each magnetic model, and a verdict where the most probable one explains the map.
+    """The probability of each magnetic model by the networks, and a verdict where they can tell.
 
     Parameters
     ----------
@@ -39,76 +45,78 @@ def classify(m: Map, model: str | Path | None = None, *, denoise: bool = False, 
     BundleError
         If no model fits, or it is damaged.
     """
-    return classify_and_estimate(m, model, denoise=denoise, progress=progress)[0]
-
-
-def classify_and_estimate(
-    m: Map, model: str | Path | None = None, *, denoise: bool = False, progress: Progress | None = None
-) -> tuple[Classification, ExchangeFit | None]:
-    """As `classify`, with the exchange constants of the most probable model, on which the verdict rests.
-
-    There is no verdict where another published model of the family explains the map better, nor where the constants are no answer, and they
-    are none where there is no verdict: one cannot contradict the other. None in place of the constants where no exchange model knows the
-    most probable model; there is no verdict then either.
-    """
     report = progress or ignore_progress
     report(0.0, "loading the classifier")
-    warnings, measured = [], m
+    warnings = []
     if denoise:
-        m = denoise_map(m, progress=lambda f, t: report(0.3 * f, t))
+        m = denoise_map(m, progress=lambda f, t: report(0.5 * f, t))
         warnings.append("The map was denoised first; the probabilities are calibrated for maps as measured.")
     bundle, prepared = open_question("classify", m, model)
+    report(0.5, "classifying")
+    return _told(bundle, prepared, warnings, lambda f, t: report(0.5 + 0.5 * f, t))
+
+
+def _told(bundle: Bundle, prepared: Prepared, warnings: list[str], progress: Progress) -> Classification:
     card = bundle.card
-    report(0.3, "classifying")
-    outputs, reasons = ask(bundle, prepared.inputs, lambda f, t: report(0.3 + 0.3 * f, t))
-    probabilities, spread = ensemble_probabilities(outputs[:, None], card.calibration["temperature"])
-    best = int(probabilities[0].argmax())
-    exchange = _constants(m, card.materials[best], card.family, lambda f, t: report(0.6 + 0.2 * f, t))
-    if exchange is None:
-        reasons.append(f"No exchange model knows {card.materials[best]}, so that no simulation can confirm it.")
-    elif not exchange.in_range:
-        reasons += [w for w in exchange.warnings if w not in (*prepared.warnings, *reasons)]
-    limit = card.calibration["decided"]
-    decided = not reasons and probabilities[0, best] >= limit
-    if decided and (
-        objection := _better_explained(prepared, card, exchange.evidence)
-        or _rivals(measured, card, exchange, lambda f, t: report(0.8 + 0.2 * f, t))
-    ):
-        reasons.append(objection)
-        decided = False
-    if not reasons and not decided:
-        warnings.append(f"No model reaches a probability of {limit:g}.")
-    classification = Classification(
+    logits, features = outputs_of(bundle, prepared.inputs, progress)
+    probabilities, spread = ensemble_probabilities(logits[:, None, :-1], card.calibration["temperature"])
+    best, limit = int(probabilities[0].argmax()), card.calibration["decided"]
+    familiar = Strangeness.of_bundle(bundle.arrays, len(logits))
+    none, distance, strangeness = (float(one[0]) for one in familiar.shares(logits[:, None], features))
+    verdict, reasons = UNDECIDED, []
+    if structure(prepared.inputs.stack)[0] < card.calibration["structure_limit"]:
+        reasons.append(STRUCTURELESS)
+    elif strangeness > 1 - card.calibration["false_alarms"]:
+        verdict = NONE_OF_THESE
+        reasons.append(STRANGE.format(strangeness, max(none, distance), LEARNT if none >= distance else FAR))
+    elif probabilities[0, best] >= limit:
+        verdict = card.materials[best]
+    else:
+        warnings = [*warnings, f"This map cannot tell the models apart: none reaches a probability of {limit:g}."]
+    return Classification(
         models=card.materials,
         probabilities=tuple(probabilities[0].tolist()),
         uncertainties=tuple(spread[0].tolist()),
-        verdict=card.materials[best] if decided else UNDECIDED,
+        strangeness=strangeness,
+        verdict=verdict,
         in_range=not reasons,
         warnings=(*prepared.warnings, *warnings, *reasons),
         bundle=bundle.identity,
+    )
+
+
+def classify_and_estimate(
+    m: Map, model: str | Path | None = None, *, progress: Progress | None = None
+) -> tuple[Classification, ExchangeFit | None]:
+    """As `classify`, with the exchange constants of the most probable model, which a verdict then rests on as well.
+
+    There is no verdict where the constants are no answer, nor where the map looks like a mixture of models, and the constants are none
+    where there is no verdict: one cannot contradict the other. None in place of the constants where no exchange model knows the most
+    probable model; there is no verdict then either. It takes seconds, where `classify` takes a fraction of one.
+    """
+    report = progress or ignore_progress
+    told = classify(m, model, progress=lambda f, t: report(0.4 * f, t))
+    card = load_bundle(model if model not in (None, "") else told.bundle.name).card
+    exchange = _constants(m, told.most_probable, card.family, lambda f, t: report(0.4 + 0.4 * f, t))
+    reasons = []
+    if exchange is None:
+        reasons.append(f"No exchange model knows {told.most_probable}, so that no simulation can confirm it.")
+    elif not exchange.in_range:
+        reasons += [w for w in exchange.warnings if w not in told.warnings]
+    elif told.verdict == told.most_probable and (objection := _rivals(m, card, exchange, lambda f, t: report(0.8 + 0.2 * f, t))):
+        reasons.append(objection)
+    classification = replace(
+        told,
+        verdict=UNDECIDED if reasons and told.verdict == told.most_probable else told.verdict,
+        in_range=told.in_range and not reasons,
+        warnings=(*told.warnings, *reasons),
         evidence=exchange and exchange.evidence,
     )
-    if exchange is not None and exchange.in_range and not decided:
+    if exchange is not None and exchange.in_range and classification.verdict != exchange.material:
         undecided = f"The constants are no answer: that the map shows {exchange.material} is not decided."
-        exchange = replace(exchange, in_range=False, warnings=(*exchange.warnings, *warnings, *reasons, undecided))
+        more = [w for w in classification.warnings if w not in exchange.warnings]
+        exchange = replace(exchange, in_range=False, warnings=(*exchange.warnings, *more, undecided))
     return classification, exchange
-
-
-def _better_explained(prepared: Prepared, card: Card, evidence: Evidence) -> str:
-    """Which model of the family that the networks do not know explains the map better at its published constants; empty where none does."""
-    from mantid_insdl.analysis.evidence import Comparison
-    from mantid_insdl.materials import load_material, material_names
-
-    for name in material_names():
-        material = load_material(name)
-        if material.family == card.family and name not in card.materials:
-            other = Comparison(prepared, name).evidence(material.defaults, evidence.limit)
-            if other.unexplained < evidence.unexplained:
-                return (
-                    f"{name}, which the networks do not know, explains the map better at its published constants: it leaves "
-                    f"{other.unexplained:.0%} of the structure, {evidence.material} {evidence.unexplained:.0%}."
-                )
-    return ""
 
 
 def _rivals(m: Map, card: Card, exchange: ExchangeFit, progress: Progress) -> str:

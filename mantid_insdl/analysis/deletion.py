@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -15,7 +14,9 @@ SEED = 0
 IMPORTANT_LOG, RANDOM_LOG = "insdl_score_fall_important", "insdl_score_fall_random"
 
 
-def score_falls(networks: Sequence[Any], stack: np.ndarray, importance: np.ndarray, index: int) -> tuple[float, float]:
+def score_falls(
+    networks: Sequence[Callable[[np.ndarray], np.ndarray]], stack: np.ndarray, importance: np.ndarray, index: int
+) -> tuple[float, float]:
     """How much the score of a class falls without the fifth of the pixels that its explanation points at, and without a random fifth.
 
     A faithful explanation makes the first clearly larger than the second (deletion test of Petsiuk et al., BMVC 2018, arXiv:1806.07421,
@@ -25,7 +26,7 @@ def score_falls(networks: Sequence[Any], stack: np.ndarray, importance: np.ndarr
     Parameters
     ----------
     networks
-        Classifiers of one ensemble.
+        Classifiers of one ensemble: from stacks (n, ...) to the logits of the classes (n, class).
     stack : (1, slice, qh, qk, 2)
         The map as they see it, from `preprocessing.normalise`.
     importance : (slice, qh, qk)
@@ -47,7 +48,7 @@ def score_falls(networks: Sequence[Any], stack: np.ndarray, importance: np.ndarr
     return float(whole - important), float(whole - np.mean(random))
 
 
-def _scores(network: Any, stack: np.ndarray, index: int) -> np.ndarray:
+def _scores(network: Callable[[np.ndarray], np.ndarray], stack: np.ndarray, index: int) -> np.ndarray:
     """(n,)"""
-    logits = np.asarray(network(stack, training=False))
+    logits = network(stack)
     return logits[:, index] - np.delete(logits, index, axis=1).mean(axis=1)

@@ -9,12 +9,11 @@ import numpy as np
 from mantid_insdl.analysis.preparation import Prepared, open_question
 from mantid_insdl.maps import Map
 from mantid_insdl.networks.bundles import BundleIdentity
-from mantid_insdl.networks.components import PrincipalComponents
-from mantid_insdl.networks.prediction import combine, denoised_error, predict, slice_noise
+from mantid_insdl.networks.denoiser import denoised
 from mantid_insdl.progress import Progress, ignore_progress
 
 
-def denoise(m: Map, model: str | Path | None = None, *, progress: Progress | None = None) -> Map:
+def denoise(m: Map, model: str | Path | None = None, *, fill_gaps: bool = False, progress: Progress | None = None) -> Map:
     """The magnetic intensity in a noisy map.
 
     Parameters
@@ -23,12 +22,15 @@ def denoise(m: Map, model: str | Path | None = None, *, progress: Progress | Non
         Constant-energy slices.
     model
         Bundle name or path; default: the denoiser for the map's material.
+    fill_gaps
+        Also say what pixels would show that are masked in a slice with data: what the rest of the map tells of them, with the larger error
+        bars that it has. `filled_pixels` tells which they are. Else they stay masked.
 
     Returns
     -------
     Map
-        On the axes of `m`, with its mask and unit. Errors are the network's own, calibrated on simulated measurements; neighbouring pixels
-        are correlated. What the model cannot say (a slice it was not trained on) is masked.
+        On the axes of `m`, with its unit, and with its mask but for filled gaps. Errors are the network's own, calibrated on simulated
+        measurements; neighbouring pixels are correlated. What the model cannot say (a slice it was not trained on) is masked.
 
     Raises
     ------
@@ -42,22 +44,26 @@ def denoise(m: Map, model: str | Path | None = None, *, progress: Progress | Non
     bundle, prepared = open_question("denoise", m, model)
     (network,) = bundle.models
     report(0.4, "denoising")
-    calibration = bundle.card.calibration
-    components = PrincipalComponents(*(bundle.arrays[f"components_{part}"] for part in ("mean", "basis", "variance")))
-    (estimate,) = predict(network, prepared.inputs)
-    estimate = combine(estimate, components.denoise(prepared.inputs.stack), calibration["network_weight"])
-    sigma = denoised_error(estimate, slice_noise(prepared.inputs.stack, estimate), calibration)
-    scale = prepared.inputs.scale[..., None, None]
+    estimate, sigma = (x[0, prepared.places] for x in denoised(network, prepared.inputs, bundle.card.calibration))
+    scale = prepared.inputs.scale[0, prepared.places, None, None]
     # Known and unknown pixels alike have an estimate, but slices without data do not: nothing is invented.
     unknown = np.broadcast_to(~prepared.used[:, None, None], prepared.gridded.shape)
-    result = prepared.gridded.replace(intensity=(estimate * scale)[0], error=(sigma * scale)[0], mask=unknown)
-    result = on_axes_of(m, result, prepared, bundle.identity, f"denoised with {bundle.identity.name} {bundle.identity.version}")
+    result = prepared.gridded.replace(intensity=estimate * scale, error=sigma * scale, mask=unknown)
+    note = f"denoised with {bundle.identity.name} {bundle.identity.version}"
+    result = on_axes_of(m, result, prepared, bundle.identity, note, keep_mask=not fill_gaps)
+    if fill_gaps and (share := filled_pixels(m, result).mean()):
+        result = result.replace(note=f"{share:.1%} of the pixels were not measured, and are filled with what the others tell of them")
     report(1.0, "denoised")
     return result
 
 
-def on_axes_of(m: Map, result: Map, prepared: Prepared, identity: BundleIdentity, note: str) -> Map:
-    """A result on the training grid back on the pixels and slices of the user's map, with its mask and a record of the model."""
+def filled_pixels(m: Map, result: Map) -> np.ndarray:
+    """Which pixels of a denoised map were not measured, bool of its shape."""
+    return m.mask & ~result.mask
+
+
+def on_axes_of(m: Map, result: Map, prepared: Prepared, identity: BundleIdentity, note: str, *, keep_mask: bool = True) -> Map:
+    """A result on the training grid back on the pixels and slices of the user's map, with a record of the model, and with the mask."""
     # Slices first: a single slice with millions of pixels must not be made for all slices of the training grid.
     if not result.slices.matches(m.slices):
         result = result.regrid_slices(m.slices, ei_tolerance=0.05)
@@ -66,7 +72,7 @@ def on_axes_of(m: Map, result: Map, prepared: Prepared, identity: BundleIdentity
     return m.replace(
         intensity=result.intensity,
         error=result.error,
-        mask=m.mask | result.mask,
+        mask=m.mask | result.mask if keep_mask else result.mask,
         provenance=(*m.provenance, *prepared.warnings, note),
         logs={**m.logs, **model_logs(identity)},
     )

@@ -10,20 +10,26 @@ from mantid_insdl.analysis.results import ExchangeFit
 from mantid_insdl.errors import BundleError
 from mantid_insdl.networks.bundles import Bundle
 from mantid_insdl.networks.cards import CardOutput
-from mantid_insdl.networks.prediction import combine_gaussians
+from mantid_insdl.networks.posterior import Posterior
 from mantid_insdl.progress import Progress, ignore_progress
 
 UNCONSTRAINED = 0.8  # of the spread of the training values: an error bar this large says nothing beyond the prior
 EDGE = 0.01  # of the trained range: a value nearer to its end may as well lie beyond
+DRAWS = 64  # parameter sets drawn from the posterior: where a fit may start, and a picture of what goes together
 LIMIT = "unexplained_limit"  # entry of an exchange model's card: largest figure of `Evidence` with which a map counts as explained
+
+
+def ask_posterior(bundle: Bundle, prepared: Prepared, progress: Progress = ignore_progress) -> tuple[Posterior, list[str]]:
+    """What the networks of an exchange bundle say of the constants, and why the map is out of their range."""
+    outputs, reasons = ask(bundle, prepared.inputs, progress)
+    low, high = (bundle.arrays[name] for name in ("low", "high"))
+    return Posterior.of_outputs(outputs[:, None], low, high, bundle.card.calibration["widening"]), reasons
 
 
 def ask_constants(bundle: Bundle, prepared: Prepared, progress: Progress = ignore_progress) -> tuple[np.ndarray, np.ndarray, list[str]]:
     """What the networks of an exchange bundle say: values and error bars (parameter,), and why the map is out of their range."""
-    outputs, reasons = ask(bundle, prepared.inputs, progress)
-    centre, sigma = combine_gaussians(outputs[:, None])
-    spread = bundle.arrays["spread"]
-    return bundle.arrays["mean"] + spread * centre[0], spread * sigma[0] * bundle.arrays["sigma_factor"], reasons
+    posterior, reasons = ask_posterior(bundle, prepared, progress)
+    return posterior.median[0], posterior.error[0], reasons
 
 
 def beyond_training(output: CardOutput, value: float) -> str:
@@ -60,7 +66,8 @@ def estimate(bundle: Bundle, prepared: Prepared, progress: Progress) -> Exchange
             f"its card has no {LIMIT}",
             f"run `python benchmarks/calibrate_evidence.py {bundle.path}`",
         )
-    first, errors, reasons = ask_constants(bundle, prepared, lambda f, t: progress(0.4 * f, t))
+    posterior, reasons = ask_posterior(bundle, prepared, lambda f, t: progress(0.4 * f, t))
+    first, errors = posterior.median[0], posterior.error[0]
     determined = errors <= UNCONSTRAINED * bundle.arrays["spread"]
     (material,) = card.materials
     ranges = {output.name: (output.low, output.high) for output in card.outputs}
@@ -73,6 +80,10 @@ def estimate(bundle: Bundle, prepared: Prepared, progress: Progress) -> Exchange
     elif not evidence.explained:
         values = first
         reasons.append(evidence.reason())
+    for output, peaks in zip(card.outputs, posterior.peaks(), strict=True):
+        if len(peaks) > 1:
+            places = " or ".join(f"{peak:.3g}" for peak in peaks)
+            warnings.append(f"The network holds several values of {output.name} possible, about {places} {output.unit}: let a fit decide.")
     for output, value, error, known in zip(card.outputs, values, errors, determined, strict=True):
         if not known:
             warnings.append(f"The map does not determine {output.name}: its error bar is no smaller than the range it was looked for in.")
@@ -91,4 +102,5 @@ def estimate(bundle: Bundle, prepared: Prepared, progress: Progress) -> Exchange
         warnings=(*warnings, *reasons),
         bundle=bundle.identity,
         evidence=evidence,
+        draws=tuple(tuple(map(float, row)) for row in posterior.draws(DRAWS, np.random.default_rng(0))),
     )

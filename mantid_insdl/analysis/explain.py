@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,10 @@ from mantid_insdl.analysis.denoise import on_axes_of
 from mantid_insdl.analysis.preparation import open_question
 from mantid_insdl.errors import BundleError
 from mantid_insdl.maps import Map
-from mantid_insdl.networks.architectures import LAST_CONVOLUTION
 from mantid_insdl.networks.backend import import_keras
+from mantid_insdl.networks.encoder import LAST_CONVOLUTION
+from mantid_insdl.networks.measured import MeasuredMaps
+from mantid_insdl.networks.prediction import network_inputs, predict
 from mantid_insdl.progress import Progress, ignore_progress
 
 
@@ -64,16 +67,19 @@ def grad_cam(
             f"model '{bundle.card.name}' has no convolution '{layer}'", f"it has {', '.join(layers)}", "name one, or none for the last"
         )
     keras = import_keras()
-    both = [keras.Model(network.input, [network.get_layer(layer).output, network.output]) for network in bundle.models]
-    stack = prepared.inputs.stack
+    # The classes only: what speaks for none of them is not asked here.
+    networks = [keras.Model(network.input, network.output[:, : len(classes)]) for network in bundle.models]
+    both = [keras.Model(network.input, [network.get_layer(layer).output, network.output]) for network in networks]
+    inputs = prepared.inputs
     if target in (None, ""):
-        index = int(np.mean([network(stack, training=False)[0] for network in bundle.models], axis=0).argmax())
+        index = int(np.mean([predict(network, inputs)[0][0] for network in networks], axis=0).argmax())
     else:
         index = classes.index(target)
-    importance = np.zeros(stack.shape[1:4])
+    importance = np.zeros(inputs.stack.shape[1:4])
     for number, network in enumerate(both):
         report(0.9 * number / len(both), f"network {number + 1} of {len(both)}")
-        importance += _activation_map(network, stack, index)[0] / len(both)
+        importance += _activation_map(network, inputs, index)[0] / len(both)
+    importance = importance[prepared.places]
     used = np.broadcast_to(prepared.used[:, None, None], importance.shape)
     importance = np.where(used, importance, 0)
     peak = importance[~prepared.gridded.mask].max()
@@ -85,7 +91,8 @@ def grad_cam(
     result = prepared.gridded.replace(intensity=importance, error=None, mask=~used, intensity_unit="importance")
     result = on_axes_of(m.replace(intensity_unit="importance"), result, prepared, bundle.identity, note)
     report(0.9, "testing the explanation")
-    falls = score_falls(bundle.models, stack, importance, index)
+    seen = inputs.stack[:, prepared.places]
+    falls = score_falls([_of_stack(network, inputs, prepared.places) for network in networks], seen, importance, index)
     result = result.replace(
         logs={**result.logs, **{name: (fall, "") for name, fall in zip((IMPORTANT_LOG, RANDOM_LOG), falls, strict=True)}}
     )
@@ -98,18 +105,32 @@ def convolutions(network: Any) -> list[str]:
     return [layer.name for layer in network.layers if "convolution" in layer.name]
 
 
-def _activation_map(network: Any, stack: np.ndarray, index: int) -> np.ndarray:
-    """(n, slice, qh, qk) from a network that gives feature maps (n, slice, row, column, filter) and logits."""
+def _of_stack(network: Any, inputs: MeasuredMaps, places: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+    """The network as a function of what the slices at `places` show, all else as in `inputs`."""
+
+    def logits(shown: np.ndarray) -> np.ndarray:
+        stack = np.zeros((len(shown), *inputs.stack.shape[1:]), inputs.stack.dtype)
+        stack[:, places] = shown
+        rest = (np.repeat(array, len(shown), axis=0) for array in (inputs.windows, inputs.used))
+        return predict(network, MeasuredMaps(stack, inputs.scale, inputs.signal, *rest))[0]
+
+    return logits
+
+
+def _activation_map(network: Any, inputs: MeasuredMaps, index: int) -> np.ndarray:
+    """(n, slice, qh, qk) from a network that gives logits and feature maps (n, slice, row, column, filter), or (n x slice, row, ...)."""
     import tensorflow as tf
     from scipy.ndimage import map_coordinates
 
+    stack = inputs.stack
     with tf.GradientTape() as tape:
-        features, logits = network(stack, training=False)
+        features, logits = network(network_inputs(network, inputs), training=False)
         # The score against the other classes: what speaks for all of them alike decides nothing.
         others = [i for i in range(logits.shape[-1]) if i != index]
         score = logits[:, index] - tf.reduce_mean(tf.gather(logits, others, axis=-1), axis=-1)
-    weights = tf.reduce_mean(tape.gradient(score, features), axis=(2, 3), keepdims=True)
+    weights = tf.reduce_mean(tape.gradient(score, features), axis=(-3, -2), keepdims=True)
     coarse = tf.nn.relu(tf.reduce_sum(weights * features, axis=-1)).numpy()
+    coarse = coarse.reshape(*stack.shape[:2], *coarse.shape[-2:])
     rows, columns = ((np.arange(fine) + 0.5) * size / fine - 0.5 for fine, size in zip(stack.shape[2:4], coarse.shape[2:], strict=True))
     points = np.meshgrid(rows, columns, indexing="ij")
     return np.array([[map_coordinates(one, points, order=1, mode="nearest") for one in image] for image in coarse])

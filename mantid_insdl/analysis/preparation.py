@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from mantid_insdl.analysis.layout import in_groups
 from mantid_insdl.analysis.repeats import check_repeats
 from mantid_insdl.errors import BundleError, MaterialError, UnsuitableMapError
 from mantid_insdl.maps import Axis, Map, Slices
@@ -18,7 +19,6 @@ from mantid_insdl.networks.preprocessing import incident_energy_groups, normalis
 
 SMALLEST_SIDE = 8  # pixels of the map within the training range: fewer show no pattern
 LEAST_KNOWN = 0.02  # of the training pixels of the slices that are there
-MAXIMUM_SLICES = 10  # of a model for any windows, as its network was built
 
 
 def family_of(material: str | None) -> str | None:
@@ -80,11 +80,13 @@ class Prepared:
     Parameters
     ----------
     gridded
-        All slices of the training grid; those that the map lacks are masked.
+        The slices that the network is given, on its pixels. For a model of fixed slices all of those, and what the map lacks is masked.
     inputs
-        What the network sees, one map.
-    used
-        Which training slices hold data.
+        What the network sees, one map: as many slices as it has places.
+    used : (slice,)
+        Which slices of `gridded` hold data.
+    places : (slice,)
+        Where each slice of `gridded` stands among those of `inputs`.
     warnings
         What was lost or missing, in sentences.
     """
@@ -92,6 +94,7 @@ class Prepared:
     gridded: Map
     inputs: MeasuredMaps
     used: np.ndarray
+    places: np.ndarray
     warnings: tuple[str, ...]
 
 
@@ -172,9 +175,12 @@ def prepare(m: Map, card: Card) -> Prepared:
         m = m.regrid(*axes)
         warnings.append("The map was re-gridded onto the pixels that the model was trained on.")
     if card.input.slices is not None:
-        gridded, used = _on_fixed_slices(m, card, warnings)
+        gridded = _on_fixed_slices(m, card, warnings)
+        places, size = np.arange(gridded.slices.size), gridded.slices.size
     else:
-        gridded, used = _on_any_slices(m, card, warnings)
+        gridded, places = in_groups(m, card, warnings)
+        size = card.input.groups * card.input.bins
+    used = ~gridded.mask.all(axis=(1, 2))
     share = float(np.mean(~gridded.mask[used])) if used.any() else 0.0
     if share < LEAST_KNOWN:
         raise UnsuitableMapError(
@@ -183,18 +189,17 @@ def prepare(m: Map, card: Card) -> Prepared:
             "check the mask and the range of the axes",
         )
     groups = incident_energy_groups(gridded.slices)
-    if card.input.slices is not None:
+    if card.input.slices is not None or card.input.groups > 1:  # narrow windows, most of which show what lies under the data
         gridded = _without_background(gridded, groups, warnings)
     stack, scale = normalise(gridded.intensity[None], groups)
-    size = gridded.slices.size if card.input.slices is not None else MAXIMUM_SLICES
     inputs = MeasuredMaps(
-        stack=_padded(stack, size),
-        scale=scale,
+        stack=_at(places, size, stack),
+        scale=_at(places, size, scale, 1.0),
         signal=np.empty(0),
-        windows=_padded(window_features(gridded.slices)[None], size),
-        used=_padded(used[None, :, None].astype(np.float32), size),
+        windows=_at(places, size, window_features(gridded.slices)[None]),
+        used=_at(places, size, used[None, :, None].astype(np.float32)),
     )
-    return Prepared(gridded, inputs, used, tuple(warnings))
+    return Prepared(gridded, inputs, used, places, tuple(warnings))
 
 
 def _without_background(m: Map, groups: list[np.ndarray], warnings: list[str]) -> Map:
@@ -211,13 +216,14 @@ def _without_background(m: Map, groups: list[np.ndarray], warnings: list[str]) -
     return m.replace(intensity=m.intensity - levels[:, None, None])
 
 
-def _padded(array: np.ndarray, size: int) -> np.ndarray:
-    widths = [(0, 0)] * array.ndim
-    widths[1] = (0, size - array.shape[1])
-    return np.pad(array, widths)
+def _at(places: np.ndarray, size: int, array: np.ndarray, empty: float = 0.0) -> np.ndarray:
+    """`array` (1, slice, ...) with its slices at `places` of `size`."""
+    result = np.full((1, size, *array.shape[2:]), empty, array.dtype)
+    result[:, places] = array
+    return result
 
 
-def _on_fixed_slices(m: Map, card: Card, warnings: list[str]) -> tuple[Map, np.ndarray]:
+def _on_fixed_slices(m: Map, card: Card, warnings: list[str]) -> Map:
     target = Slices(*(np.array(getattr(card.input.slices, n)) for n in ("ei", "energy_min", "energy_max")))
     trained = ", ".join(f"{ei:g}" for ei in target.unique_ei)
     if np.isnan(m.slices.ei).any():
@@ -242,7 +248,7 @@ def _on_fixed_slices(m: Map, card: Card, warnings: list[str]) -> tuple[Map, np.n
     foreign = [f"{ei:g}" for ei in m.slices.unique_ei if np.min(np.abs(target.unique_ei / ei - 1)) > card.input.ei_tolerance]
     if foreign:
         warnings.append(f"Incident energies {', '.join(foreign)} meV were not used: the model was trained on {trained} meV.")
-    return gridded, used
+    return gridded
 
 
 def card_windows(slices: Slices) -> str:
@@ -252,32 +258,3 @@ def card_windows(slices: Slices) -> str:
         chosen = slices.ei == ei
         parts.append(f"{slices.energy_min[chosen].min():g} to {slices.energy_max[chosen].max():g} (Ei {ei:g})")
     return ", ".join(parts)
-
-
-def _on_any_slices(m: Map, card: Card, warnings: list[str]) -> tuple[Map, np.ndarray]:
-    groups = incident_energy_groups(m.slices)
-    if len(groups) > 1:
-        best = max(groups, key=len)
-        warnings.append(f"Only the {best.size} slices of Ei {m.slices.ei[best[0]]:g} meV were used: the model takes one incident energy.")
-        m = m.select(best)
-    for name, low, high in (("ei", m.slices.ei[0], m.slices.ei[0]), ("energy", m.slices.energy_min.min(), m.slices.energy_max.max())):
-        trained = card.calibration[f"{name}_range"]
-        if not (trained[0] * 0.99 <= low and high <= trained[1] * 1.01):
-            what = "incident energy" if name == "ei" else "energy window"
-            given = "not known" if np.isnan(low) else f"{low:g} meV" if low == high else f"{low:g} to {high:g} meV"
-            raise UnsuitableMapError(
-                f"the {what} is {given}",
-                f"model '{card.name}' was trained from {trained[0]:g} to {trained[1]:g} meV",
-                "give Ei (log 'Ei', or --ei)" if np.isnan(low) else "leave the other slices out, or train a model for them",
-            )
-    m = m.select(np.argsort(m.slices.energy_min, kind="stable"))
-    if m.slices.size > MAXIMUM_SLICES:
-        parts = np.array_split(np.arange(m.slices.size), MAXIMUM_SLICES)
-        target = Slices(
-            np.full(MAXIMUM_SLICES, m.slices.ei[0]),
-            [m.slices.energy_min[p[0]] for p in parts],
-            [m.slices.energy_max[p].max() for p in parts],
-        )
-        warnings.append(f"The {m.slices.size} slices were combined into {MAXIMUM_SLICES}.")
-        m = m.regrid_slices(target, ei_tolerance=1.0)
-    return m, ~m.mask.all(axis=(1, 2))

@@ -6,8 +6,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from mantid_insdl.analysis.results import ExchangeFit
 from mantid_insdl.errors import MaterialError
 from mantid_insdl.fitting.results import Evidence, Fit
@@ -23,8 +21,8 @@ EFFORTS = (OFF, "fast", "full")
 """How much work the fit after the network may be."""
 OF_NETWORK = "Of the network: "
 """Before a warning that does not concern the fit."""
-DRAWS = 8
-"""Sets of values drawn within the network's error bars, that the fit may start from beside the network's own and the published ones."""
+DRAWS = 16
+"""Draws from the network's posterior that the fit may start from, beside the network's own values and the published ones."""
 
 
 def check_effort(refine: str) -> None:
@@ -61,7 +59,7 @@ def refined(
     UnsuitableMapError, InstabilityError
         As `mantid_insdl.fit`.
     """
-    found, evidence = _fitted(m, exchange.material, effort, measurement, time_limit, progress, start=_starts(exchange))
+    found, evidence = _fitted(m, exchange.material, effort, measurement, time_limit, progress, start=starts_of(exchange))
     named = {one.name: one for one in found.parameters}
     parameters = [named[name] for name in exchange.names]
     undecided = [] if decided else [f"The constants are no answer: that the map shows {exchange.material} is not decided."]
@@ -117,10 +115,9 @@ def _fitted(
     return found, evidence_of(found, LIMIT)
 
 
-def _starts(exchange: ExchangeFit) -> list[dict[str, float]]:
-    """The network's values, draws within its error bars, and the published values."""
-    drawn = np.random.default_rng(0).normal(exchange.values, exchange.errors, (DRAWS, len(exchange.values)))
-    return [dict(zip(exchange.names, map(float, row), strict=True)) for row in (exchange.values, *drawn)] + [{}]
+def starts_of(exchange: ExchangeFit) -> list[dict[str, float]]:
+    """The network's values, draws from its posterior, and the published values."""
+    return [dict(zip(exchange.names, row, strict=True)) for row in (exchange.values, *exchange.draws[:DRAWS])] + [{}]
 
 
 def disagreements(exchange: ExchangeFit, found: Fit) -> list[str]:

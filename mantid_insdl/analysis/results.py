@@ -17,15 +17,18 @@ class Classification:
     Parameters
     ----------
     models, probabilities, uncertainties
-        Each model's calibrated probability and its standard deviation between the networks of the ensemble.
+        Each model's calibrated probability, that the map shows one of them given, and its standard deviation between the networks of the
+        ensemble.
+    strangeness
+        Share of the models' own test maps that are less strange than the map, 0 to 1.
     verdict
-        The model's name, or ``undecided`` where no probability is high enough, the map is out of range, or the most probable model's
-        exchange constants are not given.
+        The model's name; ``undecided`` where no probability is high enough, the map shows no more than noise, or (where constants were
+        asked for as well) the most probable model's exchange constants are not given; ``none of these`` for a strange map.
     in_range
-        False where the map is unlike all the training maps, or no simulation of the most probable model explains it: the probabilities
-        then mean nothing.
+        False where the map is too strange or shows no more than noise, or no simulation of the most probable model explains it: the
+        probabilities then mean nothing.
     evidence
-        How well the most probable model explains the map; None where no exchange model knows it.
+        How well the most probable model explains the map, where that was asked for.
     warnings
         What limits the answer, in sentences.
     bundle
@@ -35,6 +38,7 @@ class Classification:
     models: tuple[str, ...]
     probabilities: tuple[float, ...]
     uncertainties: tuple[float, ...]
+    strangeness: float
     verdict: str
     in_range: bool
     warnings: tuple[str, ...]
@@ -75,6 +79,8 @@ class ExchangeFit:
         Name, version and SHA-256 of the model bundle; None where no network was asked.
     network_values, network_errors
         What the network proposed; empty where nothing was refined.
+    draws
+        Parameter sets (draw, parameter) as probable as the network's posterior says; empty where no network was asked.
     fit
         The fit that started from it, with covariance, calculated map and what it says besides; None where nothing was refined.
     """
@@ -90,6 +96,7 @@ class ExchangeFit:
     evidence: Evidence
     network_values: tuple[float, ...] = ()
     network_errors: tuple[float, ...] = ()
+    draws: tuple[tuple[float, ...], ...] = ()
     fit: Fit | None = None
 
     @property
@@ -114,11 +121,15 @@ def _to_dict(result: Any) -> dict[str, Any]:
 def _plain(value: Any) -> Any:
     if isinstance(value, dict):
         return {name: _plain(one) for name, one in value.items()}
-    return list(value) if isinstance(value, tuple) else value
+    return [_plain(one) for one in value] if isinstance(value, tuple) else value
 
 
 def _from_dict(cls: Any, content: Mapping[str, Any]) -> Any:
-    values = {name: tuple(value) if isinstance(value, list) else value for name, value in content.items()}
+    values = {name: _as_tuple(value) for name, value in content.items()}
     evidence, bundle = content["evidence"], content["bundle"]
     made = {"bundle": bundle and BundleIdentity(**bundle), "evidence": evidence and Evidence.from_dict(evidence)}
     return cls(**(values | made))
+
+
+def _as_tuple(value: Any) -> Any:
+    return tuple(_as_tuple(one) for one in value) if isinstance(value, list) else value

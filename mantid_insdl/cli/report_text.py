@@ -151,8 +151,11 @@ def _figures_table(figures: Iterable[CardFigure], *, header: bool = True) -> Tab
 
 
 def _verdict(c: ClassificationReport) -> Text:
+    if c.verdict == "none of these":
+        strange = f"{c.strangeness:.1%} of the classifier's own test maps are less strange"
+        return Text(f"Verdict: none of these ({strange}). Do not use these probabilities.", style="bold red")
     if not c.in_range:
-        why = "the map is outside the range of the training maps, or no simulation explains it"
+        why = "the map shows no more than noise, or no simulation explains it"
         return Text(f"No verdict: {why}. Do not use these probabilities.", style="bold red")
     if c.verdict == "undecided":
         return Text("Verdict: undecided. This map does not tell the models apart.", style="bold yellow")

@@ -1,4 +1,7 @@
-"""The only door to TensorFlow and Keras: imported at first need, quietly, and with one clear error where they are missing."""
+"""The only door to TensorFlow and Keras: imported at first need, quietly, and with one clear error where they are missing.
+
+Answers come from TensorFlow. A process that trains may use another backend of Keras (`choose_training_backend`): the weights are the same.
+"""
 
 from __future__ import annotations
 
@@ -20,6 +23,12 @@ _INSTALL = 'run `pip install "mantid_insdl[cpu]"` there, or set INSDL_PYTHON to 
 _DEFAULTS = {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_ENABLE_ONEDNN_OPTS": "0"}
 
 
+def choose_training_backend() -> str:
+    """Let KERAS_BACKEND, where it is set, say what Keras runs on in this process, which trains; its name."""
+    _chosen["backend"] = os.environ.get("KERAS_BACKEND") or "tensorflow"
+    return _chosen["backend"]
+
+
 def import_keras() -> ModuleType:
     """The `keras` module, on TensorFlow, with repeatable results and without start-up messages.
 
@@ -31,27 +40,36 @@ def import_keras() -> ModuleType:
         If TensorFlow or Keras is not installed, cannot be imported, or if Keras already runs on another backend in this process.
     """
     with _lock:
-        tensorflow, keras = _import()
-        if keras.backend.backend() != "tensorflow":
+        engine, keras = _import()
+        if keras.backend.backend() != _chosen["backend"]:
             raise TensorFlowMissingError(
                 f"Keras runs on {keras.backend.backend()} in this process",
                 "the networks need TensorFlow, and the backend cannot be changed after import",
                 "start a new Python process with KERAS_BACKEND=tensorflow",
             )
-        _configure(tensorflow)
+        if _chosen["backend"] == "tensorflow":
+            _configure(engine)
     return keras
 
 
 _lock = threading.Lock()
+_chosen = {"backend": "tensorflow"}
 
 
 def _import() -> tuple[ModuleType, ModuleType]:
     for name, value in _DEFAULTS.items():
         os.environ.setdefault(name, value)
-    with environment(KERAS_BACKEND="tensorflow") if "keras" not in sys.modules else contextlib.nullcontext():
+    backend = _chosen["backend"]
+    with environment(KERAS_BACKEND=backend) if "keras" not in sys.modules else contextlib.nullcontext():
         try:
-            return importlib.import_module("tensorflow"), importlib.import_module("keras")
+            return importlib.import_module(backend), importlib.import_module("keras")
         except ModuleNotFoundError as error:
+            if backend != "tensorflow":
+                raise TensorFlowMissingError(
+                    f"Keras cannot train on {backend}",
+                    f"{sys.executable} has no module '{error.name}'",
+                    "install it there, or unset KERAS_BACKEND to train on TensorFlow",
+                ) from error
             raise TensorFlowMissingError(
                 "TensorFlow is needed to run the networks", f"{sys.executable} has no module '{error.name}'", _INSTALL
             ) from error

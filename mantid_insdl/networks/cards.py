@@ -51,7 +51,9 @@ class CardInput(_Part):
     """What the model expects."""
 
     axes: tuple[CardAxis, ...] = Field(min_length=1)
-    slices: CardSlices | None
+    slices: CardSlices | None = Field(description="the same for every map; none where the model takes any")
+    groups: int = Field(1, ge=1, description="incident energies of a map that a model for any slices has room for")
+    bins: int = Field(10, ge=1, description="energy bins of each of them")
     ei_tolerance: float = Field(ge=0, description="relative difference up to which incident energies count as the same")
     intensity: Text
     preprocessing: Text

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -32,3 +32,18 @@ class MeasuredMaps:
     used: np.ndarray
     label: np.ndarray = field(default_factory=lambda: np.empty(0, int))
     kind: np.ndarray = field(default_factory=lambda: np.empty(0, str))
+
+
+def turned(maps: MeasuredMaps, symmetry: int) -> MeasuredMaps:
+    """The maps mirrored in Qh (of `symmetry` the bit 1), in Qk (2), and with both exchanged (4)."""
+
+    def one(array: np.ndarray) -> np.ndarray:
+        if array.ndim < 4:
+            return array
+        if symmetry & 1:
+            array = array[:, :, ::-1]
+        if symmetry & 2:
+            array = array[:, :, :, ::-1]
+        return np.swapaxes(array, 2, 3) if symmetry & 4 else array
+
+    return replace(maps, stack=one(maps.stack), signal=one(maps.signal))

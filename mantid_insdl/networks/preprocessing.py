@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from mantid_insdl.maps import Slices
 
+GROUPS, BINS = 6, 10  # incident energies of a map, and energy bins of each, that networks for any slices have room for
 LIMITS = (-3.0, 12.0)  # of the normalised intensity: one hot pixel must not outweigh a band
 HOT_QUANTILE = 0.995  # of a group's pixels: what is above may be hot pixels and does not count for the scale
 
@@ -63,6 +66,29 @@ def structure(stack: np.ndarray) -> np.ndarray:
     pairs = (known[:, :, 1:] * known[:, :, :-1]).sum((1, 2, 3)) + (known[..., 1:] * known[..., :-1]).sum((1, 2, 3))
     variance = (rest**2).sum((1, 2, 3)) / np.maximum(known.sum((1, 2, 3)), 1)
     return together / np.maximum(pairs * variance, 1e-12)
+
+
+def noise_level(stack: Any, ops: Any = np) -> Any:
+    """Noise of each slice, from how far its known pixels lie from the mean of their neighbours along Qh or Qk, (n, slice).
+
+    Of a slope nothing counts, of a curve (a sharp band) something. It is the standard deviation of Gaussian noise; as a mean of absolute
+    values it forgives hot pixels. Zero where no three pixels in a row are known.
+
+    Parameters
+    ----------
+    stack : (n, slice, qh, qk, 2)
+        From `normalise`.
+    ops
+        What calculates: NumPy, or ``keras.ops`` within a network.
+    """
+    x, known = stack[..., 0], stack[..., 1]
+    away = ops.abs(x[:, :, 1:-1] - (x[:, :, :-2] + x[:, :, 2:]) / 2)
+    across = ops.abs(x[..., 1:-1] - (x[..., :-2] + x[..., 2:]) / 2)
+    three, three_across = known[:, :, 1:-1] * known[:, :, :-2] * known[:, :, 2:], known[..., 1:-1] * known[..., :-2] * known[..., 2:]
+    total = ops.sum(away * three, axis=(2, 3)) + ops.sum(across * three_across, axis=(2, 3))
+    number = ops.sum(three, axis=(2, 3)) + ops.sum(three_across, axis=(2, 3))
+    # Of white noise the difference has 3/2 of the variance, and its mean absolute value is sqrt(2 / pi) of its standard deviation.
+    return total / ops.maximum(number, 1) * float(np.sqrt(np.pi / 2 / 1.5))
 
 
 def window_features(slices: Slices) -> np.ndarray:

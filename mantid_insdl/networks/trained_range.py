@@ -7,8 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from mantid_insdl.networks.preprocessing import structure
-
 IN_RANGE_QUANTILE = 0.99
 
 
@@ -59,10 +57,10 @@ class TrainedRange:
         familiar = [Familiarity(arrays[f"familiar_means_{i}"], arrays[f"familiar_precision_{i}"]) for i in range(networks)]
         return cls(familiar, calibration["distance_limit"], calibration["structure_limit"])
 
-    def calibrate(self, stack: np.ndarray, features: Sequence[np.ndarray]) -> None:
-        """Set the limits so that `IN_RANGE_QUANTILE` of these maps keep each of them."""
+    def calibrate(self, structure: np.ndarray, features: Sequence[np.ndarray]) -> None:
+        """Set the limits so that `IN_RANGE_QUANTILE` of these maps keep each of them; `structure` (n,) from `preprocessing.structure`."""
         self.distance_limit = float(np.quantile(self.distance(features), IN_RANGE_QUANTILE))
-        self.structure_limit = float(np.quantile(structure(stack), 1 - IN_RANGE_QUANTILE))
+        self.structure_limit = float(np.quantile(structure, 1 - IN_RANGE_QUANTILE))
 
     def distance(self, features: Sequence[np.ndarray]) -> np.ndarray:
         """Mean over the networks of the distance from the training maps, (n,), from the features (n, feature) of each."""
@@ -72,13 +70,13 @@ class TrainedRange:
         """(n,) bool"""
         return self.distance(features) > self.distance_limit
 
-    def structureless(self, stack: np.ndarray) -> np.ndarray:
+    def structureless(self, structure: np.ndarray) -> np.ndarray:
         """(n,) bool"""
-        return structure(stack) < self.structure_limit
+        return structure < self.structure_limit
 
-    def outside(self, stack: np.ndarray, features: Sequence[np.ndarray]) -> np.ndarray:
+    def outside(self, structure: np.ndarray, features: Sequence[np.ndarray]) -> np.ndarray:
         """(n,) bool"""
-        return self.too_far(features) | self.structureless(stack)
+        return self.too_far(features) | self.structureless(structure)
 
     @property
     def arrays(self) -> dict[str, np.ndarray]:

@@ -1,5 +1,6 @@
-"""Pictures of maps, cuts, dispersions, powders, fits and plans; each function returns a `matplotlib.figure.Figure` made without pyplot."""
+"""Pictures of maps, cuts, dispersions, powders, fits, plans and classifiers: each function returns a `Figure`, made without pyplot."""
 
+from mantid_insdl.plotting.classifier import plot_classifier
 from mantid_insdl.plotting.decision import plot_decision
 from mantid_insdl.plotting.energy import plot_cut, plot_dispersion, plot_powder
 from mantid_insdl.plotting.fit import plot_corner, plot_fit
@@ -7,6 +8,7 @@ from mantid_insdl.plotting.maps import plot_comparison, plot_importance, plot_ma
 from mantid_insdl.plotting.plan import plot_plan
 
 __all__ = [
+    "plot_classifier",
     "plot_comparison",
     "plot_corner",
     "plot_cut",

@@ -261,7 +261,7 @@ def evidence_logs(evidence: Mapping[str, Any] | None) -> dict[str, tuple[float, 
 def classification_logs(answer: Mapping[str, Any]) -> dict[str, tuple[Any, str]]:
     """The sample logs of a network's verdict; `answer` as `Classification.to_dict` gives it."""
     verdict = {"insdl_verdict": (answer["verdict"], ""), "insdl_in_range": (answer["in_range"], "")}
-    return verdict | evidence_logs(answer["evidence"]) | identity_logs(answer["bundle"])
+    return verdict | {"insdl_strangeness": (answer["strangeness"], "")} | identity_logs(answer["bundle"])
 
 
 def tell(algorithm: Any, notices: Sequence[str], warnings: Sequence[str] = ()) -> None:

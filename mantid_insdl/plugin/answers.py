@@ -7,12 +7,12 @@ from typing import Any
 
 
 def classification_notices(answer: Mapping[str, Any]) -> list[str]:
-    """The verdict, and how well the simulation explains the map; `answer` as `Classification.to_dict` gives it."""
+    """The verdict of the network, and how strange the map is to it; `answer` as `Classification.to_dict` gives it."""
     best = max(range(len(answer["models"])), key=answer["probabilities"].__getitem__)
     probability, uncertainty = answer["probabilities"][best], answer["uncertainties"][best]
     verdict = f"Verdict: {answer['verdict']}. Most probable is {answer['models'][best]} with {probability:.3f} +- {uncertainty:.3f}"
-    known = "the map is" if answer["in_range"] else "the map is not like the training maps, or not explained:"
-    return [f"{verdict}; {known} {'in' if answer['in_range'] else 'out of'} range.", *_evidence_notice(answer["evidence"])]
+    strange = f"{answer['strangeness']:.1%} of the model's own test maps are less strange than this map"
+    return [f"{verdict}; {strange}, which is {'in' if answer['in_range'] else 'out of'} range.", *_evidence_notice(answer["evidence"])]
 
 
 def exchange_notices(answer: Mapping[str, Any]) -> list[str]:
@@ -26,6 +26,7 @@ def exchange_notices(answer: Mapping[str, Any]) -> list[str]:
 def _evidence_notice(evidence: Mapping[str, Any] | None) -> list[str]:
     if evidence is None:
         return []
-    share = f"{evidence['unexplained']:.0%} +- {evidence['uncertainty']:.0%}"
+    unexplained = max(evidence["unexplained"], 0.0)  # what noise has made negative is nothing
+    share = f"{unexplained:.0%} +- {evidence['uncertainty']:.0%}"
     left = f"leaves {share} of the map's structure unexplained; an answer is given up to {evidence['limit']:.0%}."
     return [f"The simulation of {evidence['material']} at the fitted values {left}"]

@@ -65,12 +65,13 @@ def fit_notices(answer: Mapping[str, Any]) -> list[str]:
 
 
 def model_table(answer: Mapping[str, Any]) -> tuple[Columns, Rows]:
-    """One row a magnetic model, with what the network and the comparison of fits say of it.
+    """One row a magnetic model, with what the network and the comparison of fits say of it, and both together.
 
     Parameters
     ----------
     answer
-        As `Classification.to_dict` gives it, `Comparison.to_dict` as its entry ``comparison``; one of both may be missing.
+        As `Classification.to_dict` gives it, `Comparison.to_dict` as its entry ``comparison``; one of both may be missing. With both,
+        `Combined.to_dict` as ``combined``.
     """
     comparison = answer.get("comparison")
     columns: list[tuple[str, str]] = [("Model", "str")]
@@ -84,6 +85,10 @@ def model_table(answer: Mapping[str, Any]) -> tuple[Columns, Rows]:
         for fit, probability in zip(comparison["fits"], comparison["probabilities"], strict=True):
             name = fit["material"]
             cells[name] = (*cells.get(name, ()), fit["log_likelihood"], behind.get(name, 0.0), probability)
+    if together := answer.get("combined"):
+        columns.append(("CombinedProbability", "double"))
+        for name, probability in zip(together["models"], together["probabilities"], strict=True):
+            cells[name] = (*cells[name], probability)
     return columns, [(name, *values) for name, values in cells.items()]
 
 
@@ -97,6 +102,13 @@ def comparison_notices(comparison: Mapping[str, Any]) -> list[str]:
             f"(Vuong's z = {one['z']:.2f})."
         )
     return lines
+
+
+def combined_notices(together: Mapping[str, Any]) -> list[str]:
+    """The verdict of network and fits together, as a sentence."""
+    best = max(range(len(together["models"])), key=together["probabilities"].__getitem__)
+    probable = f"most probable is {together['models'][best]} with {together['probabilities'][best]:.3f}"
+    return [f"Verdict of network and fits together: {together['verdict']}; {probable}."]
 
 
 def comparison_logs(comparison: Mapping[str, Any] | None) -> dict[str, tuple[Any, str]]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
+from mantid_insdl.fitting.results import NONE_OF_THESE, UNDECIDED
 from mantid_insdl.report.fit import FitSummary, draw_fit, summarise_fit
 from mantid_insdl.report.parts import (
     EvidenceReport,
@@ -73,8 +74,9 @@ class ModelProbability(Part):
 class ClassificationReport(Part):
     """Which magnetic model the map shows."""
 
-    verdict: str = Field(description="a model's name, or 'undecided'")
-    in_range: bool = Field(description="false: the map is unlike the training maps, or no simulation of the model explains it")
+    verdict: str = Field(description="a model's name, 'undecided' or 'none of these'")
+    in_range: bool = Field(description="false: the map is too strange, shows no more than noise, or no simulation of the model explains it")
+    strangeness: float = Field(description="share of the classifier's own test maps that are less strange, 0 to 1")
     models: tuple[ModelProbability, ...]
     evidence: EvidenceReport | None = Field(description="of the most probable model; null where no exchange model knows it")
     warnings: tuple[str, ...]
@@ -128,7 +130,7 @@ class Truth(Part):
 
     material: str
     parameters: dict[str, float]
-    verdict_is_right: bool | None = Field(description="null where the verdict is 'undecided' or missing")
+    verdict_is_right: bool | None = Field(description="null where no model is named")
 
 
 class Report(Part):
@@ -177,6 +179,7 @@ def build_report(
         classification = ClassificationReport(
             verdict=c.verdict,
             in_range=c.in_range,
+            strangeness=c.strangeness,
             models=tuple(ModelProbability(model=m, probability=p, uncertainty=u) for m, p, u in rows),
             evidence=c.evidence and evidence_report(c.evidence),
             warnings=tuple(c.warnings),
@@ -290,6 +293,6 @@ def card_figure(t: CardTest) -> CardFigure:
 
 def _truth(truth: tuple[str, Mapping[str, float]], classification: ClassificationReport | None) -> Truth:
     material, parameters = truth
-    decided = classification is not None and classification.verdict != "undecided"
+    decided = classification is not None and classification.verdict not in (UNDECIDED, NONE_OF_THESE)
     right = (classification.verdict == material) if decided else None
     return Truth(material=material, parameters=dict(parameters), verdict_is_right=right)

@@ -1,38 +1,59 @@
-"""Train and test a denoiser: a network and principal components, weighed against each other."""
+"""Train and test a denoiser."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from mantid_insdl.networks import architectures
 from mantid_insdl.networks.backend import import_keras
-from mantid_insdl.networks.components import PrincipalComponents
+from mantid_insdl.networks.denoiser import CALIBRATED, LOG_SIGMA_LIMITS, build_denoiser, denoised
 from mantid_insdl.networks.measured import MeasuredMaps
-from mantid_insdl.networks.prediction import combine, denoised_error, predict, slice_noise
-from mantid_insdl.networks.preprocessing import incident_energy_groups
 from mantid_insdl.progress import Progress
 from mantid_insdl.training import baselines, metrics
+from mantid_insdl.training.batches import Batches, in_parts
 from mantid_insdl.training.datasets import SimulatedMaps
-from mantid_insdl.training.fitting import fit, weighted_intensity_loss
+from mantid_insdl.training.fitting import fit
 from mantid_insdl.training.measurement import Measurer
-from mantid_insdl.training.outcome import CALIBRATION, CHOICE, SIMULATED, TEST, Outcome, sizes, some, template_maps, test_figure
+from mantid_insdl.training.outcome import CALIBRATION, CHOICE, SIMULATED, TEST, Outcome, sizes, some, test_figure
 from mantid_insdl.training.recipes import Recipe
 
-CALIBRATION_MAPS = 150
+CALIBRATION_MAPS, CHOICE_MAPS, NOTHING_MAPS = 150, 100, 200
+BATCH = 25
 SMOOTHING = (0.5, 0.7, 1.0, 1.4, 2.0)  # pixels
-COMPONENTS = 64  # as many as keep the bundle below 20 MB
-WEIGHTS = tuple(np.round(np.arange(0, 1.01, 0.1), 1).tolist())  # of the network, against the components
+GAP_WEIGHT = 0.3  # of the pixels in gaps: their truth is known here, and they teach what the rest of a map says about them
+NOT_MAGNETIC = ("noise", "gradient", "phonons")
+"""Kinds of maps (negatives.py) that show no spin waves, so that nothing is what should be left of them."""
+BETA = 0.75  # power of the variance that weighs a pixel in the loss
+WITHIN = 0.6827  # of Gaussian errors lie within one standard deviation
 
 
-def _known_error(maps: MeasuredMaps, estimate: np.ndarray) -> np.ndarray:
-    """Relative root-mean-square error of each map's known pixels, (n,)."""
-    known = (maps.stack[..., 1] > 0) & np.isfinite(maps.signal)
-    signal = np.where(known, maps.signal, 0)
-    difference = np.where(known, estimate - signal, 0)
-    return np.sqrt((difference**2).sum((1, 2, 3)) / np.maximum((signal**2).sum((1, 2, 3)), 1e-12))
+def denoising_loss(keras: Any) -> Callable[[Any, Any], Any]:
+    """Negative log likelihood of the truth under a mean and a width, each pixel weighted by its width.
+
+    Without that weight, pixels that are hard to tell (bright ones, of which counting tells least absolutely) would hardly be learnt;
+    weighted by the variance, the mean would have its squared error as loss [Seitzer et al., ICLR 2022]. The target is (..., 2): intensity
+    and weight of the pixel.
+    """
+    ops = keras.ops
+
+    def loss(target: Any, output: Any) -> Any:
+        wanted, weight = target[..., 0], target[..., 1]
+        log_sigma = ops.clip(output[..., 1], *LOG_SIGMA_LIMITS)
+        surprise = 0.5 * ops.square((output[..., 0] - wanted) * ops.exp(-log_sigma)) + log_sigma
+        return ops.sum(weight * ops.stop_gradient(ops.exp(2 * BETA * log_sigma)) * surprise) / (ops.sum(weight) + 1e-6)
+
+    return loss
+
+
+def wanted(maps: MeasuredMaps, _: np.ndarray) -> np.ndarray:
+    """The target of `denoising_loss`."""
+    measured = np.isfinite(maps.signal)
+    magnetic = ~np.isin(maps.kind, NOT_MAGNETIC).reshape(-1, 1, 1, 1) if maps.kind.size else True
+    weight = np.where(maps.stack[..., 1] > 0, 1.0, GAP_WEIGHT) * measured
+    return np.stack([np.where(measured & magnetic, maps.signal, 0), weight], axis=-1).astype(np.float32)
 
 
 def train_denoiser(recipe: Recipe, data: SimulatedMaps, measurer: Measurer, kept: Path, report: Progress) -> Outcome:
@@ -41,102 +62,103 @@ def train_denoiser(recipe: Recipe, data: SimulatedMaps, measurer: Measurer, kept
     keras.utils.set_random_seed(recipe.fit.seed)
     _, slices, *shape = data.intensity.shape
     train, validation, calibration, test = (data.indices(s) for s in ("train", "validation", "calibration", "test"))
-    model = architectures.stack_denoiser(slices, tuple(shape))
-
-    def target(maps: MeasuredMaps, _: np.ndarray) -> np.ndarray:
-        measured = np.isfinite(maps.signal)
-        # Pixels in gaps count for less: their truth is known here, but nobody asks for them.
-        weight = np.where(maps.stack[..., 1] > 0, 1.0, 0.1) * measured
-        return np.stack([np.where(measured, maps.signal, 0), weight], axis=-1).astype(np.float32)
-
-    loss = weighted_intensity_loss(keras)
+    model = build_denoiser(slices, tuple(shape))
     keep = kept / "model.weights.h5"
-    fit(model, loss, measurer, target, train, validation, recipe.fit, seed=recipe.fit.seed, keep=keep, progress=report)
-    measurer.forget()
+    options = {"seed": recipe.fit.seed, "keep": keep, "symmetric": True, "progress": report}
+    fit(model, denoising_loss(keras), measurer, wanted, train, validation, recipe.fit, **options)
 
-    noise_free = template_maps(data, some(train, 2000), incident_energy_groups(data.slices(0)))
-    components = PrincipalComponents.of(noise_free, COMPONENTS)
-    del noise_free
-    arrays = {f"components_{n}": getattr(components, n).astype(np.float16) for n in ("mean", "basis")}
-    arrays["components_variance"] = components.variance
-    choice = measurer.measure(some(validation, 100), CHOICE)
-    halves = predict(model, choice)[0], components.denoise(choice.stack)
-    weight = min(WEIGHTS, key=lambda w: np.median(_known_error(choice, combine(*halves, w))))
-    width = min(SMOOTHING, key=lambda w: np.median(_known_error(choice, baselines.smooth(choice.stack, w))))
-
-    def denoised(maps: MeasuredMaps) -> np.ndarray:
-        return combine(predict(model, maps)[0], components.denoise(maps.stack), weight)
-
-    maps = measurer.measure(some(calibration, CALIBRATION_MAPS), CALIBRATION)
-    calibrated = {"network_weight": weight, **_calibrate_error(maps, denoised(maps))}
-    methods: dict[str, Callable[[MeasuredMaps], np.ndarray]] = {
-        "network": denoised,
-        "network alone": lambda maps: predict(model, maps)[0],
-        f"{COMPONENTS} principal components": lambda maps: components.denoise(maps.stack),
-        f"Gaussian smoothing, {width} pixels": lambda maps: baselines.smooth(maps.stack, width),
-        "no denoising": lambda maps: maps.stack[..., 0],
-    }
-    errors: dict[str, list[np.ndarray]] = {name: [] for name in methods}
-    inside: list[float] = []
-    for part in np.array_split(test, max(1, test.size // 50)):  # whole test sets of float arrays would fill the memory
-        maps = measurer.measure(part, TEST)
-        measurer.forget()
-        estimates = {name: method(maps) for name, method in methods.items()}
-        for name, estimate in estimates.items():
-            errors[name].append(_known_error(maps, estimate))
-        inside += _inside_error(maps, estimates["network"], calibrated)
+    with Batches(measurer) as batches:
+        (choice,) = batches.of([some(validation, CHOICE_MAPS)], CHOICE, kind="")
+        width = min(SMOOTHING, key=lambda w: np.nanmedian(relative_error(choice, baselines.smooth(choice.stack, w))))
+        factors = calibrate(model, batches.of(in_parts(some(calibration, CALIBRATION_MAPS), BATCH), CALIBRATION, kind=""))
+        methods: dict[str, Callable[[MeasuredMaps], np.ndarray]] = {
+            f"Gaussian smoothing, {width} pixels": lambda maps: baselines.smooth(maps.stack, width),
+            "no denoising": lambda maps: maps.stack[..., 0],
+        }
+        errors: dict[str, list[np.ndarray]] = {name: [] for name in ("network", *methods)}
+        inside: dict[str, list[float]] = {"known": [], "gap": []}
+        for maps in batches.of(in_parts(test, BATCH), TEST, kind=""):
+            estimate, sigma = denoised(model, maps, factors)
+            errors["network"].append(relative_error(maps, estimate))
+            for name, method in methods.items():
+                errors[name].append(relative_error(maps, method(maps)))
+            within = np.abs(estimate - maps.signal) < sigma
+            for name, chosen in zip(inside, _known_and_gaps(maps), strict=True):
+                inside[name] += [float(w[c].mean()) for w, c in zip(within, chosen, strict=True) if c.any()]
+        painted = [
+            float((of * known).sum() / np.maximum(one * known, 0).sum())
+            for maps in batches.of(in_parts(some(test, NOTHING_MAPS), BATCH), TEST, kind="noise")
+            for of, one, known in zip(denoised(model, maps)[0], maps.stack[..., 0], maps.stack[..., 1], strict=True)
+        ]
     joined = {name: np.concatenate(parts) for name, parts in errors.items()}
+    joined = {name: values[np.isfinite(values)] for name, values in joined.items()}  # a map without any signal has no relative error
     intervals = {name: metrics.bootstrap(values, lambda v: float(np.median(v))) for name, values in joined.items()}
     tests = [
         test_figure(
             recipe,
             "median relative rms error of the known pixels",
             float(np.median(joined["network"])),
-            test.size,
+            joined["network"].size,
             f"{SIMULATED}; baseline: {name}",
             interval=intervals["network"],
-            baseline=float(np.median(values)),
+            baseline=float(np.median(joined[name])),
             baseline_interval=intervals[name],
         )
-        for name, values in joined.items()
-        if name != "network"
+        for name in methods
     ]
     tests.append(
         test_figure(
             recipe,
-            "fraction of pixels within one error bar (0.68 for Gaussian errors)",
-            float(np.mean(inside)),
-            len(inside),
-            f"{SIMULATED}; mean over maps",
-            interval=metrics.bootstrap(np.array(inside), lambda v: float(v.mean())),
+            "intensity painted into maps of nothing but background, over their own",
+            float(np.median(painted)),
+            len(painted),
+            "simulated measurements of a constant background, half of them with it subtracted; median",
+            interval=metrics.bootstrap(np.array(painted), lambda v: float(np.median(v))),
         )
     )
+    for name, words in (("known", "known pixels"), ("gap", "pixels in gaps")):
+        if inside[name]:
+            values = np.array(inside[name])
+            tests.append(
+                test_figure(
+                    recipe,
+                    f"fraction of {words} within one error bar (0.68 for Gaussian errors)",
+                    float(values.mean()),
+                    values.size,
+                    f"{SIMULATED}; mean over maps",
+                    interval=metrics.bootstrap(values, lambda v: float(v.mean())),
+                )
+            )
     outputs = [{"name": "intensity", "unit": "as the input"}]
     used = sizes(train=train, validation=validation, calibration=calibration, test=test)
-    return Outcome({"model.keras": model}, arrays, calibrated, tests, outputs, used)
+    return Outcome({"model.keras": model}, {}, factors, tests, outputs, used)
 
 
-def _calibrate_error(maps: MeasuredMaps, estimate: np.ndarray) -> dict[str, float]:
-    """Coefficients of `denoised_error`: least squares on the squared errors, then one factor for their coverage."""
-    known = (maps.stack[..., 1] > 0) & np.isfinite(maps.signal)
-    noise = np.broadcast_to(slice_noise(maps.stack, estimate)[:, :, None, None], known.shape)
-    chosen = np.flatnonzero(known)
-    chosen = np.random.default_rng(0).choice(chosen, min(chosen.size, 500_000), replace=False)
-    intensity, truth, noise = (x.ravel()[chosen] for x in (estimate, maps.signal, noise))
-    squares = np.stack([np.ones(chosen.size), intensity**2, noise**2], axis=1)
-    # Weighted by 1 / intensity so that bright pixels, whose errors are large, do not decide the faint ones'.
-    weight = 1 / (0.1 + intensity)
-    from scipy.optimize import nnls
-
-    coefficients, _ = nnls(squares * weight[:, None], (intensity - truth) ** 2 * weight)
-    # Errors are not quite Gaussian: one factor makes 68.27 % of the pixels lie within their error bar.
-    sigma = np.sqrt(squares @ coefficients)
-    factor = np.quantile(np.abs(intensity - truth) / np.maximum(sigma, 1e-9), 0.6827)
-    return dict(zip(("error_constant", "error_relative", "error_noise"), (factor * np.sqrt(coefficients)).tolist(), strict=True))
+def relative_error(maps: MeasuredMaps, estimate: np.ndarray) -> np.ndarray:
+    """Relative root-mean-square error of each map's known pixels, (n,); NaN for a map without signal."""
+    known, _ = _known_and_gaps(maps)
+    signal = np.where(known, maps.signal, 0)
+    difference = np.where(known, estimate - signal, 0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.sqrt((difference**2).sum((1, 2, 3)) / (signal**2).sum((1, 2, 3)))
 
 
-def _inside_error(maps: MeasuredMaps, estimate: np.ndarray, calibrated: dict[str, float]) -> list[float]:
-    """Fraction of each map's known pixels whose truth lies within the error bar."""
-    known = (maps.stack[..., 1] > 0) & np.isfinite(maps.signal)
-    inside = np.abs(estimate - maps.signal) < denoised_error(estimate, slice_noise(maps.stack, estimate), calibrated)
-    return [float(np.mean(i[k])) for i, k in zip(inside, known, strict=True) if k.any()]
+def calibrate(model: Any, batches: Iterable[MeasuredMaps]) -> dict[str, float]:
+    """The factors that make 68 % of the truths lie within an error bar, of the known pixels and of those in gaps."""
+    pulls: tuple[list[np.ndarray], list[np.ndarray]] = ([], [])
+    for maps in batches:
+        estimate, sigma = denoised(model, maps)
+        away = np.abs(estimate - maps.signal) / sigma
+        for kept, chosen in zip(pulls, _known_and_gaps(maps), strict=True):
+            kept.append(away[chosen])
+    return {
+        name: float(np.quantile(all_pulls, WITHIN)) if (all_pulls := np.concatenate(kept)).size else 1.0
+        for name, kept in zip(CALIBRATED, pulls, strict=True)
+    }
+
+
+def _known_and_gaps(maps: MeasuredMaps) -> tuple[np.ndarray, np.ndarray]:
+    """Which pixels were measured, and which were not though the kinematics reach them; (n, slice, qh, qk) each."""
+    reached = np.isfinite(maps.signal)
+    known = maps.stack[..., 1] > 0
+    return known & reached, ~known & reached

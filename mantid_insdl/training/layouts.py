@@ -17,12 +17,29 @@ def axes(grid: Grid) -> tuple[Axis, Axis]:
     return Axis("qh", RLU, centres), Axis("qk", RLU, centres)
 
 
+def room(spec: FixedSlices | RandomWindows | GroupedSlices) -> tuple[int, int]:
+    """How many incident energies a map can have, and how many slices each of them."""
+    if isinstance(spec, RandomWindows):
+        return 1, spec.maximum
+    usual = spec.usual if isinstance(spec, GroupedSlices) else spec
+    return len(usual.ei), usual.bins
+
+
 def places(spec: FixedSlices | RandomWindows | GroupedSlices) -> int:
     """How many slices a map can have."""
+    groups, bins = room(spec)
+    return groups * bins
+
+
+def trained_energies(spec: FixedSlices | RandomWindows | GroupedSlices) -> dict[str, tuple[float, float]]:
+    """For a model's card: the range of incident energies, meV, and of the windows, over Ei or meV; empty where slices are fixed."""
+    if isinstance(spec, GroupedSlices):
+        usual, (lowest, highest) = spec.usual, spec.usual.energy_fraction
+        ei = (min(spec.ei[0], *usual.ei), max(spec.ei[1], *usual.ei))
+        return {"ei_range": ei, "energy_fraction": (min(spec.lowest[0], lowest), max(spec.highest[1], highest))}
     if isinstance(spec, RandomWindows):
-        return spec.maximum
-    usual = spec.usual if isinstance(spec, GroupedSlices) else spec
-    return len(usual.ei) * usual.bins
+        return {"ei_range": spec.ei, "energy_range": (spec.lower_cut[0], spec.upper_cut[1])}
+    return {}
 
 
 def draw(spec: FixedSlices | RandomWindows | GroupedSlices, rng: np.random.Generator) -> tuple[Slices, np.ndarray]:

@@ -45,3 +45,18 @@ def expected_calibration_error(probabilities: np.ndarray, classes: np.ndarray, b
     correct = probabilities.argmax(axis=1) == classes
     which = np.minimum((confidence * bins).astype(int), bins - 1)
     return float(sum(abs(confidence[which == b].mean() - correct[which == b].mean()) * np.mean(which == b) for b in np.unique(which)))
+
+
+def area_under_curve(inside: np.ndarray, outside: np.ndarray) -> float:
+    """Probability that a score of `outside` is larger than one of `inside`; of equal ones half."""
+    order = np.sort(inside)
+    below, not_above = (np.searchsorted(order, outside, side) for side in ("left", "right"))
+    return float((below + not_above).mean() / (2 * inside.size))
+
+
+def area_interval(area: float, inside: int, outside: int) -> tuple[float, float]:
+    """95 % interval of an area under the curve from so many scores [J. A. Hanley and B. J. McNeil, Radiology 143, 29 (1982)]."""
+    one, both = area / (2 - area), 2 * area**2 / (1 + area)
+    variance = (area * (1 - area) + (outside - 1) * (one - area**2) + (inside - 1) * (both - area**2)) / (inside * outside)
+    half = 1.96 * float(np.sqrt(max(variance, 0.0)))
+    return max(0.0, area - half), min(1.0, area + half)

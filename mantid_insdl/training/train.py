@@ -16,18 +16,18 @@ from mantid_insdl._version import __version__
 from mantid_insdl.errors import OutputError
 from mantid_insdl.maps import RLU
 from mantid_insdl.materials import load_material
-from mantid_insdl.networks.backend import environment, import_keras
+from mantid_insdl.networks.backend import choose_training_backend, environment, import_keras
 from mantid_insdl.networks.bundles import save_bundle
 from mantid_insdl.networks.cards import Card
 from mantid_insdl.progress import Progress
 from mantid_insdl.training.classification import train_classifier
 from mantid_insdl.training.datasets import SimulatedMaps, load_or_generate
 from mantid_insdl.training.denoising import train_denoiser
-from mantid_insdl.training.layouts import axes, fixed_slices
+from mantid_insdl.training.layouts import axes, fixed_slices, room, trained_energies
 from mantid_insdl.training.measurement import Measurer
 from mantid_insdl.training.outcome import Outcome
+from mantid_insdl.training.posterior import train_posterior
 from mantid_insdl.training.recipes import FixedSlices, Recipe, load_recipe, quickened
-from mantid_insdl.training.regression import train_regressor
 
 DATA_FOLDER = Path("training-data")
 
@@ -78,11 +78,12 @@ def train(
     start = time.monotonic()
     # Faster kernels for the fit, where TensorFlow is not loaded yet; they round differently on different processors, so using a bundle
     # does without (networks/backend.py), and so does every process started later.
+    choose_training_backend()
     with environment(TF_ENABLE_ONEDNN_OPTS=os.environ.get("TF_ENABLE_ONEDNN_OPTS", "1")):
         import_keras()
     data = load_or_generate(recipe.dataset, Path(data_folder), scheduler=scheduler, progress=lambda f, t: report(0.3 * f, t))
     measurer = Measurer(data, recipe.dataset, recipe.measurement, keep_signal=recipe.task == "denoise")
-    task = {"denoise": train_denoiser, "classify": train_classifier, "exchange": train_regressor}[recipe.task]
+    task = {"denoise": train_denoiser, "classify": train_classifier, "exchange": train_posterior}[recipe.task]
     key = hashlib.sha256((recipe.model_dump_json() + data.digest + __version__).encode()).hexdigest()[:12]
     result = task(recipe, data, measurer, Path(data_folder) / f"{recipe.name}-{key}", lambda f, t: report(0.3 + 0.7 * f, t))
     card = _card(recipe, data, result, time.monotonic() - start)
@@ -95,6 +96,7 @@ def _card(recipe: Recipe, data: SimulatedMaps, result: Outcome, seconds: float) 
     if isinstance(recipe.dataset.slices, FixedSlices):
         grid = fixed_slices(recipe.dataset.slices)
         slices = {name: tuple(getattr(grid, name).tolist()) for name in ("ei", "energy_min", "energy_max")}
+    groups, bins = room(recipe.dataset.slices)
     ranges: dict[str, dict[str, tuple[float, float]]] = {}
     for material in recipe.materials:
         rows = data.parameters[data.indices("train", material)]
@@ -111,6 +113,8 @@ def _card(recipe: Recipe, data: SimulatedMaps, result: Outcome, seconds: float) 
         input={
             "axes": [{"name": a.name, "unit": RLU, "centres": a.centres.tolist()} for a in (qh, qk)],
             "slices": slices,
+            "groups": groups,
+            "bins": bins,
             "ei_tolerance": 0.05,
             "intensity": "S(Q, E) in any unit; each incident energy has a scale of its own",
             "preprocessing": "mantid_insdl.networks.preprocessing.normalise",
@@ -126,7 +130,7 @@ def _card(recipe: Recipe, data: SimulatedMaps, result: Outcome, seconds: float) 
             "seconds": round(seconds),
             "date": datetime.date.today().isoformat(),
         },
-        calibration=result.calibration,
+        calibration={**result.calibration, **trained_energies(recipe.dataset.slices)},
         test=result.tests,
         limitations=[*recipe.limitations, f"Unstable draws rejected when simulating: {rejected}."],
         licence="GPL-3.0-or-later",

@@ -7,10 +7,11 @@ task              maps and options                                              
 ``simulate``      map like; options of `mantid_insdl.simulate`, axes as           output
                   {name, unit, values, is_edges}, slices as {ei, energy_min,
                   energy_max}                                                                        remarks, on the material
-``denoise``       map input; option model                                         output
+``denoise``       map input; options model, fill_gaps                             output
 ``classify``      map input; options model, denoise, method: network, fit or                         `Classification.to_dict`; of a
                   both                                                                               fit `Comparison.to_dict` as its
-                                                                                                     entry comparison
+                                                                                                     entry comparison, of both
+                                                                                                     `Combined.to_dict` as combined
 ``fit_exchange``  map input; options model, refine, material, simulate_fit        fit (on request)   `ExchangeFit.to_dict`
 ``grad_cam``      map input; options model, target, layer                         output
 ================  ==============================================================  =================  ==========================
@@ -18,13 +19,25 @@ task              maps and options                                              
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mantid_insdl.maps import Axis, Map, Slices
 from mantid_insdl.progress import Progress
 
+if TYPE_CHECKING:
+    from mantid_insdl.simulation.kept import KeptSimulators
+
 Outcome = tuple[dict[str, Map], dict[str, Any]]
+
+
+@functools.cache
+def _simulators() -> KeptSimulators:
+    """Those of this process, for which a slider of the panel asks again and again."""
+    from mantid_insdl.simulation.kept import KeptSimulators
+
+    return KeptSimulators()
 
 
 def _load(maps: Mapping[str, Map], options: Mapping[str, Any], progress: Progress) -> Outcome:
@@ -44,7 +57,8 @@ def _simulate(maps: Mapping[str, Map], options: Mapping[str, Any], progress: Pro
     if given.get("slices") is not None:
         given["slices"] = Slices(**given["slices"])
     given["material"] = load_material(given["material"])
-    return {"output": simulate(**given, like=maps.get("like"), progress=progress)}, {"remarks": given["material"].remarks}
+    output = simulate(**given, like=maps.get("like"), progress=progress, make=_simulators())
+    return {"output": output}, {"remarks": given["material"].remarks}
 
 
 def _denoise(maps: Mapping[str, Map], options: Mapping[str, Any], progress: Progress) -> Outcome:
@@ -55,6 +69,7 @@ def _denoise(maps: Mapping[str, Map], options: Mapping[str, Any], progress: Prog
 
 def _classify(maps: Mapping[str, Map], options: Mapping[str, Any], progress: Progress) -> Outcome:
     from mantid_insdl.analysis import classify
+    from mantid_insdl.analysis.combination import combined
     from mantid_insdl.analysis.preparation import choose_bundle
     from mantid_insdl.fitting.compare import compare
 
@@ -63,11 +78,14 @@ def _classify(maps: Mapping[str, Map], options: Mapping[str, Any], progress: Pro
     method = options.pop("method", "network")
     by_network = {"network": 1.0, "both": 0.1, "fit": 0.0}[method]
     if method != "fit":
-        answer = classify(measured, progress=lambda fraction, text: progress(by_network * fraction, text), **options).to_dict()
+        told = classify(measured, progress=lambda fraction, text: progress(by_network * fraction, text), **options)
+        answer = told.to_dict()
     if method != "network":
         materials = choose_bundle("classify", measured, options.get("model")).card.materials
         found = compare(measured, materials, progress=lambda fraction, text: progress(by_network + (1 - by_network) * fraction, text))
         answer["comparison"] = found.to_dict()
+    if method == "both":
+        answer["combined"] = combined(told, found).to_dict()
     return {}, answer
 
 

@@ -245,23 +245,14 @@ def test_a_model_without_a_limit_gives_no_constants(monkeypatch):
 FIT = ExchangeFit("pcsmo-goodenough", ("J",), (1.0,), (0.1,), ("meV",), True, (), IDENTITY, evidence(0.1, "pcsmo-goodenough"))
 
 
-def answers(monkeypatch, probability=0.99, fit=FIT, zener=0.5, rival=""):
-    """Of a classifier of Goodenough and dimer where models of all other families explain any map."""
+TOLD = Classification(("pcsmo-goodenough", "pcsmo-dimer"), (0.99, 0.01), (0.0, 0.0), 0.5, "pcsmo-goodenough", True, (), IDENTITY)
 
-    class Comparison:
-        def __init__(self, _, name):
-            self.name = name
 
-        def evidence(self, _, limit):
-            return evidence({"pcsmo-zener": zener}.get(self.name, 0.0), self.name, limit)
-
-    content = card("pcsmo-classifier")
-    content = content.model_copy(update={"calibration": content.calibration | {"temperature": 1.0, "decided": 0.9}})
-    asked = SimpleNamespace(card=content, identity=IDENTITY)
-    monkeypatch.setattr(verdicts, "open_question", lambda *_: (asked, SimpleNamespace(inputs=None, warnings=())))
-    monkeypatch.setattr(verdicts, "ask", lambda *_: (np.log([[probability, 1 - probability]]), []))
+def answers(monkeypatch, told=TOLD, fit=FIT, rival=""):
+    """Of networks that say `told`."""
+    monkeypatch.setattr(verdicts, "classify", lambda *_, **__: told)
+    monkeypatch.setattr(verdicts, "load_bundle", lambda _: SimpleNamespace(card=card("pcsmo-classifier")))
     monkeypatch.setattr(verdicts, "_constants", lambda *_: fit)
-    monkeypatch.setattr(gate, "Comparison", Comparison)
     monkeypatch.setattr(verdicts, "_rivals", lambda *_: rival)
     return verdicts.classify_and_estimate(None)
 
@@ -277,10 +268,13 @@ def test_a_verdict_rests_on_its_constants_and_on_no_rival(monkeypatch):
         assert kind.from_dict(json.loads(json.dumps(record.to_dict()))) == record
 
 
-def test_no_verdict_where_another_model_of_the_family_explains_the_map_better(monkeypatch):
-    result, fit = answers(monkeypatch, zener=0.05)
-    assert (result.verdict, result.in_range, fit.in_range) == ("undecided", False, False)
-    assert [w for w in result.warnings if w.startswith("pcsmo-zener") and "it leaves 5% of the structure, pcsmo-goodenough 10%" in w]
+def test_a_strange_map_stays_strange_whatever_its_constants(monkeypatch):
+    strange = replace(TOLD, strangeness=0.99, verdict="none of these", in_range=False, warnings=("None of these.",))
+    result, fit = answers(monkeypatch, strange)
+    assert (result.verdict, result.in_range, fit.in_range) == ("none of these", False, False)
+    assert "None of these." in fit.warnings
+    result, _ = answers(monkeypatch, strange, fit=replace(FIT, in_range=False, warnings=("J lies outside.",)))
+    assert (result.verdict, result.in_range) == ("none of these", False)
 
 
 def test_no_verdict_without_constants_that_are_an_answer(monkeypatch):
@@ -292,6 +286,6 @@ def test_no_verdict_without_constants_that_are_an_answer(monkeypatch):
 
 
 def test_no_constants_without_a_verdict(monkeypatch):
-    result, fit = answers(monkeypatch, probability=0.8)
+    result, fit = answers(monkeypatch, replace(TOLD, probabilities=(0.8, 0.2), verdict="undecided"))
     assert (result.verdict, result.in_range, fit.in_range) == ("undecided", True, False)
     assert any("is not decided" in w for w in fit.warnings)

@@ -8,8 +8,8 @@ from toys import save_toy, set_weights, toy_card, unit_range
 
 import mantid_insdl as insdl
 from mantid_insdl.maps import RLU, Axis, Map, Slices
-from mantid_insdl.networks.architectures import LAST_CONVOLUTION
 from mantid_insdl.networks.backend import import_keras
+from mantid_insdl.networks.encoder import LAST_CONVOLUTION
 
 pytestmark = pytest.mark.tensorflow
 

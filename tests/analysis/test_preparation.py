@@ -5,16 +5,26 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mantid_insdl.analysis.preparation import MAXIMUM_SLICES, prepare
+from mantid_insdl.analysis.preparation import prepare
 from mantid_insdl.errors import UnsuitableMapError
 from mantid_insdl.maps import RLU, Axis, Map, Slices
 from mantid_insdl.networks.bundles import find_bundle, read_card
+from mantid_insdl.networks.cards import Card
 
 EI = (25, 35, 50, 70, 100, 140)
 
 
+def card_of(slices, **changes):
+    """That of the classifier, for these slices or for any."""
+    card = read_card(find_bundle("pcsmo-classifier")).model_dump()
+    card["input"] |= {"slices": slices, **changes}
+    card["calibration"] |= {"ei_range": (18.0, 160.0), "energy_fraction": (0.05, 0.85)}
+    return Card.model_validate({**card, "sha256": ""})
+
+
 def fixed_card():
-    return read_card(find_bundle("pcsmo-classifier"))
+    slices = Slices.from_bins(EI, [np.linspace(0.1 * e, 0.7 * e, 11) for e in EI])
+    return card_of({name: getattr(slices, name).tolist() for name in ("ei", "energy_min", "energy_max")})
 
 
 def windows_card():
@@ -94,7 +104,7 @@ def test_slices_of_any_windows_are_sorted_and_padded_with_unused_ones():
     prepared = prepare(window_map(30, [5.0, 1.0, 3.0], [7.0, 3.0, 5.0]), windows_card())
     assert level(prepared)[:3] == pytest.approx([1, 3 / 2, 1 / 2], rel=0.02)  # the second, third and first of the map
     inputs = prepared.inputs
-    assert inputs.stack.shape == (1, MAXIMUM_SLICES, 40, 40, 2) and inputs.windows.shape == (1, MAXIMUM_SLICES, 3)
+    assert inputs.stack.shape == (1, 10, 40, 40, 2) and inputs.windows.shape == (1, 10, 3)
     assert inputs.used[0, :, 0].tolist() == [1, 1, 1] + [0] * 7 and not inputs.stack[0, 3:].any()
     ei = np.log10(30)
     assert inputs.windows[0, :3] == pytest.approx(np.array([[0.1, 0.3, ei], [0.3, 0.5, ei], [0.5, 0.7, ei]]))
@@ -111,7 +121,7 @@ def test_of_several_incident_energies_the_one_with_most_slices_is_taken():
 def test_more_slices_than_the_network_has_are_combined():
     low = np.arange(1.0, 13.0)
     prepared = prepare(window_map(60, low, low + 1), windows_card())
-    assert prepared.warnings == ("The 12 slices were combined into 10.",)
+    assert prepared.warnings == ("The 12 slices of Ei 60 meV were combined into 10.",)
     assert prepared.gridded.slices.energy_min.tolist() == [1, 3, *range(5, 13)]
     assert prepared.gridded.slices.energy_max.tolist() == [3, *range(5, 14)]
     assert level(prepared) * 1.5 == pytest.approx([1.5, 3.5, *range(5, 13)], rel=0.02)
@@ -136,3 +146,50 @@ def test_pixels_are_counted_within_the_range_of_the_model():
     m = Map(np.random.default_rng(0).random((1, 25, 25)), few, slices=Slices([30.0], [1.0], [3.0]), material="rb2mnf4")
     with pytest.raises(UnsuitableMapError, match=r"7 of its 25 pixels lie in the model's range, -1 to 1 r\.l\.u\.; a pattern needs 8"):
         prepare(m, windows_card())
+
+
+def grouped_card():
+    return card_of(None, groups=6, bins=10)
+
+
+def test_any_incident_energies_have_their_places_rising():
+    m = pcsmo_map((100, 30))
+    prepared = prepare(m.select(np.delete(np.arange(20), [12, 13, 14])), grouped_card())
+    assert prepared.places.tolist() == [*range(7), *range(10, 20)]
+    assert prepared.gridded.slices.ei.tolist() == [30.0] * 7 + [100.0] * 10
+    assert np.flatnonzero(prepared.inputs.used[0, :, 0]).tolist() == prepared.places.tolist()
+    assert prepared.inputs.windows[0, 10:20, 0] == pytest.approx(np.linspace(1, 6.4, 10)) and not prepared.inputs.windows[0, 7:10].any()
+    assert prepared.gridded.intensity[7:] == pytest.approx(m.intensity[:10])
+    assert prepared.warnings == ()
+
+
+def test_incident_energies_and_windows_beyond_training_are_left_out_where_others_remain():
+    m = pcsmo_map((10, 50, 300))
+    prepared = prepare(m, grouped_card())
+    assert prepared.gridded.slices.unique_ei.tolist() == [50.0]
+    assert prepared.warnings == ("Incident energies 10, 300 meV were not used: the model was trained from 18 to 160 meV.",)
+    with pytest.raises(UnsuitableMapError, match="incident energy is 10, 300 meV"):
+        prepare(m.select(m.slices.ei != 50), grouped_card())
+    edges = np.array([-5.0, 1.0, 5.0, 40.0, 49.0])
+    high = window_map(50, edges[:-1], edges[1:]).replace(material="pcsmo")
+    prepared = prepare(high, grouped_card())
+    assert prepared.gridded.slices.energy_min.tolist() == [5.0]
+    assert prepared.warnings == ("3 energy bins were not used: the model was trained from 0.05 to 0.85 of Ei.",)
+    with pytest.raises(UnsuitableMapError, match=r"energy window is 40 to 49 meV.*0\.05 to 0\.85 of Ei"):
+        prepare(high.select([3]), grouped_card())
+
+
+def test_more_incident_energies_than_there_is_room_for():
+    m = pcsmo_map((20, 25, 35, 50, 70, 100, 140))
+    mask = np.zeros(m.shape, bool)
+    mask[m.slices.ei == 50, 5:] = True
+    prepared = prepare(m.with_mask(mask), grouped_card())
+    assert prepared.gridded.slices.unique_ei.tolist() == [20, 25, 35, 70, 100, 140]
+    assert prepared.warnings[0].startswith("Only the 60 slices of Ei 20, 25, 35, 70, 100, 140 meV were used")
+
+
+def test_incident_energies_that_differ_by_little_are_one():
+    m = pcsmo_map((50, 70))
+    ei = np.where(m.slices.ei == 50, np.linspace(49.9, 50.1, 20), 70)
+    prepared = prepare(m.replace(slices=Slices(ei, m.slices.energy_min, m.slices.energy_max)), grouped_card())
+    assert prepared.gridded.slices.unique_ei.size == 2 and prepared.places.tolist() == list(range(20))

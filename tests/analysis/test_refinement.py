@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from mantid_insdl.analysis import Evidence, ExchangeFit, analyse, fit_exchange
-from mantid_insdl.analysis.refinement import OF_NETWORK, disagreements, refined, without_network
+from mantid_insdl.analysis.refinement import OF_NETWORK, disagreements, refined, starts_of, without_network
 from mantid_insdl.errors import BundleError, MaterialError
 from mantid_insdl.maps import RLU, Axis, Slices
 from mantid_insdl.networks.bundles import BundleIdentity
@@ -87,3 +87,11 @@ def test_network_and_fit_together(m):
     network, both = fit_exchange(m), fit_exchange(m, refine="fast")
     assert both.network_values == network.values and network.fit is None
     assert both.fit is not None and both.values != network.values and both.bundle == network.bundle
+
+
+def test_a_fit_starts_from_the_network_its_draws_and_the_published_values():
+    draws = tuple((float(number), -1.0) for number in range(20))
+    exchange = ExchangeFit("square", ("J", "D"), (1.0, -0.1), (0.1, 0.1), ("meV", "meV"), True, (), None, None, draws=draws)
+    starts = starts_of(exchange)
+    assert starts[0] == {"J": 1.0, "D": -0.1} and starts[-1] == {}
+    assert starts[1:-1] == [{"J": one, "D": other} for one, other in draws[:16]]

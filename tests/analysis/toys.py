@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from mantid_insdl.networks.architectures import LAST_CONVOLUTION
 from mantid_insdl.networks.backend import import_keras
 from mantid_insdl.networks.bundles import find_bundle, read_card, save_bundle
 from mantid_insdl.networks.cards import Card
+from mantid_insdl.networks.encoder import LAST_CONVOLUTION
+from mantid_insdl.networks.strangeness import Strangeness
 from mantid_insdl.networks.trained_range import Familiarity, TrainedRange
 
 NOT_STRUCTURE, NO_DISTANCE = -1e9, 1e9  # limits that nothing passes
@@ -22,6 +23,17 @@ def toy_card(shipped: str, **changes: Any) -> Card:
     content = read_card(find_bundle(shipped)).model_dump()
     changes["calibration"] = {**content["calibration"], **changes.get("calibration", {})}
     return Card.model_validate(content | {"name": "toy", "files": {}, "sha256": ""} | changes)
+
+
+ANY_SLICES = {"ei_range": (18.0, 160.0), "energy_fraction": (0.05, 0.85)}
+
+
+def any_slices(card: Card, **changes: Any) -> Card:
+    """The card of a model for up to six incident energies of ten bins each, whatever they are."""
+    content = card.model_dump()
+    content["input"] = {**content["input"], "slices": None, "groups": 6, "bins": 10}
+    content["calibration"] = {**content["calibration"], **ANY_SLICES, **changes}
+    return Card.model_validate(content)
 
 
 def save_toy(folder: Path, card: Card, models: Sequence[Any], arrays: Mapping[str, np.ndarray] | None = None) -> Path:
@@ -53,3 +65,9 @@ def unit_range(members: int, features: int = 2, **limits: float) -> TrainedRange
     """The distance of a map is the length of its embedding."""
     limits = {"distance_limit": NO_DISTANCE, "structure_limit": NOT_STRUCTURE} | limits
     return TrainedRange([Familiarity(np.zeros((1, features)), np.eye(features))] * members, **limits)
+
+
+def toy_strangeness(members: int, features: int = 2) -> Strangeness:
+    """Log odds of none from -10 to 0, and lengths of the embedding from 0 to 10, are as strange as none and all of the models' own maps."""
+    share = np.linspace(0, 1, 1001)
+    return Strangeness([Familiarity(np.zeros((1, features)), np.eye(features))] * members, 10 * share - 10, 10 * share, share)

@@ -26,6 +26,8 @@ CARD = {
     "input": {
         "axes": [{"name": name, "unit": "r.l.u.", "centres": np.linspace(-1, 1, 8).tolist()} for name in ("qh", "qk")],
         "slices": {"ei": [50.0], "energy_min": [8.0], "energy_max": [11.0]},
+        "groups": 1,
+        "bins": 10,
         "ei_tolerance": 0.02,
         "intensity": "arb. units",
         "preprocessing": "none",

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from mantid_insdl.networks.preprocessing import structure
 from mantid_insdl.networks.trained_range import Familiarity, TrainedRange
 
 
@@ -44,16 +45,16 @@ def test_too_far_is_beyond_the_limit_and_not_before():
 def test_structure_of_patterns():
     trained = line_range(structure_limit=0.3)
     stack = stacks(SMOOTH, ROWS, CHECKED)
-    assert trained.structureless(stack).tolist() == [False, True, True]
+    assert trained.structureless(structure(stack)).tolist() == [False, True, True]
     trained = line_range(structure_limit=-0.5)
-    assert trained.structureless(stack).tolist() == [False, False, True]
+    assert trained.structureless(structure(stack)).tolist() == [False, False, True]
 
 
 def test_either_reason_is_enough_to_be_outside():
     trained = line_range(distance_limit=4.0, structure_limit=0.3)
     stack = stacks(SMOOTH, SMOOTH, CHECKED, CHECKED)
     features = [np.array([[0.0], [9.0], [0.0], [9.0]])] * 2
-    assert trained.outside(stack, features).tolist() == [False, True, True, True]
+    assert trained.outside(structure(stack), features).tolist() == [False, True, True, True]
 
 
 def test_limits_leave_out_the_farthest_and_the_least_structured_hundredth():
@@ -64,8 +65,8 @@ def test_limits_leave_out_the_farthest_and_the_least_structured_hundredth():
     stack = stacks(*(s * SMOOTH + (1 - s) * CHECKED for s in share))
     order = rng.permutation(1000)
     trained = line_range()
-    trained.calibrate(stack[order], [distances[order, None]] * 2)
-    far, bare = trained.too_far([distances[:, None]] * 2), trained.structureless(stack)
+    trained.calibrate(structure(stack[order]), [distances[order, None]] * 2)
+    far, bare = trained.too_far([distances[:, None]] * 2), trained.structureless(structure(stack))
     assert far.sum() == bare.sum() == 10
     assert far[-10:].all() and bare[:10].all()
 
@@ -76,4 +77,4 @@ def test_kept_in_a_bundle_and_read_again():
     features = [np.array([[1.5], [2.5]])] * 2
     assert again.distance(features) == pytest.approx([3, 5])
     assert again.too_far(features).tolist() == [False, True]
-    assert again.structureless(stacks(SMOOTH, CHECKED)).tolist() == [False, True]
+    assert again.structureless(structure(stacks(SMOOTH, CHECKED))).tolist() == [False, True]

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from mantid_insdl.networks.components import PrincipalComponents
 from mantid_insdl.networks.measured import MeasuredMaps
 from mantid_insdl.training import baselines
 
@@ -56,14 +55,6 @@ def test_misfit_is_the_number_of_known_pixels_times_the_log_of_the_residual_vari
     assert misfit.item() == pytest.approx(number * np.log(0.3**2), rel=0.05)
 
 
-def test_principal_components_beat_no_denoising():
-    rng = np.random.default_rng(1)
-    denoiser = PrincipalComponents.of(patterns(rng, 200), components=6)
-    truth = patterns(rng, 10)
-    result = denoiser.denoise(measured(truth, 0.5, rng).stack)
-    assert np.sqrt(np.mean((result - truth) ** 2)) < 0.15
-
-
 def test_smoothing_averages_neighbours_by_a_gaussian_of_the_width_asked_for():
     stack = np.zeros((1, 1, 31, 31, 2), np.float32)
     stack[..., 1] = 1
@@ -79,6 +70,24 @@ def test_smoothing_keeps_a_flat_map_flat_beside_a_gap():
     assert np.allclose(result, 1, atol=1e-5)
 
 
-def test_nearest_parameters_average_the_best():
-    misfit = np.array([[3.0, 0.0, 1.0, 9.0]])
-    assert baselines.nearest_parameters(misfit, np.array([[10.0], [1.0], [3.0], [100.0]]), neighbours=2).tolist() == [[2.0]]
+def glanced(rng, share, ei):
+    """Maps of a stripe at 10 meV in a share of the columns, in two slices of any incident energy; the others at 40 meV are empty."""
+    stack = np.ones((len(share), 4, 16, 16, 2), np.float32)
+    stack[..., 0] = 0.05 * rng.normal(size=stack.shape[:-1])
+    for row, part in enumerate(share):
+        stack[row, :2, :, : int(16 * part), 0] += 1
+    windows = np.zeros((len(share), 4, 3), np.float32)
+    windows[:, :2, :2], windows[:, 2:, :2] = (0.9, 1.1), (3.9, 4.1)
+    windows[..., 2] = np.log10(ei)
+    return MeasuredMaps(stack, np.ones((len(share), 4)), np.empty(0), windows, np.ones((len(share), 4, 1), np.float32))
+
+
+def test_neighbours_are_those_that_look_alike_at_the_same_energies():
+    rng = np.random.default_rng(3)
+    share = rng.uniform(0, 1, 400)
+    known = baselines.Neighbours([glanced(rng, part, 25.0) for part in np.split(share, 4)], share[:, None])
+    maps = glanced(rng, np.array([0.25, 0.75]), 60.0)
+    maps.stack[:, 0, 3:9] = 0  # a gap
+    assert known.parameters([maps])[:, 0] == pytest.approx([0.25, 0.75], abs=0.08)
+    maps.windows[..., :2] = 4.0  # nowhere an energy at which the training maps show the stripe
+    assert np.ptp(known.parameters([maps])) < 0.5

@@ -1,0 +1,93 @@
+"""A denoiser trained on toy maps in seconds, and what it is taught."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from toy_maps import figure, toy, trained
+
+from mantid_insdl.networks.denoiser import CALIBRATED, denoised
+from mantid_insdl.networks.measured import MeasuredMaps
+from mantid_insdl.training.denoising import BETA, GAP_WEIGHT, NOT_MAGNETIC, calibrate, denoising_loss, train_denoiser, wanted
+from mantid_insdl.training.negatives import KINDS
+from mantid_insdl.training.outcome import CALIBRATION, TEST
+
+MAGNETS = ("pcsmo-goodenough", "pcsmo-dimer")
+
+
+@pytest.mark.tensorflow
+def test_denoiser(tmp_path, monkeypatch):
+    recipe, data = toy("denoise", MAGNETS, epochs=20, batch=8, learning_rate=3e-3, patience=20)
+    outcome, measurer = trained(train_denoiser, recipe, data, tmp_path, monkeypatch)
+    (model,) = outcome.models.values()
+
+    def parts(maps):
+        reached, known = np.isfinite(maps.signal), maps.stack[..., 1] > 0
+        return known & reached, ~known & reached
+
+    maps = measurer.measure(data.indices("calibration"), CALIBRATION, kind="")
+    estimate, sigma = denoised(model, maps, outcome.calibration)
+    inside = np.abs(estimate - maps.signal) < sigma
+    assert [np.mean(inside[part]) for part in parts(maps)] == pytest.approx([0.6827, 0.6827], abs=0.002)
+
+    maps = measurer.measure(data.indices("test"), TEST, kind="")
+    estimate, sigma = denoised(model, maps, outcome.calibration)
+    known, gaps = parts(maps)
+
+    def relative(of):
+        return np.median([np.linalg.norm((e - s)[k]) / np.linalg.norm(s[k]) for e, s, k in zip(of, maps.signal, known, strict=True)])
+
+    for baseline in ("no denoising", "Gaussian smoothing"):
+        found = figure(outcome, "median relative", baseline)
+        assert found.value == pytest.approx(relative(estimate), rel=1e-3)
+        assert found.value < 0.7 * found.baseline
+    assert figure(outcome, "median relative", "no denoising").baseline == pytest.approx(relative(maps.stack[..., 0]), rel=1e-3)
+    assert 0 < figure(outcome, "intensity painted").value < 1
+    for words, part in (("known pixels", known), ("pixels in gaps", gaps)):
+        inside = [np.mean((np.abs(e - s) < b)[p]) for e, s, b, p in zip(estimate, maps.signal, sigma, part, strict=True) if p.any()]
+        assert figure(outcome, f"fraction of {words}").value == pytest.approx(np.mean(inside), abs=1e-3)
+        assert 0.55 < np.mean(inside) < 0.8
+
+
+def test_of_maps_without_spin_waves_nothing_is_wanted_and_gaps_count_for_less():
+    signal = np.full((3, 2, 4, 4), 2.0)
+    signal[:, 1] = np.nan  # not measured
+    stack = np.ones((*signal.shape, 2))
+    stack[:, :, 0] = 0  # a gap
+    maps = MeasuredMaps(stack, *(np.empty(0),) * 1, signal, np.empty(0), np.empty(0), kind=np.array(["", NOT_MAGNETIC[0], "mixture"]))
+    target = wanted(maps, np.arange(3))
+    assert target[:, 0, ..., 0].mean(axis=(1, 2)).tolist() == [2.0, 0.0, 2.0]
+    assert np.all(target[:, 1] == 0)  # neither intensity nor weight
+    assert np.all(target[:, 0, 0, :, 1] == np.float32(GAP_WEIGHT)) and np.all(target[:, 0, 1:, :, 1] == 1)
+    assert set(NOT_MAGNETIC) <= set(KINDS)
+
+
+@pytest.mark.tensorflow
+def test_loss_is_least_at_the_truth_with_the_width_of_the_errors():
+    from mantid_insdl.networks.backend import import_keras
+
+    loss = denoising_loss(import_keras())
+    rng = np.random.default_rng(0)
+    truth = rng.normal(3.0, 0.5, (1, 100, 100))
+    target = np.stack([truth, np.ones_like(truth)], axis=-1).astype(np.float32)
+
+    def of(mean, sigma):
+        output = np.stack([np.full_like(truth, mean), np.full_like(truth, np.log(sigma))], axis=-1).astype(np.float32)
+        return float(loss(target, output)) / sigma ** (2 * BETA)  # the width that weighs it is not fitted
+
+    assert of(3.0, 0.5) < min(of(3.2, 0.5), of(2.8, 0.5), of(3.0, 0.4), of(3.0, 0.65))
+    target[..., 1] = 0
+    assert of(0.0, 0.5) == 0  # pixels of no weight
+
+
+def test_factors_of_error_bars_are_those_of_known_pixels_and_of_gaps(monkeypatch):
+    rng = np.random.default_rng(2)
+    shape = (10, 4, 20, 20)
+    known = rng.random(shape) > 0.5
+    signal = rng.normal(0, np.where(known, 0.3, 2.0))
+    signal[:, 3] = np.nan
+    maps = MeasuredMaps(np.stack([np.zeros(shape), known], -1), np.empty(0), signal, np.empty(0), np.empty(0))
+    answer = np.zeros(shape), np.full(shape, 0.1)
+    monkeypatch.setattr("mantid_insdl.training.denoising.denoised", lambda *_: answer)
+    found = calibrate(None, [maps, maps])
+    assert [found[name] for name in CALIBRATED] == pytest.approx([3.0, 20.0], rel=0.05)
