@@ -69,8 +69,8 @@ def test_random_layouts_hide_a_plausible_part_and_repeat_with_their_seed():
         return layout.gaps(slices, axis, Axis("qk", "r.l.u.", axis.values), (1.16, 1.15)).mean()
 
     shares = [share(seed) for seed in range(30)]
-    assert np.median(shares) == pytest.approx(0.2, abs=0.02)
-    assert min(shares) > 0.08 and max(shares) < 0.33
+    assert np.median(shares) == pytest.approx(0.22, abs=0.02)
+    assert min(shares) > 0.08 and max(shares) < 0.36
     assert [share(seed) for seed in range(5)] == shares[:5] and len(set(shares)) == 30
 
 
@@ -84,7 +84,7 @@ def test_random_layouts_have_the_proportions_of_a_spectrometer():
     strips = np.array([strip for one in layouts for strip in one.horizontal])
     assert len(strips) == pytest.approx(2 * 0.8 * 200, abs=4 * np.sqrt(400 * 0.8 * 0.2))
     assert (strips[:, 0] > 0).mean() == pytest.approx(0.5, abs=0.1)  # on either side
-    assert np.abs(strips[:, 0]).min() > 0.05 and np.abs(strips[:, 0]).max() < 0.09 and strips[:, 1].max() < 0.008
+    assert np.abs(strips[:, 0]).min() > 0.05 and np.abs(strips[:, 0]).max() < 0.09 and 0.012 < strips[:, 1].max() < 0.013
     tubes = [sum(half == 0.002 for _, half in one.vertical) for one in layouts]
     assert set(tubes) == {0, 1, 2, 3} and np.mean(tubes) == pytest.approx(1.5, abs=0.3)
 
