@@ -90,7 +90,7 @@ def test_prior_is_the_same_for_what_the_models_share():
     one, other = (pcsmo(name, 200, rng).parameters for name in ("pcsmo-goodenough", "pcsmo-dimer"))
     pairs = ((one["JF1"], (other["JFS"] + other["JFW"]) / 2), (one["JA"], (other["JA1"] + other["JA2"]) / 2), (one["D"], other["D"]))
     for mine, theirs in pairs:
-        assert np.quantile(mine, [0.1, 0.5, 0.9]) == pytest.approx(np.quantile(theirs, [0.1, 0.5, 0.9]), abs=0.25 * mine.std())
+        assert np.quantile(mine, [0.1, 0.5, 0.9]) == pytest.approx(np.quantile(theirs, [0.1, 0.5, 0.9]), abs=0.35 * mine.std())
 
 
 def test_uniform_prior_fills_the_range_in_the_material_file():
