@@ -3,8 +3,11 @@
 Run ``python benchmarks/training_data.py --measured DIR`` (``DIR/measured.npz``, ``DIR/detector_gaps.npz``; five minutes on two cores, and
 a few seconds again, with ``--data DIR`` for what is simulated). For each incident energy it prints numbers that say nothing about the
 model of a magnet: of the measured map, of the training maps (5, 50 and 95 %), and which share of these lies below the measured one.
-``--picture FILE`` draws slices of both, and the distributions of their pixels. With ``--classes`` it prints instead how well a class is
-known from the sum over momentum alone: the accuracy of a linear classifier on the mean intensity of every energy bin without noise.
+``--picture FILE`` draws slices of both, and the distributions of their pixels.
+
+``--classes FOLDER`` prints how well a class is known without looking at momenta, in a data set that a training has kept (a folder in its
+``training-data``): the accuracy of linear classifiers on the largest energy with intensity, and on the mean of every energy bin, without
+noise.
 """
 
 from __future__ import annotations
@@ -19,13 +22,15 @@ from mantid_insdl.files import load
 from mantid_insdl.fitting.uncertainty import uncertainty_of
 from mantid_insdl.maps import Map
 from mantid_insdl.networks.preprocessing import normalise, structure
-from mantid_insdl.training.datasets import SimulatedMaps, load_or_generate
+from mantid_insdl.training.datasets import SimulatedMaps, load_or_generate, opened
 from mantid_insdl.training.layouts import axes
 from mantid_insdl.training.measurement import Measurer, measure, mix_twins
 from mantid_insdl.training.recipes import Recipe, load_recipe
 
 SETS = 60
 """Parameter sets of each material."""
+MOST = 2000
+"""Maps that classes are told by."""
 
 
 def statistics(m: Map) -> dict[str, float]:
@@ -140,11 +145,14 @@ def draw(measured: Map, data: SimulatedMaps, recipe: Recipe, path: Path) -> None
 
 
 def classes(data: SimulatedMaps) -> None:
-    """Print how well a linear classifier knows the class from the mean of every energy bin."""
+    """Print how well a linear classifier knows the class from the mean of every energy bin, of maps on all of the usual slices."""
     from scipy.special import log_softmax
 
-    sums = np.array([np.nanmean(data.intensity[i].astype(np.float32), axis=(1, 2)) for i in range(len(data.material))])
-    tops = np.array([data.slices(i).centres[one > 0.02 * one.max()].max() for i, one in enumerate(sums)])
+    usual = np.isfinite(data.windows[:, :, 0]).all(axis=1) & (data.material < len(data.own))
+    same = np.all(data.windows == data.windows[np.flatnonzero(usual)[0]], axis=(1, 2))
+    chosen = np.random.default_rng(0).permutation(np.flatnonzero(usual & same))[:MOST]
+    sums, material = np.array([np.nanmean(data.intensity[i].astype(np.float32), axis=(1, 2)) for i in chosen]), data.material[chosen]
+    tops = np.array([data.slices(chosen[0]).centres[one > 0.02 * one.max()].max() for one in sums])
     for name, features in (
         ("the largest energy with intensity", tops[:, None]),
         ("the mean intensity of every energy bin", np.log(sums + 1e-3)),
@@ -153,11 +161,11 @@ def classes(data: SimulatedMaps) -> None:
         x = np.concatenate((x, np.ones((len(x), 1))), axis=1)
         order = np.random.default_rng(0).permutation(len(x))
         train, test = order[::2], order[1::2]
-        truth = np.eye(len(data.own))[data.material]
+        truth = np.eye(len(data.own))[material]
         weights = np.zeros((x.shape[1], truth.shape[1]))
         for _ in range(3000):  # gradient descent on the cross-entropy, a little ridge
             weights += 0.1 * (x[train].T @ (truth[train] - np.exp(log_softmax(x[train] @ weights, axis=1))) / len(train) - 1e-3 * weights)
-        right = np.mean((x[test] @ weights).argmax(axis=1) == data.material[test])
+        right = np.mean((x[test] @ weights).argmax(axis=1) == material[test])
         print(f"{name}: {right:.2f} of {len(test)} maps right; by guessing {1 / len(data.own):.2f}")
 
 
@@ -166,14 +174,14 @@ def main() -> None:
     parser.add_argument("--measured", type=Path, help="folder with measured.npz and detector_gaps.npz of PCSMO")
     parser.add_argument("--data", type=Path, help="folder to keep the simulated maps in")
     parser.add_argument("--picture", type=Path, help="file to draw both into")
-    parser.add_argument("--classes", action="store_true", help="what a class is known by without looking at momenta")
+    parser.add_argument("--classes", type=Path, help="data set kept by a training: what a class is known by without looking at momenta")
     options = parser.parse_args()
+    if options.classes:
+        classes(opened(options.classes))
+    if options.measured is None:
+        return
     with tempfile.TemporaryDirectory() as folder:
         data, recipe = simulated(load_recipe("pcsmo-classifier"), options.data or Path(folder))
-        if options.classes:
-            classes(data)
-        if options.measured is None:
-            return
         gaps = options.measured / "detector_gaps.npz"
         measured = load(options.measured / "measured.npz", material="pcsmo", mask=gaps)
         compare(measured, data, recipe)
