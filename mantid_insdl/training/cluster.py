@@ -7,15 +7,17 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import CancelledError
 from typing import Any
 
-from mantid_insdl.errors import InsdlError
+from mantid_insdl.errors import WorkerError
 
 PATIENCE = 60.0
 """Seconds without any worker after which the work is given up."""
+CONNECTING = "20s"
+"""How long a scheduler may take to answer."""
 _LOOK = 5.0  # seconds between two looks at the workers
 
 
-class ClusterError(InsdlError):
-    """Workers that cannot be reached, or are lost."""
+class ClusterError(WorkerError):
+    """Workers of a data set that cannot be reached, or are lost."""
 
 
 _AGAIN = "start the same training again: it goes on with the maps that are kept"
@@ -53,7 +55,7 @@ def each(
         cluster = distributed.LocalCluster(n_workers=number, threads_per_worker=1, host="127.0.0.1", **options)
     try:
         try:
-            client = distributed.Client(cluster or scheduler, timeout="20s")
+            client = distributed.Client(cluster or scheduler, timeout=CONNECTING)
         except (OSError, TimeoutError, ValueError) as error:
             raise ClusterError(
                 f"there is no dask scheduler at {scheduler}",

@@ -317,3 +317,15 @@ def test_unknown_recipe(insdl, tmp_path):
 def test_train_over_an_existing_folder_is_refused_before_the_work(insdl, tmp_path, monkeypatch):
     monkeypatch.setattr("mantid_insdl.training.train.train", lambda *_, **__: pytest.fail("must be refused before the work"))
     insdl.refuses("train", "pcsmo-classifier", "-o", tmp_path, code=7, words=["exists"])
+
+
+def test_train_on_a_scheduler_that_is_not_there(insdl, tmp_path, monkeypatch):
+    from mantid_insdl.training import cluster
+
+    def train(recipe, output, *, scheduler, **options):
+        list(cluster.each(len, [("work",)], scheduler=scheduler))
+
+    monkeypatch.setattr("mantid_insdl.training.train.train", train)
+    monkeypatch.setattr(cluster, "CONNECTING", "1s")
+    command = ("train", "pcsmo-classifier", "-o", tmp_path / "model", "--scheduler", "tcp://127.0.0.1:9")
+    insdl.refuses(*command, code=8, words=["no dask scheduler at tcp://127.0.0.1:9", "dask scheduler"])

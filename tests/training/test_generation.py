@@ -137,7 +137,8 @@ def test_a_scheduler_without_workers_is_given_up(scheduler, tmp_path, monkeypatc
         datasets.generate(SPEC, tmp_path / "data", scheduler=scheduler[0])
 
 
-def test_a_scheduler_that_is_not_there_is_said(tmp_path):
+def test_a_scheduler_that_is_not_there_is_said(tmp_path, monkeypatch):
+    monkeypatch.setattr(cluster, "CONNECTING", "1s")
     with pytest.raises(ClusterError, match=r"(?i)no dask scheduler at tcp://127.0.0.1:9.*dask scheduler"):
         datasets.generate(SPEC, tmp_path, scheduler="tcp://127.0.0.1:9")
 
