@@ -28,6 +28,7 @@ _PLAIN = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
 _ENCRYPTED = 0x1
 _PIECE = 1 << 24
 
+
 @contextmanager
 def open_archive(path: str | Path, origin: Origin, budget: int, *, follow: bool = True) -> Iterator[zipfile.ZipFile]:
     """A zip archive whose members are known to be plain, each there once, and to unpack to `budget` bytes or less together.
@@ -64,7 +65,9 @@ def _require_plain(archive: zipfile.ZipFile, origin: Origin, budget: int) -> Non
         raise origin.refused(f"it unpacks to {size_text(total)}, and {size_text(budget)} are allowed", "give a smaller one")
 
 
-def read_npz(path: str | Path, origin: Origin, budget: int, *, wanted: Collection[str] | None = None, follow: bool = True) -> dict[str, Any]:
+def read_npz(
+    path: str | Path, origin: Origin, budget: int, *, wanted: Collection[str] | None = None, follow: bool = True
+) -> dict[str, Any]:
     """The arrays of an npz file by their names: plain numbers and texts, no Python objects.
 
     Parameters

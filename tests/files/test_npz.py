@@ -235,7 +235,7 @@ class TestUnsafeFiles:
             load(path)
 
     def test_other_arrays(self, write):
-        with pytest.raises(FileFormatError, match="holds only a, b; name the arrays as docs/files.md says"):
+        with pytest.raises(FileFormatError, match="holds only a, b; name the arrays as docs/files"):
             load(write(a=np.ones(2), b=np.ones(2)))
 
     @pytest.mark.parametrize("bad", [np.ones(INTENSITY.shape, complex), np.full(INTENSITY.shape, "x"), np.zeros(4, "M8[s]")])

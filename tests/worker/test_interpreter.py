@@ -195,7 +195,7 @@ def test_wrong_interpreter_then_a_right_one(monkeypatch):
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("python: [1, 2", "is not YAML"),
+        ("python: [1, 2", "is no valid YAML at line 1"),
         ("just words", "it must hold entries"),
         ("pyton: /usr/bin/python3", "unknown entry 'pyton'; the only entry is `python: PATH`"),
         ("python: 3", "its entry 'python' is not a path"),
@@ -216,7 +216,7 @@ def test_binary_configuration(config_file):
 
 def test_configuration_that_is_a_folder(config_file):
     config_file.mkdir()
-    assert "Is a directory" in refusal(ConfigError)
+    assert "it is a folder and not a regular file" in refusal(ConfigError)
 
 
 @pytest.mark.parametrize("text", ["", "# nothing but a comment\n", "python:\n"])
