@@ -116,10 +116,10 @@ def json_of(text: str | bytes, origin: Origin) -> Any:
     return _cleaned(exact_json_of(text, origin))
 
 
-def exact_json_of(text: str | bytes, origin: Origin) -> Any:
+def exact_json_of(text: str | bytes, origin: Origin, longest: int = LONGEST_JSON) -> Any:
     """The same with the control characters as they are, for texts between two processes of this package."""
-    if len(text) > LONGEST_JSON:
-        raise origin.refused(f"it has {len(text)} characters, and {LONGEST_JSON} are allowed")
+    if len(text) > longest:
+        raise origin.refused(f"it has {len(text)} characters, and {longest} are allowed")
     try:
         found = json.loads(text, parse_int=_integer)
     except RecursionError as error:

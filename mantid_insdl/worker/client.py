@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from mantid_insdl import __version__, errors
-from mantid_insdl.errors import WorkerError
+from mantid_insdl.errors import WorkerError, printable
 from mantid_insdl.maps import Map
 from mantid_insdl.progress import Progress
 from mantid_insdl.worker import protocol
@@ -73,7 +73,9 @@ def run_task(
             stop()
             raise
     if header["kind"] == "error":
-        error = getattr(errors, header["error"])(header["summary"], header["reason"], header["fix"])
+        kind = getattr(errors, header["error"], None)
+        known = isinstance(kind, type) and issubclass(kind, errors.InsdlError)
+        error = (kind if known else WorkerError)(header["summary"], header["reason"], header["fix"])
         error.add_note(header["traceback"])
         raise error
     return outputs, header["result"]
@@ -155,6 +157,8 @@ class _Worker:
             raise WorkerError(f"{name} did not start the worker within {_START_LIMIT:g} s", self._words(), _CHECK) from None
         if header["kind"] == "failed":
             raise WorkerError(header["summary"], header["reason"], header["fix"])
+        if header["kind"] != "hello":
+            raise WorkerError(f"{name} does not answer as a Python interpreter does", f"it sent '{header['kind'][:40]}' first", _CHECK)
         if (header["protocol"], header["version"]) != (protocol.VERSION, __version__):
             raise WorkerError(
                 f"the worker runs mantid_insdl {header['version']}, this program {__version__}",
@@ -172,10 +176,12 @@ class _Worker:
                 header, outputs = self._next(poll)
                 if header["kind"] == "started":
                     started = True
-                elif header["kind"] != "progress":
+                elif header["kind"] in ("result", "error"):
                     return header, outputs
+                elif header["kind"] != "progress":
+                    raise protocol.StreamError(f"it sent '{header['kind'][:40]}' in the middle of a task")
                 elif progress:
-                    progress(header["fraction"], header["text"])
+                    progress(header["fraction"], printable(header["text"]))
         except EOFError:
             if not started:
                 raise _NotStartedError from None
