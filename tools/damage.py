@@ -25,7 +25,7 @@ from typing import Any
 
 import numpy as np
 
-RUNS, SECONDS = 300, 30.0
+RUNS, SECONDS, MEMORY = 300, 30.0, 2 * 10**9
 BEGIN, END = "<!-- damage: begin -->", "<!-- damage: end -->"
 OUTCOMES = ("refused", "read", "other exception", "crash", "hang")
 
@@ -243,10 +243,14 @@ def damaged(whole: bytes, rng: np.random.Generator) -> bytes:
     return bytes(content)
 
 
-def _reader(pipe: Connection) -> None:
-    """Reads every file as it is told, and answers with what came of it."""
+def _reader(pipe: Connection, memory: int | None) -> None:
+    """Reads every file as it is told, and answers with what came of it and the most memory it has had so far, in bytes."""
+    import resource
+
     from mantid_insdl.errors import InsdlError
 
+    if memory is not None:
+        resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     pipe.send("ready")
     while True:
         read, path = pipe.recv()
@@ -257,14 +261,27 @@ def _reader(pipe: Connection) -> None:
             answer = ("refused", str(error))
         except BaseException:
             answer = ("other exception", traceback.format_exc())
-        pipe.send(answer)
+        pipe.send((answer, 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss))
 
 
 class Watched:
-    """A process that reads files, started anew after a crash or a hang of more than so many seconds."""
+    """A process that reads files, started anew after a crash or a hang of more than so many seconds.
 
-    def __init__(self, seconds: float = SECONDS):
-        self.seconds = seconds
+    Parameters
+    ----------
+    seconds
+        That one file may take.
+    memory
+        Bytes of address space that the process may have.
+
+    Attributes
+    ----------
+    peak : int
+        Most memory that a process has had, in bytes.
+    """
+
+    def __init__(self, seconds: float = SECONDS, memory: int | None = MEMORY):
+        self.seconds, self.memory, self.peak = seconds, memory, 0
         self.process: Any = None
 
     def __enter__(self) -> Watched:
@@ -280,7 +297,9 @@ class Watched:
         try:
             self.pipe.send((function, path))
             if self.pipe.poll(self.seconds):
-                return self.pipe.recv()
+                answer, peak = self.pipe.recv()
+                self.peak = max(self.peak, peak)
+                return answer
             outcome = ("hang", f"no answer in {self.seconds:g} s")
         except (EOFError, OSError):
             self.process.join()
@@ -291,7 +310,7 @@ class Watched:
     def _start(self) -> None:
         context = multiprocessing.get_context("spawn")
         self.pipe, theirs = context.Pipe()
-        self.process = context.Process(target=_reader, args=(theirs,), daemon=True)
+        self.process = context.Process(target=_reader, args=(theirs, self.memory), daemon=True)
         self.process.start()
         theirs.close()
         self.pipe.recv()  # it is ready

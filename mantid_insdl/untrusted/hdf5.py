@@ -13,7 +13,7 @@ from mantid_insdl.untrusted.reading import Origin
 if TYPE_CHECKING:
     import h5py
 
-MOST_OBJECTS = 200_000
+MOST_OBJECTS = 100_000
 """Groups and datasets of one file."""
 
 _FIX = "write a file that holds its data itself (in Mantid: load it and save it again)"

@@ -142,6 +142,15 @@ def _depth_exceeds(value: Any, allowed: int) -> bool:
     return allowed < 0 or any(_depth_exceeds(part, allowed - 1) for part in parts if isinstance(part, dict | list))
 
 
+def literal(text: str) -> str:
+    r"""Text in which a dollar sign begins no formula when Matplotlib draws it, for one that it cannot read would be an error.
+
+    >>> literal("a $\\undefined$ title")
+    'a \\$\\undefined\\$ title'
+    """
+    return text.replace("$", r"\$")
+
+
 def _cleaned(value: Any) -> Any:
     """Plain values whose texts, keys included, have no control characters."""
     if isinstance(value, str):

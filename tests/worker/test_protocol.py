@@ -56,7 +56,9 @@ def test_a_message_begins_with_its_name_and_the_length_of_its_header_in_little_e
 
 
 def test_several_messages_follow_each_other():
-    stream = io.BytesIO(sent({"kind": "x", "n": 1}, {"a": MAPS["powder"]}) + sent({"kind": "x", "n": 2}) + sent({"kind": "x", "n": 3}, {"b": MAPS["cut"]}))
+    stream = io.BytesIO(
+        sent({"kind": "x", "n": 1}, {"a": MAPS["powder"]}) + sent({"kind": "x", "n": 2}) + sent({"kind": "x", "n": 3}, {"b": MAPS["cut"]})
+    )
     assert [protocol.decode(stream)[0]["n"] for _ in range(3)] == [1, 2, 3]
     with pytest.raises(EOFError):
         protocol.decode(stream)
