@@ -174,13 +174,17 @@ def _within(indices: np.ndarray, size: int) -> bool:
 
 def read_logs(entry: h5py.Group) -> dict[str, tuple[Any, str]]:
     """Sample logs: name -> (value, unit). A time series of numbers is a `TimeSeries`; of one of texts the last is taken."""
-    logs: dict[str, tuple[Any, str]] = {}
     parent = groups(entry).get("logs")
-    for name, node in ({} if parent is None else groups(parent)).items():
-        value = dataset(node, "value")
-        if attribute(node, "NX_class") == "NXlog" and value is not None and value.size and value.dtype.kind in "SOfiub":
-            logs[printable(name)] = (_log_value(value, dataset(node, "time")), attribute(value, "units"))
-    return logs
+    values = {name: (node, dataset(node, "value")) for name, node in ({} if parent is None else groups(parent)).items()}
+    values = {
+        name: (node, value)
+        for name, (node, value) in values.items()
+        if attribute(node, "NX_class") == "NXlog" and value is not None and value.size and value.dtype.kind in "SOfiub"
+    }
+    check_size((sum(value.size for _, value in values.values()),), "all of its logs together", where(entry))
+    return {
+        printable(name): (_log_value(value, dataset(node, "time")), attribute(value, "units")) for name, (node, value) in values.items()
+    }
 
 
 def _log_value(value: h5py.Dataset, times: h5py.Dataset | None) -> Any:

@@ -44,7 +44,7 @@ _PACKAGE = Path(__file__).resolve().parents[1]
 
 _LARGEST_CARD = 4_000_000  # bytes
 _LARGEST_ARRAYS = 1_000_000_000  # bytes, unpacked
-_OPTIONS_NEWER_THAN_3_10 = {"quantization_config", "input_axes", "output_axes"}
+_OPTIONS_NEWER_THAN_3_13 = {"quantization_config", "input_axes", "output_axes"}
 
 
 class BundleIdentity(NamedTuple):
@@ -394,7 +394,7 @@ def _write_content(directory: Path, card: Card, models: Mapping[str, Any], array
 
 
 def _make_readable_for_older_keras(file: Path) -> None:
-    """Leave unused options of newer layers out of a network's configuration, which an older Keras (3.10 is tested) would refuse."""
+    """Leave unused options of newer layers out of a network's configuration, which an older Keras (3.13.2 is tested) would refuse."""
     with zipfile.ZipFile(file) as archive:
         members = {member.filename: archive.read(member) for member in archive.infolist()}
     members["config.json"] = json.dumps(_without_unused_options(json.loads(members["config.json"]))).encode()
@@ -408,7 +408,7 @@ def _without_unused_options(config: Any) -> Any:
         return [_without_unused_options(item) for item in config]
     if isinstance(config, dict):
         return {
-            name: _without_unused_options(item) for name, item in config.items() if not (item is None and name in _OPTIONS_NEWER_THAN_3_10)
+            name: _without_unused_options(item) for name, item in config.items() if not (item is None and name in _OPTIONS_NEWER_THAN_3_13)
         }
     return config
 
