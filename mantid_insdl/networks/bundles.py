@@ -386,7 +386,7 @@ def _write_content(directory: Path, card: Card, models: Mapping[str, Any], array
         if np.asarray(array).dtype.hasobject:
             raise BundleError(f"cannot store the array '{name}'", "it holds Python objects", "convert it to numbers or text")
     if arrays:
-        np.savez(directory / ARRAYS, **arrays)
+        np.savez(directory / ARRAYS, allow_pickle=False, **arrays)
     files = {f.name: hash_file(f) for f in sorted(directory.iterdir())}
     sealed = _write_card(directory, card.model_copy(update={"files": files, "keras": keras.__version__}))
     for problem in _content_problems(directory, sealed, weights=True):

@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any, BinaryIO
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -23,6 +23,13 @@ MOST_VALUES = 50_000_000
 
 LARGEST_ARRAY = 8 * MOST_VALUES
 """Bytes of one array."""
+
+
+class Readable(Protocol):
+    """What arrays are read from: a file, a member of an archive, a pipe."""
+
+    def read(self, size: int, /) -> bytes: ...
+
 
 _PLAIN = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
 _ENCRYPTED = 0x1
@@ -98,7 +105,7 @@ def read_npz(
         return arrays
 
 
-def read_npy(stream: IO[bytes] | BinaryIO, name: str, origin: Origin) -> np.ndarray:
+def read_npy(stream: Readable, name: str, origin: Origin) -> np.ndarray:
     """The next array of a stream in numpy's format, its type and size looked at before memory is taken for it.
 
     Raises

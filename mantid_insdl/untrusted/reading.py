@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import stat
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import NamedTuple
 
 from mantid_insdl.errors import InsdlError
 
@@ -34,7 +35,7 @@ class Origin(NamedTuple):
         return self.error(f"cannot read {self.what}", " ".join(reason.split()), fix or self.fix)
 
 
-def open_regular(path: str | Path, origin: Origin, *, follow: bool = True) -> BinaryIO:
+def open_regular(path: str | Path, origin: Origin, *, follow: bool = True) -> BufferedReader:
     """A regular file, open for reading; a pipe or a device is refused, and neither waited for nor read.
 
     Parameters

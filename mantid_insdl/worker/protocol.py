@@ -21,7 +21,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from typing import Any, BinaryIO, NamedTuple
+from typing import IO, Any, NamedTuple
 
 import numpy as np
 
@@ -55,7 +55,7 @@ class StreamError(Exception):
 class _Pipe:
     """Only reading and writing: given a file, NumPy would also ask for the position in it, which a pipe does not have."""
 
-    def __init__(self, stream: BinaryIO):
+    def __init__(self, stream: IO[bytes]):
         self._stream = stream
         self.write = stream.write
 
@@ -72,7 +72,7 @@ class Message(NamedTuple):
     start: bytes
     arrays: list[np.ndarray]
 
-    def write(self, stream: BinaryIO) -> None:
+    def write(self, stream: IO[bytes]) -> None:
         """Write all of it; `OSError` if the other side is gone."""
         stream.write(self.start)
         for array in self.arrays:
@@ -97,7 +97,7 @@ def encode(header: Mapping[str, Any], maps: Mapping[str, Map] | None = None) -> 
     return Message(MAGIC + LENGTH.pack(len(content)) + content, [np.asarray(array) for array in arrays.values()])
 
 
-def decode(stream: BinaryIO) -> tuple[dict[str, Any], dict[str, Map]]:
+def decode(stream: IO[bytes]) -> tuple[dict[str, Any], dict[str, Map]]:
     """The next message: its header and its maps.
 
     Raises
@@ -120,7 +120,7 @@ def decode(stream: BinaryIO) -> tuple[dict[str, Any], dict[str, Map]]:
 _ORIGIN = Origin("a message", WorkerError)
 
 
-def _decoded(stream: BinaryIO) -> tuple[dict[str, Any], dict[str, Map]]:
+def _decoded(stream: IO[bytes]) -> tuple[dict[str, Any], dict[str, Map]]:
     start = stream.read(len(MAGIC) + LENGTH.size)
     if not MAGIC.startswith(start[: len(MAGIC)]):
         raise StreamError(f"it wrote {start!r}")

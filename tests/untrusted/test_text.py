@@ -38,6 +38,11 @@ def test_aliases_that_a_person_writes_are_taken():
     assert yaml_of("a: &x {b: 1}\nc: *x\nd: {<<: *x, e: 2}\n", ORIGIN) == {"a": {"b": 1}, "c": {"b": 1}, "d": {"b": 1, "e": 2}}
 
 
+def test_an_alias_of_what_it_is_in():
+    with pytest.raises(MapError, match="an alias in it stands for what it is a part of; leave the alias out"):
+        yaml_of("a: &x [1, {b: *x}]\n", ORIGIN)
+
+
 @pytest.mark.parametrize(("text", "line"), [("a: [1, 2", 1), ("a: 1\nb: {", 2), ("a: 1\n  b: 2\n", 2)])
 def test_yaml_that_is_none_names_the_line(text, line):
     with pytest.raises(MapError, match=f"no valid YAML at line {line}: .*; mend it"):
