@@ -60,6 +60,16 @@ def test_logs_together(processed, monkeypatch):
         load(processed(log=np.arange(4.0)))
 
 
+def test_text_axis(processed, monkeypatch):
+    path = processed()
+    with h5py.File(path, "a") as file:
+        del file["mantid_workspace_1/workspace/axis1"]
+        file["mantid_workspace_1/workspace/axis1"] = np.array([b"x"] * 10)
+    monkeypatch.setattr(_hdf5, "MAX_VALUES", 9)
+    with pytest.raises(FileFormatError, match="'/mantid_workspace_1/workspace/axis1' has 10 = 10 values and the limit is 9"):
+        load(path)
+
+
 def test_chunks(processed, monkeypatch):
     monkeypatch.setattr(_hdf5, "MAX_CHUNK", 8 * 99)
     with pytest.raises(FileFormatError, match=r"'/mantid_workspace_1/workspace/values' has chunks of more than 792 bytes"):
