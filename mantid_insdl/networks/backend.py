@@ -72,7 +72,7 @@ def _silent_start() -> Iterator[None]:
     They write to the file descriptor, before any level of logging applies.
     """
     try:
-        kept = tempfile.TemporaryFile()
+        kept = tempfile.TemporaryFile()  # noqa: SIM115 - closed below
         own = os.dup(2)
     except OSError:  # no place for it, or no standard error
         yield
