@@ -34,9 +34,7 @@ extensions = [
 root_doc = "index"
 exclude_patterns = ["site"]
 source_suffix = {".rst": "restructuredtext", ".md": "markdown"}
-myst_enable_shutil.rmtree(ROOT / "docs" / "api", ignore_errors=True)  # written anew: apidoc leaves pages of modules that are gone
-
-extensions = ["colon_fence", "dollarmath"]
+myst_enable_extensions = ["colon_fence", "dollarmath"]
 myst_heading_anchors = 4
 suppress_warnings = ["ref.python"]  # of type hints: two rooms may have a class of one name
 

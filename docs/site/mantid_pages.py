@@ -98,12 +98,19 @@ def with_bars(app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: 
         lines[number] = "".join(part if part.startswith("`") else re.sub(r"(?<!\\)\|", r"\\|", part) for part in parts)
 
 
+def only_where_defined(app: Sphinx, what: str, name: str, obj: Any, skip: bool, options: Any) -> bool | None:
+    """What a package takes from its modules is described there, under one name: two may be a module's as well."""
+    home, page = getattr(obj, "__module__", None), Path(app.env.docname).name
+    return True if what == "module" and page.startswith("mantid_insdl") and home not in (None, page) else None
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
     """What Sphinx calls."""
     parts = {"summary": Summary, "relatedalgorithms": Related, "properties": Properties, "categories": Categories, "sourcelink": Source}
     for name, kind in parts.items():
         app.add_directive(name, kind)
     app.connect("source-read", with_title)
+    app.connect("autodoc-skip-member", only_where_defined)
     app.connect("autodoc-process-docstring", with_bars)
     app.connect("missing-reference", reference_to_mantid)
     return {"parallel_read_safe": True}
