@@ -291,7 +291,7 @@ def damaged(whole: bytes, rng: np.random.Generator) -> bytes:
 
 
 def _reader(pipe: Connection, memory: int | None) -> None:
-    """Reads every file as it is told, and answers with what came of it and the most memory it has had so far, in bytes."""
+    """Reads every file as it is told, and answers with what came of it, its most memory so far in bytes, and the seconds it computed."""
     import resource
 
     from mantid_insdl.errors import InsdlError
@@ -301,6 +301,7 @@ def _reader(pipe: Connection, memory: int | None) -> None:
     pipe.send("ready")
     while True:
         read, path = pipe.recv()
+        before = time.process_time()
         try:
             read(path)
             answer = ("read", "")
@@ -308,7 +309,7 @@ def _reader(pipe: Connection, memory: int | None) -> None:
             answer = ("refused", str(error))
         except BaseException:
             answer = ("other exception", traceback.format_exc())
-        pipe.send((answer, 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss))
+        pipe.send((answer, 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time() - before))
 
 
 class Watched:
@@ -325,10 +326,12 @@ class Watched:
     ----------
     peak : int
         Most memory that a process has had, in bytes.
+    computed : float
+        Seconds that the last file took of a processor.
     """
 
     def __init__(self, seconds: float = SECONDS, memory: int | None = MEMORY):
-        self.seconds, self.memory, self.peak = seconds, memory, 0
+        self.seconds, self.memory, self.peak, self.computed = seconds, memory, 0, 0.0
         self.process: Any = None
 
     def __enter__(self) -> Watched:
@@ -344,7 +347,7 @@ class Watched:
         try:
             self.pipe.send((function, path))
             if self.pipe.poll(self.seconds):
-                answer, peak = self.pipe.recv()
+                answer, peak, self.computed = self.pipe.recv()
                 self.peak = max(self.peak, peak)
                 return answer
             outcome = ("hang", f"no answer in {self.seconds:g} s")
