@@ -178,7 +178,7 @@ def build_report(
             verdict=c.verdict,
             in_range=c.in_range,
             models=tuple(ModelProbability(model=m, probability=p, uncertainty=u) for m, p, u in rows),
-            evidence=c.evidence and evidence_report(c.evidence),
+            evidence=evidence_report(c.evidence) if c.evidence is not None else None,
             warnings=tuple(c.warnings),
             bundle=_reference(c.bundle),
         )
@@ -290,6 +290,6 @@ def card_figure(t: CardTest) -> CardFigure:
 
 def _truth(truth: tuple[str, Mapping[str, float]], classification: ClassificationReport | None) -> Truth:
     material, parameters = truth
-    decided = classification is not None and classification.verdict != "undecided"
-    right = (classification.verdict == material) if decided else None
+    verdict = classification.verdict if classification is not None else "undecided"
+    right = verdict == material if verdict != "undecided" else None
     return Truth(material=material, parameters=dict(parameters), verdict_is_right=right)
