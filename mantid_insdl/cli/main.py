@@ -23,6 +23,7 @@ from mantid_insdl._version import __version__
 from mantid_insdl.cli.installation import add_commands
 from mantid_insdl.cli.measured import ANSWERS_FOR
 from mantid_insdl.cli.options import OptionError, optional_stage, refuse_overwriting, require_picture, spread_materials, written_path
+from mantid_insdl.errors import printable
 
 if TYPE_CHECKING:
     from mantid_insdl.analysis import Analysis
@@ -114,7 +115,7 @@ def _explain(error: BaseException) -> int:
 
 
 def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split())
+    return printable(" ".join(str(error).split()))
 
 
 app = typer.Typer(

@@ -12,6 +12,7 @@ PACKAGE = ROOT / "mantid_insdl"
 
 FLOORS = (
     ("_version", "errors", "progress"),
+    ("untrusted",),
     ("config", "output", "parallel"),
     ("maps",),
     ("spinwave",),
