@@ -23,6 +23,7 @@ from mantid_insdl.files.sentinels import mask_sentinels
 from mantid_insdl.files.workspace_layout import (
     MEV_PER_WAVENUMBER,
     OWN_LOGS,
+    WINDOW_LOGS,
     described,
     direction_of,
     energy_window,
@@ -66,6 +67,8 @@ class HistoData:
         Reciprocal vectors of the sample's cell in 1/angstrom as rows; None where it has no oriented lattice.
     reversed_q
         The convention of Q is the crystallographic one, kf - ki.
+    summed
+        The signal is known to be a sum over events that has not been divided by anything.
     """
 
     dimensions: tuple[HistoDimension, ...]
@@ -77,6 +80,7 @@ class HistoData:
     reciprocal: np.ndarray | None = None
     logs: Mapping[str, tuple[Any, str]] = field(default_factory=dict)
     reversed_q: bool = False
+    summed: bool = False
     title: str = ""
 
 
@@ -241,12 +245,14 @@ def _kind(label: str) -> tuple[str, tuple[float, float, float] | None]:
 
 
 def _require_normalization(data: HistoData) -> None:
-    """Refuse plain counts: how many neutrons a bin has says how long detectors looked there, unless they are divided by it."""
+    """Refuse sums over events: how many there are in a bin says how long detectors looked there, unless it is divided by."""
     known = ~data.mask & np.isfinite(data.signal) & (data.events > 0)
-    if data.normalization == NO_NORMALIZATION and np.any(data.events[known] > 1) and np.allclose(data.signal[known], data.events[known]):
+    if data.normalization != NO_NORMALIZATION or not np.any(data.events[known] > 1):
+        return
+    if data.summed or np.allclose(data.signal[known], data.events[known]):
         raise MapError(
-            "it holds counts without a normalisation",
-            "its signal is the number of events of each bin, which says where detectors looked as much as what they saw",
+            "it holds events without a normalisation",
+            "the signal of a bin is the sum over its events, which says where detectors looked as much as what they saw",
             "bin the events with MDNorm; or, where they were made from a histogram, have Mantid take the mean over them: "
             "workspace.setDisplayNormalization(mantid.api.MDNormalization.NumEventsNormalization)",
         )
@@ -304,6 +310,12 @@ def _to_map(
             intensity, error, mask = intensity[np.newaxis], error[np.newaxis], mask[np.newaxis]
         if energy is not None:
             window = energy.edges
+        elif not any(low in logs and high in logs for low, high in WINDOW_LOGS):
+            raise MapError(
+                "a (Qh, Qk) slice has no energy window",
+                "there is no dimension DeltaE, and the sample logs energy_min and energy_max are missing",
+                "bin the data with DeltaE as a dimension of one bin",
+            )
         else:
             *window, _, note = energy_window(logs)
             window, notes = np.array(window), (*notes, note) if note else notes
