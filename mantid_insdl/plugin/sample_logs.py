@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from mantid_insdl.errors import MapError
 from mantid_insdl.files.log_values import TimeSeries
 from mantid_insdl.files.workspace_layout import EI_LOGS, REQUESTED_EI_LOGS, WINDOW_LOGS
 
@@ -53,6 +54,8 @@ def set_logs(workspace: Any, logs: Mapping[str, tuple[Any, str]]) -> None:
     """
     if hasattr(workspace, "getNumExperimentInfo"):
         runs = [workspace.getExperimentInfo(i).mutableRun() for i in range(workspace.getNumExperimentInfo())]
+        if not runs:
+            raise MapError("the MDHistoWorkspace can hold no sample logs", "it has no experiment", "make it from data with BinMD or MDNorm")
     else:
         runs = [workspace.mutableRun()]
     for run in runs:
