@@ -146,7 +146,7 @@ def process_one(inputs: Sequence[str], output: Path, options: Options, say: Call
     """
     from mantid_insdl.worker import run_task
 
-    name = _folder_of(inputs, output)
+    name = folder_of(inputs, output)
     beat = _Heartbeat(name, say)
     given = {"inputs": list(inputs), "folder": str((output / name).absolute())} | options.of_process()
     try:
@@ -192,7 +192,7 @@ def _broken_off(name: str, inputs: Sequence[str], output: Path, options: Options
     return record
 
 
-def _folder_of(inputs: Sequence[str], output: Path) -> str:
+def folder_of(inputs: Sequence[str], output: Path) -> str:
     """The folder of a run: that of its earlier processing, else a free one with the name of its first file."""
     for record in records_in(output):
         if [one.path for one in record.sources] == list(inputs):

@@ -11,12 +11,13 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import IO
 
 from mantid_insdl.errors import OutputError, PostprocessError
 from mantid_insdl.postprocessing.index import records_in, write_index
-from mantid_insdl.postprocessing.processing import HEARTBEAT, Options, process_one, to_log
+from mantid_insdl.postprocessing.processing import HEARTBEAT, Options, folder_of, process_one, to_log
 from mantid_insdl.runs.record import Source
 
 PATTERN = "*.nxspe,*.nxs,*.npz"
@@ -64,12 +65,12 @@ def watch(
     PostprocessError
         There is no such folder, or it has gone and `stop_after` has passed; or another watcher uses the output folder.
     """
-    watcher = _Watcher(Path(folder), Path(output_dir), options, pattern.split(","), settle, say)
+    watcher = _Watcher(Path(folder), Path(output_dir), options, pattern, settle, say)
     if not watcher.folder.is_dir():
         raise PostprocessError(f"there is no folder '{folder}' to be watched", fix="check the path, or make it first")
-    with _alone(watcher.output):
-        for left in watcher.output.glob(_PARTIAL):  # by a watcher that was killed
-            shutil.rmtree(left, ignore_errors=True)
+    with _alone(watcher.output) as watcher.lock:
+        watcher.clear_up()
+        watcher.lock.note("")
         write_index(watcher.output, options.title)
         say(f"watching {watcher.folder}, results go to {watcher.output}")
         busy = told = time.monotonic()
@@ -92,12 +93,22 @@ def watch(
 class _Watcher:
     """What is known of a folder between two looks at it."""
 
-    def __init__(self, folder: Path, output: Path, options: Options, patterns: list[str], settle: float, say: Callable[[str], None]):
+    def __init__(self, folder: Path, output: Path, options: Options, pattern: str, settle: float, say: Callable[[str], None]):
         self.folder, self.output, self.options = folder.absolute(), output.absolute(), options
-        self._patterns, self._settle, self._say = [one.strip() for one in patterns], settle, say
+        self._patterns, self._settle, self._say = [one.strip() for one in pattern.split(",")], settle, say
         self._seen: dict[str, tuple[Source, float]] = {}  # a file as it was, and since when it is so
         self._told = ""
         self.gone, self.count = False, 0
+        self.lock: _Lock
+
+    def clear_up(self) -> None:
+        """Remove what a watcher that was killed has left of the run that it was at. Other processes may be at work here, too."""
+        left = self.output / self.lock.at if self.lock.at else None
+        if left is not None and left.is_dir():
+            for partial in left.glob(_PARTIAL):
+                shutil.rmtree(partial, ignore_errors=True)
+            with suppress(OSError):  # not empty: the results of an earlier processing
+                left.rmdir()
 
     def look(self) -> bool:
         """Process one file that is ready; whether there was one."""
@@ -143,6 +154,7 @@ class _Watcher:
         return now - since >= self._settle
 
     def _process(self, source: Source) -> bool:
+        self.lock.note(folder_of([source.path], self.output))
         try:
             record = process_one([source.path], self.output, self.options, self._say)
         except OutputError as error:  # a full disk, say: the file is tried again at the next look
@@ -162,8 +174,24 @@ class _Watcher:
             self._say(text)
 
 
+class _Lock:
+    """The file by which watchers know of each other: who has it, and the run that it is at."""
+
+    def __init__(self, file: IO[str], at: str):
+        self._file, self.at = file, at
+
+    def note(self, at: str) -> None:
+        """Keep which run is being processed."""
+        node = os.uname().nodename if hasattr(os, "uname") else "this computer"
+        with suppress(OSError):  # a full disk shows where results are written
+            self._file.seek(0)
+            self._file.truncate()
+            self._file.write(f"process {os.getpid()} on {node}\n{at}\n")
+            self._file.flush()
+
+
 @contextmanager
-def _alone(output: Path) -> Iterator[None]:
+def _alone(output: Path) -> Iterator[_Lock]:
     """Keep other watchers from an output folder; the lock goes with the process, however it ends.
 
     Raises
@@ -179,20 +207,16 @@ def _alone(output: Path) -> Iterator[None]:
     except OSError as error:
         raise OutputError(f"cannot write to '{output}'", (error.strerror or str(error)).lower(), "give another folder") from error
     with file:
+        file.seek(0)
+        holder, at = (*file.read().split("\n"), "", "")[:2]
         if not _locked(file):
-            file.seek(0)
-            raise PostprocessError(
-                f"another watcher writes to '{output}'",
-                f"it is {file.read().strip() or 'unknown'}",
-                "stop it first, or give another folder",
-            )
-        file.truncate(0)
-        file.write(f"process {os.getpid()} on {os.uname().nodename if hasattr(os, 'uname') else 'this computer'}\n")
-        file.flush()
-        yield
+            raise PostprocessError(f"another watcher writes to '{output}'", f"it is {holder}", "stop it first, or give another folder")
+        lock = _Lock(file, at)
+        yield lock
+        lock.note("")
 
 
-def _locked(file: object) -> bool:
+def _locked(file: IO[str]) -> bool:
     """Whether this process has the file for itself now."""
     try:
         import fcntl
