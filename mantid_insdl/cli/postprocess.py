@@ -72,11 +72,8 @@ def postprocess(
             require_positive(option, value)
         require_positive("--settle", settle, or_zero=True)
         if bool(files) == (watch is not None):
-            raise OptionError(
-                "give either files or --watch" if files else "no file is given",
-                "one names what to process",
-                "name files, or --watch a folder",
-            )
+            said = "files do not go with --watch" if files else "no file is given"
+            raise OptionError(said, "one of the two says what to process", "name files, or a folder with --watch")
         chosen = {"material": material, "ei": ei, "mask": mask and str(mask), "refine": refine, "time_limit": time_limit, "title": title}
         if watch is None:
             return run(files, output, steps=steps, together=together, **chosen)

@@ -95,7 +95,7 @@ def test_twenty_files_half_written_killed_and_restarted(tmp_path, folder, reduce
         if name != "half":
             assert (output / name / "run.json").stat().st_mtime_ns == when, f"{name} was processed once"
     for name in (good | bad) - {"half"}:
-        assert said.count(f"{name}: ") == (name not in before), f"{name} was processed once"
+        assert said.count(f"insdl: {name}: ") == (name not in before), f"{name} was processed once"
     assert load(output / "half" / "measured.nxs").intensity.min() > 99
     index = (output / "index.html").read_text()
     assert "20 runs: " in index and "15 done" in index and "5 failed" in index
