@@ -43,12 +43,16 @@ _SLICING = "BinMD, or IntegrateMDHistoWorkspace"
 
 @dataclass(frozen=True, eq=False)
 class HistoDimension:
-    """One dimension as Mantid describes it: its name, its edges (n + 1,), and unit and frame in Mantid's words."""
+    """One dimension as Mantid describes it: its name, its edges (n + 1,), and unit and frame in Mantid's words.
+
+    `direction` is (h, k, l) of one unit along it, where that is known apart from the name.
+    """
 
     label: str
     edges: np.ndarray
     unit: str
     frame: str = ""
+    direction: tuple[float, float, float] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,6 +71,8 @@ class HistoData:
         Reciprocal vectors of the sample's cell in 1/angstrom as rows; None where it has no oriented lattice.
     reversed_q
         The convention of Q is the crystallographic one, kf - ki.
+    origin : (3,)
+        (h, k, l) where all momenta along the dimensions are zero.
     summed
         The signal is known to be a sum over events that has not been divided by anything.
     """
@@ -80,6 +86,7 @@ class HistoData:
     reciprocal: np.ndarray | None = None
     logs: Mapping[str, tuple[Any, str]] = field(default_factory=dict)
     reversed_q: bool = False
+    origin: tuple[float, float, float] = (0.0, 0.0, 0.0)
     summed: bool = False
     title: str = ""
 
@@ -136,8 +143,10 @@ def to_map(data: HistoData, *, ei: float | None = None, material: str | None = N
     notes = (*own.pop("provenance", ()), *(n for n in (note, ei_note) if n))
     warnings = (*own.pop("warnings", ()), *warnings)
     material = material or own.get("material")
-    dimensions, frame_notes = _in_frame_of_maps(*_in_rlu(dimensions, data.reciprocal, material), material)
-    notes += frame_notes
+    origin = np.array(data.origin, float)
+    dimensions, cell_notes = _in_rlu(dimensions, data.reciprocal, material)
+    dimensions, origin, frame_notes = _in_frame_of_maps(dimensions, origin, material)
+    notes += cell_notes + frame_notes
     falling = [d.edges[0] > d.edges[-1] for d in dimensions]
     if any(falling):  # as TransformMD with a negative scale leaves them
         names = ", ".join(d.label for d, turned in zip(dimensions, falling, strict=True) if turned)
@@ -147,9 +156,10 @@ def to_map(data: HistoData, *, ei: float | None = None, material: str | None = N
     if data.reversed_q:
         momenta = [d.kind == "momentum" for d in dimensions]
         dimensions = [replace(d, edges=-d.edges[::-1]) if turned else d for d, turned in zip(dimensions, momenta, strict=True)]
+        origin = -origin
         intensity, error, mask = (np.flip(array, np.flatnonzero(momenta)) for array in (intensity, error, mask))
         notes = (*notes, "H, K and L reversed: the data have the crystallographic convention of Q, kf - ki")
-    m = _to_map(dimensions, intensity, error, mask, ei=ei, logs=data.logs, notes=notes, warnings=warnings)
+    m = _to_map(dimensions, intensity, error, mask, origin=origin, ei=ei, logs=data.logs, notes=notes, warnings=warnings)
     return m.replace(title=data.title, **own)
 
 
@@ -175,7 +185,9 @@ def _understood(dimension: HistoDimension) -> _Dimension:
         raise MapError(
             f"the dimension '{label}' has edges that neither rise nor fall", "its bins would overlap", "bin the data again with BinMD"
         )
-    kind, direction = _kind(label)
+    kind, direction = kind_of(label)
+    if dimension.direction is not None:
+        return _Dimension("momentum", edges, label, RLU, dimension.direction)
     if kind == "other":
         return _Dimension(kind, edges, label, dimension.unit)
     if kind == "energy" and dimension.unit in _WAVENUMBERS:
@@ -218,22 +230,23 @@ def _in_rlu(dimensions: list[_Dimension], reciprocal: np.ndarray | None, materia
 
 
 def _in_frame_of_maps(
-    dimensions: list[_Dimension], notes: tuple[str, ...], material: str | None
-) -> tuple[list[_Dimension], tuple[str, ...]]:
-    """Directions in the coordinates of the material's maps, where its file says that their axes are others than H, K and L."""
+    dimensions: list[_Dimension], origin: np.ndarray, material: str | None
+) -> tuple[list[_Dimension], np.ndarray, tuple[str, ...]]:
+    """Directions and origin in the coordinates of the material's maps, where its file says that their axes are others than H, K and L."""
     axes = None if material is None else axes_of_maps(material)
     if axes is None or not any(d.kind == "momentum" for d in dimensions):
-        return dimensions, notes
+        return dimensions, origin, ()
     inverse = np.linalg.inv(axes)
     turned = [
         replace(d, direction=tuple(float(x) for x in np.round(np.array(d.direction) @ inverse, 9))) if d.kind == "momentum" else d
         for d in dimensions
     ]
     written = [f"({', '.join(f'{x:g}' for x in row)})" for row in axes[:2]]
-    return turned, (*notes, f"Qh along {written[0]} and Qk along {written[1]} in r.l.u., as the material {material} says")
+    note = f"Qh along {written[0]} and Qk along {written[1]} in r.l.u., as the material {material} says"
+    return turned, origin @ inverse, (note,)
 
 
-def _kind(label: str) -> tuple[str, tuple[float, float, float] | None]:
+def kind_of(label: str) -> tuple[str, tuple[float, float, float] | None]:
     """What a dimension is, by its name, and of a momentum its direction in (h, k, l)."""
     name, direction = name_of(label), direction_of(label)
     if direction is None:
@@ -280,6 +293,7 @@ def _to_map(
     error: np.ndarray,
     mask: np.ndarray,
     *,
+    origin: np.ndarray,
     ei: float | None,
     logs: Mapping[str, tuple[Any, str]],
     notes: tuple[str, ...],
@@ -301,7 +315,7 @@ def _to_map(
         array.transpose(*places, *rest).reshape([array.shape[i] for i in places]) for array in (intensity, error, mask)
     )
     # (h, k, l) where the dimensions along which the map runs are zero
-    origin = sum((d.centre * np.array(d.direction) for d in momenta if d not in along), np.zeros(3))
+    origin = sum((d.centre * np.array(d.direction) for d in momenta if d not in along), origin)
     good = ~mask & np.isfinite(intensity)
     has_errors = bool(np.any(error[good] != 0))
     common = {"logs": {name: (plain(value), unit) for name, (value, unit) in logs.items() if name not in ("Ei", *OWN_LOGS)}}
@@ -364,6 +378,12 @@ def _shown(dimensions: list[_Dimension], along: list[_Dimension], energy: _Dimen
         return shown
     summary = "its dimensions make no map: " + ", ".join(f"{d.label} ({d.size} bins)" for d in dimensions)
     strange = [d.label for d in dimensions if d.kind == "other" and d.size > 1]
+    if strange and strange[0].startswith(("Q_sample_", "Q_lab_")):
+        raise MapError(
+            summary,
+            f"'{strange[0]}' is a Cartesian component of Q, of which the cell of the sample knows the (h, k, l)",
+            "bin with MDNorm, or convert the events with ConvertToMD(..., Q3DFrames='HKL', QConversionScales='HKL')",
+        )
     if strange:
         raise MapError(
             summary,

@@ -154,7 +154,9 @@ def _same_names(algorithm: Any) -> dict[str, str]:
     Mantid's data service does not tell capitals from small letters, and calls the members of a group ``name_1``, ``name_2`` ...
     """
     found: dict[str, str] = {}
-    number = r"(_\d+)?" if hasattr(algorithm.getProperty("InputWorkspace").value, "getNumberOfEntries") else ""
+    # Slices that are re-binned from an MDHistoWorkspace are a group as well.
+    kinds = ("getNumberOfEntries", "getNumExperimentInfo")
+    number = r"(_\d+)?" if any(hasattr(algorithm.getProperty("InputWorkspace").value, kind) for kind in kinds) else ""
     names = {output: algorithm.getPropertyValue(output) for output in algorithm.outputProperties()}
     for (first, name), (second, other) in itertools.combinations(names.items(), 2):
         clash = any(re.fullmatch(re.escape(one) + number, two, re.IGNORECASE) for one, two in ((name, other), (other, name)))

@@ -18,6 +18,7 @@ import numpy as np
 from mantid_insdl.files.histo_layout import EVENTS, NO_NORMALIZATION, VOLUME, HistoData, HistoDimension, places
 from mantid_insdl.files.workspace_layout import EI_LOGS, REQUESTED_EI_LOGS
 from mantid_insdl.maps import Map
+from mantid_insdl.plugin.basis import basis_of
 from mantid_insdl.plugin.sample_logs import read_logs, runs_of
 from mantid_insdl.spinwave.lattice import Lattice
 
@@ -40,9 +41,12 @@ def read_histogram(workspace: Any) -> HistoData:
     """The contents of an MDHistoWorkspace, the slowest dimension first as in files of SaveMD."""
     from mantid.kernel import config
 
-    signal = _array(workspace.getSignalArray())
+    signal, basis = _array(workspace.getSignalArray()), basis_of(workspace)
+    directions = basis.directions if basis else [None] * workspace.getNumDims()
+    dimensions = [_dimension(workspace.getDimension(i), direction) for i, direction in enumerate(directions)]
     return HistoData(
-        dimensions=tuple(_dimension(workspace.getDimension(i)) for i in reversed(range(workspace.getNumDims()))),
+        dimensions=tuple(reversed(dimensions)),
+        origin=basis.origin if basis else (0.0, 0.0, 0.0),
         signal=signal,
         variance=_array(workspace.getErrorSquaredArray()),
         events=_array(workspace.getNumEventsArray()),
@@ -109,10 +113,10 @@ def _array(values: np.ndarray) -> np.ndarray:
     return np.array(values.T, dtype=float, order="C")
 
 
-def _dimension(dimension: Any) -> HistoDimension:
+def _dimension(dimension: Any, direction: tuple[float, float, float] | None) -> HistoDimension:
     low, high = (_decimal(edge) for edge in (dimension.getMinimum(), dimension.getMaximum()))
     edges = np.linspace(low, high, int(dimension.getNBins()) + 1)
-    return HistoDimension(dimension.name, edges, dimension.getUnits(), dimension.getMDFrame().name())
+    return HistoDimension(dimension.name, edges, dimension.getUnits(), dimension.getMDFrame().name(), direction)
 
 
 def _decimal(value: float) -> float:

@@ -52,6 +52,8 @@ def reported(work: Callable[[], list[str]], *, status: Callable[[BaseException],
 
 
 def _kind(error: BaseException) -> str:
+    if isinstance(error, KeyboardInterrupt):
+        return "InterruptedError"
     name = type(error).__name__
     return name if name.endswith("Error") else f"{name}Error"
 

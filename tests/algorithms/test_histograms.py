@@ -4,6 +4,11 @@ import numpy as np
 import pytest
 from histogram_helpers import EDGES, E, H, K, L, add_experiment, new_histogram, same_slices, values
 from mantid.api import MDNormalization, WorkspaceGroup
+
+try:
+    from mantid._histograms import VMD
+except ImportError:
+    from mantid.kernel import VMD
 from mantid.kernel import config
 from mantid.simpleapi import CloneWorkspace
 from mantid_helpers import new_slice
@@ -288,6 +293,71 @@ def test_copy_with_logs():
     assert copied.getExperimentInfo(0).run().getProperty("insdl_verdict").value == "dimer"
     assert not source.getExperimentInfo(0).run().hasProperty("insdl_verdict")
     np.testing.assert_array_equal(copied.getSignalArray(), source.getSignalArray())
+
+
+# ---- basis vectors of BinMD
+
+
+def binned(vectors, origin, labels, binned_from=(H, K, L, E), names=(H, K, L, E), edges=EDGES):
+    """What BinMD makes of an HKL event workspace, of which only the dimensions matter here. Needs the stand-in."""
+    workspace = new_histogram(*names, edges=edges, labels=labels)
+    real = getattr(workspace, "_basis", None)
+    if real is None:
+        pytest.skip("only BinMD itself sets a basis in Mantid")
+    workspace._basis, workspace._origin = [VMD(*vector) for vector in vectors], VMD(*origin)
+    workspace._original = new_histogram(*binned_from, store="binned_from")
+    return workspace
+
+
+ROOT = float(np.sqrt(0.5))
+
+
+def test_unit_basis_vectors_are_not_what_the_names_say():
+    """One unit along [H,H,0] is (1, 1, 0) over the root of two."""
+    vectors = [(ROOT, ROOT, 0, 0), (-ROOT, ROOT, 0, 0), (0, 0, 1, 0), (0, 0, 0, 1)]
+    m = from_workspace(binned(vectors, (0, 0, 0, 0), {H: "[H,H,0]", K: "[-K,K,0]"}))
+    assert m.axis("qh").edges[-1] == pytest.approx(ROOT * (1 + 0.6), abs=0.2)
+    plain = from_workspace(new_histogram(H, K, L, E, labels={H: "[H,H,0]", K: "[-K,K,0]"}))
+    assert plain.axis("qh").edges[-1] == pytest.approx(1 + 0.6, abs=0.2)
+
+
+def test_basis_along_the_axes_changes_nothing():
+    vectors = np.eye(4)
+    lower = [EDGES[name][0] for name in (H, K, L, E)]
+    m = from_workspace(binned(vectors, lower, {}))  # as BinMD keeps it where it bins along the dimensions
+    np.testing.assert_array_equal(m.intensity, from_workspace(new_histogram(H, K, L, E)).intensity)
+    np.testing.assert_allclose(m.axis("qh").edges, EDGES[H], atol=1e-12)
+
+
+def test_translation():
+    m = from_workspace(binned(np.eye(4), (1.0, 0.5, 0, 0), {}))
+    np.testing.assert_allclose(m.axis("qh").edges, EDGES[H] + 1.0, atol=1e-12)
+    np.testing.assert_allclose(m.axis("qk").edges, EDGES[K] + 0.5, atol=1e-12)
+
+
+def test_double_length():
+    m = from_workspace(binned(np.diag([2.0, 1, 1, 1]), (0, 0, 0, 0), {H: "u"}))
+    np.testing.assert_allclose(m.axis("qh").edges, 2 * EDGES[H], atol=1e-12)
+
+
+def test_basis_in_the_frame_of_the_sample_is_not_taken():
+    """Of MDNorm: the names say it."""
+    names = ("Q_sample_x", "Q_sample_y", "Q_sample_z", E)
+    edges = EDGES | {name: np.array([-5.0, 5.0]) for name in names[:3]}
+    workspace = new_histogram(H, K, L, E)
+    if not hasattr(workspace, "_basis"):
+        pytest.skip("only BinMD itself sets a basis in Mantid")
+    workspace._basis, workspace._origin = [VMD(*(3 * row)) for row in np.eye(4)], VMD(0.0, 0.0, 0.0, 0.0)
+    units = dict.fromkeys(names[:3], "MomentumTransfer")
+    workspace._original = new_histogram(*names, signal=np.ones((1, 1, 1, 3)), edges=edges, units=units, store="sample")
+    np.testing.assert_allclose(from_workspace(workspace).axis("qh").edges, EDGES[H], atol=1e-12)
+
+
+def test_components_of_q_are_told_what_to_do():
+    edges = EDGES | {"Q_sample_x": np.linspace(-5, 5, 3), "Q_sample_y": np.linspace(-5, 5, 3)}
+    units = {"Q_sample_x": "MomentumTransfer", "Q_sample_y": "MomentumTransfer"}
+    text = problem(new_histogram("Q_sample_x", "Q_sample_y", E, signal=np.ones((2, 2, 3)), edges=edges, units=units))
+    assert "Cartesian component of Q" in text and "Q3DFrames='HKL'" in text
 
 
 # ---- other axes

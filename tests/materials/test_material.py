@@ -238,7 +238,7 @@ class TestAxesOfMaps:
             dispersion(material, corners=path, points=9) for material, path in ((turned, corners), (plain, corners @ np.array(self.TURNED)))
         )
         np.testing.assert_allclose(one.energies, other.energies, atol=1e-6)
-        np.testing.assert_allclose(one.intensity, other.intensity, atol=1e-6)
+        np.testing.assert_allclose(one.s_perp.sum(axis=1), other.s_perp.sum(axis=1), rtol=1e-4)  # of two modes of one energy
         assert np.ptp(one.energies) > 0.1
 
     def test_slices(self, tmp_path):
@@ -248,7 +248,7 @@ class TestAxesOfMaps:
         axes = (Axis("qh", RLU, q), Axis("qk", RLU, p))
         energies = dispersion(plain, corners=[[0.14, 0.14, 0.32], [0.15, 0.15, 0.32]], points=2).energies[0]
         edges = np.linspace(0, 5, 101)
-        simulated = SliceSimulator(turned, Slices.from_bins([np.nan], [edges]), *axes).intensity(turned.defaults)[0][:, 1, 1]
+        simulated = SliceSimulator(turned, Slices.from_bins([np.nan], [edges]), *axes).intensity(turned.defaults)[0][0, :, 1, 1]
         mean = np.sum(simulated * 0.5 * (edges[1:] + edges[:-1])) / simulated.sum()
         assert mean == pytest.approx(energies.mean(), rel=0.02)
         assert energies.mean() > 1

@@ -13,6 +13,19 @@ class MDNormalization(enum.IntEnum):
     NoNormalization, VolumeNormalization, NumEventsNormalization = range(3)
 
 
+class VMD:
+    """A vector of any number of dimensions; one by default."""
+
+    def __init__(self, *values):
+        self._values = list(values) or [0.0]
+
+    def getNumDims(self):
+        return len(self._values)
+
+    def __getitem__(self, index):
+        return self._values[_index(index, len(self._values))]
+
+
 class MDFrame:
     def __init__(self, name):
         self._name = name
@@ -106,6 +119,7 @@ class IMDHistoWorkspace(Workspace):
         self._dimensions, self._infos, self._normalization = list(dimensions), [], MDNormalization.NoNormalization
         points = int(np.prod([d.getNBins() for d in dimensions]))
         self._signal, self._variance, self._events = (np.full(points, np.nan) for _ in range(3))
+        self._basis, self._origin, self._original = [VMD() for _ in dimensions], VMD(), None
 
     def _clone(self):
         other = type(self)(self._dimensions)
@@ -113,9 +127,24 @@ class IMDHistoWorkspace(Workspace):
         other._infos = [info._clone() for info in self._infos]
         other._normalization, other._title = self._normalization, self._title
         other._history._add_all(self._history)
+        other._basis, other._origin, other._original = self._basis, self._origin, self._original
         return other
 
     # MDGeometry
+
+    def getBasisVector(self, index):
+        return self._basis[_index(index, len(self._basis))]
+
+    def getOrigin(self):
+        return self._origin
+
+    def hasOriginalWorkspace(self, index):
+        return index == 0 and self._original is not None
+
+    def getOriginalWorkspace(self, index):
+        if not self.hasOriginalWorkspace(index):
+            raise RuntimeError("MDGeometry::getOriginalWorkspace() index is out of range.")
+        return self._original
 
     def getNumDims(self):
         return len(self._dimensions)
