@@ -1,9 +1,13 @@
 """MDHistoWorkspaces for the tests, made by Mantid's own calls."""
 
+import itertools
+
 import numpy as np
 from mantid.api import AnalysisDataService, WorkspaceFactory, WorkspaceGroup
 from mantid.simpleapi import CreateMDHistoWorkspace
 from mantid_helpers import add_logs, new_workspace
+
+_NUMBERS = itertools.count()
 
 H, K, L, E = "[H,0,0]", "[0,K,0]", "[0,0,L]", "DeltaE"
 EDGES = {H: np.linspace(-1, 1, 9), K: np.linspace(-0.6, 0.6, 7), L: np.array([-0.5, 0.5]), E: np.array([5.0, 8, 11, 14])}
@@ -43,7 +47,7 @@ def new_histogram(*names, signal=None, error=None, events=None, edges=EDGES, lab
 def add_experiment(workspace, **logs):
     carrier = WorkspaceFactory.create("Workspace2D", NVectors=1, XLength=1, YLength=1)
     workspace.addExperimentInfo(add_logs(carrier, **logs))
-    AnalysisDataService.addOrReplace(f"__carrier_{workspace.getNumExperimentInfo()}", carrier)  # Mantid 3 does not keep it alive
+    AnalysisDataService.addOrReplace(f"__carrier_{next(_NUMBERS)}", carrier)  # Mantid 3 does not keep it alive
 
 
 def same_slices(edges=EDGES, ei=50.0):

@@ -104,8 +104,16 @@ def test_volume_of_a_bin():
     np.testing.assert_allclose(m.intensity, values(H, K, E)[0].transpose(2, 0, 1) / (0.25 * 0.2 * 3), rtol=1e-12)
 
 
-def test_crystallographic_convention_turns_h_and_k(monkeypatch):
-    monkeypatch.setitem(config, "Q.convention", "Crystallography")
+@pytest.fixture
+def crystallographic():
+    """Mantid's configuration is no dictionary."""
+    before = config["Q.convention"]
+    config["Q.convention"] = "Crystallography"
+    yield
+    config["Q.convention"] = before
+
+
+def test_crystallographic_convention_turns_h_and_k(crystallographic):
     m = from_workspace(new_histogram(H, K, E))
     np.testing.assert_array_equal(m.intensity, values(H, K, E)[0].transpose(2, 0, 1)[:, ::-1, ::-1])
 
