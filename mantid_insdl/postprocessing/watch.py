@@ -98,6 +98,7 @@ class _Watcher:
         self._patterns, self._settle, self._say = [one.strip() for one in pattern.split(",")], settle, say
         self._seen: dict[str, tuple[Source, float]] = {}  # a file as it was, and since when it is so
         self._told = ""
+        self._behind = False  # the index, where it could not be written
         self.gone, self.count = False, 0
         self.lock: _Lock
 
@@ -128,6 +129,10 @@ class _Watcher:
                 continue
             if self._is_settled(source) and self._process(source):
                 return True
+        if self._behind:
+            with suppress(OutputError):
+                write_index(self.output, self.options.title)
+                self._behind = False
         return False
 
     def _files(self) -> list[Source]:
@@ -159,6 +164,7 @@ class _Watcher:
             record = process_one([source.path], self.output, self.options, self._say)
         except OutputError as error:  # a full disk, say: the file is tried again at the next look
             self._tell(f"{Path(source.path).name} must wait: {error}")
+            self._behind = True
             return False
         self._told = ""
         if record.sources == (source,):

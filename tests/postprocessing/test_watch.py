@@ -193,6 +193,20 @@ def test_a_full_disk_is_waited_for(tmp_path, folder, reduced, monkeypatch):
     assert sum("must wait: Cannot write to the folder: the disk is full" in line for line in said) == 1, "said once"
 
 
+def test_an_index_that_did_not_fit_on_the_disk_is_written_later(tmp_path, folder, reduced, monkeypatch):
+    reduced(1, folder=folder)
+    process_one = watching.process_one
+
+    def full_at_the_end(*arguments):
+        process_one(*arguments)
+        (tmp_path / "out" / "index.html").unlink()
+        raise OutputError("cannot write the file", "the disk is full")
+
+    monkeypatch.setattr(watching, "process_one", full_at_the_end)
+    assert watch(folder, tmp_path / "out", MAP_ONLY, stop_after=1.0, **QUICK) == 0
+    assert "1 runs" in (tmp_path / "out" / "index.html").read_text()
+
+
 def test_a_file_that_is_being_written_is_left_alone(tmp_path, folder, monkeypatch):
     taken = []
     monkeypatch.setattr(watching, "process_one", lambda inputs, *rest: taken.append(inputs) or pytest.fail("taken"))
