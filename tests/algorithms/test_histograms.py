@@ -269,13 +269,13 @@ def test_masked_pixels_of_results_are_nan():
 def test_results_of_a_group_have_the_form_of_each_member():
     signal, _ = values(H, K, E)
     plain = same_slices()
-    group = group_of(two_dimensional(0), new_histogram(H, K, E, store="three"), plain.getItem(1))
+    group = group_of(two_dimensional(0), new_histogram(H, K, E, store="three"), plain.getItem(2))
     m = from_workspace(group)
     result = to_workspace(m.scaled(3), like=group, copy=clone)
     assert [result.getItem(i).id() for i in range(3)] == ["MDHistoWorkspace", "MDHistoWorkspace", "Workspace2D"]
     np.testing.assert_allclose(result.getItem(0).getSignalArray(), 3 * signal[..., 0])
     np.testing.assert_allclose(result.getItem(1).getSignalArray(), 3 * signal)
-    np.testing.assert_allclose(result.getItem(2).extractY(), 3 * signal[..., 1].T)
+    np.testing.assert_allclose(result.getItem(2).extractY(), 3 * signal[..., 2].T)
     np.testing.assert_allclose(from_workspace(result).intensity, 3 * m.intensity)
 
 

@@ -266,5 +266,16 @@ def test_a_fit_without_a_material_is_not_possible(tmp_path, reduced):
     assert "a fit needs a material" in record.reason.lower()
 
 
+def test_a_disk_that_is_full_is_not_the_fault_of_the_run(tmp_path, reduced, monkeypatch):
+    def save(*arguments, **options):
+        raise OutputError("cannot write the file", "the disk is full", "free some space")
+
+    file = str(reduced())
+    monkeypatch.setattr("mantid_insdl.runs.process.save", save)
+    with pytest.raises(OutputError, match="disk is full"):
+        process([file], str(tmp_path / "run"), steps=["map"])
+    assert not (tmp_path / "run").exists()
+
+
 def test_public_name():
     assert mantid_insdl.postprocess is postprocess
