@@ -18,6 +18,7 @@ import numpy as np
 
 from mantid_insdl.errors import MapError, UnitError
 from mantid_insdl.files.log_values import plain
+from mantid_insdl.files.normalization import NO_NORMALIZATION, normalized, require_normalization
 from mantid_insdl.files.projections import axes_of_maps, cell_reciprocal, onto_h_and_k
 from mantid_insdl.files.sentinels import mask_sentinels
 from mantid_insdl.files.workspace_layout import (
@@ -32,9 +33,6 @@ from mantid_insdl.files.workspace_layout import (
     unit_of,
 )
 from mantid_insdl.maps import MEV, PER_ANGSTROM, RLU, Axis, Map, Slices
-
-NO_NORMALIZATION, VOLUME, EVENTS = 0, 1, 2
-"""Mantid's display normalisations, as SaveMD numbers them."""
 
 _UNITS = {"momentum": RLU, "q": PER_ANGSTROM, "energy": MEV}
 _WAVENUMBERS = ("DeltaE_inWavenumber", "cm^-1")
@@ -135,9 +133,9 @@ def to_map(data: HistoData, *, ei: float | None = None, material: str | None = N
     mask, warnings = mask_sentinels(data.signal, np.sqrt(np.abs(data.variance)), data.mask)
     if np.any(data.variance[~mask & np.isfinite(data.signal)] < 0):
         raise MapError("it has negative variances", "an error is their square root", "make it again, or save it again with SaveMD")
-    _require_normalization(data)
-    intensity, error, mask, note = _normalized(
-        data.signal, np.sqrt(np.abs(data.variance)), mask, events=data.events, how=data.normalization, dimensions=dimensions
+    require_normalization(data.signal, data.events, mask, how=data.normalization, summed=data.summed)
+    intensity, error, mask, note = normalized(
+        data.signal, np.sqrt(np.abs(data.variance)), mask, events=data.events, how=data.normalization, edges=[d.edges for d in dimensions]
     )
     ei, ei_note = incident_energy(data.logs, ei)
     notes = (*own.pop("provenance", ()), *(n for n in (note, ei_note) if n))
@@ -255,36 +253,6 @@ def kind_of(label: str) -> tuple[str, tuple[float, float, float] | None]:
     if direction is not None:
         return "momentum", direction
     return (name if name in ("q", "energy") else "other"), None
-
-
-def _require_normalization(data: HistoData) -> None:
-    """Refuse sums over events: how many there are in a bin says how long detectors looked there, unless it is divided by."""
-    known = ~data.mask & np.isfinite(data.signal) & (data.events > 0)
-    if data.normalization != NO_NORMALIZATION or not np.any(data.events[known] > 1):
-        return
-    if data.summed or np.allclose(data.signal[known], data.events[known]):
-        raise MapError(
-            "it holds events without a normalisation",
-            "the signal of a bin is the sum over its events, which says where detectors looked as much as what they saw",
-            "bin the events with MDNorm; or, where they were made from a histogram, have Mantid take the mean over them: "
-            "workspace.setDisplayNormalization(mantid.api.MDNormalization.NumEventsNormalization)",
-        )
-
-
-def _normalized(
-    signal: np.ndarray, error: np.ndarray, mask: np.ndarray, *, events: np.ndarray, how: int, dimensions: list[_Dimension]
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, str]:
-    if np.any(events > 0):  # where events are counted, no event and no signal means not measured
-        mask = mask | ((events == 0) & (signal == 0))
-    if how == EVENTS and np.any(events > 0):
-        divisor = np.where(events > 0, events, np.nan)
-        return signal / divisor, error / divisor, mask, "signal divided by the number of events"
-    if how == VOLUME:
-        volume = np.array(1.0)
-        for d in dimensions:
-            volume = np.multiply.outer(volume, np.abs(np.diff(d.edges)))
-        return signal / volume, error / volume, mask, "signal divided by the volume of a bin"
-    return signal, error, mask, ""
 
 
 def _to_map(

@@ -15,7 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from mantid_insdl.files.histo_layout import EVENTS, NO_NORMALIZATION, VOLUME, HistoData, HistoDimension, places
+from mantid_insdl.files.histo_layout import HistoData, HistoDimension, places
+from mantid_insdl.files.normalization import EVENTS, NO_NORMALIZATION, VOLUME
 from mantid_insdl.files.workspace_layout import EI_LOGS, REQUESTED_EI_LOGS
 from mantid_insdl.maps import Map
 from mantid_insdl.plugin.basis import basis_of

@@ -16,15 +16,9 @@ from typing import Any
 
 import numpy as np
 
-from mantid_insdl.errors import InsdlError, MapError, UnitError
+from mantid_insdl.errors import InsdlError, MapError
 from mantid_insdl.files import histo_layout
-from mantid_insdl.files.log_values import plain
 from mantid_insdl.files.workspace_layout import (
-    AXIS_UNITS,
-    EI_LOGS,
-    NO_UNIT,
-    REQUESTED_EI_LOGS,
-    WINDOW_LOGS,
     AxisData,
     WorkspaceData,
     check_group,
@@ -32,7 +26,8 @@ from mantid_insdl.files.workspace_layout import (
     incident_energy,
     to_map,
 )
-from mantid_insdl.maps import MEV, RLU, Map
+from mantid_insdl.maps import Map
+from mantid_insdl.plugin.complaints import ADD_LOG, CUT_SLICES, add_log_to_histogram, everything_wrong, wrong_ei
 from mantid_insdl.plugin.histograms import histogram_size, is_histogram, on_histogram, read_histogram, with_experiment
 from mantid_insdl.plugin.sample_logs import OWN_LOG_PREFIX, read_logs, runs_of, set_logs
 from mantid_insdl.plugin.versions import write_values, x_values
@@ -43,7 +38,6 @@ MAXIMUM_PIXELS = 50_000_000
 _PATH_LOGS = (OWN_LOG_PREFIX + "path", OWN_LOG_PREFIX + "corners")
 _WINDOW = ("energy_min", "energy_max")
 
-_CUT_SLICES = "cut slices of constant energy in Qh and Qk with BinMD or MDNorm"
 _GIVE = "a MatrixWorkspace, an MDHistoWorkspace, or a group of them"
 
 # ---- workspace -> map
@@ -141,7 +135,7 @@ def _wrong_kinds(parts: Sequence[Any]) -> list[str]:
         elif isinstance(part, ITableWorkspace):
             found.append(f"{name} is a table, not a map; give {_GIVE}.")
         elif part.id().startswith("MDEventWorkspace"):
-            found.append(f"{name} is an MDEventWorkspace, which has no pixels yet; {_CUT_SLICES}.")
+            found.append(f"{name} is an MDEventWorkspace, which has no pixels yet; {CUT_SLICES}.")
         else:
             found.append(f"{name} is a {part.id()}; give {_GIVE}.")
     return found
@@ -164,8 +158,8 @@ def _examine_member(workspace: Any, need_ei: bool, ei: float | None) -> tuple[li
     try:
         m = to_map(data, ei=ei)
     except InsdlError as error:
-        return _everything_wrong(data, ei) or [str(error)], None
-    return _wrong_ei(data.logs, _ADD_LOG, ei) if need_ei and m.slices is not None else [], m
+        return everything_wrong(data, ei) or [str(error)], None
+    return wrong_ei(data.logs, ADD_LOG, ei) if need_ei and m.slices is not None else [], m
 
 
 def _examine_histogram(workspace: Any, need_ei: bool, ei: float | None, material: str | None) -> tuple[list[str], Map | None]:
@@ -174,54 +168,7 @@ def _examine_histogram(workspace: Any, need_ei: bool, ei: float | None, material
         m = histo_layout.to_map(data, ei=ei, material=material)
     except InsdlError as error:
         return [str(error)], None
-    return _wrong_ei(data.logs, _add_log_to_histogram(workspace), ei) if need_ei and m.slices is not None else [], m
-
-
-def _everything_wrong(data: WorkspaceData, ei: float | None) -> list[str]:
-    """The axes, the energy window and the incident energy are looked at apart, so that one does not hide the other."""
-    found = _complaint(replace(data, logs=_ANY_WINDOW))
-    if data.x.unit == data.vertical.unit == "Label":
-        windows = {name: data.logs[name] for pair in WINDOW_LOGS for name in pair if name in data.logs}
-        found += _complaint(replace(_POINT, logs=windows)) + _wrong_ei(data.logs, _ADD_LOG, ei)
-    return found
-
-
-_ANY_WINDOW = {"energy_min": (0.0, MEV), "energy_max": (1.0, MEV)}
-_POINT = WorkspaceData(np.ones((1, 1)), *(AxisData("Label", np.zeros(1), name, RLU) for name in ("Qh", "Qk")))
-
-
-def _complaint(data: WorkspaceData) -> list[str]:
-    try:
-        to_map(data)
-    except UnitError as error:
-        # The readers of files advise what makes any map; the models read slices only.
-        foreign = not {data.x.unit, data.vertical.unit} <= {*AXIS_UNITS, *NO_UNIT}
-        return [str(UnitError(error.summary, error.reason, _CUT_SLICES if foreign else error.fix))]
-    except InsdlError as error:
-        return [str(error)]
-    return []
-
-
-_ADD_LOG = "AddSampleLog(Workspace=..., LogName='Ei', LogText='50', LogType='Number', LogUnit='meV')"
-
-
-def _add_log_to_histogram(workspace: Any) -> str:
-    """AddSampleLog of Mantid 3 and of the first of 6 takes no MDHistoWorkspace."""
-    if workspace.getNumExperimentInfo() == 0:
-        return "the property Ei of the algorithm, for it has no experiment that could hold a log"
-    return "workspace.getExperimentInfo(0).mutableRun().addProperty('Ei', 50.0, 'meV', True), or with the property Ei of the algorithm"
-
-
-def _wrong_ei(logs: Mapping[str, tuple[Any, str]], how: str, ei: float | None) -> list[str]:
-    try:
-        m = to_map(replace(_POINT, logs={**logs, **_ANY_WINDOW}), ei=ei)
-    except InsdlError as error:
-        return [str(error)]
-    if np.isfinite(m.slices.ei[0]):
-        return []
-    there = [name for name in (*EI_LOGS, *REQUESTED_EI_LOGS) if name in logs]
-    reason = f"the sample log {there[0]} is '{plain(logs[there[0]][0])}' and no positive number" if there else "there is no sample log Ei"
-    return [f"The incident energy is not known: {reason}; add it in meV with {how}."]
+    return wrong_ei(data.logs, add_log_to_histogram(workspace), ei) if need_ei and m.slices is not None else [], m
 
 
 def _read(workspace: Any) -> WorkspaceData:
