@@ -65,9 +65,12 @@ def test_problems_are_those_of_the_map():
         "Template"
     ]
     assert "no sample log Ei" in text
-    masked = new_histogram(H, K, E, signal=np.full((8, 6, 3), np.nan), error=np.ones((8, 6, 3)))
+    fine = EDGES | {H: np.linspace(-1, 1, 21), K: np.linspace(-1, 1, 21)}
+    masked = new_histogram(H, K, E, signal=np.full((20, 20, 3), np.nan), error=np.ones((20, 20, 3)), edges=fine)
     text = problems("DenoiseINS", InputWorkspace=masked, Model="pcsmo-denoiser", OutputWorkspace="out")["InputWorkspace"]
-    assert "masked" in text or "no usable" in text
+    assert "every pixel is masked or NaN" in text
+    text = problems("SimulateSpinWaveMap", Material="rb2mnf4", Template=masked, OutputWorkspace="out")["Template"]
+    assert "Every pixel is masked or NaN" in text
 
 
 # ---- the networks
