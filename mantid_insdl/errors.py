@@ -112,5 +112,17 @@ class InstallationError(InsdlError):
     """The plugin cannot be installed beside a Mantid, or taken out of it again."""
 
 
+class PostprocessError(InsdlError):
+    """Runs that could not be processed after a reduction, or a queue of them that cannot be kept.
+
+    Attributes
+    ----------
+    files : list of str
+        What was written all the same, relative to the output folder.
+    """
+
+    files: list[str] = []  # noqa: RUF012 (set on the instance)
+
+
 class PanelError(InsdlError):
     """The panel cannot be shown: no Qt, or no display."""

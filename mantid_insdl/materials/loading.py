@@ -28,6 +28,21 @@ def material_names() -> list[str]:
 _shipped: dict[str, Material] = {}
 
 
+def name_for_reading(material: str) -> str:
+    """What a map is read as: the family of a material that comes with the package, else what was given.
+
+    The name of the family will do, and does not contradict a file that names another model of it; a file's own material has none.
+    """
+    return load_material(material).family if material in material_names() else material
+
+
+def models_of(name: str) -> list[str]:
+    """The materials of a family; of anything else that alone."""
+    if name in material_names():
+        return [name]
+    return [one for one in material_names() if load_material(one).family == name] or [name]
+
+
 def load_material(name_or_path: str | Path | Material) -> Material:
     """A material by its name (see `material_names`) or from a YAML file.
 
