@@ -1,6 +1,6 @@
 """How sure is a comparison of two magnets? Its significance on simulated maps beside the truth.
 
-    python benchmarks/calibrate_comparison.py [--number N] [--pcsmo N] [--nonsense] [--seed S]
+    python benchmarks/calibrate_comparison.py [--number N] [--pcsmo N] [--nonsense] [--seed S] [--processes N]
 
 Each map shows one of two magnets, in turn. By default they are two square lattices: one with next-nearest neighbours (J2 from 0.03 to 0.1
 meV, D from -0.01 to 0), one with anisotropy (J2 from -0.02 to 0.02, D from -0.05 to -0.02), both with J1 from 0.4 to 0.9, in ten windows
@@ -20,9 +20,11 @@ neither (`benchmarks/nonsense.py`), and the verdict of each is printed.
 from __future__ import annotations
 
 import argparse
+from functools import partial
 
 import numpy as np
 from nonsense import nonsense
+from one_core_each import one_core_each
 from scipy.optimize import minimize_scalar
 
 from mantid_insdl.errors import InstabilityError
@@ -147,24 +149,30 @@ def nonsensical(models: list[Material], seed: int) -> None:
     print(f"{given} of {len(verdicts)} get a verdict; {verdicts.count(NONE_OF_THESE)} are none of these")
 
 
+def compared(models: list[Material], seed: int, number: int) -> tuple[bool, bool, Comparison]:
+    """Whether the map of this number holds nothing but what a fit describes, whether it shows the first model, and the comparison."""
+    rng = np.random.default_rng((seed, number))
+    first, clean = number % 2 == 0, number % 3 == 0
+    start = {one.name: {} for one in models} if models[0].family == "pcsmo" else None
+    return clean, first, compare(drawn(models[not first], rng, clean=clean), models, start=start)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--number", type=int, default=150, help="maps of square lattices")
     parser.add_argument("--pcsmo", type=int, metavar="N", help="maps of PCSMO, in place of those of square lattices")
     parser.add_argument("--seed", type=int, default=9)
     parser.add_argument("--nonsense", action="store_true")
+    parser.add_argument("--processes", type=int, default=1)
     arguments = parser.parse_args()
     models = [load_material(f"pcsmo-{name}") for name in ("goodenough", "dimer")] if arguments.pcsmo else [square(name) for name in SQUARE]
     if arguments.nonsense:
         return nonsensical(models, arguments.seed)
     rows = []
-    for number in range(arguments.pcsmo or arguments.number):
-        rng = np.random.default_rng((arguments.seed, number))
-        first, clean = number % 2 == 0, number % 3 == 0
-        found = compare(
-            drawn(models[not first], rng, clean=clean), models, start={one.name: {} for one in models} if arguments.pcsmo else None
-        )
-        rows.append((clean, first, found))
+    task = partial(compared, models, arguments.seed)
+    for number, row in enumerate(one_core_each(task, range(arguments.pcsmo or arguments.number), arguments.processes)):
+        rows.append(row)
+        clean, first, found = row
         (contest,) = found.contests
         print(
             f"{number:4} {'clean' if clean else '':5} {models[not first].name:17} {found.verdict:17} significance {signed(found)[0]:6.2f} "

@@ -14,7 +14,8 @@ Each filter has the setting that is best for 30 validation maps at that count. A
 this does not decide, every estimate, the network's too, is compared after its best constant for each slice (and without, in brackets).
 
 Then on the first of the maps (--fits) all constants are fitted to the noisy map and to the denoised one, from the truth. Printed is how far
-denoising moves them, in error bars of the fit of the noisy map.
+denoising moves them, in error bars of the fit of the noisy map; and what the calculation of that fit, with the right model, is worth as a
+denoised map.
 
 --write puts the figures on the bundle's card.
 """
@@ -246,7 +247,7 @@ def shifts(bundle: Bundle, recipe: Recipe, data: SimulatedMaps, number: int) -> 
     rows = []
     for level in LEVELS:
         measurer = Measurer(data, recipe.dataset, at_counts(recipe, level).measurement, keep_signal=True)
-        moved, off = [], []
+        moved, off, ratios = [], [], []
         for index in usual(data, "test")[:: max(1, usual(data, "test").size // number)][:number]:
             maps = measurer.measure(np.array([index]), (1002,), kind="")
             places = np.flatnonzero(maps.stack[0, ..., 1].any((1, 2)))
@@ -260,7 +261,12 @@ def shifts(bundle: Bundle, recipe: Recipe, data: SimulatedMaps, number: int) -> 
             clean = noisy.replace(intensity=np.where(known, estimate, np.nan), error=np.where(known, error, np.nan))
             names = [p.name for p in noisy_parameters(material)]
             truth = dict(zip(names, data.parameters[index], strict=False))
-            fits = [{p.name: p for p in fit_map(one, material, start=truth).parameters} for one in (noisy, clean)]
+            found = [fit_map(one, material, start=truth) for one in (noisy, clean)]
+            fits = [{p.name: p for p in one.parameters} for one in found]
+            of_fit = np.zeros(maps.stack.shape[:-1])
+            of_fit[0, places] = np.nan_to_num(found[0].model.intensity)
+            by_network = denoised(model, maps)[0]
+            ratios.append([peak_signal_to_noise(maps, without_constant(maps, one)).item() for one in (by_network, of_fit)])
             for name in names:
                 if fits[0][name].error > 0:
                     moved.append((fits[1][name].value - fits[0][name].value) / fits[0][name].error)
@@ -274,11 +280,14 @@ def shifts(bundle: Bundle, recipe: Recipe, data: SimulatedMaps, number: int) -> 
                 "below_a_third": float(np.mean(size < 1 / 3)),
                 "largest": float(size.max()),
                 "noisy_off_truth": float(np.median(np.abs(off))),
+                "psnr_network": float(np.median([one for one, _ in ratios])),
+                "psnr_fit": float(np.median([one for _, one in ratios])),
             }
         )
         print(
             f"{level:5g} x counts  {len(moved)} constants of {number} maps: denoising moves them by a median of {np.median(size):.2f} "
-            f"error bars, {np.mean(size < 1 / 3):.0%} by less than a third, at most {size.max():.1f}",
+            f"error bars, {np.mean(size < 1 / 3):.0%} by less than a third, at most {size.max():.1f}; "
+            f"network {rows[-1]['psnr_network']:.2f} dB, calculation of the fit to the noisy map {rows[-1]['psnr_fit']:.2f} dB",
             flush=True,
         )
     return rows

@@ -1,7 +1,8 @@
 """How good are fits: coverage of error bars, error against the Cramer-Rao bound, starts that reach the best minimum, time and memory.
 
     python benchmarks/fit.py coverage MATERIAL [--maps N] [--counts FACTOR] [--foreign] [--seed SEED] [--data FOLDER] [--json FILE]
-    python benchmarks/fit.py starts MATERIAL [--maps N] [--data FOLDER] [--model BUNDLE]
+                                      [--processes N]
+    python benchmarks/fit.py starts MATERIAL [--maps N] [--data FOLDER] [--model BUNDLE] [--processes N]
     python benchmarks/fit.py speed [--pyspinw PYTHON]
     python benchmarks/fit.py measured FOLDER
 
@@ -10,7 +11,7 @@ from a start as far off as a network's; printed is how often the truth is within
 rms error against the Cramer-Rao bound (scales, backgrounds and nuisances free; the rms is a robust one), and the time. One neutron counts
 what it does in the measured maps of PCSMO at 25, 50 and 100 meV, over FACTOR. With --foreign the maps have in them what the fit does not
 model: a ring as of phonons of a powder, a gradient across the map, lines that grow with energy, unequal twins. With the FOLDER of the
-measured data (pcsmo) their detector gaps are used.
+measured data (pcsmo) their detector gaps are used. A map is the same whatever their number and that of the processes.
 
 starts: how many of N such maps end in the best minimum from one blind start (the middle of the ranges), from the draws of `fit`, and from a
 start as far off as a network's; with the time of each. With the BUNDLE of an exchange network also from what that says of the map: its
@@ -31,9 +32,11 @@ import os
 import resource
 import time
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
+from one_core_each import one_core_each
 from spin_waves import bare, map_momenta, pyspinw
 
 from mantid_insdl import load
@@ -102,6 +105,8 @@ def draw(calculation: Calculation, rng: np.random.Generator, counts: float, fore
         images, stable = calculation.images(values[None], row[None])
         if stable[0]:
             break
+    likelihood = Likelihood(calculation)  # of interchangeable parameters the larger are named first
+    values = likelihood.by_convention(np.concatenate([values, likelihood.start[values.size :]]))[: values.size]
     if foreign:  # a width that grows with energy: part of each line lies where one of twice the width has it
         wide = row.copy()
         wide[list(calculation.nuisances).index("width")] *= 2
@@ -143,23 +148,25 @@ def bound(calculation: Calculation, trial: Trial) -> dict[str, float]:
     return dict(zip(likelihood.names, np.sqrt(np.diag(covariance)), strict=False))
 
 
-def coverage(arguments: argparse.Namespace) -> None:
-    rng = np.random.default_rng(arguments.seed)
+def covered(arguments: argparse.Namespace, number: int) -> dict:
+    """The fit of one trial: its parameters' errors, error bars and bounds."""
+    rng = np.random.default_rng((arguments.seed, number))
     empty = calculation_for(grid(arguments.material, arguments.data), arguments.material)
-    names = list(empty.material.defaults)
-    spans = np.array([p.high - p.low for p in empty.material.parameters])
+    trial = draw(empty, rng, arguments.counts, arguments.foreign)
+    start = {p.name: trial.truth[p.name] + AWAY * (p.high - p.low) * rng.normal() for p in empty.material.parameters}
+    begin = time.perf_counter()
+    found = fit_calculation(calculation_for(trial.map, arguments.material), start=start)
+    seconds, bounds = time.perf_counter() - begin, bound(empty, trial)
+    rows = {n: (found.values[n] - trial.truth[n], found.errors[n], bounds[n]) for n in empty.material.defaults}
+    return {"seconds": seconds, "truth": trial.truth, **rows, "model_error": found.model_error, "error_scale": found.error_scale}
+
+
+def coverage(arguments: argparse.Namespace) -> None:
+    names = list(load_material(arguments.material).defaults)
     trials = []
-    for number in range(arguments.maps):
-        trial = draw(empty, rng, arguments.counts, arguments.foreign)
-        calculation = calculation_for(trial.map, arguments.material)
-        start = {n: trial.truth[n] + AWAY * span * rng.normal() for n, span in zip(names, spans, strict=True)}
-        begin = time.perf_counter()
-        found = fit_calculation(calculation, start=start)
-        seconds = time.perf_counter() - begin
-        bounds = bound(empty, trial)
-        row = {n: (found.values[n] - trial.truth[n], found.errors[n], bounds[n]) for n in names}
-        trials.append({"seconds": seconds, "truth": trial.truth, **row, "model_error": found.model_error, "error_scale": found.error_scale})
-        print(f"{number:3d} {seconds:6.1f} s  " + "  ".join(f"{n} {r[0] / r[1]:5.1f}" for n, r in row.items()), flush=True)
+    for number, trial in enumerate(one_core_each(partial(covered, arguments), range(arguments.maps), arguments.processes)):
+        trials.append(trial)
+        print(f"{number:3d} {trial['seconds']:6.1f} s  " + "  ".join(f"{n} {trial[n][0] / trial[n][1]:5.1f}" for n in names), flush=True)
         if arguments.json:
             arguments.json.write_text(json.dumps(trials))
     table(trials, names)
@@ -180,30 +187,50 @@ def table(trials: list[dict], names: list[str]) -> None:
     print(f"{'all':8}{one:12.2f}{two:12.2f}")
 
 
-def starts(arguments: argparse.Namespace) -> None:
-    rng = np.random.default_rng(arguments.seed)
+@dataclass(frozen=True)
+class Ended:
+    """Where a fit has ended, which another process can hand back."""
+
+    values: dict[str, float]
+    errors: dict[str, float]
+    log_likelihood: float
+    seconds: float
+
+    def at(self, best: Ended) -> bool:
+        """Whether it is the minimum of `best`: all parameters within a bar of it."""
+        return all(abs(self.values[n] - value) < best.errors[n] for n, value in best.values.items())
+
+
+def started(arguments: argparse.Namespace, number: int) -> dict[str, Ended]:
+    """The fits of one trial by where they start."""
+    rng = np.random.default_rng((arguments.seed, number))
     empty = calculation_for(grid(arguments.material, arguments.data), arguments.material)
-    parameters = empty.material.parameters
-    bundle = load_bundle(arguments.model) if arguments.model else None
-    found: dict[str, list[Fit]] = {kind: [] for kind in ("middle", "draws", "near", *(["network"] if bundle else []))}
-    for _ in range(arguments.maps):
-        trial = draw(empty, rng, 1.0, False)
-        calculation = calculation_for(trial.map, arguments.material)
-        begins = {
-            "middle": {p.name: 0.5 * (p.low + p.high) for p in parameters},
-            "draws": None,
-            "near": {p.name: trial.truth[p.name] + AWAY * (p.high - p.low) * rng.normal() for p in parameters},
-        }
-        if bundle is not None:
-            begins["network"] = starts_of(estimate(bundle, prepare(trial.map, bundle.card), ignore_progress))
-        for kind, begin in begins.items():
-            found[kind].append(fit_calculation(calculation, start=begin))
-    best = [max(fits, key=lambda one: one.log_likelihood) for fits in zip(*found.values(), strict=True)]
-    print(f"{'start':10}{'best minimum':>14}{'median s':>10}   of {arguments.maps} maps; all parameters within a bar of the best fit's")
-    for kind, fits in found.items():
-        pairs = zip(fits, best, strict=True)
-        reached = [all(abs(one.values[n] - other.values[n]) < other.errors[n] for n in other.values) for one, other in pairs]
-        print(f"{kind:10}{sum(reached):14d}{np.median([one.seconds for one in fits]):10.1f}")
+    parameters, trial = empty.material.parameters, draw(empty, rng, 1.0, False)
+    calculation = calculation_for(trial.map, arguments.material)
+    begins = {
+        "middle": {p.name: 0.5 * (p.low + p.high) for p in parameters},
+        "draws": None,
+        "near": {p.name: trial.truth[p.name] + AWAY * (p.high - p.low) * rng.normal() for p in parameters},
+    }
+    if arguments.model:
+        bundle = load_bundle(arguments.model)
+        begins["network"] = starts_of(estimate(bundle, prepare(trial.map, bundle.card), ignore_progress))
+    found = {kind: fit_calculation(calculation, start=begin) for kind, begin in begins.items()}
+    return {kind: Ended(dict(one.values), dict(one.errors), one.log_likelihood, one.seconds) for kind, one in found.items()}
+
+
+def starts(arguments: argparse.Namespace) -> None:
+    trials = []
+    for trial in one_core_each(partial(started, arguments), range(arguments.maps), arguments.processes):
+        trials.append(trial)
+        best = max(trial.values(), key=lambda one: one.log_likelihood)
+        said = "  ".join(f"{kind}: {'best' if one.at(best) else 'other'}, {one.seconds:.1f} s" for kind, one in trial.items())
+        print(f"{len(trials) - 1:3d} {said}", flush=True)
+    print(f"{'start':10}{'best minimum':>14}{'median s':>10}   of {len(trials)} maps; all parameters within a bar of the best fit's")
+    best = [max(trial.values(), key=lambda one: one.log_likelihood) for trial in trials]
+    for kind in trials[0]:
+        reached = sum(trial[kind].at(one) for trial, one in zip(trials, best, strict=True))
+        print(f"{kind:10}{reached:14d}{np.median([trial[kind].seconds for trial in trials]):10.1f}")
 
 
 def speed(arguments: argparse.Namespace) -> None:
@@ -270,12 +297,14 @@ def main() -> None:
     one.add_argument("--seed", type=int, default=0)
     one.add_argument("--data", type=Path)
     one.add_argument("--json", type=Path)
+    one.add_argument("--processes", type=int, default=1)
     two = kinds.add_parser("starts")
     two.set_defaults(run=starts)
     two.add_argument("material")
     two.add_argument("--maps", type=int, default=20)
     two.add_argument("--seed", type=int, default=1)
     two.add_argument("--data", type=Path)
+    two.add_argument("--processes", type=int, default=1)
     two.add_argument("--model", metavar="BUNDLE")
     three = kinds.add_parser("speed")
     three.set_defaults(run=speed)

@@ -1,6 +1,6 @@
 """Does the measurement that `insdl plan` recommends tell the models apart better than the median candidate? On simulated maps of PCSMO.
 
-    python benchmarks/plan.py [--trials N] [--only TRIAL ...] [--seed N]
+    python benchmarks/plan.py [--trials N] [--only TRIAL ...] [--seed N] [--processes N]
 
 In each trial one of the two models is true, with constants drawn within 10 % of the published ones. A map at Ei = 25 and 50 meV is
 simulated on a coarse grid (16 x 16 pixels, five windows each), with counting noise over a flat background, and with what a fit does not
@@ -17,8 +17,10 @@ from __future__ import annotations
 
 import argparse
 import time
+from functools import partial
 
 import numpy as np
+from one_core_each import one_core_each
 from scipy.ndimage import gaussian_filter
 
 from mantid_insdl.fitting.calculation import Measurement, calculation_for
@@ -110,30 +112,37 @@ def gain(m: Map, true: str, starts: dict[str, dict[str, float]]) -> float:
     return found[true] - found[other]
 
 
+def tried(seed: int, trial: int) -> tuple[str, bool]:
+    """What one trial found, in a line, and whether the recommended candidate gained more than the median one."""
+    begin, rng = time.monotonic(), np.random.default_rng([seed, trial])
+    true = MODELS[trial % 2]
+    sample = Sample(true, drawn(true, rng), rng)
+    m = stack([sample.measure(ei) for ei in MEASURED])
+    fits = [fit(m, name, start={}) for name in MODELS]
+    before = (fits[0].log_likelihood - fits[1].log_likelihood) * (1 if true == MODELS[0] else -1)
+    made = plan(m, MODELS, fits=fits, candidates=[{"ei": ei} for ei in CANDIDATES])
+    chosen = made.best, made.ranked[len(made.ranked) // 2]
+    starts = {one.material: one.values for one in fits}
+    gained = [gain(joined(m, sample.measure(one.candidate.ei)), true, starts) - before for one in chosen]
+    expected = [next(g.amount for case, g in one.gains.items() if case.startswith(true)) for one in chosen]
+    better = gained[0] > gained[1]
+    columns = "".join(f"{one.candidate.ei:14g} {e:9.1f} {g:7.1f}" for one, e, g in zip(chosen, expected, gained, strict=True))
+    return f"{trial:5d}  {true:16s} {before:7.1f} {columns}  {'yes' if better else 'no':6s} {time.monotonic() - begin:4.0f}", better
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--trials", type=int, default=10)
     parser.add_argument("--only", type=int, nargs="+", help="numbers of the trials to do")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--processes", type=int, default=1)
     options = parser.parse_args()
-    won, trials = 0, options.only or range(options.trials)
+    trials = options.only or range(options.trials)
     print("trial  true              before  recommended: Ei, expected, gained  median: Ei, expected, gained  better    s")
-    for trial in trials:
-        begin, rng = time.monotonic(), np.random.default_rng([options.seed, trial])
-        true = MODELS[trial % 2]
-        sample = Sample(true, drawn(true, rng), rng)
-        m = stack([sample.measure(ei) for ei in MEASURED])
-        fits = [fit(m, name, start={}) for name in MODELS]
-        before = (fits[0].log_likelihood - fits[1].log_likelihood) * (1 if true == MODELS[0] else -1)
-        made = plan(m, MODELS, fits=fits, candidates=[{"ei": ei} for ei in CANDIDATES])
-        chosen = made.best, made.ranked[len(made.ranked) // 2]
-        starts = {one.material: one.values for one in fits}
-        gained = [gain(joined(m, sample.measure(one.candidate.ei)), true, starts) - before for one in chosen]
-        expected = [next(g.amount for case, g in one.gains.items() if case.startswith(true)) for one in chosen]
-        better = gained[0] > gained[1]
+    won = 0
+    for line, better in one_core_each(partial(tried, options.seed), trials, options.processes):
+        print(line, flush=True)
         won += better
-        columns = "".join(f"{one.candidate.ei:14g} {e:9.1f} {g:7.1f}" for one, e, g in zip(chosen, expected, gained, strict=True))
-        print(f"{trial:5d}  {true:16s} {before:7.1f} {columns}  {'yes' if better else 'no':6s} {time.monotonic() - begin:4.0f}", flush=True)
     print(f"the recommended candidate gained more in {won} of {len(trials)} trials")
 
 

@@ -1,22 +1,27 @@
-"""Take the pictures of docs/panel.md: ``python docs/panel_images.py [folder]`` in the repository's root.
+"""Take the pictures of docs/panel.md, in the repository's root:
 
-Drives the real window over the shipped example, without a display too (``QT_QPA_PLATFORM=offscreen``). Needs the extras `panel` and `cpu`.
+    python docs/panel_images.py [-o FOLDER] [--measured FILE [--mask FILE]]
+
+Drives the real window without a display (``QT_QPA_PLATFORM=offscreen``) over the shipped example, or over a measured map of PCSMO that
+is not shipped. Prints how long each step took. Needs the extras `panel` and `cpu`.
 """
 
 from __future__ import annotations
 
+import argparse
 import os
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 os.environ.setdefault("QT_API", "pyside6")
 
-from qtpy.QtCore import QSettings
-from qtpy.QtWidgets import QApplication
+from PIL import Image
+from qtpy.QtCore import QEventLoop, QSettings, QTimer
+from qtpy.QtWidgets import QApplication, QComboBox
 
 from mantid_insdl import examples
 from mantid_insdl.interfaces.background import Background
@@ -26,57 +31,110 @@ from mantid_insdl.interfaces.view import PanelWindow
 
 ROOT = Path(__file__).resolve().parents[1]
 SIZE = (1280, 720)
-LIMIT = 120  # s, for one step
-STEPS = ("denoise", "classify", "exchange", "explain", "simulate")
+COLOURS = 256  # of a picture: a third of its size
+LIMIT = 1800  # s, for one step
+FIT = {"classify": {"Method": "Both"}, "exchange": {"Refine": "Fast"}}
 
 
-def main(folder: Path) -> None:
-    """Every step once, each with its picture."""
-    application = QApplication.instance() or QApplication(sys.argv[:1])
-    kept = tempfile.TemporaryDirectory()  # not the user's own settings
-    window = PanelWindow("without Mantid", QSettings(f"{kept.name}/panel.ini", QSettings.Format.IniFormat))
-    background = Background(window.post)
-    presenter = Presenter(LibraryModel(), window, background)
-    window.resize(*SIZE)
-    window.show()
+class Walk:
+    """The window, and a user who waits for each step.
 
-    def wait(condition: Callable[[], bool]) -> None:
+    Parameters
+    ----------
+    folder, prefix
+        Where the pictures go, and how their names begin.
+    """
+
+    def __init__(self, folder: Path, prefix: str):
+        self.folder, self.prefix = folder, prefix
+        self.application = QApplication.instance() or QApplication(sys.argv[:1])
+        self.kept = tempfile.TemporaryDirectory()  # not the user's own settings
+        self.window = PanelWindow("without Mantid", QSettings(f"{self.kept.name}/panel.ini", QSettings.Format.IniFormat))
+        self.background = Background(self.window.post)
+        self.presenter = Presenter(LibraryModel(), self.window, self.background)
+        self.window.resize(*SIZE)
+        self.window.show()
+
+    def wait(self, condition: Callable[[], bool] = lambda: True) -> None:
+        """Until the condition holds and nothing runs."""
         end = time.monotonic() + LIMIT
-        while not condition():
-            application.processEvents()
-            time.sleep(0.01)
+        while self.window.cancel.isEnabled() or not condition():
+            self.settle(10)
             if time.monotonic() > end:
-                raise SystemExit(f"nothing happened for {LIMIT} s: {window.message.text()}")
+                raise SystemExit(f"nothing happened for {LIMIT} s: {self.window.message.text()}")
 
-    def picture(name: str) -> None:
-        for _ in range(20):
-            application.processEvents()
-            time.sleep(0.01)
-        path = folder / f"panel_{name}.png"
-        window.grab().save(str(path))
-        print(path)
+    def settle(self, milliseconds: int = 300) -> None:
+        """Let Qt work."""
+        loop = QEventLoop()
+        QTimer.singleShot(milliseconds, loop.quit)
+        loop.exec()
 
-    presenter.open_files([str(examples.path())])
-    wait(lambda: window.viewer.map is not None)
-    window.material.setCurrentText("pcsmo")
-    presenter.set_material("pcsmo")
-    wait(lambda: window.material.currentText() == "pcsmo" and not window.cancel.isEnabled())
-    window.viewer.ei.setCurrentIndex(1)
-    window.viewer.energy.setValue(3)
-    picture("map")
-    for number, task in enumerate(STEPS):
-        window.tabs.setCurrentIndex(number)
+    def picture(self, name: str) -> None:
+        """Take one."""
+        self.settle()
+        path = self.folder / f"{self.prefix}{name}.png"
+        self.window.grab().save(str(path))
+        few = Image.open(path).convert("RGB").quantize(COLOURS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+        few.save(path, optimize=True)
+        print(f"{path.name} ({path.stat().st_size // 1000} kB)")
+
+    def open(self, file: Path, mask: Path | None) -> None:
+        """A map of PCSMO, at a slice with strong bands."""
+        window = self.window
+        self.presenter.open_files([str(file)])
+        self.wait(lambda: window.viewer.map is not None)
+        if mask is not None:
+            window.mask.focusProxy().setText(str(mask.name))
+            self.presenter.set_mask(str(mask))
+            self.wait(lambda: "with" in window.understood.text())
+        self.presenter.set_material("pcsmo")
+        self.wait(lambda: window.material.currentText() == "pcsmo")
+        window.viewer.ei.setCurrentIndex(1)
+        window.viewer.energy.setValue(3)
+
+    def step(self, task: str, options: Mapping[str, str] | None = None) -> None:
+        """Run a step with what is chosen."""
+        step = self.window.steps[task]
+        self.window.tabs.setCurrentWidget(step)
+        for name, value in (options or {}).items():
+            next(box for box in step.findChildren(QComboBox) if box.accessibleName() == name).setCurrentText(value)
+        start = time.monotonic()
         if task == "simulate":
-            presenter.take_fitted()
+            self.presenter.take_fitted()
         else:
-            window.steps[task].button.click()
-        wait(lambda: not window.cancel.isEnabled())
-        if task == "explain":
-            window.steps[task].strongest.click()
-        picture(task)
-    window.close()
-    background.wait(10)
+            step.button.click()
+        self.wait()
+        print(f"{task} {dict(options or {})}: {time.monotonic() - start:.1f} s")
+        if task == "explain" and step.strongest.isEnabled():
+            step.strongest.click()
+
+    def end(self) -> None:
+        """Close the window."""
+        self.window.close()
+        self.background.wait(10)
+
+
+def main() -> None:
+    """The walk over one map."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("-o", "--output", type=Path, default=ROOT / "docs" / "images")
+    parser.add_argument("--measured", type=Path, help="a map of PCSMO instead of the shipped example")
+    parser.add_argument("--mask", type=Path, help="the gaps of its detectors")
+    given = parser.parse_args()
+    walk = Walk(given.output, "panel_measured_" if given.measured else "panel_")
+    walk.open(given.measured or examples.path(), given.mask)
+    walk.picture("map")
+    for task in ("denoise", "classify", "exchange"):
+        walk.step(task)
+        walk.picture(task)
+    for task, options in FIT.items():
+        walk.step(task, options)
+        walk.picture(f"{task}_fit")
+    for task in ("explain", "simulate"):
+        walk.step(task)
+        walk.picture(task)
+    walk.end()
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "docs" / "images")
+    main()

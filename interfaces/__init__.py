@@ -8,7 +8,6 @@ Importing this package imports neither Qt nor Mantid; `show` does.
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
 import traceback
@@ -39,13 +38,15 @@ def show(files: Sequence[str] = ()) -> Any:
     PanelError
         If there is no Qt, no display, or if Mantid's Python lacks what the package needs.
     """
-    _require_qt()
+    from mantid_insdl.interfaces.display import require_display, require_qt
+
+    require_qt()
     from qtpy.QtWidgets import QApplication
 
     application = QApplication.instance()
     if application is not None:
         return _in_thread_of(application, lambda: _open(files)[0])
-    _require_display()
+    require_display()
     application = QApplication(sys.argv[:1])
     window, background = _open(files)
     _stay_alive(window)
@@ -133,18 +134,3 @@ def _in_thread_of(application: Any, call: Callable[[], Any]) -> Any:
     if caller.error is not None:
         raise caller.error
     return caller.result
-
-
-def _require_qt() -> None:
-    try:
-        import qtpy.QtWidgets  # noqa: F401
-    except Exception as error:  # qtpy's own errors are ImportErrors, those of a Qt without its system libraries too, but not all
-        raise PanelError(
-            "the panel needs Qt", f"it cannot be imported ({error})", 'install it with `pip install "mantid_insdl[panel]"`'
-        ) from error
-
-
-def _require_display() -> None:
-    """Qt ends the whole process where it finds no display."""
-    if sys.platform.startswith("linux") and not any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM")):
-        raise PanelError("the panel cannot be shown", "there is no display (DISPLAY is not set)", "log in with a screen, or with `ssh -X`")

@@ -33,13 +33,16 @@ def watch(changed: Callable[[Change], None]) -> Callable[[], None]:
         def renameHandle(self, old: str, new: str) -> None:
             changed(Change("renamed", old, new))
 
+        def groupUpdateHandle(self, name: str, workspace: Any) -> None:
+            changed(Change("replaced", name))  # its slices
+
         def clearHandle(self) -> None:
             changed(Change("cleared"))
 
     observer = Observer()
 
     def observe(on: bool) -> None:
-        for switch in ("observeAdd", "observeReplace", "observeDelete", "observeRename", "observeClear"):
+        for switch in ("observeAdd", "observeReplace", "observeDelete", "observeRename", "observeClear", "observeGroupUpdate"):
             getattr(observer, switch)(on)
 
     observe(True)

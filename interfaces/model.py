@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import numpy as np
 
 from mantid_insdl.errors import MapError
+from mantid_insdl.files.npz import MASKED
 from mantid_insdl.maps import Map, Slices
 from mantid_insdl.progress import Progress, ignore_progress
 
@@ -94,11 +95,12 @@ class Input:
         windows = f"{slices.size} from {slices.energy_min.min():.4g} to {slices.energy_max.max():.4g} meV"
         axes = [f"{a.label or a.name.capitalize()} {a.edges[0]:.3g} to {a.edges[-1]:.3g} {a.unit} in {a.size}" for a in m.axes]
         ei = ", ".join(f"{one:g}" for one in slices.unique_ei)
+        masks = [f"with {line.removeprefix(MASKED)}" for line in m.provenance if line.startswith(MASKED)]
         return [
             ("Ei", f"{ei} meV" if ei and "Ei" not in self.missing else "not known"),
             ("Windows", windows),
             ("Axes", "; ".join(axes)),
-            ("Masked", f"{m.masked_fraction:.0%}" + ("" if m.error is not None else ", no errors")),
+            ("Masked", ", ".join([f"{m.masked_fraction:.0%}", *masks] + ([] if m.error is not None else ["no errors"]))),
         ]
 
 
@@ -124,6 +126,8 @@ class Answer:
         Whose constants the table has.
     names
         The workspaces that hold it.
+    only
+        The one slice that was simulated, where it was only one of several.
     """
 
     maps: Mapping[str, Map] = field(default_factory=dict)
@@ -135,6 +139,16 @@ class Answer:
     figures: Mapping[str, float] = field(default_factory=dict)
     material: str = ""
     names: tuple[str, ...] = ()
+    only: int | None = None
+
+
+def alone(simulated: Answer, like: Map, index: int) -> Answer:
+    """The simulation of one slice in its place among the slices of `like`, of which the others are not known yet."""
+    found = simulated.maps["output"]
+    intensity = np.full(like.shape, np.nan)
+    intensity[index] = found.intensity[0]
+    whole = found.replace(intensity=intensity, mask=np.isnan(intensity), error=None, slices=like.slices)
+    return replace(simulated, maps={"output": whole}, only=index)
 
 
 def with_ei(m: Map, ei: float) -> Map:
@@ -162,7 +176,7 @@ class Change:
 
 
 class Model(Protocol):
-    """What the presenter needs. Long calls, `load`, `read` and `run`, are made in a thread; all others must be quick."""
+    """What the presenter needs. Calls that are given a `Control`, and `read`, may be long and are made in a thread; others are quick."""
 
     title: str
 
@@ -192,6 +206,12 @@ class Model(Protocol):
 
     def run(self, task: str, name: str, options: Mapping[str, Any], control: Control) -> Answer:
         """Do one of `ALGORITHMS`. Raises `InsdlError`, or `CancelledError` where `control` was cancelled."""
+
+    def simulate_slice(self, name: str, index: int, options: Mapping[str, Any], control: Control) -> Answer:
+        """A map of one slice only, for while the constants move: it is shown, and neither kept nor in the script. Raises as `run`."""
+
+    def mask(self, name: str, path: str, control: Control) -> str:
+        """Mask the pixels of a file besides, and give the name of the map that has them masked. Raises `InsdlError`."""
 
     def script(self) -> str:
         """A Python script of what was done so far."""

@@ -43,12 +43,14 @@ class LibraryModel:
         self._changed = changed
 
     def load(self, paths: Sequence[str], control: Control) -> str:
-        maps, _ = self._task("load", {}, {"path_or_paths": [str(path) for path in paths]}, control)
         name = Path(paths[0]).stem
-        self._maps[name] = maps["output"]
-        self._loaded[name] = {"path_or_paths": [str(path) for path in paths]}
-        self._record_load(name)
+        self._load(name, {"path_or_paths": [str(path) for path in paths]}, control)
         return name
+
+    def _load(self, name: str, arguments: dict[str, Any], control: Control) -> None:
+        maps, _ = self._task("load", {}, arguments, control)
+        self._maps[name], self._loaded[name] = maps["output"], arguments
+        self._record_load(name)
 
     def read(self, name: str) -> Input:
         return Input.of(name, self._map(name))
@@ -61,6 +63,12 @@ class LibraryModel:
 
     def set_material(self, name: str, material: str) -> None:
         self._change(name, self._map(name).replace(material=material), material=material)
+
+    def mask(self, name: str, path: str, control: Control) -> str:
+        """Read the files again, which with a mask are not searched for gaps."""
+        self._map(name)
+        self._load(name, {**self._loaded[name], "mask": path}, control)
+        return name
 
     def _change(self, name: str, m: Map, **arguments: Any) -> None:
         self._maps[name] = m
@@ -134,11 +142,13 @@ class LibraryModel:
         return Answer(maps, figures=figures)
 
     def _simulate(self, name: str, m: Map, options: Mapping[str, Any], control: Control) -> Answer:
-        material = options.get("MaterialFile") or options["Material"]
-        parameters = parse_parameters(options.get("Parameters", ""))
-        maps, result = self._task("simulate", {"like": m}, {"material": material, "parameters": parameters}, control)
-        arguments = {"material": material, "parameters": parameters, "like": variable(name)}
-        self._recorder.add("insdl.simulate", arguments, assign=variable(f"{name}_simulated"))
+        how = _what_to_simulate(options)
+        maps, result = self._task("simulate", {"like": m}, how, control)
+        self._recorder.add("insdl.simulate", {**how, "like": variable(name)}, assign=variable(f"{name}_simulated"))
+        return Answer(maps, sentences=tuple(result["remarks"]))
+
+    def simulate_slice(self, name: str, index: int, options: Mapping[str, Any], control: Control) -> Answer:
+        maps, result = self._task("simulate", {"like": self._map(name).select([index])}, _what_to_simulate(options), control)
         return Answer(maps, sentences=tuple(result["remarks"]))
 
     def _task(self, task: str, maps: Mapping[str, Map], options: Mapping[str, Any], control: Control) -> tuple[dict[str, Map], Any]:
@@ -154,3 +164,8 @@ class LibraryModel:
 
     def close(self) -> None:
         self._changed = lambda change: None
+
+
+def _what_to_simulate(options: Mapping[str, Any]) -> dict[str, Any]:
+    material = options.get("MaterialFile") or options["Material"]
+    return {"material": material, "parameters": parse_parameters(options.get("Parameters", ""))}

@@ -6,6 +6,7 @@ AddSampleLog, are what a user would call by hand.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -18,7 +19,8 @@ from mantid_insdl.errors import InsdlError
 from mantid_insdl.interfaces.ads import watch
 from mantid_insdl.interfaces.model import ALGORITHMS, Answer, Change, Control, Input, with_ei
 from mantid_insdl.interfaces.script import Recorder
-from mantid_insdl.plugin.loading import load_files
+from mantid_insdl.maps import Map
+from mantid_insdl.plugin.loading import load_files, mask_workspace
 from mantid_insdl.plugin.workspaces import from_workspace, members
 
 #: Endings of the names of the results, by the property of the algorithm that makes them.
@@ -35,7 +37,7 @@ _OPTIONS = {"classify": ("Method",), "exchange": ("Refine", "MaterialFile")}
 _HEAD = """\
 # What was done in the panel of mantid_insdl. Workspaces that it did not load must be there already.
 import mantid_insdl
-from mantid_insdl.plugin.loading import load_files
+from mantid_insdl.plugin.loading import load_files, mask_workspace
 
 mantid_insdl.register()
 
@@ -58,6 +60,8 @@ class MantidModel:
             register()
         self._recorder = Recorder(_HEAD)
         self._made: set[str] = set()  # names of results
+        self._parts: dict[str, list[str]] = {}  # the workspaces of each map when it was read
+        self._files: dict[bytes, list[str]] = {}  # npz files that were read, by what was in them
         self._end_watch: Callable[[], None] = lambda: None
 
     # ---- inputs
@@ -87,21 +91,55 @@ class MantidModel:
         self._end_watch = watch(told)
 
     def load(self, paths: Sequence[str], control: Control) -> str:
-        name = load_files(paths, progress=control.report, poll=control.check)
-        self._recorder.add("load_files", {"paths": [str(path) for path in paths], "name": name})
+        return self._load([str(path) for path in paths], control)
+
+    def _load(self, paths: list[str], control: Control, **given: str) -> str:
+        def started(cancel: Callable[[], None]) -> None:
+            control.on_cancel = cancel
+            control.check()  # it may have been cancelled before
+
+        name = load_files(paths, **given, progress=control.report, poll=control.check, started=started)
+        if any(path.lower().endswith(".npz") for path in paths) and (read := self.read(name)).map is not None:
+            self._files[_content(read.map)] = paths
+        self._recorder.add("load_files", {"paths": paths, **given, "name": name})
+        return name
+
+    def mask(self, name: str, path: str, control: Control) -> str:
+        """Read npz files again, if it is as they were read: with a mask they are not searched for gaps. Of others mask a copy."""
+        read = self.read(name)
+        if read.map is None:
+            raise InsdlError("the mask is of no use", read.problem.rstrip("."), "choose another map")
+        before, files = read.map, self._files.get(_content(read.map))
+        if files is None:
+            masked = f"{name}_masked"
+            self._refuse_to_replace(masked, "its copy with the mask", ours=masked in self._made)
+            mask_workspace(name, path, masked)
+            self._made.add(masked)
+            self._recorder.add("mask_workspace", {"name": name, "mask": path, "output": masked})
+            return masked
+        self._load(files, control, name=name, mask=path)
+        after = self.read(name).map
+        told = np.unique(before.slices.ei[np.isnan(after.slices.ei)]) if after is not None else np.empty(0)
+        if told.size == 1 and np.isfinite(told[0]):
+            self.set_ei(name, float(told[0]))
+        if before.material and after is not None and not after.material:
+            self.set_material(name, before.material)
         return name
 
     def read(self, name: str) -> Input:
         try:
-            return Input.of(name, from_workspace(self._workspace(name), need_ei=False))
+            workspace = self._workspace(name)
+            self._parts[name] = [member.name() for member in members(workspace)]
+            return Input.of(name, from_workspace(workspace, need_ei=False))
         except InsdlError as error:
             return Input(name, problem=str(error))
         except RuntimeError:  # Mantid's pointer has lost what it points to
             return Input(name, problem=str(_gone(name)))
 
     def contains(self, name: str, part: str) -> bool:
+        """Also a slice that was in the group when it was read."""
         try:
-            return part in [name, *(member.name() for member in members(self._workspace(name)))]
+            return part in [name, *(member.name() for member in members(self._workspace(name))), *self._parts.get(name, ())]
         except (InsdlError, RuntimeError):  # deleted meanwhile by another thread
             return False
 
@@ -138,10 +176,8 @@ class MantidModel:
         self._workspace(name)
         outputs = {output: f"{name}_{ending}" for output, ending in OUTPUTS[task].items()}
         for output in outputs.values():
-            theirs = output in AnalysisDataService and output not in self._made
-            if theirs and not _made_by(ALGORITHMS[task], self._workspace(output)):
-                reason = f"it would be replaced by the result, and {ALGORITHMS[task]} has not made it"
-                raise InsdlError(f"there is a workspace '{output}' already", reason, "rename or delete it")
+            ours = output in self._made or (output in AnalysisDataService and _made_by(ALGORITHMS[task], self._workspace(output)))
+            self._refuse_to_replace(output, f"the result of {ALGORITHMS[task]}", ours=ours)
         if task == "exchange" and outputs["OutputFitWorkspace"] in AnalysisDataService:
             # There may be none for the new constants, and that of earlier ones must not be taken for it.
             self._execute("DeleteWorkspace", {"Workspace": outputs["OutputFitWorkspace"]}, Control())
@@ -159,6 +195,24 @@ class MantidModel:
             raise _gone(" or ".join(made.values())) from None
         file = given.get("MaterialFile")  # by which a material of the user's own is found again
         return replace(answer, material=file) if file else answer
+
+    def simulate_slice(self, name: str, index: int, options: Mapping[str, Any], control: Control) -> Answer:
+        """The same algorithm, with one slice of the group as its template, and its result outside the data service."""
+        try:
+            template = members(self._workspace(name))[index].name()
+        except RuntimeError:  # Mantid's pointer has lost what it points to
+            raise _gone(name) from None
+        given = {option: value for option, value in options.items() if value not in ("", None)}
+        properties = {"Template": template, "OutputWorkspace": "__insdl_slice", **given}
+        algorithm = self._execute(ALGORITHMS["simulate"], properties, control, passing=True)
+        return Answer({"output": from_workspace(algorithm.getProperty("OutputWorkspace").value)})
+
+    @staticmethod
+    def _refuse_to_replace(name: str, what: str, *, ours: bool) -> None:
+        from mantid.api import AnalysisDataService
+
+        if name in AnalysisDataService and not ours:
+            raise InsdlError(f"there is a workspace '{name}' already", f"it would be replaced by {what}", "rename or delete it")
 
     def _answer(self, made: Mapping[str, str]) -> Answer:
         role = {"OutputWorkspace": "output", "OutputResidual": "residual", "OutputFitWorkspace": "fit"}
@@ -185,21 +239,29 @@ class MantidModel:
         maps = {kind: from_workspace(workspace) for kind, workspace in found.items()}
         return Answer(maps, columns, rows, log("insdl_verdict") or "", in_range, sentences, figures, material, tuple(made.values()))
 
-    def _execute(self, name: str, properties: Mapping[str, Any], control: Control) -> None:
-        """Run an algorithm in this thread; what it would say to the log about its inputs is raised."""
+    def _execute(self, name: str, properties: Mapping[str, Any], control: Control, *, passing: bool = False) -> Any:
+        """Run an algorithm in this thread and return it; what it would say to the log about its inputs is raised.
+
+        `passing`: it reports no progress, nothing of it is left in the log and in the data service, and it still has its results.
+        """
         from mantid.api import AlgorithmManager, AlgorithmObserver
 
         class Reports(AlgorithmObserver):
             def progressHandle(self, fraction: float, text: str, *rest: Any) -> None:
                 control.report(fraction, text)
 
-        # An algorithm that is managed can be observed and cancelled; one that is not can be asked what is wrong.
-        problems = dict(_prepared(name, properties).validateInputs())
+        # An algorithm that is not managed can be asked what is wrong, and has its results; one that is managed can be observed.
+        algorithm = _prepared(name, properties)
+        problems = dict(algorithm.validateInputs())
         if any(problems.values()):
             raise InsdlError(" ".join(text for text in problems.values() if text))
-        algorithm = _filled(AlgorithmManager.create(name), properties)
-        reports = Reports()
-        reports.observeProgress(algorithm)
+        if passing:
+            algorithm.setLogging(False)
+            algorithm.setAlwaysStoreInADS(False)
+        else:
+            algorithm = _filled(AlgorithmManager.create(name), properties)
+            reports = Reports()
+            reports.observeProgress(algorithm)
         control.on_cancel = algorithm.cancel
         try:
             control.check()
@@ -210,6 +272,7 @@ class MantidModel:
         if not done:
             control.check()
             raise InsdlError(f"{name} failed", "Mantid's message log says why")
+        return algorithm
 
     # ---- the rest
 
@@ -227,6 +290,11 @@ class MantidModel:
             return AnalysisDataService.retrieve(name)
         except KeyError:
             raise _gone(name) from None
+
+
+def _content(m: Map) -> bytes:
+    """By which a map is recognised, whatever it is called and has been told since."""
+    return hashlib.sha256(m.intensity.tobytes()).digest()
 
 
 def _made_by(algorithm: str, workspace: Any) -> bool:

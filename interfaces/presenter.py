@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from mantid_insdl.errors import InsdlError
 from mantid_insdl.interfaces.background import Background
-from mantid_insdl.interfaces.model import ALGORITHMS, Answer, CancelledError, Change, Control, Input, Model
+from mantid_insdl.interfaces.model import ALGORITHMS, Answer, CancelledError, Change, Control, Input, Model, alone
 from mantid_insdl.materials import Parameter, load_material, material_names
 from mantid_insdl.networks.bundles import bundle_names, find_bundle, read_card
 
@@ -37,11 +37,16 @@ class View(Protocol):
     def later(self, call: Callable[[], None]) -> None:
         """Call a function after a moment in which more may happen."""
 
+    def at_rest(self, call: Callable[[], None]) -> None:
+        """Call a function when a moment has passed since this was called last."""
+
     def set_inputs(self, names: Sequence[str], current: str) -> None: ...
     def set_materials(self, measured: Sequence[str], simulated: Sequence[str]) -> None: ...
     def set_options(self, task: str, options: Mapping[str, tuple[str, ...]]) -> None: ...
     def set_parameters(self, material: str, parameters: Sequence[Parameter], values: Mapping[str, float]) -> None: ...
     def options(self, task: str) -> dict[str, Any]: ...
+    def slice_shown(self) -> int:
+        """The number of the slice, from 0."""
 
     def show_input(self, shown: Input | None) -> None: ...
     def show_answer(self, task: str, answer: Answer | None) -> None: ...
@@ -63,6 +68,7 @@ class _Job:
     name: str
     work: Callable[[Control], Any]
     done: Callable[[Any], None]
+    passing: bool = False  # one slice, while constants move: more of it will follow
     control: Control | None = None
 
 
@@ -75,7 +81,9 @@ class Presenter:
         self._reading = 0  # counts: only the latest reading is shown
         self._job: _Job | None = None
         self._next: _Job | None = None  # waits for a simulation to end
-        self._wanted: Mapping[str, Any] | None = None  # of the simulation to be made after all else
+        self._moved: Mapping[str, Any] | None = None  # constants of which the slice that is shown has not been simulated
+        self._due: Mapping[str, Any] | None = None  # constants of which the whole map has not
+        self._rests = True  # the constants
         self._answers: dict[str, dict[str, Answer]] = {}
         self._refreshing = self._rereading = False  # soon, and only once for many changes
         self._closed = False
@@ -97,6 +105,14 @@ class Presenter:
         """The user has chosen files, which become one map."""
         if paths and not self._refuse_while_busy():
             self._start(_Job("load", "", lambda control: self._model.load(paths, control), self._read))
+
+    def set_mask(self, path: str) -> None:
+        """The user has chosen a file of pixels to mask."""
+        if self._input is None or self._input.map is None:
+            self._view.show_message("Choose a workspace or open a file first, then the mask for it.", error=True)
+        elif not self._refuse_while_busy():
+            job = _Job("load", self._input.name, lambda control: self._model.mask(job.name, path, control), self._read)
+            self._start(job)
 
     def set_ei(self, ei: float) -> None:
         """The user has told the incident energy, in meV."""
@@ -127,7 +143,8 @@ class Presenter:
             self._input = read
             self._refresh()
             self._view.show_input(read)
-            self._view.show_message(read.problem or note, error=bool(read.problem))
+            warnings = " ".join(read.map.warnings) if read.map is not None else ""
+            self._view.show_message(read.problem or note or warnings, error=bool(read.problem))
             for task in ALGORITHMS:
                 self._view.show_answer(task, self._answers.get(name, {}).get(task))
 
@@ -152,7 +169,7 @@ class Presenter:
 
     def _reread(self, name: str) -> None:
         self._rereading = False
-        if self._input is not None and self._input.name == name:
+        if self._input is not None and self._input.name == name and name in self._model.inputs():  # not deleted since
             answered = bool(self._answers.get(name))
             self._read(name, f"'{name}' has changed. The answers are of what it was; run again." if answered else "")
 
@@ -180,7 +197,7 @@ class Presenter:
     def run(self, task: str) -> None:
         """The user wants one of the steps."""
         if task == "simulate":
-            self.simulate()
+            self._simulate(at_once=True)
         elif not self._refuse_while_busy() and self._ready(task):
             self._run(task, self._view.options(task))
 
@@ -227,21 +244,37 @@ class Presenter:
         job.control = self._background.start(
             job.work,
             done=lambda result: self._ended(lambda: job.done(result)),
-            failed=lambda error: self._ended(lambda: self.failed(error)),
+            failed=lambda error: self._ended(lambda: self._failed(job, error)),
             progress=lambda fraction, text: self._view.show_progress(fraction, text) if self._job is job else None,
         )
+
+    def _failed(self, job: _Job, error: Exception) -> None:
+        if job.passing:
+            self._due = self._moved  # the whole map would fail too
+        self.failed(error)
 
     def _ended(self, then: Callable[[], None]) -> None:
         if self._closed:
             return
         self._job = None
-        self._view.show_busy("")
-        then()
+        try:
+            then()
+        finally:
+            self._go_on()
+
+    def _go_on(self) -> None:
+        """Begin what waits, now that nothing runs: another task, else the slice that is shown, else all of them."""
         if self._next is not None:
             job, self._next = self._next, None
             self._start(job)
-        elif self._wanted is not None:
-            options, self._wanted = self._wanted, None
+        elif self._due is None or self._input is None or self._input.map is None:
+            self._moved = self._due = None
+            self._view.show_busy("")
+        elif self._moved is not None:
+            options, self._moved = self._moved, None
+            self._run_slice(options)
+        elif self._rests:
+            options, self._due = self._due, None
             self._run("simulate", options)
 
     def failed(self, error: BaseException) -> None:
@@ -258,8 +291,10 @@ class Presenter:
 
     def cancel(self) -> None:
         """The user wants no more of what runs."""
-        self._next = self._wanted = None
-        if self._job is not None:
+        self._next = self._moved = self._due = None
+        if self._job is None:
+            self._view.show_busy("")
+        else:
             self._view.show_progress(0.0, "Cancelling")
             self._job.control.cancel()
 
@@ -282,19 +317,43 @@ class Presenter:
             return
         values = {row[0]: float(row[1]) for row in answer.rows}
         self._view.set_parameters(answer.material, load_material(answer.material).parameters, values)
-        self.simulate()
+        self._simulate(at_once=True)
 
     def simulate(self) -> None:
-        """The user has changed a constant: simulate with the latest ones as soon as nothing else runs."""
+        """The user moves a constant: simulate the slice that is shown, and the others when the constants rest."""
+        self._simulate(at_once=False)
+
+    def _simulate(self, *, at_once: bool) -> None:
         if not self._ready("simulate"):
             return
         options = self._view.options("simulate")
         if not options:
             self._view.show_message("Choose a material to simulate first.", error=True)
-        elif self._job is not None:
-            self._wanted = options
-        else:
-            self._run("simulate", options)
+            return
+        alone_first = not at_once and self._input.map.slices.size > 1
+        self._due, self._moved, self._rests = options, options if alone_first else None, not alone_first
+        if alone_first:
+            self._view.at_rest(self._rest)
+        if self._job is None:
+            self._go_on()
+
+    def _rest(self) -> None:
+        self._rests = True
+        if self._job is None and not self._closed:
+            self._go_on()
+
+    def _run_slice(self, options: Mapping[str, Any]) -> None:
+        measured, index = self._input.map, self._view.slice_shown()
+
+        def done(answer: Answer) -> None:
+            if self._input.name == job.name and self._input.map is measured:
+                self._view.show_answer("simulate", alone(answer, measured, index))
+
+        def work(control: Control) -> Answer:
+            return self._model.simulate_slice(job.name, index, options, control)
+
+        job = _Job("simulate", self._input.name, work, done, passing=True)
+        self._start(job)
 
     # ---- the rest
 

@@ -31,6 +31,7 @@ from qtpy.QtWidgets import (
 from mantid_insdl.interfaces.help import page
 from mantid_insdl.interfaces.model import Answer, Input
 from mantid_insdl.interfaces.presenter import Presenter
+from mantid_insdl.interfaces.view_file import MASK_FILES, FileField
 from mantid_insdl.interfaces.view_map import MapViewer, draw_pictures
 from mantid_insdl.interfaces.view_simulate import SimulateStep
 from mantid_insdl.interfaces.view_steps import ClassifyStep, DenoiseStep, ExchangeStep, ExplainStep
@@ -38,6 +39,7 @@ from mantid_insdl.materials import Parameter
 
 _FILES = "Maps (*.nxs *.nxspe *.npz *.h5 *.hdf5);;All files (*)"
 _LATER = 50  # ms
+_REST = 250  # ms without a change: less than a hand needs to take a slider again, more than between two steps of one that it holds
 
 
 class Poster(QObject):
@@ -75,6 +77,11 @@ class PanelWindow(QMainWindow):
         self._presenter: Presenter
         self._poster = Poster()
         self._shown: Input | None = None
+        self._rest = QTimer(self)
+        self._rest.setSingleShot(True)
+        self._rest.setInterval(_REST)
+        self._rest.timeout.connect(lambda: self._tell(self._at_rest))
+        self._at_rest: Callable[[], None]
         self.viewer = MapViewer()
         self.steps = {step.task: step for step in (DenoiseStep(), ClassifyStep(), ExchangeStep(), ExplainStep(), SimulateStep())}
         self.tabs = QTabWidget()
@@ -116,6 +123,7 @@ class PanelWindow(QMainWindow):
         row.addWidget(self.set_ei)
         self.material = QComboBox(accessibleName="Material of the map")
         self.material.setPlaceholderText("please choose the material")
+        self.mask = FileField("Mask of detector gaps", MASK_FILES)
         form = QFormLayout()
         label = QLabel("&Map")
         label.setBuddy(self.input)
@@ -123,6 +131,7 @@ class PanelWindow(QMainWindow):
         form.addRow(self.understood)
         form.addRow("Set Ei", self.ei_row)
         form.addRow("Ma&terial", self.material)
+        form.addRow("Mas&k", self.mask)
         self.form = form
         side = QWidget()
         layout = QVBoxLayout(side)
@@ -158,6 +167,7 @@ class PanelWindow(QMainWindow):
             (self.open.clicked, lambda *_: self._choose_files()),
             (self.set_ei.clicked, lambda *_: self._presenter.set_ei(self.ei.value()) if self.ei.value() > 0 else self.ask_for("Ei")),
             (self.material.activated, lambda *_: self._presenter.set_material(self.material.currentText())),
+            (self.mask.sig_chosen, lambda path: self._presenter.set_mask(path)),  # noqa: PLW0108 (there is none yet)
             (self.cancel.clicked, lambda *_: self._presenter.cancel()),
             (self.figure.clicked, lambda *_: self._open_figure()),
             (self.script.clicked, lambda *_: self._presenter.copy_script()),
@@ -223,6 +233,13 @@ class PanelWindow(QMainWindow):
     def later(self, call: Callable[[], None]) -> None:
         QTimer.singleShot(_LATER, lambda: self._tell(call))
 
+    def at_rest(self, call: Callable[[], None]) -> None:
+        self._at_rest = call
+        self._rest.start()  # anew, where it runs already
+
+    def slice_shown(self) -> int:
+        return self.viewer.index
+
     def set_inputs(self, names: Sequence[str], current: str) -> None:
         if [self.input.itemText(i) for i in range(self.input.count())] != list(names):  # else an open list would close
             self.input.clear()
@@ -244,13 +261,16 @@ class PanelWindow(QMainWindow):
         return self.steps[task].options()
 
     def show_input(self, shown: Input | None) -> None:
+        if self._shown is None or shown is None or shown.name != self._shown.name:
+            self.mask.clear()  # it was the mask of another
         self._shown = shown
         m = shown.map if shown is not None else None
         told = shown.describe() if shown is not None else []
         self.understood.setText("<br>".join(f"<b>{what}</b> {html.escape(value)}" for what, value in told))
         for part in (self.ei_row, self.form.labelForField(self.ei_row)):
             part.setVisible(shown is not None and "Ei" in shown.missing)
-        self.material.setEnabled(m is not None)
+        for field in (self.material, self.mask):
+            field.setEnabled(m is not None)
         if m is not None and m.material and self.material.findText(m.material) < 0:
             self.material.addItem(m.material)
         self.material.setCurrentIndex(self.material.findText(m.material) if m is not None and m.material else -1)

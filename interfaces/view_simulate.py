@@ -9,6 +9,7 @@ from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QComboBox, QDoubleSpinBox, QFileDialog, QGridLayout, QLabel, QPushButton, QSlider
 
 from mantid_insdl.interfaces.model import Answer
+from mantid_insdl.interfaces.view_file import MATERIAL_FILES
 from mantid_insdl.interfaces.view_map import Picture
 from mantid_insdl.interfaces.view_steps import Step
 from mantid_insdl.maps import Map
@@ -38,6 +39,7 @@ class SimulateStep(Step):
         self.body.addLayout(self.sliders)
         self.values: dict[str, QDoubleSpinBox] = {}
         self._shown = ""  # the material whose constants the sliders are
+        self._whole: Map | None = None  # the last simulation of all slices, whose colours the next ones have while they are made one by one
         self.material.activated.connect(lambda: self.sig_material.emit(self.material.currentData()))
         file.clicked.connect(self._choose_file)
         fitted.clicked.connect(self.sig_fitted)
@@ -49,7 +51,7 @@ class SimulateStep(Step):
         self.material.setCurrentIndex(-1)
 
     def _choose_file(self) -> None:
-        path, _ = QFileDialog.getOpenFileName(self, "Material file", "", "Material files (*.yaml *.yml)")
+        path, _ = QFileDialog.getOpenFileName(self, "Material file", "", MATERIAL_FILES)
         if path:
             self.sig_material.emit(path)
 
@@ -107,4 +109,9 @@ class SimulateStep(Step):
         return super().in_words(answer) or self.explanation
 
     def pictures(self, answer: Answer, measured: Map) -> list[Picture]:
-        return [Picture("simulated", answer.maps["output"])]
+        simulated = answer.maps["output"]
+        if answer.only is None:
+            self._whole = simulated
+            return [Picture("simulated", simulated)]
+        like = self._whole if self._whole is not None and self._whole.slices.matches(simulated.slices) else None
+        return [Picture("simulated: this slice, the others follow", simulated, like=like)]

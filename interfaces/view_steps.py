@@ -13,11 +13,9 @@ from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import (
     QAbstractItemView,
     QComboBox,
-    QFileDialog,
     QHBoxLayout,
     QHeaderView,
     QLabel,
-    QLineEdit,
     QPushButton,
     QTableWidget,
     QTableWidgetItem,
@@ -28,6 +26,7 @@ from qtpy.QtWidgets import (
 from mantid_insdl.analysis.deletion import IMPORTANT_LOG, RANDOM_LOG, SHARE
 from mantid_insdl.fitting.results import NONE_OF_THESE, UNDECIDED
 from mantid_insdl.interfaces.model import Answer
+from mantid_insdl.interfaces.view_file import MATERIAL_FILES, FileField
 from mantid_insdl.interfaces.view_map import Picture, SliceCanvas
 from mantid_insdl.maps import Map
 
@@ -78,7 +77,7 @@ class Step(QWidget):
                 widget.addItems(values)
                 self._options[name] = widget.currentText
             else:
-                widget = FileField(name)
+                widget = FileField(name, MATERIAL_FILES)
                 self._options[name] = widget.text
             label.setBuddy(widget)
             self.row.insertWidget(self.row.count() - 1, label)
@@ -107,31 +106,6 @@ class Step(QWidget):
 def _lines(sentences: Sequence[str]) -> str:
     """Rich text of plain sentences, a line each."""
     return "<br>".join(html.escape(sentence) for sentence in sentences)
-
-
-class FileField(QWidget):
-    """The name of a file, with a button that opens a dialog."""
-
-    def __init__(self, name: str):
-        super().__init__()
-        self._line = QLineEdit(accessibleName=name, placeholderText="optional")
-        button = QPushButton("…", accessibleName=f"Choose {name}")
-        button.setMaximumWidth(30)
-        button.clicked.connect(self._choose)
-        layout = QHBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(self._line)
-        layout.addWidget(button)
-        self.setFocusProxy(self._line)
-
-    def text(self) -> str:
-        """The file; empty where none is chosen."""
-        return self._line.text().strip()
-
-    def _choose(self) -> None:
-        path, _ = QFileDialog.getOpenFileName(self, "Material file", "", "Material files (*.yaml *.yml)")
-        if path:
-            self._line.setText(path)
 
 
 class DenoiseStep(Step):
@@ -198,7 +172,7 @@ def draw_probabilities(figure: Figure, answer: Answer) -> None:
     }
     if not found:
         return
-    axes = figure.add_axes((0.3, 0.3, 0.65, 0.65))
+    axes = figure.add_axes((0.3, 0.3, 0.65, 0.65 if len(found) == 1 else 0.55))
     height = 0.8 / len(found)
     for number, (method, values) in enumerate(found.items()):
         errors = column.get("Uncertainty") if method == "network" else None
@@ -209,7 +183,7 @@ def draw_probabilities(figure: Figure, answer: Answer) -> None:
     axes.tick_params(labelsize=9)
     axes.invert_yaxis()
     if len(found) > 1:
-        axes.legend(fontsize=8)
+        axes.legend(fontsize=8, ncols=len(found), loc="lower right", bbox_to_anchor=(1.0, 1.0), frameon=False)  # above: no bar is there
 
 
 class ExchangeStep(Step):
@@ -306,7 +280,7 @@ class ExplainStep(Step):
 
 def draw_means(figure: Figure, importance: Map, means: np.ndarray) -> None:
     """The mean importance of each slice at its energy, in a colour for each incident energy."""
-    axes = figure.add_axes((0.1, 0.33, 0.87, 0.6))
+    axes = figure.add_axes((0.1, 0.33, 0.87, 0.5))
     slices = importance.slices
     for group in slices.groups_by_ei():
         widths = slices.energy_max[group] - slices.energy_min[group]
@@ -315,7 +289,7 @@ def draw_means(figure: Figure, importance: Map, means: np.ndarray) -> None:
     axes.set_xlabel("energy transfer (meV)", fontsize=8)
     axes.set_ylabel("mean of slice", fontsize=8)
     axes.tick_params(labelsize=7)
-    axes.legend(fontsize=7)
+    axes.legend(fontsize=7, ncols=9, loc="lower right", bbox_to_anchor=(1.0, 0.96), frameon=False)  # above: no bar is there
 
 
 class Table(QTableWidget):
@@ -340,15 +314,32 @@ class Table(QTableWidget):
             return
         self.setHorizontalHeaderLabels(answer.columns)
         for i, row in enumerate(rows):
-            for j, (name, value) in enumerate(zip(answer.columns, row, strict=True)):
-                self.setItem(i, j, QTableWidgetItem(value if isinstance(value, str) else _number(name, value)))
+            for j, text in enumerate(_texts(answer.columns, row)):
+                self.setItem(i, j, QTableWidgetItem(text))
         height = self.horizontalHeader().sizeHint().height() + sum(self.rowHeight(i) for i in range(min(len(rows), _ROWS)))
         self.setFixedHeight(height + 2 * self.frameWidth())
 
 
+def _texts(columns: Sequence[str], row: Sequence[Any]) -> list[str]:
+    """A row in words: a value with an error beside it has as many decimals as two digits of the error need."""
+    errors = {name.removesuffix("Error"): one for name, one in zip(columns, row, strict=True) if name.endswith("Error")}
+
+    def text(column: str, value: Any) -> str:
+        if isinstance(value, str):
+            return value
+        error = errors.get(column.removesuffix("Error").removesuffix("Value"), np.nan)
+        if np.isfinite(value) and np.isfinite(error) and error > 0:
+            return f"{value:.{max(0, 1 - int(np.floor(np.log10(error))))}f}"
+        return _number(column, value)
+
+    return [text(column, value) for column, value in zip(columns, row, strict=True)]
+
+
 def _number(column: str, value: float) -> str:
     if np.isnan(value):
-        return "not given"
+        return "–" if column.startswith("Network") else "not given"  # a network knows no width of the lines
     if column.endswith("Probability") or column == "Uncertainty":
         return f"{value:.3f}"
+    if column == "LogLikelihood":  # only differences count, and they are small beside it
+        return f"{value:.1f}"
     return f"{value:.2g}" if column.endswith("Error") else f"{value:.4g}"

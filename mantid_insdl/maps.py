@@ -20,7 +20,8 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
@@ -291,6 +292,11 @@ class Map:
         put("provenance", tuple(self.provenance))
         put("warnings", tuple(dict.fromkeys(self.warnings)))
         put("logs", MappingProxyType(dict(self.logs)))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickled as what it is made of, for work in other processes: a read-only view of the logs cannot be."""
+        given = {one.name: getattr(self, one.name) for one in fields(self)} | {"logs": dict(self.logs)}
+        return partial(type(self), **given), ()
 
     # ---- what it is
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 import subprocess
 import sys
 
@@ -467,3 +468,18 @@ def test_importing_maps_imports_nothing_heavy():
 
 def test_units_are_those_of_the_documents():
     assert (maps.RLU, maps.PER_ANGSTROM, maps.MEV) == ("r.l.u.", "1/angstrom", "meV")
+
+
+def test_a_map_reaches_another_process_as_it_is():
+    m = Map(
+        np.array([[1.0, np.nan], [2.0, 3.0]]),
+        (Axis("q", PER_ANGSTROM, [1.0, 2.0]), Axis("energy", MEV, [1.0, 2.0])),
+        error=np.full((2, 2), 0.1),
+        logs={"run": (17, "")},
+    )
+    again = pickle.loads(pickle.dumps(m))
+    np.testing.assert_array_equal(again.mask, m.mask)
+    np.testing.assert_array_equal(again.error, m.error)
+    assert again.logs == m.logs and all(one.matches(other) for one, other in zip(again.axes, m.axes, strict=True))
+    with pytest.raises(TypeError):
+        again.logs["run"] = (18, "")

@@ -27,6 +27,7 @@ passed and failed tests.
 from __future__ import annotations
 
 import argparse
+import configparser
 import contextlib
 import os
 import queue
@@ -135,12 +136,25 @@ def copy_tree(source: Path, target: Path) -> Path:
     done = subprocess.run(listing, capture_output=True, check=False)
     if done.returncode:
         shutil.copytree(source, target, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
+        _link_packages(target)
         return target
     for name in filter(None, done.stdout.decode().split("\0")):
         if (source / name).is_file():  # and not deleted since
             (target / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(source / name, target / name)
+    _link_packages(target)
     return target
+
+
+def _link_packages(tree: Path) -> None:
+    """Packages that setup.cfg takes from a folder of another name are found in the tree, before those of an editable installation."""
+    settings = configparser.ConfigParser()
+    settings.read(tree / "setup.cfg")
+    for line in settings.get("options", "package_dir", fallback="").splitlines():
+        package, _, folder = (part.strip() for part in line.partition("="))
+        place = tree.joinpath(*package.split("."))
+        if (tree / folder / "__init__.py").is_file() and place.parent.is_dir() and not place.exists():
+            place.symlink_to((tree / folder).resolve())
 
 
 def run_tests(tree: Path, tests: Sequence[str], timeout: float, stop_at_first: bool = True) -> tuple[int | None, str]:

@@ -60,10 +60,9 @@ def load(
 
     m = check_group([_load_one(Path(path), ei, material, find_gaps=mask is None) for path in paths])
     if mask is not None:
-        from mantid_insdl.files.npz import mask_for
+        from mantid_insdl.files.npz import with_mask_of
 
-        source = f"'{Path(mask).name}'" if isinstance(mask, str | Path) else "the given array"
-        m = m.with_mask(mask_for(m, mask), note=f"masked the pixels of {source}")
+        m = with_mask_of(m, mask)
     if np.all(m.mask):
         raise MapError(f"'{Path(paths[0]).name}' has no usable pixel", "every intensity is NaN or masked", "check the file and the mask")
     if m.slices is not None and (beyond := m.slices.beyond_ei()):

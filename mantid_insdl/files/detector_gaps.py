@@ -55,13 +55,13 @@ def without_gaps(m: Map) -> Map:
     if rest > _MOST_ZEROS or (not gaps.any() and any(_bands_and_blocks(one).any() for one in zero)):
         warning = (
             f"{zero.mean():.0%} of the pixels are exactly zero, and the file has neither a mask nor errors: gaps between detectors cannot "
-            "be told from pixels that counted nothing, and none was masked. Give the true gaps with --mask, or write NaN into them."
+            "be told from pixels that counted nothing, and none was masked. Give the true gaps as a mask (--mask), or write NaN into them."
         )
         return m.replace(warnings=(*m.warnings, warning))
     if not gaps.any():
         return m
     warning = (
         f"{np.mean(gaps):.1%} of the pixels were masked as detector gaps: a guess from bands and blocks of exact zeros that repeat over "
-        "neighbouring energies, for the file has neither a mask nor errors. Give the true gaps with --mask, or write NaN into them."
+        "neighbouring energies, for the file has neither a mask nor errors. Give the true gaps as a mask (--mask), or write NaN into them."
     )
     return m.with_mask(gaps).replace(warnings=(*m.warnings, warning))

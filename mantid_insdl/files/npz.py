@@ -45,6 +45,8 @@ _KEYS = {
     "intensity", "error", "mask", "gap", "material", "ei", "energy", "energy_edges", "energy_min", "energy_max", "q", "qh", "qk", "q_rlu",
     "head", "path",
 }  # fmt: skip
+MASKED = "masked the pixels of "
+"""How the line of provenance of a map begins whose pixels a file has masked."""
 _LAYOUTS = "slices need intensity, ei, energy_edges and q (or qh, qk); a |Q|-E map intensity, q and energy; a cut intensity, q_rlu, energy"
 
 
@@ -320,6 +322,12 @@ def _slices_of(arrays: Mapping[str, np.ndarray], grid: tuple[int, ...], ei: np.n
 
 
 # ---- masks
+
+
+def with_mask_of(m: Map, mask: str | Path | np.ndarray) -> Map:
+    """The map in which the pixels of `mask_for` are masked as well, which its provenance tells."""
+    source = f"'{Path(mask).name}'" if isinstance(mask, str | Path) else "the given array"
+    return m.with_mask(mask_for(m, mask), note=f"{MASKED}{source}")
 
 
 def mask_for(m: Map, mask: str | Path | np.ndarray) -> np.ndarray:

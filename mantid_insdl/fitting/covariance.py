@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mantid_insdl.fitting.blocks import blocks_of, members_of
-from mantid_insdl.fitting.likelihood import Likelihood, Point, robust_weight
+from mantid_insdl.fitting.likelihood import Likelihood, Point, robust_curvature, robust_weight
 
 BORROWED = 10
 """See `_steadied`."""
@@ -62,12 +62,15 @@ def covariance_of(likelihood: Likelihood, point: Point, slopes: np.ndarray, bloc
     hessian = parts.sum(axis=0) + np.diag(prior)
     inverse = np.linalg.pinv(hessian, rcond=1e-12, hermitian=True)
     moved = np.stack([inverse @ _unpulled(part, inverse) @ score for part, score in zip(parts, scores, strict=True)])[:, :free]
+    # the weights are those of reweighted least squares, psi(r) / r; the minimum is as narrow as psi'(r) makes it (Huber's correction)
+    growth = weight.mean() / robust_curvature(point.residual).mean()
+    moved *= growth
     size = np.outer(scale[:free], scale[:free])
     # what no block tells is told by the prior: a direction that the map does not determine has its deviation
     known_before = (inverse * prior) @ inverse
     robust = (count / (count - 1) * moved.T @ moved + known_before[:free, :free]) / size
     single = pulls / scale[:, None]
-    plain = (inverse @ (single @ single.T) @ inverse + known_before)[:free, :free] / size
+    plain = (growth**2 * inverse @ (single @ single.T) @ inverse + known_before)[:free, :free] / size
     return Covariance(_steadied(robust, plain, count), plain, count)
 
 

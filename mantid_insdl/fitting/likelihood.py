@@ -155,6 +155,16 @@ class Likelihood:
         _check_names(values, self.calculation.material, self.calculation)
         return np.array([values.get(name, usual) for name, usual in zip(self.names, self.start, strict=True)], float)
 
+    def by_convention(self, theta: np.ndarray) -> np.ndarray:
+        """The same place, (free,): of interchangeable parameters the larger ones are named first, unless one is fixed."""
+        theta = theta.copy()
+        for lists in self.calculation.material.interchangeable:
+            if all(name in self.names for names in lists for name in names):
+                one, other = ([self.names.index(name) for name in names] for names in lists)
+                if abs(theta[one[0]]) < abs(theta[other[0]]):
+                    theta[one + other] = theta[other + one]
+        return theta
+
     def points(self, thetas: np.ndarray) -> list[Point | None]:
         """The likelihood at places (n, free); None where the magnetic order is unstable."""
         images, stable = self.calculation.images(*self.table(np.asarray(thetas, float)))
@@ -286,6 +296,11 @@ def deviance(residual: np.ndarray) -> np.ndarray:
 def robust_weight(residual: np.ndarray) -> np.ndarray:
     """Weight of a residual in reweighted least squares: about 1 at zero, less the larger it is."""
     return (FREEDOM + 1) / (FREEDOM + residual**2)
+
+
+def robust_curvature(residual: np.ndarray) -> np.ndarray:
+    """Second derivative of `deviance`: about 1 at zero, below zero for the largest residuals."""
+    return (FREEDOM + 1) * (FREEDOM - residual**2) / (FREEDOM + residual**2) ** 2
 
 
 def _solve(columns: np.ndarray, weight: np.ndarray, data: np.ndarray) -> np.ndarray:

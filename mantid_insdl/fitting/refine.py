@@ -320,7 +320,8 @@ def _search(run: Refinement, starts: list[np.ndarray]) -> tuple[Point, list[Poin
     likelihood.weigh(found[0])
     run.best = None
     run.stage(0.7, 0.9, f"Fitting {name}: last steps")
-    best = run.descend(found[0].theta, FINE)
+    best = run.descend(likelihood.by_convention(found[0].theta), FINE)
+    (best,) = likelihood.points(likelihood.by_convention(best.theta)[None])
     run.stage(0.9, 0.95, f"Fitting {name}: other minima")
     return best, _others(run, best, found[1:])
 
@@ -339,9 +340,10 @@ def _others(run: Refinement, best: Point, candidates: list[Point]) -> list[Point
         return all(one.size and one.max() > ALIKE for one in distances)
 
     for candidate in candidates:
-        if not new(candidate):
+        (start,) = likelihood.points(likelihood.by_convention(candidate.theta)[None])
+        if not new(start):
             continue
-        point = run.descend(candidate.theta, FINE)
+        (point,) = likelihood.points(likelihood.by_convention(run.descend(start.theta, FINE).theta)[None])
         gain = likelihood.log_likelihood(best) - likelihood.log_likelihood(point)
         if new(point) and difference_of(gain, blocks).z < POSSIBLE:
             others.append(point)

@@ -53,6 +53,8 @@ class MaterialFile(Strict):
     map: MapSpec = MapSpec()
     renormalisation: float = Field(default=1.0, gt=0)
     """Factor on all energies by which quantum fluctuations exceed linear spin-wave theory."""
+    interchangeable: list[tuple[list[str], list[str]]] = Field(default=[])
+    """Two lists of parameters each: exchanging their values changes no map. In a fit the first list begins with the larger magnitude."""
     closed_form: Literal["square-lattice antiferromagnet"] | None = None
     """Formula that replaces the matrices; tested to agree with them."""
 
@@ -99,7 +101,20 @@ class MaterialFile(Strict):
         names = [p.name for p in self.parameters]
         if len(set(names)) != len(names):
             raise SpecError("a parameter is given twice", "give each once", ("parameters",))
+        self._require_interchangeable()
         return self
+
+    def _require_interchangeable(self) -> None:
+        ranges = {p.name: (p.low, p.high) for p in self.parameters}
+        for index, (one, other) in enumerate(self.interchangeable):
+            at = ("interchangeable", index)
+            if unknown := [name for name in (*one, *other) if name not in ranges]:
+                raise SpecError(f"there is no parameter {unknown[0]}", f"name two of {', '.join(ranges)}", at)
+            if not one or len(one) != len(other) or len({*one, *other}) < 2 * len(one):
+                raise SpecError("two lists of as many different parameters each are needed", "as [[J1, D1], [J2, D2]]", at)
+            for first, second in zip(one, other, strict=True):
+                if ranges[first] != ranges[second]:
+                    raise SpecError(f"{first} and {second} have different ranges", "give them the same low and high", at)
 
     def _require_rotating_frame(self, spiral: TurnSpec) -> None:
         k = np.array(spiral.k)

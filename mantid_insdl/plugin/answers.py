@@ -26,6 +26,7 @@ def exchange_notices(answer: Mapping[str, Any]) -> list[str]:
 def _evidence_notice(evidence: Mapping[str, Any] | None) -> list[str]:
     if evidence is None:
         return []
-    share = f"{evidence['unexplained']:.0%} +- {evidence['uncertainty']:.0%}"
+    unexplained = max(evidence["unexplained"], 0.0)  # what noise has made negative is nothing
+    share = f"{unexplained:.0%} +- {evidence['uncertainty']:.0%}"
     left = f"leaves {share} of the map's structure unexplained; an answer is given up to {evidence['limit']:.0%}."
     return [f"The simulation of {evidence['material']} at the fitted values {left}"]

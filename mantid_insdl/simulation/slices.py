@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -278,6 +278,7 @@ def simulate(
     component: str = "perp",
     vertical: Sequence[float] | None = None,
     progress: Progress | None = None,
+    make: Callable[..., SliceSimulator] = SliceSimulator,
 ) -> Map:
     """The map that a magnet would give: constant-energy slices by linear spin-wave theory.
 
@@ -306,6 +307,9 @@ def simulate(
         As for `SliceSimulator`.
     progress
         Called with fraction and text; may raise to stop.
+    make
+        Makes the simulator. `mantid_insdl.simulation.kept.KeptSimulators`, of which many calls share one, makes those several times faster
+        that differ in the parameters only.
 
     Returns
     -------
@@ -335,7 +339,7 @@ def simulate(
         raise MapError(f"the background is {background}", "it is an intensity of zero or more")
     if counts is not None and not 0 < counts <= MAXIMUM_COUNTS:
         raise MapError(f"the number of counts is {counts}", f"it is from above zero to {MAXIMUM_COUNTS:g}", "leave it out for no noise")
-    simulator = SliceSimulator(
+    simulator = make(
         known,
         slices,
         qh,

@@ -19,13 +19,25 @@ task              maps and options                                              
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mantid_insdl.maps import Axis, Map, Slices
 from mantid_insdl.progress import Progress
 
+if TYPE_CHECKING:
+    from mantid_insdl.simulation.kept import KeptSimulators
+
 Outcome = tuple[dict[str, Map], dict[str, Any]]
+
+
+@functools.cache
+def _simulators() -> KeptSimulators:
+    """Those of this process, for which a slider of the panel asks again and again."""
+    from mantid_insdl.simulation.kept import KeptSimulators
+
+    return KeptSimulators()
 
 
 def _load(maps: Mapping[str, Map], options: Mapping[str, Any], progress: Progress) -> Outcome:
@@ -45,7 +57,8 @@ def _simulate(maps: Mapping[str, Map], options: Mapping[str, Any], progress: Pro
     if given.get("slices") is not None:
         given["slices"] = Slices(**given["slices"])
     given["material"] = load_material(given["material"])
-    return {"output": simulate(**given, like=maps.get("like"), progress=progress)}, {"remarks": given["material"].remarks}
+    output = simulate(**given, like=maps.get("like"), progress=progress, make=_simulators())
+    return {"output": output}, {"remarks": given["material"].remarks}
 
 
 def _denoise(maps: Mapping[str, Map], options: Mapping[str, Any], progress: Progress) -> Outcome:

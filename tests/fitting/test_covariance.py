@@ -62,11 +62,12 @@ def test_few_slices_are_cut_into_rings_of_equal_momenta():
 
 
 def test_independent_pixels_have_the_covariance_of_least_squares():
-    _, robust, plain = estimate(likelihood_of(0))
+    """Student's t of 30 degrees of freedom is three thousandths less efficient than least squares, not a tenth more."""
+    found = [estimate(likelihood_of(seed)) for seed in range(20)]
     toy = Toy(empty(), PARAMETERS, image)
     expected = SIGMA**2 / np.sum(shape(toy) ** 2)  # scale and backgrounds are orthogonal to it
-    assert plain[0, 0] == pytest.approx(expected, rel=0.1)
-    assert expected * 0.8 < robust[0, 0] < expected * 2
+    assert np.mean([plain[0, 0] for *_, plain in found]) == pytest.approx(expected, rel=0.03)
+    assert expected * 0.8 < found[0][1][0, 0] < expected * 2
 
 
 def test_noise_that_a_slice_shares_is_in_the_error_bar():

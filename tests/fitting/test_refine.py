@@ -6,7 +6,7 @@ import time
 
 import numpy as np
 import pytest
-from toy_calculation import PARAMETERS, Toy, measured, parameter, waves
+from toy_calculation import PARAMETERS, Toy, empty, measured, parameter, waves
 
 from mantid_insdl.errors import InstabilityError, MaterialError
 from mantid_insdl.fitting.refine import fit, fit_calculation
@@ -128,6 +128,27 @@ def test_two_minima_that_the_map_cannot_tell_apart_are_both_given():
     found = fit_calculation(Toy(measured(0.45, 0.95), [parameter("a", 0.1, -0.6, 0.6), PARAMETERS[1]], squared), effort="full")
     (other,) = found.others
     assert found.values["a"] == pytest.approx(-other["a"], rel=0.02)
+
+
+def test_one_magnet_by_two_names_is_one_answer():
+    def either(toy, a, b):
+        return waves(toy, a, 0) + waves(toy, b, 0)
+
+    data = either(Toy(empty(), PARAMETERS, either), 0.4, 0.9)
+    noise = 0.02 * np.random.default_rng(3).normal(size=data.size)
+    both = [parameter(name, 0.6, 0.2, 1.2) for name in ("a", "b")]
+    toy = Toy(empty().replace(intensity=Toy(empty(), PARAMETERS, either).full(data + noise)), both, either)
+    starts = [{"a": 0.45, "b": 0.85}, {"a": 0.85, "b": 0.45}]
+    (other,) = fit_calculation(toy, start=starts).others
+    assert sorted((other["a"], other["b"])) == pytest.approx([0.4, 0.9], abs=0.02)
+    toy.material.interchangeable = [(["a"], ["b"])]
+    for start in starts:
+        found = fit_calculation(toy, start=start)
+        assert (found.values["a"], found.values["b"]) == pytest.approx((0.9, 0.4), abs=0.02)
+    found = fit_calculation(toy, start=starts)
+    assert not found.others and found.values["a"] > found.values["b"]
+    # where one of them is fixed, they are not: the other takes the place that is left
+    assert fit_calculation(toy, start={"a": 0.45}, fixed={"b": 0.9}).values["a"] == pytest.approx(0.4, abs=0.02)
 
 
 def test_it_stops_at_instability():

@@ -28,7 +28,12 @@ class Toy(Calculation):
     def __init__(self, m: Map, parameters: list[SimpleNamespace], image):
         names = {p.name: p.value for p in parameters}
         material = SimpleNamespace(
-            name="toy", parameters=parameters, defaults=names, describe=lambda values: str(dict(values)), remedy=lambda values: "mend it"
+            name="toy",
+            parameters=parameters,
+            defaults=names,
+            interchangeable=[],
+            describe=lambda values: str(dict(values)),
+            remedy=lambda values: "mend it",
         )
         super().__init__(m, material, ~m.mask)
         self.slice_of, h, k = np.nonzero(self.known)

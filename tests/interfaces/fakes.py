@@ -69,6 +69,15 @@ class FakeModel:
     def contains(self, name, part):
         return name in self.maps and part.startswith(name)
 
+    def mask(self, name, path, control):
+        self.calls.append(("mask", name, path))
+        if self.error:
+            raise self.error
+        mask = np.zeros((4, 4), bool)
+        mask[:2] = True
+        self.maps[name] = self.maps[name].with_mask(mask, note=f"masked the pixels of '{path}'")
+        return name
+
     def set_ei(self, name, ei):
         self.maps[name] = with_ei(self.maps[name], ei)
 
@@ -90,6 +99,13 @@ class FakeModel:
             raise
         return self.answer
 
+    def simulate_slice(self, name, index, options, control):
+        self.calls.append(("slice", index, options))
+        if self.error:
+            raise self.error
+        control.check()
+        return Answer({"output": self.maps[name].select([index]).scaled(2.0)})
+
     def script(self):
         return "print('a script')\n"
 
@@ -102,7 +118,7 @@ class FakeView:
         self.inputs, self.current, self.shown, self.busy, self.message, self.error = [], "", None, "", "", False
         self.answers, self.task_options, self.given, self.parameters = {}, {}, {}, None
         self.messages, self.progress, self.asked, self.copied, self.helped = [], [], [], "", ""
-        self.waiting = []
+        self.waiting, self.resting, self.slice = [], None, 0
 
     def connect(self, presenter):
         self.presenter = presenter
@@ -117,6 +133,17 @@ class FakeView:
         calls, self.waiting = self.waiting, []
         for call in calls:
             call()
+
+    def at_rest(self, call):
+        self.resting = call
+
+    def rest(self):
+        """The moment has passed."""
+        call, self.resting = self.resting, None
+        call()
+
+    def slice_shown(self):
+        return self.slice
 
     def set_inputs(self, names, current):
         self.inputs, self.current = list(names), current

@@ -1,6 +1,7 @@
 """The two models behind the panel: over the algorithms (in Mantid or its stand-in), and over the library."""
 
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ import mantid_insdl as insdl
 from mantid_insdl import examples
 from mantid_insdl.analysis.deletion import IMPORTANT_LOG, RANDOM_LOG
 from mantid_insdl.errors import InsdlError
-from mantid_insdl.interfaces.model import CancelledError, Control, Input
+from mantid_insdl.interfaces.model import CancelledError, Control, Input, alone
 from mantid_insdl.interfaces.model_library import LibraryModel
 from mantid_insdl.interfaces.model_mantid import MantidModel
 from mantid_insdl.maps import Slices
@@ -117,6 +118,30 @@ def test_a_simulation_is_that_of_the_library(model, file):
     wanted = insdl.simulate("rb2mnf4", {"J1": 0.7}, like=model.read(name).map)
     assert answer.maps["output"].intensity == pytest.approx(wanted.intensity, nan_ok=True)
     assert reports and max(reports) > 0.9
+
+
+def test_a_slice_alone_is_as_in_the_whole_map_and_leaves_nothing_behind(model, file, data_service):
+    name = load(model, file)
+    script, before = model.script(), sorted(data_service.getObjectNames())
+    part = model.simulate_slice(name, 3, RB, Control())
+    assert (model.script(), sorted(data_service.getObjectNames())) == (script, before)
+    whole = model.run("simulate", name, RB, Control()).maps["output"]
+    assert part.maps["output"].intensity[0] == pytest.approx(whole.intensity[3], rel=1e-5, nan_ok=True)
+    assert part.maps["output"].slices.matches(whole.slices[[3]])
+    placed = alone(part, whole, 3)
+    assert placed.only == 3 and placed.maps["output"].intensity[3] == pytest.approx(part.maps["output"].intensity[0], nan_ok=True)
+
+
+def test_a_slice_alone_can_be_cancelled_and_its_errors_are_sentences(model, file):
+    name = load(model, file)
+    control = Control()
+    control.cancel()
+    with pytest.raises(CancelledError):
+        model.simulate_slice(name, 0, RB, control)
+    with pytest.raises(InsdlError, match="J1"):
+        model.simulate_slice(name, 0, RB | {"Parameters": "J1=-0.65"}, Control())
+    with pytest.raises(InsdlError, match="'gone'"):
+        model.simulate_slice("gone", 0, RB, Control())
 
 
 def test_what_was_done_runs_again_as_a_script(model, file, data_service):
@@ -240,6 +265,156 @@ def test_a_map_that_shows_nothing_known_gets_no_answer(model, tmp_path):
     assert any("do not explain the map" in sentence or "unlike" in sentence for sentence in told.sentences), told.sentences
 
 
+def test_reading_by_mantid_s_load_can_be_cancelled(mantid_model, file, data_service, monkeypatch):
+    """Its place takes an algorithm that reports until it is cancelled, as a loader of a large file would."""
+    from mantid.api import AlgorithmFactory, Progress, PythonAlgorithm, WorkspaceProperty
+    from mantid.kernel import Direction
+
+    from mantid_insdl.plugin import loading
+
+    class LoadSomethingLarge(PythonAlgorithm):
+        def category(self):
+            return "Tests"
+
+        def PyInit(self):
+            self.declareProperty("Filename", "")
+            self.declareProperty(WorkspaceProperty("OutputWorkspace", "", Direction.Output))
+
+        def PyExec(self):
+            reading.set()
+            for number in range(3000):
+                time.sleep(0.01)
+                Progress(self, 0.5, 0.6, 1).report(str(number))
+
+    AlgorithmFactory.subscribe(LoadSomethingLarge)
+    unstored = loading._unstored
+    monkeypatch.setattr(loading, "_unstored", lambda name: unstored("LoadSomethingLarge"))
+    reading, control, ended = threading.Event(), Control(), []
+
+    def read():
+        try:
+            mantid_model.load([file], control)
+        except CancelledError as error:
+            ended.append(error)
+
+    thread = threading.Thread(target=read)
+    thread.start()
+    assert reading.wait(10)
+    control.cancel()
+    thread.join(10)
+    assert ended and not thread.is_alive() and list(data_service.getObjectNames()) == []
+    monkeypatch.undo()
+    assert load(mantid_model, file) == "few_slices", "the next one works"
+
+
+# ---- a mask of detector gaps
+
+
+@pytest.fixture
+def unmasked(example, tmp_path):
+    """A map without mask and errors, with gaps that are zero, and a mask of other pixels in the same folder."""
+    m = example.select(slice(10, 16))
+    intensity = np.nan_to_num(m.intensity) + 0.1
+    intensity[:, 20:24] = 0.0
+    arrays = {"ei": m.slices.ei, "energy_min": m.slices.energy_min, "energy_max": m.slices.energy_max, "q": m.axes[0].centres}
+    gap = np.zeros(m.shape, bool)
+    gap[:, :, 5:8] = True
+    np.savez(tmp_path / "measured.npz", intensity=intensity, **arrays)
+    np.savez(tmp_path / "gaps.npz", gap=gap, **arrays)
+    return tmp_path / "measured.npz", tmp_path / "gaps.npz", gap
+
+
+def test_a_mask_takes_the_place_of_gaps_that_were_guessed(model, unmasked):
+    file, gaps, gap = unmasked
+    name = load(model, file)
+    guessed = model.read(name).map.mask
+    assert guessed.any() and not (guessed & gap).all()
+    model.set_material(name, "pcsmo")
+    assert model.mask(name, str(gaps), Control()) == name
+    read = model.read(name)
+    assert np.array_equal(read.map.mask, gap), "and nothing that was guessed"
+    assert read.map.material == "pcsmo"
+    assert "with 'gaps.npz'" in dict(read.describe())["Masked"]
+
+
+def test_a_mask_is_in_the_script(model, unmasked, data_service):
+    file, gaps, gap = unmasked
+    name = load(model, file)
+    model.set_material(name, "pcsmo")
+    model.mask(name, str(gaps), Control())
+    data_service.clear()
+    found = {}
+    exec(model.script(), found)
+    again = model.read(name).map if isinstance(model, MantidModel) else found[name]
+    assert np.array_equal(again.mask, gap) and again.material == "pcsmo"
+
+
+def test_an_energy_that_was_told_is_kept_when_a_mask_is_given(model, unmasked, tmp_path):
+    file, gaps, gap = unmasked
+    m = insdl.load(file)
+    unknown = Slices(np.full(6, np.nan), m.slices.energy_min, m.slices.energy_max)
+    insdl.save(m.replace(slices=unknown, mask=np.zeros(m.shape, bool), intensity=np.nan_to_num(m.intensity)), tmp_path / "no_ei.npz")
+    name = load(model, tmp_path / "no_ei.npz")
+    model.set_ei(name, 50.0)
+    model.mask(name, str(gaps), Control())
+    read = model.read(name)
+    assert read.map.slices.ei.tolist() == [50.0] * 6 and np.array_equal(read.map.mask, gap)
+
+
+def test_a_mask_of_another_shape_is_a_sentence_and_the_map_stays(model, unmasked, tmp_path):
+    file, _, _ = unmasked
+    name = load(model, file)
+    before = model.read(name).map.mask
+    np.savez(tmp_path / "other.npz", mask=np.zeros((3, 3), bool))
+    for path, words in ((tmp_path / "other.npz", "shape"), (tmp_path / "none.npz", "does not exist"), (file, "holds no mask")):
+        with pytest.raises(InsdlError, match=words):
+            model.mask(name, str(path), Control())
+    assert np.array_equal(model.read(name).map.mask, before)
+
+
+def test_of_a_file_that_mantid_has_read_a_copy_is_masked_with_its_history(mantid_model, example, unmasked, tmp_path):
+    _, gaps, gap = unmasked
+    insdl.save(example.select(slice(10, 16)), tmp_path / "slices.nxs")
+    name = load(mantid_model, tmp_path / "slices.nxs")
+    mantid_model.set_material(name, "pcsmo")
+    masked = mantid_model.mask(name, str(gaps), Control())
+    assert masked == "slices_masked"
+    read = mantid_model.read(masked).map
+    assert (read.mask & gap).sum() == gap.sum() and read.material == "pcsmo"
+    history = mantid_model._workspace("slices_masked_1").getHistory().getAlgorithmHistories()
+    assert "AddSampleLog" in [one.name() for one in history]
+
+
+def test_of_a_workspace_that_the_panel_has_not_read_a_copy_is_masked(mantid_model, store, example, unmasked, data_service):
+    _, gaps, gap = unmasked
+    m = example.select(slice(10, 16)).replace(material="pcsmo")
+    store("stack", m)
+    assert mantid_model.mask("stack", str(gaps), Control()) == "stack_masked"
+    assert np.array_equal(mantid_model.read("stack").map.mask, m.mask)
+    masked = mantid_model.read("stack_masked").map
+    assert np.array_equal(masked.mask, m.mask | gap) and masked.material == "pcsmo"
+    assert masked.intensity[~masked.mask] == pytest.approx(m.intensity[~masked.mask])
+    assert masked.error[~masked.mask] == pytest.approx(m.error[~masked.mask])
+    mantid_model.mask("stack", str(gaps), Control())  # its own copy may be replaced
+    data_service.remove("stack_masked")
+    exec(mantid_model.script(), {})
+    assert np.array_equal(mantid_model.read("stack_masked").map.mask, m.mask | gap)
+
+
+def test_a_mask_for_a_workspace_that_is_gone_is_a_sentence(mantid_model, unmasked):
+    _, gaps, _ = unmasked
+    with pytest.raises(InsdlError, match="'gone' is not there any more"):
+        mantid_model.mask("gone", str(gaps), Control())
+
+
+def test_a_workspace_of_the_user_is_not_replaced_by_the_masked_copy(mantid_model, store, example, unmasked):
+    _, gaps, _ = unmasked
+    store("stack", example.select(slice(10, 16)))
+    store("stack_masked", example.select([1]))
+    with pytest.raises(InsdlError, match="'stack_masked' already"):
+        mantid_model.mask("stack", str(gaps), Control())
+
+
 # ---- over Mantid
 
 
@@ -278,6 +453,22 @@ def test_changes_of_the_data_service_are_told_until_the_panel_closes(mantid_mode
     mantid_model.close()
     store("one", example.select([0]))
     assert told == wanted
+
+
+def test_a_slice_that_joins_or_leaves_a_group_is_told(mantid_model, store, example, data_service, observers):
+    told = []
+    store("stack", example.select([0, 1]))
+    store("alone", example.select([2]))
+    assert mantid_model.read("stack").map.slices.size == 2
+    mantid_model.observe(lambda change: told.append((change.kind, change.name)))
+    data_service.addToGroup("stack", "alone")
+    assert ("replaced", "stack") in told
+    assert mantid_model.read("stack").map.slices.size == 3 and mantid_model.contains("stack", "alone")
+    data_service.remove("alone")
+    assert ("deleted", "alone") in told and mantid_model.contains("stack", "alone"), "it was in it"
+    assert mantid_model.read("stack").map.slices.size == 2 and not mantid_model.contains("stack", "alone")
+    data_service.clear()
+    assert not mantid_model.contains("stack", "stack_1")
 
 
 def test_a_renamed_input_is_renamed_in_the_script(mantid_model, file, data_service, observers):
@@ -331,7 +522,7 @@ def test_results_deleted_at_once_are_a_sentence(mantid_model, store, example, da
 def test_a_workspace_of_the_user_is_not_replaced_and_an_earlier_result_is(mantid_model, store, example, data_service):
     store("stack", example.select([0, 1]))
     store("stack_simulated", example.select([5]))
-    with pytest.raises(InsdlError, match="'stack_simulated' already: it would be replaced"):
+    with pytest.raises(InsdlError, match="'stack_simulated' already: it would be replaced by the result of Simulate"):
         mantid_model.run("simulate", "stack", RB, Control())
     data_service.remove("stack_simulated")
     mantid_model.run("simulate", "stack", RB, Control())
@@ -396,3 +587,12 @@ def test_options_are_those_that_the_algorithm_has(mantid_model):
         assert mantid_model.options("exchange") == {"Refine": ("Off", "Fast", "Full"), "MaterialFile": ()}
     finally:
         insdl.register()
+
+
+@pytest.mark.parametrize(("unexplained", "said"), [(-0.004, "leaves 0% +- 1%"), (0.22, "leaves 22% +- 1%")])
+def test_a_share_that_noise_has_made_negative_is_said_to_be_nothing(unexplained, said):
+    from mantid_insdl.plugin.answers import exchange_notices
+
+    answer = {"material": "m", "names": [], "values": [], "errors": [], "units": [], "in_range": True}
+    evidence = {"material": "m", "unexplained": unexplained, "uncertainty": 0.01, "limit": 0.3}
+    assert said in exchange_notices(answer | {"evidence": evidence})[1]

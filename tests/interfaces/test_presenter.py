@@ -108,6 +108,29 @@ def test_a_file_that_cannot_be_read_is_a_sentence(panel):
     assert panel.view.shown.name == "slices"
 
 
+def test_a_mask_is_taken_and_what_was_masked_is_shown(panel):
+    panel.presenter.set_mask("gaps.npz")
+    assert panel.view.busy == "load"
+    panel.background.work()
+    assert panel.model.calls == [("mask", "slices", "gaps.npz")]
+    assert dict(panel.view.shown.describe())["Masked"] == "50%, with 'gaps.npz', no errors" and panel.view.busy == ""
+
+
+def test_a_mask_needs_a_map_and_one_that_does_not_fit_is_a_sentence(panel):
+    panel.model.error = FileFormatError("'gaps.npz' holds no mask")
+    panel.presenter.set_mask("gaps.npz")
+    panel.background.work()
+    assert panel.view.message == "'gaps.npz' holds no mask." and panel.view.error
+    empty = Panel()
+    empty.presenter.set_mask("gaps.npz")
+    assert "open a file first" in empty.view.message and empty.view.error and empty.model.calls == []
+
+
+def test_what_a_reader_had_to_guess_is_said():
+    panel = Panel(slices=small_map(warnings=("Gaps were guessed.", "Half is zero.")))
+    assert panel.view.message == "Gaps were guessed. Half is zero." and not panel.view.error
+
+
 def test_nothing_to_do_without_a_map():
     panel = Panel()
     panel.presenter.run("denoise")
@@ -163,6 +186,14 @@ def test_a_fault_is_called_one(panel):
     assert "Unexpected ZeroDivisionError: by zero" in panel.view.message and "fault" in panel.view.message
 
 
+def test_after_a_fault_in_showing_an_answer_the_panel_is_free(panel, monkeypatch):
+    monkeypatch.setattr(panel.view, "show_answer", lambda task, answer: 1 / 0)
+    panel.presenter.run("denoise")
+    with pytest.raises(ZeroDivisionError):
+        panel.background.work()
+    assert panel.view.busy == ""
+
+
 def test_cancel(panel):
     panel.presenter.run("classify")
     panel.presenter.cancel()
@@ -182,10 +213,13 @@ def test_one_task_at_a_time(panel):
     assert [call[0] for call in panel.model.calls] == ["classify"]
 
 
-def test_answers_belong_to_their_map():
+@pytest.mark.parametrize("read_first", [False, True])
+def test_answers_belong_to_their_map(read_first):
     panel = Panel(one=small_map(), two=small_map())
     panel.presenter.run("denoise")
     panel.presenter.choose("two")  # while it runs
+    if read_first:
+        panel.background.waiting.reverse()
     panel.background.work()
     assert panel.view.shown.name == "two" and panel.view.answers["denoise"] is None
     panel.presenter.choose("one")
@@ -205,21 +239,131 @@ def test_of_two_maps_the_one_chosen_last_is_shown_even_where_it_is_read_first():
 # ---- simulation with sliders
 
 
-def test_sliders_that_move_while_it_simulates_are_followed_once_and_at_the_latest_values(panel):
-    for value in ("0.5", "0.6", "0.7"):
-        panel.view.given["simulate"] = {"Material": "rb2mnf4", "Parameters": f"J1={value}"}
-        panel.presenter.simulate()
+def move(panel, value):
+    panel.view.given["simulate"] = {"Material": "rb2mnf4", "Parameters": f"J1={value}"}
+    panel.presenter.simulate()
+
+
+def asked(panel):
+    """What was simulated, and with which constant: ``slice`` or ``simulate``."""
+    return [(kind, options["Parameters"].removeprefix("J1=")) for kind, _, options in panel.model.calls]
+
+
+def test_while_constants_move_the_slice_that_is_shown_is_simulated_and_the_map_when_they_rest(panel):
+    panel.model.answer = Answer(sentences=("whole",))
+    panel.view.slice = 1
+    move(panel, "0.5")
     panel.background.work()
-    assert [options["Parameters"] for _, _, options in panel.model.calls] == ["J1=0.5", "J1=0.7"]
+    assert panel.model.calls == [("slice", 1, {"Material": "rb2mnf4", "Parameters": "J1=0.5"})]
+    part, measured = panel.view.answers["simulate"], panel.view.shown.map
+    assert part.only == 1
+    assert part.maps["output"].intensity[1] == pytest.approx(2 * measured.intensity[1])
+    assert part.maps["output"].mask[[0, 2]].all() and part.maps["output"].slices.matches(measured.slices)
+    assert panel.view.busy == "simulate", "the rest of the map is to come"
+    panel.view.rest()
+    panel.background.work()
+    assert asked(panel) == [("slice", "0.5"), ("simulate", "0.5")]
+    assert panel.view.answers["simulate"] is panel.model.answer and panel.view.busy == ""
+
+
+def test_constants_that_move_meanwhile_are_followed_at_their_latest(panel):
+    for value in ("0.5", "0.6", "0.7"):
+        move(panel, value)
+    panel.background.work()
+    panel.view.rest()
+    panel.background.work()
+    assert asked(panel) == [("slice", "0.5"), ("slice", "0.7"), ("simulate", "0.7")]
+
+
+def test_constants_that_rest_before_the_slice_is_there(panel):
+    move(panel, "0.5")
+    panel.view.rest()
+    panel.background.work()
+    assert asked(panel) == [("slice", "0.5"), ("simulate", "0.5")]
+
+
+def test_constants_that_move_while_the_map_is_simulated(panel):
+    move(panel, "0.5")
+    panel.background.work()
+    panel.view.rest()
+    move(panel, "0.6")
+    panel.background.work()
+    assert asked(panel) == [("slice", "0.5"), ("simulate", "0.5"), ("slice", "0.6")]
+    assert panel.view.busy == "simulate"
+
+
+def test_a_slice_alone_is_no_answer_of_the_map(panel):
+    move(panel, "0.5")
+    panel.background.work()
+    panel.model.maps["other"] = small_map()
+    panel.presenter.choose("other")
+    panel.background.work()
+    panel.presenter.choose("slices")
+    panel.background.work()
+    assert panel.view.answers["simulate"] is None
+
+
+def test_a_slice_of_a_map_that_has_changed_meanwhile_is_not_shown(panel):
+    move(panel, "0.5")
+    panel.model.maps["slices"] = small_map(ei=60.0)
+    panel.model.changed(Change("replaced", "slices"))
+    panel.view.wait()
+    panel.background.waiting.reverse()  # the new map is read before the slice is there
+    panel.background.work()
+    assert panel.view.answers["simulate"] is None
+
+
+def test_a_single_slice_is_the_map():
+    panel = Panel(slices=small_map().select([0]))
+    move(panel, "0.5")
+    panel.background.work()
+    assert asked(panel) == [("simulate", "0.5")]
+
+
+def test_constants_that_cannot_be_simulated_are_said_once(panel):
+    panel.model.error = UnsuitableMapError("it is not stable")
+    move(panel, "0.5")
+    panel.background.work()
+    panel.view.rest()
+    panel.background.work()
+    assert asked(panel) == [("slice", "0.5")] and panel.view.busy == ""
+    assert panel.view.message == "It is not stable." and panel.view.error
+
+
+def test_cancelling_while_constants_move_ends_what_is_to_come(panel):
+    move(panel, "0.5")
+    panel.background.work()
+    panel.presenter.cancel()
+    assert panel.view.busy == ""
+    panel.view.rest()
+    panel.background.work()
+    assert asked(panel) == [("slice", "0.5")]
+
+
+def test_the_button_simulates_the_map_at_once(panel):
+    panel.view.given["simulate"] = {"Material": "rb2mnf4", "Parameters": "J1=0.5"}
+    panel.presenter.run("simulate")
+    panel.presenter.run("simulate")
+    panel.background.work()
+    assert asked(panel) == [("simulate", "0.5"), ("simulate", "0.5")]
 
 
 def test_a_task_waits_for_the_simulation_and_goes_before_the_next_one(panel):
-    panel.view.given["simulate"] = {"Material": "rb2mnf4", "Parameters": ""}
-    panel.presenter.simulate()
-    panel.presenter.simulate()
+    move(panel, "0.5")
+    move(panel, "0.6")
     panel.presenter.run("classify")
+    panel.view.rest()
     panel.background.work()
-    assert [call[0] for call in panel.model.calls] == ["simulate", "classify", "simulate"]
+    assert [call[0] for call in panel.model.calls] == ["slice", "classify", "slice", "simulate"]
+
+
+def test_closing_before_the_rest_of_the_map(panel):
+    move(panel, "0.5")
+    panel.background.work()
+    panel.presenter.close()
+    panel.view.rest()
+    panel.background.work()
+    assert asked(panel) == [("slice", "0.5")]
 
 
 def test_constants_that_count_are_taken_for_the_simulation(panel):
@@ -297,6 +441,11 @@ def test_a_renamed_workspace_keeps_its_answers_even_of_what_runs(panel):
     assert panel.view.answers["classify"] is panel.model.answer
     panel.presenter.choose("new")
     assert panel.background.waiting == [], "it is the map that is shown already"
+    panel.model.maps["other"] = small_map()
+    for name in ("other", "new"):
+        panel.presenter.choose(name)
+        panel.background.work()
+    assert panel.view.answers["denoise"] is panel.model.answer and panel.view.answers["classify"] is panel.model.answer
 
 
 def test_many_changes_refresh_the_list_once(panel):
@@ -321,6 +470,16 @@ def test_a_workspace_deleted_and_made_anew_is_read_again(panel):
     panel.view.wait()
     panel.background.work()
     assert panel.view.shown.map.material == "rb2mnf4" and panel.view.current == "slices"
+
+
+def test_a_map_whose_slices_are_deleted_one_after_the_other_stays_shown(panel):
+    for number in range(3):
+        panel.model.changed(Change("deleted", f"slices_{number}"))
+    del panel.model.maps["slices"]
+    panel.model.changed(Change("deleted", "slices"))
+    panel.view.wait()
+    panel.background.work()
+    assert panel.view.shown.map is not None and "'slices' was deleted" in panel.view.message
 
 
 def test_everything_cleared(panel):

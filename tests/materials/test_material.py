@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 
 from mantid_insdl.errors import InstabilityError, MaterialError
+from mantid_insdl.maps import RLU, Axis, Slices
 from mantid_insdl.materials import Material, load_material, material_names, parse_parameters
 from mantid_insdl.materials.modes import modes_of
+from mantid_insdl.simulation.slices import simulate
 from mantid_insdl.spinwave import ordering_vector, relax_spiral, spin_waves
 from mantid_insdl.spinwave.spiral import turning_model
 from mantid_insdl.spinwave.structure import ClassicalEnergy
@@ -188,6 +190,39 @@ def test_file_that_is_no_mapping_or_no_text(tmp_path):
         load_material(path)
     path.write_bytes(b"\xff\xfe\x00")
     with pytest.raises(MaterialError, match=r"not text|no valid YAML"):
+        load_material(path)
+
+
+def test_dimers_strong_and_weak_bonds_change_places():
+    """Moved by half a cell one becomes the other: an exact symmetry, without which a fit has two answers."""
+    (lists,) = load_material("pcsmo-dimer").interchangeable
+    assert lists == (["JFS", "JA1"], ["JFW", "JA2"])
+    q = np.linspace(-0.9, 0.9, 8)
+    axes = {name: Axis(name, RLU, q) for name in ("qh", "qk")}
+    slices = Slices.from_bins([50.0], [[5.0, 15.0, 35.0]])
+    values = {"JFS": -12.0, "JFW": -8.0, "JA1": 1.8, "JA2": 1.2}
+    swapped = {a: values[b] for pair in zip(*lists, strict=True) for a, b in (pair, pair[::-1])}
+    one, other, half = (
+        np.nan_to_num(simulate("pcsmo-dimer", x, slices=slices, **axes).intensity)
+        for x in (values, swapped, values | {"JFS": swapped["JFS"], "JFW": swapped["JFW"]})
+    )
+    assert np.abs(one - other).max() < 1e-5 * one.max()
+    assert np.abs(one - half).max() > 1e-2 * one.max()
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ("[[[J1], [J3]]]", "no parameter J3"),
+        ("[[[J1], [J1]]]", "different parameters"),
+        ("[[[J1, J2], [D]]]", "as many different"),
+        ("[[[J1], [J2]]]", "different ranges"),
+    ],
+)
+def test_what_is_not_interchangeable(tmp_path, given, message):
+    path = tmp_path / "wrong.yaml"
+    path.write_text(f"{MATERIALS.joinpath('rb2mnf4.yaml').read_text()}\ninterchangeable: {given}\n", encoding="utf-8")
+    with pytest.raises(MaterialError, match=rf"line \d+.*{message}"):
         load_material(path)
 
 

@@ -49,6 +49,17 @@ def test_recipe_is_of_this_version_and_has_the_command(setup, recipe):
     assert recipe["about"]["license"] == setup["metadata"]["license_expression"]
 
 
+def test_recipe_is_understood_by_the_tool_that_builds_it(recipe):
+    """Rendered only: to build it takes a channel with Python and the rest."""
+    rattler_build = pytest.importorskip("rattler_build", reason="needs py-rattler-build")
+    (output,) = rattler_build.Stage0Recipe.from_file(str(ROOT / "conda" / "recipe.yaml")).render()
+    rendered = output.recipe.to_dict()
+    assert rendered["package"] == {"name": "mantid_insdl", "version": mantid_insdl.__version__}
+    assert rendered["build"]["noarch"] == "python" and rendered["build"]["string"].startswith("py")
+    assert sorted(rendered["requirements"]["run"]) == sorted(recipe["requirements"]["run"])
+    assert rendered["about"]["license_file"] == ["LICENSE"] and len(rendered["tests"]) == 2
+
+
 def test_environment_of_the_networks_takes_the_locked_versions():
     file = ROOT / "conda" / "tensorflow-environment.yml"
     *_, pip = yaml.safe_load(file.read_text())["dependencies"]

@@ -83,3 +83,16 @@ def test_tests_must_pass_without_any_fault_and_end_as_tests_do(tool, toy, capsys
 
 def test_the_shipped_lists_are_well_formed(tool):
     assert len(tool.read_lists([])) > 0
+
+
+def test_a_package_that_lies_in_a_folder_of_another_name_is_that_of_the_copy(tool, tmp_path):
+    source, copy = tmp_path / "source", tmp_path / "copy"
+    for folder in ("toys", "kites", "pictures"):
+        (source / folder).mkdir(parents=True)
+    for package in ("toys", "kites"):
+        (source / package / "__init__.py").write_text("")
+    (source / "pictures" / "one.txt").write_text("no package")
+    (source / "setup.cfg").write_text("[options]\npackage_dir =\n    toys.kites = kites\n    toys.pictures = pictures\n")
+    tool.copy_tree(source, copy)
+    assert (copy / "toys" / "kites" / "__init__.py").samefile(copy / "kites" / "__init__.py")
+    assert not (copy / "toys" / "pictures").exists()

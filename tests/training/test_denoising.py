@@ -17,7 +17,7 @@ MAGNETS = ("pcsmo-goodenough", "pcsmo-dimer")
 
 @pytest.mark.tensorflow
 def test_denoiser(tmp_path, monkeypatch):
-    recipe, data = toy("denoise", MAGNETS, epochs=12)
+    recipe, data = toy("denoise", MAGNETS, epochs=20, batch=8, learning_rate=3e-3, patience=20)
     outcome, measurer = trained(train_denoiser, recipe, data, tmp_path, monkeypatch)
     (model,) = outcome.models.values()
 

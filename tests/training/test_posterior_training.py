@@ -14,7 +14,7 @@ from mantid_insdl.training.posterior import fit_widening, train_posterior
 
 @pytest.mark.tensorflow
 def test_posterior(tmp_path, monkeypatch):
-    recipe, data = toy("exchange", ("rb2mnf4",), epochs=30, learning_rate=2e-3, patience=30)
+    recipe, data = toy("exchange", ("rb2mnf4",), epochs=30, batch=8, learning_rate=2e-3, patience=30)
     outcome, measurer = trained(train_posterior, recipe, data, tmp_path, monkeypatch)
     low, high = outcome.arrays["low"], outcome.arrays["high"]
     train = data.parameters[data.indices("train")]

@@ -12,8 +12,9 @@ from mantid_insdl import examples
 from mantid_insdl.errors import BundleError, MaterialError, UnsuitableMapError
 from mantid_insdl.maps import Axis, Map, Slices
 from mantid_insdl.networks import bundles
-from mantid_insdl.simulation.slices import simulate
-from mantid_insdl.worker import run_task, stop
+from mantid_insdl.simulation import kept
+from mantid_insdl.simulation.slices import SliceSimulator, simulate
+from mantid_insdl.worker import run_task, stop, tasks
 
 needs_tensorflow = pytest.mark.tensorflow
 
@@ -47,6 +48,23 @@ def test_simulate_like_a_map(measured):
     same(outputs["output"], simulate(**options, like=few))
     assert reports == sorted(reports)
     assert 0 <= min(reports) <= max(reports) <= 1
+
+
+def test_a_map_with_other_parameters_is_made_with_the_simulator_of_the_one_before(measured, monkeypatch):
+    made = []
+
+    class Counted(SliceSimulator):
+        def __init__(self, *given, **view):
+            made.append(given)
+            super().__init__(*given, **view)
+
+    monkeypatch.setattr(kept, "SliceSimulator", Counted)
+    tasks._simulators.cache_clear()
+    few = measured.select(slice(0, 2))
+    for j1 in (0.6, 0.7):
+        outputs, _ = tasks.TASKS["simulate"]({"like": few}, {"material": "rb2mnf4", "parameters": {"J1": j1}}, lambda fraction, text: None)
+        same(outputs["output"], simulate("rb2mnf4", {"J1": j1}, like=few))
+    assert len(made) == 1
 
 
 def test_simulate_on_axes_of_its_own():

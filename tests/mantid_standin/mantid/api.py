@@ -488,7 +488,13 @@ class _AnalysisDataService:
     def remove(self, name):
         removed = self._items.pop(name)
         removed._name = ""
+        for group in [w for w in self._items.values() if isinstance(w, WorkspaceGroup)]:
+            group._items = [item for item in group._items if item is not removed]
         self._tell("delete", name, removed)
+
+    def addToGroup(self, group, name):
+        self._items[group].addWorkspace(self._items[name])
+        self._tell("groupUpdate", group, self._items[group])
 
     def rename(self, old, new):
         workspace = self._items.pop(old)
@@ -537,6 +543,9 @@ class AnalysisDataServiceObserver:
 
     def observeClear(self, on):
         self._observe("clear", on)
+
+    def observeGroupUpdate(self, on):
+        self._observe("groupUpdate", on)
 
 
 WorkspaceFactory = _WorkspaceFactory()
