@@ -40,7 +40,7 @@ class ClassifyMagneticModel(PythonAlgorithm):
             "Method",
             "Network",
             StringListValidator(["Network", "Fit", "Both"]),
-            "Network: in a second. Fit: the spin waves of each model are fitted to the map and the fits compared, in minutes. Both: together.",
+            "Network: in a second. Fit: the spin waves of each model are fitted to the map, and the fits compared, in minutes. Both.",
         )
         support.declare_table(
             self,
@@ -51,10 +51,10 @@ class ClassifyMagneticModel(PythonAlgorithm):
         support.declare_output(
             self,
             "OutputWorkspace",
-            "A copy of InputWorkspace with the verdict in its sample logs insdl_verdict and insdl_in_range; of the network insdl_strangeness, "
-            "the share of its own test maps that are less strange; of the fit insdl_unexplained and insdl_unexplained_limit, what the best "
-            "fit leaves of the map's structure, and how much it may. With Method Both the verdict is that of both together, and "
-            "insdl_verdict_network and insdl_verdict_fit are those of each.",
+            "A copy of InputWorkspace with the verdict in its sample logs insdl_verdict and insdl_in_range. Of the network also "
+            "insdl_strangeness, the share of its own test maps that are less strange; of the fit insdl_unexplained and "
+            "insdl_unexplained_limit, what the best fit leaves of the map's structure, and how much it may. With Method Both the verdict "
+            "is that of both together, and insdl_verdict_network and insdl_verdict_fit are those of each.",
             optional=True,
         )
 

@@ -189,7 +189,7 @@ def prepare(m: Map, card: Card) -> Prepared:
             "check the mask and the range of the axes",
         )
     groups = incident_energy_groups(gridded.slices)
-    if card.input.slices is not None:
+    if card.input.slices is not None or card.input.groups > 1:  # narrow windows, most of which show what lies under the data
         gridded = _without_background(gridded, groups, warnings)
     stack, scale = normalise(gridded.intensity[None], groups)
     inputs = MeasuredMaps(

@@ -2,7 +2,7 @@
 
 The networks were trained on maps whose background is subtracted, to a tenth or so. One that stays shifts every pixel, and with it what a
 network takes for the mean of the signal. In narrow energy windows spin waves leave most slices nearly empty, which shows the background;
-windows as wide as a band, or a resolution as wide, do not, so that this is for models of fixed windows.
+windows as wide as a band, or a resolution as wide, do not, so that this is for models of fixed windows or of several incident energies.
 """
 
 from __future__ import annotations

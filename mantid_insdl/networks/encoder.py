@@ -72,13 +72,14 @@ def encode(given: Inputs, bins: int = BINS, widths: tuple[int, int, int] = WIDTH
     # Piecewise linear in the energies, with kinks all over their range.
     kinks = keras.initializers.RandomUniform(-8.0, 2.0, seed=0)
     energies = layers.Dense(2 * EMBEDDING, activation="relu", bias_initializer=kinks, name="energies_1")(given.windows)
-    energies = layers.Dense(EMBEDDING, activation="relu", name="energies_2")(energies)
+    energies = layers.LayerNormalization(name="energies")(layers.Dense(EMBEDDING, activation="relu", name="energies_2")(energies))
 
     def modulated(x: Any, told: Any, name: str) -> Any:
         """Every filter scaled and shifted by what its slice is told, (n, slice, number)."""
         filters = x.shape[-1]
-        scale = layers.Dense(filters, bias_initializer="ones", name=f"{name}_scale")(told)
-        shift = layers.Dense(filters, name=f"{name}_shift")(told)
+        # It begins with nothing scaled nor shifted: as a product of products the scales would be far from one otherwise.
+        scale = layers.Dense(filters, kernel_initializer="zeros", bias_initializer="ones", name=f"{name}_scale")(told)
+        shift = layers.Dense(filters, kernel_initializer="zeros", name=f"{name}_shift")(told)
         x = x * ops.reshape(scale, (-1, 1, 1, filters)) + ops.reshape(shift, (-1, 1, 1, filters))
         return layers.Activation("relu", name=name)(x) * used
 
@@ -94,7 +95,7 @@ def encode(given: Inputs, bins: int = BINS, widths: tuple[int, int, int] = WIDTH
         each = ops.sum(ops.reshape(x, (-1, slices, rows, columns, x.shape[-1])) * weight, axis=(2, 3)) * slices
         each = layers.Dense(2 * CONTEXT, activation="relu", name=f"{name}_slice")(layers.Concatenate()([each, told]))
         mean = ops.sum(each * given.used, axis=1) / (ops.sum(given.used, axis=1) + 1e-6)
-        return layers.Dense(CONTEXT, activation="relu", name=name)(mean)
+        return layers.LayerNormalization(name=name)(layers.Dense(CONTEXT, activation="relu", name=f"{name}_whole")(mean))
 
     def with_context(told: Any, whole: Any) -> Any:
         return layers.Concatenate()([told, layers.RepeatVector(slices)(whole)])

@@ -10,6 +10,7 @@ from mantid_helpers import create, new_group, problems
 
 from mantid_insdl import worker
 from mantid_insdl.materials import load_material
+from mantid_insdl.networks.bundles import find_bundle, read_card
 from mantid_insdl.plugin import fits
 from mantid_insdl.plugin.workspaces import to_workspace
 
@@ -194,7 +195,7 @@ def compared(monkeypatch):
     def run(algorithm, task, maps, options):
         asked.append((task, dict(options)))
         network = {"models": ["a", "b"], "probabilities": [0.2, 0.8], "uncertainties": [0.1, 0.1], "verdict": "undecided", "in_range": True}
-        network |= {"warnings": [], "evidence": None, "bundle": {"name": "net", "version": "1", "sha256": "0"}}
+        network |= {"strangeness": 0.25, "warnings": [], "evidence": None, "bundle": {"name": "net", "version": "1", "sha256": "0"}}
         contest = {"material": "b", "difference": 12.0, "deviation": 4.0, "correction": 0.0, "significance": 2.5, "z": 3.0}
         comparison = {
             "materials": ["a", "b"],
@@ -206,7 +207,10 @@ def compared(monkeypatch):
             "fits": [{"material": "a", "log_likelihood": -10.0}, {"material": "b", "log_likelihood": -22.0}],
             "warnings": ["one warning"],
         }
-        return {}, (network if options["method"] != "fit" else {}) | ({"comparison": comparison} if options["method"] != "network" else {})
+        together = {"models": ["a", "b"], "probabilities": [0.9, 0.1], "verdict": "undecided", "warnings": ["Network and fits disagree."]}
+        found = {"network": network, "fit": {"comparison": comparison}}
+        found["both"] = network | found["fit"] | {"combined": together}
+        return {}, found[options["method"]]
 
     monkeypatch.setattr("mantid_insdl.plugin.algorithms.run", run)
     return asked
@@ -220,7 +224,7 @@ FIT_COLUMNS = ["LogLikelihood", "z", "FitProbability"]
     [
         ("Network", ["Model", "Probability", "Uncertainty"], "undecided"),
         ("Fit", ["Model", *FIT_COLUMNS], "a"),
-        ("Both", ["Model", "Probability", "Uncertainty", *FIT_COLUMNS], "a"),
+        ("Both", ["Model", "Probability", "Uncertainty", *FIT_COLUMNS, "CombinedProbability"], "undecided"),
     ],
 )
 def test_models_by_network_fit_or_both(method, columns, verdict, compared, capfd):
@@ -237,13 +241,18 @@ def test_models_by_network_fit_or_both(method, columns, verdict, compared, capfd
     printed = "".join(capfd.readouterr())
     if method == "Network":
         assert table.column("Probability") == [0.2, 0.8]
+        assert run.getProperty("insdl_strangeness").value == 0.25 and "25.0% of the model's own test maps are less strange" in printed
         return
     assert table.column("LogLikelihood") == [-10.0, -22.0]
     assert table.column("z") == [0.0, 3.0]
     assert table.column("FitProbability") == [0.97, 0.03]
     assert run.getProperty("insdl_unexplained").value == 0.1
     assert "12.0 +- 4.0 larger than that of b" in printed and "one warning" in printed
-    assert run.hasProperty("insdl_verdict_network") == (method == "Both") == ("Network and fit disagree" in printed)
+    assert run.hasProperty("insdl_verdict_network") == (method == "Both") == ("Network and fits disagree" in printed)
+    if method == "Both":
+        assert table.column("CombinedProbability") == [0.9, 0.1] and "network and fits together: undecided" in printed
+        assert [run.getProperty(f"insdl_verdict_{of}").value for of in ("network", "fit")] == ["undecided", "a"]
+        assert not run.getProperty("insdl_in_range").value
 
 
 def test_denoised_maps_are_not_fitted(stack):
@@ -267,5 +276,5 @@ def test_the_task_of_the_worker_compares_the_models_of_the_classifier(monkeypatc
 
     monkeypatch.setattr("mantid_insdl.fitting.compare.compare", record)
     _, answer = TASKS["classify"]({"input": measured}, {"model": "pcsmo-classifier", "method": "fit"}, lambda fraction, text: None)
-    assert seen == [("pcsmo-goodenough", "pcsmo-dimer")] and set(answer) == {"comparison"}
+    assert seen == [read_card(find_bundle("pcsmo-classifier")).materials] and set(answer) == {"comparison"}
     json.dumps(answer)

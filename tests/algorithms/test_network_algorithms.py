@@ -184,12 +184,12 @@ def test_classification_table_and_copy(stack):
     execute("ClassifyMagneticModel", "stack", Denoise=True)
     table = mtd["table"]
     assert list(table.getColumnNames()) == ["Model", "Probability", "Uncertainty"]
-    assert set(table.column("Model")) == {"pcsmo-goodenough", "pcsmo-dimer"}
+    assert set(table.column("Model")) == {"pcsmo-goodenough", "pcsmo-dimer", "pcsmo-zener"}
     assert sum(table.column("Probability")) == pytest.approx(1, abs=1e-6)
     assert all(u >= 0 for u in table.column("Uncertainty"))
     run = mtd["out"].getItem(0).run()
     assert (run.getProperty("insdl_verdict").value, run.getProperty("insdl_in_range").value) == ("pcsmo-goodenough", 1)
-    assert 0 <= run.getProperty("insdl_unexplained").value < run.getProperty("insdl_unexplained_limit").value == pytest.approx(0.3)
+    assert 0 <= run.getProperty("insdl_strangeness").value <= 0.95
     for read in ("extractX", "extractY", "extractE"):
         np.testing.assert_array_equal(getattr(mtd["out"].getItem(0), read)(), getattr(stack.getItem(0), read)())
 

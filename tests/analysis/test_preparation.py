@@ -14,8 +14,17 @@ from mantid_insdl.networks.cards import Card
 EI = (25, 35, 50, 70, 100, 140)
 
 
+def card_of(slices, **changes):
+    """That of the classifier, for these slices or for any."""
+    card = read_card(find_bundle("pcsmo-classifier")).model_dump()
+    card["input"] |= {"slices": slices, **changes}
+    card["calibration"] |= {"ei_range": (18.0, 160.0), "energy_fraction": (0.05, 0.85)}
+    return Card.model_validate({**card, "sha256": ""})
+
+
 def fixed_card():
-    return read_card(find_bundle("pcsmo-classifier"))
+    slices = Slices.from_bins(EI, [np.linspace(0.1 * e, 0.7 * e, 11) for e in EI])
+    return card_of({name: getattr(slices, name).tolist() for name in ("ei", "energy_min", "energy_max")})
 
 
 def windows_card():
@@ -139,11 +148,8 @@ def test_pixels_are_counted_within_the_range_of_the_model():
         prepare(m, windows_card())
 
 
-def grouped_card(**changes):
-    card = fixed_card().model_dump()
-    card["input"] |= {"slices": None, "groups": 6, "bins": 10}
-    card["calibration"] |= {"ei_range": (18.0, 160.0), "energy_fraction": (0.05, 0.85)}
-    return Card.model_validate({**card, "sha256": "", **changes})
+def grouped_card():
+    return card_of(None, groups=6, bins=10)
 
 
 def test_any_incident_energies_have_their_places_rising():
