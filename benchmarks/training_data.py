@@ -101,10 +101,12 @@ def draw(measured: Map, data: SimulatedMaps, recipe: Recipe, path: Path) -> None
 
     shown = [(25.0, 4), (50.0, 1), (50.0, 4), (50.0, 7), (100.0, 1), (100.0, 4)]
     maps = list(measurements(data, recipe))
-    rng = np.random.default_rng(1)
+    rng = np.random.default_rng(4)
     chosen = [int(rng.choice(np.flatnonzero(data.material == number))) for number in (0, 0, 1, 2)]
     rows = [("measured", measured), *((f"simulated\n{data.materials[data.material[i]].removeprefix('pcsmo-')}", maps[i]) for i in chosen)]
-    figure, panels = plt.subplots(len(rows) + 1, len(shown), figsize=(2.0 * len(shown), 2.05 * (len(rows) + 1)), layout="constrained")
+    figure = plt.figure(figsize=(1.9 * len(shown), 1.95 * len(rows) + 2.6), layout="constrained")
+    above, below = figure.subfigures(2, 1, height_ratios=(1.95 * len(rows), 2.6))
+    panels, curves = above.subplots(len(rows), len(shown)), below.subplots(1, measured.slices.unique_ei.size)
     for row, (name, m) in enumerate(rows):
         for column, (ei, bin_) in enumerate(shown):
             group, panel = np.flatnonzero(m.slices.ei == ei), panels[row, column]
@@ -117,9 +119,7 @@ def draw(measured: Map, data: SimulatedMaps, recipe: Recipe, path: Path) -> None
                 panel.set_title(f"Ei {ei:g}: {low:.3g} to {high:.3g} meV", fontsize=8)
         panels[row, 0].set_ylabel(name, fontsize=8)
     edges = np.concatenate(([-0.02], np.geomspace(0.02, 30, 30)))
-    for column in panels[-1, 3:]:
-        column.remove()
-    for panel, ei in zip(panels[-1], measured.slices.unique_ei, strict=False):
+    for panel, ei in zip(curves, measured.slices.unique_ei, strict=True):
 
         def shares(m: Map, ei: float = ei) -> np.ndarray:
             group = np.flatnonzero(m.slices.ei == ei)
@@ -134,8 +134,8 @@ def draw(measured: Map, data: SimulatedMaps, recipe: Recipe, path: Path) -> None
         panel.set(xscale="log", yscale="log", ylim=(1e-4, 1))
         panel.set_xlabel(f"pixel over mean, Ei {ei:g}", fontsize=8)
         panel.tick_params(labelsize=6)
-    panels[-1, 0].set_ylabel("share of pixels", fontsize=8)
-    panels[-1, 0].legend(fontsize=6, loc="lower left")
+    curves[0].set_ylabel("share of pixels", fontsize=8)
+    curves[0].legend(fontsize=6, loc="lower left")
     figure.savefig(path, dpi=80)
 
 

@@ -1,5 +1,7 @@
 """Simulated data sets: reproducible, stable, split once."""
 
+import shutil
+
 import numpy as np
 import pytest
 
@@ -55,10 +57,20 @@ def test_maps_are_those_of_their_parameters(small):
 
 
 def test_kept_data_are_read_again(small, tmp_path, monkeypatch):
-    first = datasets.load_or_generate(SMALL, tmp_path)
-    monkeypatch.setattr(datasets, "generate", lambda *a, **k: pytest.fail("generated twice"))
-    again = datasets.load_or_generate(SMALL, tmp_path)
-    assert again.digest == first.digest and np.array_equal(again.intensity[:], first.intensity[:], equal_nan=True)
+    made = []
+
+    def generate(spec, folder, **options):
+        made.append(folder)
+        shutil.copytree(small.intensity.folder, folder)
+        return datasets.opened(folder)
+
+    monkeypatch.setattr(datasets, "generate", generate)
+    first, again = datasets.load_or_generate(SMALL, tmp_path), datasets.load_or_generate(SMALL, tmp_path)
+    assert len(made) == 1
+    assert again.digest == first.digest == small.digest and np.array_equal(again.intensity[:], first.intensity[:], equal_nan=True)
+    assert again.materials == small.materials and np.array_equal(again.parameters, small.parameters, equal_nan=True)
+    datasets.load_or_generate(SMALL.model_copy(update={"seed": 5}), tmp_path)
+    assert len(set(made)) == 2  # another recipe has a folder of its own
 
 
 def test_random_windows_are_within_the_incident_energy():
@@ -75,7 +87,7 @@ def test_random_windows_are_within_the_incident_energy():
 
 def test_prior_is_the_same_for_what_the_models_share():
     rng = np.random.default_rng(0)
-    one, other = (pcsmo(name, 400, rng).parameters for name in ("pcsmo-goodenough", "pcsmo-dimer"))
+    one, other = (pcsmo(name, 200, rng).parameters for name in ("pcsmo-goodenough", "pcsmo-dimer"))
     pairs = ((one["JF1"], (other["JFS"] + other["JFW"]) / 2), (one["JA"], (other["JA1"] + other["JA2"]) / 2), (one["D"], other["D"]))
     for mine, theirs in pairs:
         assert np.quantile(mine, [0.1, 0.5, 0.9]) == pytest.approx(np.quantile(theirs, [0.1, 0.5, 0.9]), rel=0.25)
@@ -99,28 +111,45 @@ def test_widths_of_the_instrument_are_drawn_anew_over_their_range(monkeypatch):
         return np.ones((2, 3, 12, 12)), np.ones(2, bool)
 
     monkeypatch.setattr(SliceSimulator, "intensity", record)
-    for scene in range(30):
-        chunks.simulate(SMALL, chunks.Task(0, "pcsmo-dimer", 1, scene, 2, 0), __version__)
+    spec = SMALL.model_copy(update={"prior": "uniform"})
+    for scene in range(60):
+        chunks.simulate(spec, chunks.Task(0, "pcsmo-dimer", 1, scene, 2, 0), __version__)
     (low_energy, low_q), (high_energy, high_q) = np.min(widths, axis=0), np.max(widths, axis=0)
     assert 0.7 <= low_energy < 0.8 and 1.4 < high_energy <= 1.5
     assert 0.4 <= low_q < 0.45 and 0.95 < high_q <= 1.0
 
 
 def test_prior_of_the_dimer_splits_a_chain_into_strong_and_weak_bonds():
-    drawn = pcsmo("pcsmo-dimer", 400, np.random.default_rng(1)).parameters
+    drawn = pcsmo("pcsmo-dimer", 200, np.random.default_rng(1)).parameters
     weak = drawn["JFW"] / drawn["JFS"]
     assert [weak.min(), weak.max()] == pytest.approx([0.4 / 1.6, 0.9 / 1.1], abs=0.03)
     difference = drawn["JA1"] - drawn["JA2"]
     assert difference.min() < -0.9 and difference.max() > 0.9
-    further = pcsmo("pcsmo-goodenough", 400, np.random.default_rng(1)).parameters
+    further = pcsmo("pcsmo-goodenough", 200, np.random.default_rng(1)).parameters
     for name in ("JF2", "JF3"):
         assert further[name].min() < -2.5 and further[name].max() > 2.5
 
 
-def test_unstable_draws_are_counted_and_left_out(small):
-    assert small.rejected[0] > 0  # strong further neighbours undo Goodenough's order
+def test_unstable_draws_are_counted_and_left_out(small, monkeypatch):
+    from mantid_insdl.simulation.slices import SliceSimulator
+
     assert np.isfinite(small.intensity[:]).any(axis=(1, 2, 3)).all()  # an unstable set has no intensity
     assert np.nanmean(small.intensity[:].astype(float), axis=(1, 2, 3)) == pytest.approx(1, abs=2e-3)
+    # strong further neighbours undo Goodenough's order: the prior meets such draws on its way
+    drawn = pcsmo("pcsmo-goodenough", 40, np.random.default_rng(0))
+    assert 0 < drawn.rejected < 40
+    # what only the simulation finds is drawn again
+    calls = []
+
+    def once(self, draws, **widths):
+        number = len(draws["JFS"])
+        calls.append(number)
+        stable = np.arange(number) > (0 if len(calls) == 1 else -1)
+        return np.where(stable[:, None, None, None], 1.0, np.nan) * np.ones((number, 3, 12, 12)), stable
+
+    monkeypatch.setattr(SliceSimulator, "intensity", once)
+    chunk = chunks.simulate(SMALL, chunks.Task(0, "pcsmo-dimer", 1, 2, 4, 0), __version__)
+    assert calls == [4, 1] and chunk.rejected >= 1 and np.isfinite(chunk.intensity).all() and len(chunk.parameters) == 4
 
 
 def test_measurements_repeat_with_their_seed_and_differ_otherwise(small):
