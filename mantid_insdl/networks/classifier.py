@@ -9,6 +9,7 @@ from mantid_insdl.networks.backend import import_keras
 from mantid_insdl.networks.preprocessing import BINS, GROUPS
 
 LOGITS = "logits"
+GAIN = 10.0  # averages over a map are small, since its features are sparse: with them as they are, the last layer would learn slowly
 
 
 def classifier(shape: tuple[int, int], classes: int, groups: int = GROUPS, bins: int = BINS) -> Any:
@@ -20,4 +21,4 @@ def classifier(shape: tuple[int, int], classes: int, groups: int = GROUPS, bins:
     keras = import_keras()
     given = encoder.inputs(shape, groups * bins)
     averages = encoder.mean(encoder.encode(given, bins))
-    return keras.Model(list(given), keras.layers.Dense(classes + 1, name=LOGITS)(averages), name="classifier")
+    return keras.Model(list(given), keras.layers.Dense(classes + 1, name=LOGITS)(GAIN * averages), name="classifier")

@@ -211,9 +211,6 @@ class Measurer:
             kinds.append(made)
         return MeasuredMaps(stack, scale, signal, windows, used, label, np.array(kinds))
 
-    def forget(self) -> None:
-        """Nothing is kept."""
-
     def _kind(self, rng: np.random.Generator) -> str:
         if not rng.random() < self.settings.negatives:
             return ""
