@@ -55,7 +55,7 @@ ALLOWED: dict[str | None, frozenset[str]] = {
 #: Bytes that the members of a network's file may unpack to.
 MEMBERS = {"metadata.json": 100_000, "config.json": 10_000_000, "model.weights.h5": 1_000_000_000}
 
-#: Largest number of a configuration: no layer of ours is wider, and memory is taken for it before a weight is read.
+#: Largest integer of a configuration: no layer of ours is wider, and memory is taken for it before a weight is read.
 LARGEST_NUMBER = 1_000_000
 
 _NUMBERS = re.compile(r"bool|u?int\d\d?|b?float\d\d")
@@ -125,7 +125,7 @@ def _is_allowed(config: dict[str, Any]) -> bool:
     return registered in (None, name)  # another one would lead to whatever this process has registered under it
 
 
-def _large_numbers(config: Any) -> Iterator[float]:
+def _large_numbers(config: Any) -> Iterator[int]:
     if isinstance(config, dict):
         for key, item in config.items():
             if key not in _NOT_SIZES:
@@ -133,8 +133,8 @@ def _large_numbers(config: Any) -> Iterator[float]:
     elif isinstance(config, list):
         for item in config:
             yield from _large_numbers(item)
-    elif isinstance(config, int | float) and not abs(config) <= LARGEST_NUMBER:
-        yield float(config)
+    elif isinstance(config, int) and abs(config) > LARGEST_NUMBER:  # of floats, which may be constants such as -1e9, none is a size
+        yield config
 
 
 def _weight_problems(content: bytes, origin: Origin) -> Iterator[InsdlError]:

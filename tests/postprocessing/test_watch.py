@@ -136,6 +136,19 @@ def test_only_names_that_fit(tmp_path, folder, reduced):
     assert set(records(tmp_path / "out")) == {"MAP00001_Ei10meV"}
 
 
+def test_what_a_killed_watcher_was_at_is_cleared_up(tmp_path, folder, reduced):
+    """Only that: another process may be at work on another run."""
+    reduced(1, folder=folder)
+    output = tmp_path / "out"
+    for name in ("MAP00001_Ei10meV", "other"):
+        (output / name / ".insdl-partial-x").mkdir(parents=True)
+        (output / name / ".insdl-partial-x" / "measured.png").write_text("half")
+    (output / watching.LOCK_FILE).write_text("process 1 on another computer\nMAP00001_Ei10meV\n")
+    assert watch(folder, output, MAP_ONLY, stop_after=0.5, **QUICK) == 1
+    assert list(records(output)) == ["MAP00001_Ei10meV"]
+    assert [path.parent.name for path in output.rglob(".insdl-partial-*")] == ["other"]
+
+
 def test_two_watchers(tmp_path, folder):
     said = []
     options = {"stop_after": 3, "say": said.append, **QUICK}
