@@ -73,6 +73,11 @@ def test_energies_of_a_slice_and_their_order_matter(network):
 def test_weighted_features_through_the_head_are_the_logits(network):
     features, weight, logits = (np.array(x) for x in network(flat(random_map())))
     kernel, bias = network.get_layer("logits").get_weights()
+    scale, shift, average, variance = network.get_layer("embedding").get_weights()
+    kernel, bias = (
+        kernel * (scale / np.sqrt(variance + 1e-3))[:, None],
+        bias + (shift - scale * average / np.sqrt(variance + 1e-3)) @ kernel,
+    )
     contribution = (features * weight) @ kernel
     np.testing.assert_allclose(weight.sum(axis=(1, 2, 3)), 1, atol=1e-4)
     np.testing.assert_allclose(contribution.sum(axis=(1, 2, 3)) + bias, logits, atol=2e-5)
