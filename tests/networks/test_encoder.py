@@ -19,7 +19,13 @@ def network():
     given = encoder.inputs(SHAPE)
     encoded = encoder.encode(given)
     head = keras.layers.Dense(3, name="logits", bias_initializer="ones")
-    return keras.Model(list(given), [encoded.features, encoded.weight, head(encoder.mean(encoded))])
+    model = keras.Model(list(given), [encoded.features, encoded.weight, head(encoder.mean(encoded))])
+    rng = np.random.default_rng(4)
+    for layer in model.layers:  # as after training: at first nothing is scaled nor shifted by what a slice is told
+        if layer.name.endswith(("_scale", "_shift")):
+            kernel, bias = layer.get_weights()
+            layer.set_weights([rng.normal(0, 0.3, kernel.shape), bias])
+    return model
 
 
 def random_map(seed=0, energies=4, bins=7):
