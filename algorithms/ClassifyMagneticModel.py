@@ -57,6 +57,7 @@ class ClassifyMagneticModel(PythonAlgorithm):
             "is that of both together, and insdl_verdict_network and insdl_verdict_fit are those of each.",
             optional=True,
         )
+        support.declare_ei(self)
 
     def validateInputs(self):
         problems, _ = support.check_input(self, "classify")
@@ -67,7 +68,8 @@ class ClassifyMagneticModel(PythonAlgorithm):
     def PyExec(self):
         from mantid_insdl.plugin import fits
         from mantid_insdl.plugin.answers import classification_notices
-        from mantid_insdl.plugin.workspaces import copy_with_logs, to_table
+        from mantid_insdl.plugin.tables import to_table
+        from mantid_insdl.plugin.workspaces import copy_with_logs
 
         workspace, method = self.getProperty("InputWorkspace").value, self.getProperty("Method").value
         options = {"model": support.model_option(self), "denoise": self.getProperty("Denoise").value, "method": method.lower()}

@@ -39,6 +39,7 @@ class ComputeGradCAM(PythonAlgorithm):
         support.declare_output(
             self, "OutputWorkspace", "Importance of each pixel from 0 to 1, in the form and on the axes of InputWorkspace."
         )
+        support.declare_ei(self)
 
     def validateInputs(self):
         problems, bundle = support.check_input(self, "classify")

@@ -42,6 +42,7 @@ class DenoiseINS(PythonAlgorithm):
         support.declare_output(self, "OutputWorkspace", "The denoised map, in the form and on the axes of InputWorkspace.")
         support.declare_output(self, "OutputResidual", "InputWorkspace minus OutputWorkspace. What is left should be noise.", optional=True)
         support.declare_output(self, "OutputFilledPixels", "1 where OutputWorkspace fills a gap, 0 where it was measured.", optional=True)
+        support.declare_ei(self)
 
     def validateInputs(self):
         problems, _ = support.check_input(self, "denoise")

@@ -67,6 +67,7 @@ class FitExchangeCNN(PythonAlgorithm):
             "Correlations of the fitted parameters in per cent, as Fit gives them. Needs a fit.",
             optional=True,
         )
+        support.declare_ei(self)
 
     def validateInputs(self):
         if self.getProperty("MaterialFile").value:
@@ -80,11 +81,13 @@ class FitExchangeCNN(PythonAlgorithm):
         from mantid_insdl.errors import InstabilityError
         from mantid_insdl.plugin import fits
         from mantid_insdl.plugin.answers import exchange_notices
-        from mantid_insdl.plugin.workspaces import to_table, to_workspace
+        from mantid_insdl.plugin.tables import to_table
+        from mantid_insdl.plugin.workspaces import to_workspace
 
-        workspace, measured = self.getProperty("InputWorkspace").value, support.read_input(self)
+        workspace, material = self.getProperty("InputWorkspace").value, self.getProperty("MaterialFile").value or None
+        measured = support.read_input(self, material=material)
         inputs, options = {"input": measured}, {"model": support.model_option(self), "refine": self.getProperty("Refine").value.lower()}
-        options["material"] = self.getProperty("MaterialFile").value or None
+        options["material"] = material
         try:
             options["simulate_fit"] = support.wanted(self, "OutputFitWorkspace") or support.wanted(self, "OutputResidual")
             maps, answer = support.run(self, "fit_exchange", inputs, options)
@@ -106,7 +109,7 @@ class FitExchangeCNN(PythonAlgorithm):
             residual = (measured - fit).replace(error=measured.error, provenance=fit.provenance, logs=fit.logs)
             for name, m in (("OutputFitWorkspace", fit), ("OutputResidual", residual)):
                 if support.wanted(self, name):
-                    self.setProperty(name, to_workspace(m, like=workspace, copy=support.copier(self)))
+                    self.setProperty(name, to_workspace(m, like=workspace, copy=support.copier(self), material=material))
         support.tell(self, notices, answer["warnings"])
 
 

@@ -81,7 +81,9 @@ class SimulateSpinWaveMap(PythonAlgorithm):
         outputs, answer = support.run(self, "simulate", maps, options)
         support.tell(self, [], [*answer["remarks"], *(check_repeats(maps["like"]) if maps else [])])
         template = self.getProperty("Template").value
-        self.setProperty("OutputWorkspace", to_workspace(outputs["output"], like=template))
+        self.setProperty(
+            "OutputWorkspace", to_workspace(outputs["output"], like=template, clone=support.copier(self), material=options["material"])
+        )
 
 
 AlgorithmFactory.subscribe(SimulateSpinWaveMap)

@@ -115,6 +115,9 @@ class LibraryModel:
             self._record("insdl.compare", name, "comparison", materials=comparison["materials"])
             verdict = comparison["verdict"]
             sentences += [*fits.comparison_notices(comparison), *comparison["warnings"]]
+        if together := answer.get("combined"):
+            verdict, known = together["verdict"], together["verdict"] in together["models"]
+            sentences += [*fits.combined_notices(together), *together["warnings"]]
         columns, rows = fits.model_table(answer)
         return Answer({}, tuple(column for column, _ in columns), tuple(rows), verdict, known, tuple(sentences))
 

@@ -20,7 +20,9 @@ from mantid_insdl.interfaces.ads import watch
 from mantid_insdl.interfaces.model import ALGORITHMS, Answer, Change, Control, Input, with_ei
 from mantid_insdl.interfaces.script import Recorder
 from mantid_insdl.maps import Map
+from mantid_insdl.plugin.histograms import is_histogram
 from mantid_insdl.plugin.loading import load_files, mask_workspace
+from mantid_insdl.plugin.sample_logs import runs_of, set_logs
 from mantid_insdl.plugin.workspaces import from_workspace, members
 
 #: Endings of the names of the results, by the property of the algorithm that makes them.
@@ -76,7 +78,7 @@ class MantidModel:
                 if isinstance(workspace, WorkspaceGroup):
                     groups.append(name)
                     grouped |= set(workspace.getNames())
-                elif isinstance(workspace, MatrixWorkspace):
+                elif isinstance(workspace, MatrixWorkspace) or is_histogram(workspace):
                     single.append(name)
             except (KeyError, RuntimeError):  # deleted meanwhile by another thread
                 continue
@@ -154,6 +156,15 @@ class MantidModel:
         self._add_log(name, parts, {"LogName": "insdl_material", "LogText": material, "LogType": "String"})
 
     def _add_log(self, name: str, parts: Sequence[str], log: Mapping[str, str]) -> None:
+        histograms = [part for part in parts if is_histogram(self._workspace(part))]  # which AddSampleLog does not take
+        parts = [part for part in parts if part not in histograms]
+        for part in histograms:
+            value = float(log["LogText"]) if log["LogType"] == "Number" else log["LogText"]
+            set_logs(self._workspace(part), {log["LogName"]: (value, log.get("LogUnit", ""))})
+            self._recorder.line(
+                f"for i in range(simpleapi.mtd[{part!r}].getNumExperimentInfo()):\n    simpleapi.mtd[{part!r}].getExperimentInfo(i)"
+                f".mutableRun().addProperty({log['LogName']!r}, {value!r}, {log.get('LogUnit', '')!r}, True)"
+            )
         for part in parts:
             self._execute("AddSampleLog", {"Workspace": part, **log}, Control())
         if len(parts) > 1 and len(parts) == len(members(self._workspace(name))):
@@ -218,7 +229,8 @@ class MantidModel:
         role = {"OutputWorkspace": "output", "OutputResidual": "residual", "OutputFitWorkspace": "fit"}
         found = {role[output]: self._workspace(name) for output, name in made.items() if output in role}
         carrier = found.get("output", found.get("fit"))
-        logs = members(carrier)[0].run() if carrier is not None else None
+        runs = runs_of(members(carrier)[0]) if carrier is not None else []
+        logs = runs[0] if runs else None
 
         def log(name: str) -> Any:
             return logs.getProperty(name).value if logs is not None and logs.hasProperty(name) else None

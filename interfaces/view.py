@@ -36,6 +36,7 @@ from mantid_insdl.interfaces.view_map import MapViewer, draw_pictures
 from mantid_insdl.interfaces.view_simulate import SimulateStep
 from mantid_insdl.interfaces.view_steps import ClassifyStep, DenoiseStep, ExchangeStep, ExplainStep
 from mantid_insdl.materials import Parameter
+from mantid_insdl.untrusted.text import literal
 
 _FILES = "Maps (*.nxs *.nxspe *.npz *.h5 *.hdf5);;All files (*)"
 _LATER = 50  # ms
@@ -219,7 +220,7 @@ class PanelWindow(QMainWindow):
         if pictures:
             figure = pyplot.figure(figsize=(4 * len(pictures), 4))
             draw_pictures(figure, pictures, self.viewer.index, self.viewer.factor)
-            figure.suptitle(f"{self._shown.name}: {self._shown.map.slices.describe(self.viewer.index)}", fontsize=9)
+            figure.suptitle(literal(f"{self._shown.name}: {self._shown.map.slices.describe(self.viewer.index)}"), fontsize=9)
             figure.show()
 
     # ---- what the presenter needs

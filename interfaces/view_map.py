@@ -18,6 +18,7 @@ from qtpy.QtWidgets import QComboBox, QGridLayout, QLabel, QSizePolicy, QSlider,
 from mantid_insdl.maps import Map
 from mantid_insdl.plotting.maps import UNDER_IMPORTANCE, draw_importance, draw_slice
 from mantid_insdl.plotting.style import RESIDUAL, Style, style_of
+from mantid_insdl.untrusted.text import literal
 
 _TITLE = 9  # points
 
@@ -150,9 +151,9 @@ def _draw(axes: Axes, picture: Picture, index: int, brightness: float) -> Scalar
         beside = make_axes_locatable(axes).append_axes("right", size="5%", pad=0.07)  # as high as the map, whatever its shape
         axes.figure.colorbar(image, cax=beside).ax.tick_params(labelsize=7)
     qh, qk = picture.map.axes
-    axes.set_title(picture.title, fontsize=_TITLE)
-    axes.set_xlabel(f"{qh.label or 'Qh'} ({qh.unit})", fontsize=8)
-    axes.set_ylabel(f"{qk.label or 'Qk'} ({qk.unit})", fontsize=8, labelpad=1)
+    axes.set_title(literal(picture.title), fontsize=_TITLE)
+    axes.set_xlabel(literal(f"{qh.label or 'Qh'} ({qh.unit})"), fontsize=8)
+    axes.set_ylabel(literal(f"{qk.label or 'Qk'} ({qk.unit})"), fontsize=8, labelpad=1)
     return image
 
 

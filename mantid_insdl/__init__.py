@@ -35,6 +35,7 @@ _PUBLIC = {
     "fit_exchange": "analysis",
     "grad_cam": "analysis",
     "plan": "fitting.plan",
+    "postprocess": "postprocessing.processing",
     "InsdlError": "errors",
     "register": "plugin.registration",
 }

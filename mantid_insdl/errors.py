@@ -2,6 +2,23 @@
 
 from __future__ import annotations
 
+import re
+
+LONGEST = 4000
+"""Characters of one part of a message."""
+
+# Of C0 without tab and line feed, DEL, C1, and the characters that turn the direction of writing.
+_CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+
+
+def printable(text: str) -> str:
+    r"""Text in which what would steer a terminal is spelled out: a title or a file's name may come from anybody.
+
+    >>> printable("red \x1b[31m")
+    'red \\x1b[31m'
+    """
+    return _CONTROLS.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
 
 def format_error(summary: str, reason: str = "", fix: str = "") -> str:
     """One sentence out of what is wrong, why, and how to fix it.
@@ -9,12 +26,18 @@ def format_error(summary: str, reason: str = "", fix: str = "") -> str:
     >>> format_error("cannot read 'a.nxs'", "it ends after 12 bytes", "copy the file again")
     "Cannot read 'a.nxs': it ends after 12 bytes; copy the file again."
     """
+    summary, reason, fix = (_shortened(printable(part)) for part in (summary, reason, fix))
     text = _clause(summary)
     if reason:
         text += ": " + _clause(reason)
     if fix:
         text += "; " + _clause(fix)
     return text[:1].upper() + text[1:] + ("" if text.endswith(".") else ".")
+
+
+def _shortened(text: str) -> str:
+    """Without the middle of what no one would read: a name in a file may have any length."""
+    return text if len(text) <= LONGEST else f"{text[: LONGEST // 2]} ... {text[-LONGEST // 4 :]}"
 
 
 def _clause(text: str) -> str:
@@ -87,6 +110,18 @@ class MantidMissingError(InsdlError):
 
 class InstallationError(InsdlError):
     """The plugin cannot be installed beside a Mantid, or taken out of it again."""
+
+
+class PostprocessError(InsdlError):
+    """Runs that could not be processed after a reduction, or a queue of them that cannot be kept.
+
+    Attributes
+    ----------
+    files : list of str
+        What was written all the same, relative to the output folder.
+    """
+
+    files: list[str] = []  # noqa: RUF012 (set on the instance)
 
 
 class PanelError(InsdlError):

@@ -23,7 +23,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import partial
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -38,7 +38,9 @@ MAXIMUM_COUNTS = 1e15
 COMPONENT_LOG = "component"
 """Sample log of a map that shows a polarised component: its name."""
 
-_KIND_OF_AXES = {("qh", "qk"): "slices", ("q", "energy"): "powder", ("path", "energy"): "cut"}
+Kind = Literal["slices", "powder", "cut"]
+
+_KIND_OF_AXES: dict[tuple[str, str], Kind] = {("qh", "qk"): "slices", ("q", "energy"): "powder", ("path", "energy"): "cut"}
 
 
 def _frozen(values: Any, dtype: type = float) -> np.ndarray:
@@ -301,7 +303,7 @@ class Map:
     # ---- what it is
 
     @property
-    def kind(self) -> str:
+    def kind(self) -> Kind:
         """``slices``, ``powder`` or ``cut``."""
         return _KIND_OF_AXES[self.axes[0].name, self.axes[1].name]
 

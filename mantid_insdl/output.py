@@ -7,15 +7,15 @@ destination can be written to shows before the work begins, not after it. Other 
 from __future__ import annotations
 
 import errno
-import json
-import os
+import secrets
 import shutil
-import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from mantid_insdl.errors import OutputError
+from mantid_insdl.untrusted.reading import Origin, read_text
+from mantid_insdl.untrusted.text import LONGEST_JSON, json_of
 
 _NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
@@ -95,8 +95,8 @@ def check_new_folder(target: str | Path) -> None:
 @contextmanager
 def _stage(parent: Path, summary: str) -> Iterator[Path]:
     with _explained(summary):
-        folder = Path(tempfile.mkdtemp(prefix=".insdl-partial-", dir=parent))
-        folder.chmod(0o777 & ~_umask())
+        folder = parent / f".insdl-partial-{secrets.token_hex(8)}"
+        folder.mkdir()  # with the permissions that the user's umask leaves: tempfile.mkdtemp would leave them to the user alone
     try:
         yield folder
     except OSError as error:
@@ -117,9 +117,10 @@ def _explained(summary: str) -> Iterator[None]:
 
 def made_earlier(report: Path) -> set[str]:
     """The files that an earlier report lists as made by its run; none where it cannot be read: then they may be the user's own."""
+    origin = Origin(f"the report '{report}'", OutputError)
     try:
-        return {str(file["name"]) for file in json.loads(report.read_text(encoding="utf-8"))["files"]}
-    except (OSError, ValueError, LookupError, TypeError):
+        return {str(file["name"]) for file in json_of(read_text(report, origin, LONGEST_JSON), origin)["files"]}
+    except (OutputError, OSError, LookupError, TypeError):
         return set()
 
 
@@ -137,9 +138,3 @@ def _remove_empty(folders: list[Path]) -> None:
             folder.rmdir()
         except OSError:  # somebody else has put a file there
             return
-
-
-def _umask() -> int:
-    current = os.umask(0)
-    os.umask(current)
-    return current

@@ -74,6 +74,7 @@ def hand_made_analysis(hand_made_fit):
             models=("pcsmo-goodenough", "pcsmo-dimer"),
             probabilities=(0.97, 0.03),
             uncertainties=(0.01, 0.01),
+            strangeness=0.4,
             verdict="pcsmo-goodenough",
             in_range=True,
             warnings=("Incident energies 140 meV are missing and were masked.",),

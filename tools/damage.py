@@ -12,11 +12,15 @@ Files are read in a process of its own, which is started again where it dies or 
 from __future__ import annotations
 
 import argparse
+import contextlib
+import json
 import multiprocessing
+import shutil
 import sys
 import tempfile
 import time
 import traceback
+import zipfile
 from collections import Counter
 from collections.abc import Callable
 from multiprocessing.connection import Connection
@@ -25,7 +29,7 @@ from typing import Any
 
 import numpy as np
 
-RUNS, SECONDS = 300, 30.0
+RUNS, SECONDS, MEMORY = 300, 30.0, 2 * 10**9
 BEGIN, END = "<!-- damage: begin -->", "<!-- damage: end -->"
 OUTCOMES = ("refused", "read", "other exception", "crash", "hang")
 
@@ -99,13 +103,29 @@ def _mdhisto(path: Path) -> Path:
 
 def _bundle(file: str) -> Callable[[Path], Path]:
     def make(path: Path) -> Path:
-        """The parts of a shipped bundle, the damaged one beside links to the others."""
+        """The parts of a shipped bundle, of which one will be damaged."""
         from mantid_insdl.networks.bundles import find_bundle
 
-        for part in find_bundle("rb2mnf4-exchange").iterdir():
-            if part.name != file:
-                (path.parent / part.name).symlink_to(part)
-        path.write_bytes((find_bundle("rb2mnf4-exchange") / file).read_bytes())
+        shutil.copytree(find_bundle(_BUNDLE), path.parent, dirs_exist_ok=True)
+        return path.parent / file
+
+    return make
+
+
+_BUNDLE, _NETWORK = "rb2mnf4-exchange", "member-1.keras"
+
+
+def _inside(member: str) -> Callable[[Path], Path]:
+    def make(path: Path) -> Path:
+        """A part of a network or the card, taken out of a shipped bundle that lies beside it."""
+        from mantid_insdl.networks.bundles import find_bundle
+
+        whole = Path(shutil.copytree(find_bundle(_BUNDLE), path.parent / "bundle"))
+        if member == "card.json":
+            path.write_bytes((whole / member).read_bytes())
+        else:
+            with zipfile.ZipFile(whole / _NETWORK) as archive:
+                path.write_bytes(archive.read(member))
         return path
 
     return make
@@ -191,6 +211,30 @@ def _load_bundle(path: Path) -> Any:
     return load_bundle(path.parent)
 
 
+def _load_sealed(path: Path) -> Any:
+    """Put a damaged part into its bundle, seal that again, as somebody would who does it on purpose, and read it, weights included."""
+    from mantid_insdl.errors import BundleError
+    from mantid_insdl.networks.bundles import find_bundle, hash_file, verify_bundle
+    from mantid_insdl.networks.cards import content_hash
+
+    bundle = path.parent / "bundle"
+    content = (find_bundle(_BUNDLE) / "card.json").read_bytes()
+    if path.name == "card.json":
+        content = path.read_bytes()
+    else:
+        with zipfile.ZipFile(find_bundle(_BUNDLE) / _NETWORK) as archive, zipfile.ZipFile(bundle / _NETWORK, "w") as changed:
+            for name in archive.namelist():
+                changed.writestr(name, path.read_bytes() if name == path.name else archive.read(name))
+    with contextlib.suppress(ValueError, LookupError, TypeError):  # no card any more: left as it is
+        card = json.loads(content)
+        card["files"] = {**card["files"], _NETWORK: hash_file(bundle / _NETWORK)}
+        card["sha256"] = content_hash(card)
+        content = json.dumps(card).encode()
+    (bundle / "card.json").write_bytes(content)
+    for problem in verify_bundle(bundle):
+        raise BundleError(problem)
+
+
 def _load_material(path: Path) -> Any:
     from mantid_insdl.materials import load_material
 
@@ -216,8 +260,11 @@ KINDS: dict[str, tuple[str, Callable[[Path], Path], Callable[[Path], Any]]] = {
     "npz": ("a.npz", _npz, _load),
     "npz of this package": ("a.npz", _map, _load),
     "card": ("card.json", _bundle("card.json"), _load_bundle),
-    "weights": ("member-1.keras", _bundle("member-1.keras"), _load_bundle),
+    "network": (_NETWORK, _bundle(_NETWORK), _load_bundle),
     "arrays of a bundle": ("arrays.npz", _bundle("arrays.npz"), _load_bundle),
+    "card, sealed again": ("card.json", _inside("card.json"), _load_sealed),
+    "configuration of a network, sealed again": ("config.json", _inside("config.json"), _load_sealed),
+    "weights of a network, sealed again": ("model.weights.h5", _inside("model.weights.h5"), _load_sealed),
     "material": ("a.yaml", _material, _load_material),
     "CIF": ("s.cif", _cif, _load_material),
     "recipe": ("a.yaml", _recipe, _load_recipe),
@@ -243,13 +290,18 @@ def damaged(whole: bytes, rng: np.random.Generator) -> bytes:
     return bytes(content)
 
 
-def _reader(pipe: Connection) -> None:
-    """Reads every file as it is told, and answers with what came of it."""
+def _reader(pipe: Connection, memory: int | None) -> None:
+    """Reads every file as it is told, and answers with what came of it, its most memory so far in bytes, and the seconds it computed."""
+    import resource
+
     from mantid_insdl.errors import InsdlError
 
+    if memory is not None:
+        resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     pipe.send("ready")
     while True:
         read, path = pipe.recv()
+        before = time.process_time()
         try:
             read(path)
             answer = ("read", "")
@@ -257,14 +309,29 @@ def _reader(pipe: Connection) -> None:
             answer = ("refused", str(error))
         except BaseException:
             answer = ("other exception", traceback.format_exc())
-        pipe.send(answer)
+        pipe.send((answer, 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time() - before))
 
 
 class Watched:
-    """A process that reads files, started anew after a crash or a hang of more than so many seconds."""
+    """A process that reads files, started anew after a crash or a hang of more than so many seconds.
 
-    def __init__(self, seconds: float = SECONDS):
-        self.seconds = seconds
+    Parameters
+    ----------
+    seconds
+        That one file may take.
+    memory
+        Bytes of address space that the process may have.
+
+    Attributes
+    ----------
+    peak : int
+        Most memory that a process has had, in bytes.
+    computed : float
+        Seconds that the last file took of a processor.
+    """
+
+    def __init__(self, seconds: float = SECONDS, memory: int | None = MEMORY):
+        self.seconds, self.memory, self.peak, self.computed = seconds, memory, 0, 0.0
         self.process: Any = None
 
     def __enter__(self) -> Watched:
@@ -280,7 +347,9 @@ class Watched:
         try:
             self.pipe.send((function, path))
             if self.pipe.poll(self.seconds):
-                return self.pipe.recv()
+                answer, peak, self.computed = self.pipe.recv()
+                self.peak = max(self.peak, peak)
+                return answer
             outcome = ("hang", f"no answer in {self.seconds:g} s")
         except (EOFError, OSError):
             self.process.join()
@@ -291,7 +360,7 @@ class Watched:
     def _start(self) -> None:
         context = multiprocessing.get_context("spawn")
         self.pipe, theirs = context.Pipe()
-        self.process = context.Process(target=_reader, args=(theirs,), daemon=True)
+        self.process = context.Process(target=_reader, args=(theirs, self.memory), daemon=True)
         self.process.start()
         theirs.close()
         self.pipe.recv()  # it is ready
@@ -339,14 +408,22 @@ def main() -> None:
     parser.add_argument("--keep", type=Path, help="folder for the files that are a fault")
     parser.add_argument("--write", type=Path, help="page to put the table into, between its markers")
     options = parser.parse_args()
-    lines = [f"| kind of file | {' | '.join(OUTCOMES)} | longest, s |", "|---" * (len(OUTCOMES) + 2) + "|"]
+    lines = [f"| kind of file | {' | '.join(OUTCOMES)} | longest, s | memory, MB |", "|---" * (len(OUTCOMES) + 3) + "|"]
     faults = []
-    with Watched() as reader:
-        for kind in options.kinds or KINDS:
+    started = time.monotonic()
+    for kind in options.kinds or KINDS:
+        with Watched() as reader:
             outcomes, found, longest = run(kind, options.runs, options.seed, reader, keep=options.keep)
             faults += found
-            lines.append(f"| {kind} | {' | '.join(str(outcomes[one]) for one in OUTCOMES)} | {longest:.1f} |")
+            counts = " | ".join(str(outcomes[one]) for one in OUTCOMES)
+            lines.append(f"| {kind} | {counts} | {longest:.1f} | {reader.peak / 1e6:.0f} |")
             print(lines[-1], flush=True)
+    number, minutes = options.runs * len(options.kinds or KINDS), (time.monotonic() - started) / 60
+    lines += [
+        "",
+        f"{number} damages of seed {options.seed} in {minutes:.0f} min; memory is the most that the reading process had, of 2 GB.",
+    ]
+    print(lines[-1])
     if options.write is not None:
         page = options.write.read_text(encoding="utf-8")
         before, after = page[: page.index(BEGIN) + len(BEGIN)], page[page.index(END) :]

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from mantid_insdl.analysis.denoise import denoise as denoise_map
-from mantid_insdl.analysis.ensemble import STRUCTURELESS, outputs_of
+from mantid_insdl.analysis.ensemble import STRUCTURELESS, logits_of
 from mantid_insdl.analysis.estimate import ask_constants, estimate
 from mantid_insdl.analysis.preparation import Prepared, open_question, prepare
 from mantid_insdl.analysis.results import Classification, ExchangeFit
@@ -58,11 +58,11 @@ def classify(m: Map, model: str | Path | None = None, *, denoise: bool = False, 
 
 def _told(bundle: Bundle, prepared: Prepared, warnings: list[str], progress: Progress) -> Classification:
     card = bundle.card
-    logits, features = outputs_of(bundle, prepared.inputs, progress)
-    probabilities, spread = ensemble_probabilities(logits[:, None, :-1], card.calibration["temperature"])
+    logits, features = logits_of(bundle, prepared.inputs, progress)
+    probabilities, spread = ensemble_probabilities(logits[..., :-1], card.calibration["temperature"])
     best, limit = int(probabilities[0].argmax()), card.calibration["decided"]
-    familiar = Strangeness.of_bundle(bundle.arrays, len(logits))
-    none, distance, strangeness = (float(one[0]) for one in familiar.shares(logits[:, None], features))
+    familiar = Strangeness.of_bundle(bundle.arrays, len(features))
+    none, distance, strangeness = (float(one[0]) for one in familiar.shares(logits, features))
     verdict, reasons = UNDECIDED, []
     if structure(prepared.inputs.stack)[0] < card.calibration["structure_limit"]:
         reasons.append(STRUCTURELESS)

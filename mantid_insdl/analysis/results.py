@@ -17,8 +17,8 @@ class Classification:
     Parameters
     ----------
     models, probabilities, uncertainties
-        Each model's calibrated probability, that the map shows one of them given, and its standard deviation between the networks of the
-        ensemble.
+        Each model's calibrated probability, that the map shows one of them given, and its standard deviation between the networks, each
+        asked about the map as it is and with Qh and Qk exchanged.
     strangeness
         Share of the models' own test maps that are less strange than the map, 0 to 1.
     verdict

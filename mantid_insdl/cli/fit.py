@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mantid_insdl.cli.console import progress_reporter, share_of
-from mantid_insdl.cli.measured import check_ei_of_files, name_for_reading, read_measured
+from mantid_insdl.cli.measured import check_ei_of_files, read_measured
 from mantid_insdl.cli.options import OptionError, momentum, refuse_overwriting, require_positive
 from mantid_insdl.fitting.calculation import NUISANCES, Measurement
 from mantid_insdl.fitting.compare import compare
 from mantid_insdl.fitting.refine import fit
 from mantid_insdl.instrument.resolution import load_instrument
-from mantid_insdl.materials import Material, load_material, parse_parameters
+from mantid_insdl.materials import Material, load_material, name_for_reading, parse_parameters
 from mantid_insdl.output import made_earlier, staged_folder
 from mantid_insdl.report import FIT_FILE, FitReport, build_fit_report, result_files, write_fit
 

@@ -1,9 +1,4 @@
-"""The command line, `insdl`.
-
-Exit codes: 0 done; 1 a fault of this program; 2 wrong options; 3 a file that cannot be read; 4 a map that does not fit the
-question; 5 a wrong material or wrong parameters; 6 a model bundle or recipe that is missing or altered; 7 an output that cannot
-be written; 8 TensorFlow, Mantid, Qt or the configuration is missing or wrong; 130 interrupted.
-"""
+"""The command line, `insdl`."""
 
 from __future__ import annotations
 
@@ -20,34 +15,18 @@ from typer.core import TyperCommand, TyperGroup
 
 from mantid_insdl import errors
 from mantid_insdl._version import __version__
+from mantid_insdl.cli.exit_codes import EXIT_BROKEN_PIPE, EXIT_FAULT, EXIT_INTERRUPTED, exit_code
 from mantid_insdl.cli.installation import add_commands
 from mantid_insdl.cli.measured import ANSWERS_FOR
 from mantid_insdl.cli.options import OptionError, optional_stage, refuse_overwriting, require_picture, spread_materials, written_path
+from mantid_insdl.cli.postprocess import postprocess
+from mantid_insdl.errors import printable
 
 if TYPE_CHECKING:
     from mantid_insdl.analysis import Analysis
     from mantid_insdl.maps import Map
 
 # Heavy modules (numpy, h5py, matplotlib, TensorFlow) are imported inside the commands: `insdl --help` must be quick.
-
-EXIT_FAULT = 1
-EXIT_INTERRUPTED = 130
-EXIT_BROKEN_PIPE = 141
-EXIT_CODES: tuple[tuple[type[errors.InsdlError], int], ...] = (
-    (errors.FileFormatError, 3),
-    (errors.MapError, 4),
-    (errors.UnsuitableMapError, 4),
-    (errors.MaterialError, 5),
-    (errors.InstabilityError, 5),
-    (errors.BundleError, 6),
-    (errors.OutputError, 7),
-    (errors.TensorFlowMissingError, 8),
-    (errors.WorkerError, 8),
-    (errors.ConfigError, 8),
-    (errors.MantidMissingError, 8),
-    (errors.InstallationError, 8),
-    (errors.PanelError, 8),
-)
 
 
 class _InsdlGroup(TyperGroup):
@@ -93,12 +72,7 @@ def _explain(error: BaseException) -> int:
         error = errors.TensorFlowMissingError(error.summary, error.reason, 'install it there with `pip install "mantid_insdl[cpu]"`')
     if isinstance(error, errors.InsdlError):
         print(f"insdl: error: {_one_line(error)}", file=sys.stderr)
-        if isinstance(error, OptionError):
-            return 2
-        from mantid_insdl.training.recipes import RecipeError
-
-        codes = (*EXIT_CODES, (RecipeError, 6))
-        return next((code for kind, code in codes if isinstance(error, kind)), EXIT_FAULT)
+        return exit_code(error)
     if isinstance(error, BrokenPipeError):  # the reader of a pipe, such as `head`, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_BROKEN_PIPE
@@ -114,7 +88,7 @@ def _explain(error: BaseException) -> int:
 
 
 def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split())
+    return printable(" ".join(str(error).split()))
 
 
 app = typer.Typer(
@@ -126,11 +100,13 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Exit codes: 0 done, 1 fault of insdl, 2 wrong options, 3 unreadable file, 4 unsuitable map, 5 wrong material or parameters, "
-    "6 model bundle or recipe, 7 output not writable, 8 TensorFlow, Mantid, Qt or the configuration, 130 interrupted.",
+    "6 model bundle or recipe, 7 output not writable, 8 TensorFlow, Mantid, Qt or the configuration, 9 a run not processed, "
+    "130 interrupted.",
 )
 models_app = typer.Typer(rich_markup_mode="rich")
 app.add_typer(models_app, name="models")
 add_commands(app)
+app.command()(postprocess)
 
 OutputFolder = Annotated[
     Path, typer.Option("--output", "-o", metavar="DIR", parser=written_path, help="Folder for the results; made where it does not exist.")

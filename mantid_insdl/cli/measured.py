@@ -70,16 +70,6 @@ def check_ei_of_files(ei: Sequence[float] | None, files: Sequence[Path]) -> None
         raise OptionError(f"--ei is given {len(ei)} times for {len(files)} files", "it counts for all files or for one each", "correct it")
 
 
-def name_for_reading(material: str) -> str:
-    """What a map is read as: the family of a material that comes with the package, else what was given.
-
-    The name of the family will do, and does not contradict a file that names another model of it; a file's own material has none.
-    """
-    from mantid_insdl.materials import load_material, material_names
-
-    return load_material(material).family if material in material_names() else material
-
-
 def read_measured(files: Sequence[Path], *, ei: Sequence[float] | None, material: str | None, mask: Path | None, select: str | None) -> Map:
     """The map of one or more files, with the slices that --select names; Ei as `check_ei_of_files` lets it pass."""
     from mantid_insdl import files as reading

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mantid_insdl import errors
-from mantid_insdl.cli.measured import check_ei_of_files, name_for_reading, read_measured
+from mantid_insdl.cli.measured import check_ei_of_files, read_measured
 from mantid_insdl.cli.options import (
     OptionError,
     momentum,
@@ -21,7 +21,7 @@ from mantid_insdl.cli.options import (
 )
 from mantid_insdl.fitting.calculation import Measurement
 from mantid_insdl.instrument.resolution import load_instrument
-from mantid_insdl.materials import Material, load_material, material_names
+from mantid_insdl.materials import Material, load_material, material_names, name_for_reading
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from mantid_insdl.errors import FileFormatError, InsdlError, MapError
+from mantid_insdl.errors import FileFormatError, InsdlError, MapError, printable
 from mantid_insdl.maps import Map
+from mantid_insdl.untrusted.reading import Origin, open_regular
 
 __all__ = ["load", "save"]
 
@@ -111,22 +112,20 @@ def _load_one(path: Path, ei: float | None, material: str | None, *, find_gaps: 
         m = reader(path, ei=ei)
     except FileFormatError:
         raise
+    except MemoryError as error:
+        raise FileFormatError(f"cannot read '{path.name}'", "it needs more memory than there is", "give a smaller map") from error
     except InsdlError as error:  # says what is wrong with the contents, not in which file
         raise type(error)(f"'{path.name}' cannot be used: {error.summary}", error.reason, error.fix) from error
-    return m.replace(provenance=(*m.provenance, f"read from '{path.name}'"))
+    return m.replace(provenance=(*m.provenance, f"read from '{printable(path.name)}'"))
 
 
 def _reader(path: Path, material: str | None, find_gaps: bool) -> Callable[..., Map]:
     """The `read` function for the file's kind, found from its first bytes and, for HDF5, its groups."""
-    if path.is_dir():
-        raise FileFormatError(f"'{path}' is a folder", "a map is read from files", "give the files in it")
     try:
-        with path.open("rb") as file:
+        with open_regular(path, Origin(f"'{path}'", FileFormatError, "give a file that you may read")) as file:
             start = file.read(512)
     except FileNotFoundError:
         raise FileFormatError(f"'{path}' does not exist", "no file has that name", "check the path") from None
-    except OSError as error:
-        raise FileFormatError(f"cannot read '{path}'", error.strerror or str(error), "check its access rights") from error
     if not start:
         raise FileFormatError(f"'{path.name}' is empty", "it has no contents", "copy or write the file again")
     if start.startswith(b"PK"):

@@ -7,12 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mantid_insdl.errors import FileFormatError
+from mantid_insdl.errors import FileFormatError, InsdlError, printable
+from mantid_insdl.untrusted.hdf5 import require_own
+from mantid_insdl.untrusted.reading import Origin, size_text
 
 if TYPE_CHECKING:
     import h5py
@@ -20,7 +23,19 @@ if TYPE_CHECKING:
 #: Largest number of values that is read from one dataset (0.4 GB as float64).
 MAX_VALUES = 50_000_000
 
+#: Largest number of values that is read from one file: intensities, errors, events and mask of a map of `MAX_VALUES`.
+MAX_TOTAL = 4 * MAX_VALUES
+
+#: Bytes of one chunk, which HDF5 unpacks as a whole even where one value of it is read.
+MAX_CHUNK = 8 * MAX_VALUES
+
+#: Bytes of one text.
+MAX_TEXT = 100_000
+
 _DAMAGED = "copy or write the file again"
+
+_left: ContextVar[int] = ContextVar("_left", default=MAX_TOTAL)
+"""Values that may still be read from the file that is open."""
 
 
 def check_size(shape: tuple[int, ...], what: str, path: Path) -> None:
@@ -31,21 +46,47 @@ def check_size(shape: tuple[int, ...], what: str, path: Path) -> None:
         raise FileFormatError(
             f"'{path.name}' is too large",
             f"{what} has {size} = {values:.3g} values and the limit is {MAX_VALUES:.3g}",
-            "cut or rebin the data to a smaller map first",
+            _CUT,
         )
+
+
+_CUT = "cut or rebin the data to a smaller map first"
+
+
+def _spend(node: h5py.Dataset) -> None:
+    """Count the values of a dataset as read, before they are; refuse where they, its chunks or all of the file are too much."""
+    path = where(node)
+    check_size(node.shape, f"'{node.name}'", path)
+    if node.chunks is not None and int(np.prod(node.chunks, dtype=object)) * node.dtype.itemsize > MAX_CHUNK:
+        raise FileFormatError(f"'{path.name}' is too large", f"'{node.name}' has chunks of more than {size_text(MAX_CHUNK)}", _CUT)
+    left = _left.get() - node.size
+    if left < 0:
+        raise FileFormatError(f"'{path.name}' is too large", f"it has more than {MAX_TOTAL:.3g} values in all", _CUT)
+    _left.set(left)
 
 
 @contextmanager
 def open_hdf5(path: Path) -> Iterator[h5py.File]:
-    """The file, open for reading; whatever HDF5 finds wrong while it is open becomes a `FileFormatError`."""
+    """The file, open for reading, when it is known to hold all its data itself.
+
+    Whatever HDF5 finds wrong while it is open becomes a `FileFormatError`.
+    """
     import h5py
 
+    budget = _left.set(MAX_TOTAL)
     try:
         # best-effort: many network file systems have no locks
         with h5py.File(path, "r", locking="best-effort") as file:
+            require_own(file, Origin(f"'{path.name}'", FileFormatError))
             yield file
+    except InsdlError:
+        raise
+    except MemoryError as error:
+        raise FileFormatError(f"cannot read '{path.name}'", "it needs more memory than there is", _CUT) from error
     except (OSError, RuntimeError, LookupError, ValueError, TypeError) as error:  # h5py raises any of these for damaged files
         raise _explained(path, error) from error
+    finally:
+        _left.reset(budget)
 
 
 def _explained(path: Path, error: Exception) -> FileFormatError:
@@ -69,17 +110,27 @@ def where(node: h5py.Group | h5py.Dataset) -> Path:
 
 
 def text(value: Any) -> str:
-    """A string out of what HDF5 may give for one: bytes, str, or arrays of one of them."""
+    """A string out of what HDF5 may give for one: bytes, str, or arrays of one of them; its control characters are spelled out."""
     if isinstance(value, np.ndarray):
         value = value.ravel()[0] if value.size else ""
     if isinstance(value, bytes):
         value = value.decode("utf-8", errors="replace")
-    return str(value).strip(" \t\0")
+    return printable(str(value).strip(" \t\0"))
 
 
 def attribute(node: h5py.Group | h5py.Dataset, name: str) -> str:
     """A text attribute; empty where absent."""
-    return text(node.attrs[name]) if name in node.attrs else ""
+    if name not in node.attrs:
+        return ""
+    stored = node.attrs.get_id(name)
+    _require_short(int(np.prod(stored.shape, dtype=object)) * stored.dtype.itemsize, f"the attribute '{name}' of '{node.name}'", node)
+    return text(node.attrs[name])
+
+
+def _require_short(size: int, what: str, node: h5py.Group | h5py.Dataset) -> None:
+    if size > MAX_TEXT:
+        reason = f"{what} has {size_text(size)} and a text may have {size_text(MAX_TEXT)}"
+        raise FileFormatError(f"'{where(node).name}' is too large", reason, "write it with a shorter text")
 
 
 def groups(parent: h5py.Group) -> dict[str, h5py.Group]:
@@ -99,9 +150,20 @@ def dataset(parent: h5py.Group, name: str) -> h5py.Dataset | None:
 
 
 def read_text(parent: h5py.Group, name: str) -> str:
-    """A text dataset; empty where absent."""
+    """A text dataset, of several texts the first; empty where absent."""
     node = dataset(parent, name)
-    return "" if node is None else text(node[()])
+    return "" if node is None else text_at(node, 0)
+
+
+def text_at(node: h5py.Dataset, index: int) -> str:
+    """One text of a dataset, counted along all its dimensions; the others are not read."""
+    if not node.size:
+        return ""
+    _require_short(node.dtype.itemsize, f"a text of '{node.name}'", node)
+    _spend(node)
+    found = text(node[tuple(int(i) for i in np.unravel_index(index % node.size, node.shape))] if node.ndim else node[()])
+    _require_short(len(found), f"a text of '{node.name}'", node)
+    return found
 
 
 def read_array(parent: h5py.Group, name: str, ndim: int | None = None) -> np.ndarray:
@@ -122,5 +184,10 @@ def read_array(parent: h5py.Group, name: str, ndim: int | None = None) -> np.nda
         raise FileFormatError(
             f"'{path.name}' has a dataset of a wrong shape", f"'{label}' has {node.ndim} dimensions and needs {ndim}", _DAMAGED
         )
-    check_size(node.shape, f"'{label}'", path)
-    return np.asarray(node[()], dtype=float)
+    return np.asarray(values_of(node), dtype=float)
+
+
+def values_of(node: h5py.Dataset) -> np.ndarray:
+    """All values of a dataset of numbers, where they are not too many."""
+    _spend(node)
+    return np.asarray(node[()])

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mantid_insdl._version import __version__
-from mantid_insdl.errors import FileFormatError
-from mantid_insdl.files._hdf5 import attribute, check_size, dataset, groups, open_hdf5, read_array, read_text, text, where
+from mantid_insdl.errors import FileFormatError, printable
+from mantid_insdl.files._hdf5 import attribute, check_size, dataset, groups, open_hdf5, read_array, read_text, text_at, values_of, where
 from mantid_insdl.files._writing import replacing
 from mantid_insdl.files.log_values import TimeSeries
 from mantid_insdl.files.workspace_layout import AxisData, WorkspaceData, check_group, from_map, intensity_unit, to_map
@@ -64,14 +64,15 @@ def read(path: str | Path, *, ei: float | None = None) -> Map:
             raise FileFormatError(
                 f"'{path.name}' has no Mantid workspace", "it has no entry 'mantid_workspace_1'", "save it in Mantid again"
             )
-        check_size((len(names), *_shape(file[names[0]])), "the workspace group", path)
+        if len(names) > 1:
+            check_size((sum(_values(file[name]) for name in names),), f"the group of its {len(names)} workspaces", path)
         workspaces = [_read_entry(file[name]) for name in names]
     return check_group([to_map(data, ei=ei) for data in workspaces])
 
 
-def _shape(entry: h5py.Group) -> tuple[int, ...]:
+def _values(entry: h5py.Group) -> int:
     values = dataset(entry, "workspace/values")
-    return () if values is None else values.shape
+    return 0 if values is None else values.size
 
 
 def _read_entry(entry: h5py.Group) -> WorkspaceData:
@@ -123,9 +124,9 @@ def _read_axis(node: h5py.Group, name: str) -> AxisData:
         raise FileFormatError(f"'{path.name}' has no axis '{name}'", "the bins have no values", "save it in Mantid again")
     unit = attribute(data, "units")
     if data.dtype.kind not in "fiu":
+        check_size(data.shape, f"'{data.name}'", path)
         return AxisData(unit or "TextAxis", np.arange(data.size, dtype=float))
-    check_size(data.shape, f"'{data.name}'", path)
-    values = np.asarray(data[()], float)
+    values = values_of(data).astype(float)
     if values.ndim == 2:
         if not np.allclose(values, values[0], rtol=1e-9, atol=1e-9, equal_nan=False):
             raise FileFormatError(
@@ -173,26 +174,28 @@ def _within(indices: np.ndarray, size: int) -> bool:
 
 def read_logs(entry: h5py.Group) -> dict[str, tuple[Any, str]]:
     """Sample logs: name -> (value, unit). A time series of numbers is a `TimeSeries`; of one of texts the last is taken."""
-    logs: dict[str, tuple[Any, str]] = {}
     parent = groups(entry).get("logs")
-    for name, node in ({} if parent is None else groups(parent)).items():
-        value = dataset(node, "value")
-        if attribute(node, "NX_class") != "NXlog" or value is None or value.size == 0:
-            continue
-        check_size(value.shape, f"log '{name}'", where(entry))
-        times = dataset(node, "time")
-        seconds = None if times is None or times.size != value.size or times.dtype.kind not in "fiu" else times[()].ravel().astype(float)
-        logs[name] = (_log_value(value[()], seconds), attribute(value, "units"))
-    return logs
+    values = {name: (node, dataset(node, "value")) for name, node in ({} if parent is None else groups(parent)).items()}
+    values = {
+        name: (node, value)
+        for name, (node, value) in values.items()
+        if attribute(node, "NX_class") == "NXlog" and value is not None and value.size and value.dtype.kind in "SOfiub"
+    }
+    check_size((sum(value.size for _, value in values.values()),), "all of its logs together", where(entry))
+    return {
+        printable(name): (_log_value(value, dataset(node, "time")), attribute(value, "units")) for name, (node, value) in values.items()
+    }
 
 
-def _log_value(value: Any, seconds: np.ndarray | None) -> Any:
-    value = np.asarray(value).ravel()
-    if value.dtype.kind in "SOU":
-        return text(value[-1])
-    if value.size == 1:
-        return value[0].item()
-    return value if seconds is None else TimeSeries(value, seconds)
+def _log_value(value: h5py.Dataset, times: h5py.Dataset | None) -> Any:
+    if value.dtype.kind in "SO":
+        return text_at(value, -1)
+    recorded = values_of(value).ravel()
+    if recorded.size == 1:
+        return recorded[0].item()
+    if times is None or times.size != value.size or times.dtype.kind not in "fiu":
+        return recorded
+    return TimeSeries(recorded, values_of(times).ravel().astype(float))
 
 
 # ---- writing

@@ -26,20 +26,20 @@ Where slices have neither errors nor a single masked pixel (``mask``, NaN, senti
 from __future__ import annotations
 
 import json
-import zipfile
-import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from mantid_insdl.errors import FileFormatError, MapError
-from mantid_insdl.files._hdf5 import check_size
+from mantid_insdl.errors import FileFormatError, MapError, printable
 from mantid_insdl.files._writing import replacing
 from mantid_insdl.files.detector_gaps import without_gaps
 from mantid_insdl.files.sentinels import mask_sentinels
 from mantid_insdl.maps import MEV, PER_ANGSTROM, RLU, Axis, Map, Slices
+from mantid_insdl.untrusted.archives import LARGEST_ARRAY, read_npz
+from mantid_insdl.untrusted.reading import Origin
+from mantid_insdl.untrusted.text import json_of
 
 _KEYS = {
     "intensity", "error", "mask", "gap", "material", "ei", "energy", "energy_edges", "energy_min", "energy_max", "q", "qh", "qk", "q_rlu",
@@ -47,53 +47,14 @@ _KEYS = {
 }  # fmt: skip
 MASKED = "masked the pixels of "
 """How the line of provenance of a map begins whose pixels a file has masked."""
+_LARGEST = 4 * LARGEST_ARRAY  # bytes of a whole file, unpacked
 _LAYOUTS = "slices need intensity, ei, energy_edges and q (or qh, qk); a |Q|-E map intensity, q and energy; a cut intensity, q_rlu, energy"
 
 
 def read_arrays(path: Path) -> dict[str, np.ndarray]:
     """The arrays of an npz file that have a meaning here, checked for type and size before they are read."""
-    arrays: dict[str, np.ndarray] = {}
-    try:
-        with zipfile.ZipFile(path) as archive:
-            names = {name.removesuffix(".npy"): name for name in archive.namelist() if name.endswith(".npy")}
-            if not names:
-                raise FileFormatError(
-                    f"'{path.name}' is a zip archive but no npz file", "it holds no numpy array", "write it with numpy.savez"
-                )
-            for key in names.keys() & _KEYS | {name for name in names if name.startswith("axis_")}:
-                with archive.open(names[key]) as stream:
-                    arrays[key] = _read_array(stream, key, path)
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, ValueError) as error:
-        raise FileFormatError(
-            f"cannot read '{path.name}'", f"it is truncated or damaged ({error})", "copy or write the file again"
-        ) from error
-    if not arrays:
-        found = ", ".join(sorted(names)[:8])
-        raise FileFormatError(f"'{path.name}' is no map", f"it holds only {found}", _LAYOUTS)
-    return arrays
-
-
-def _read_array(stream: Any, key: str, path: Path) -> np.ndarray:
-    headers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
-    version = np.lib.format.read_magic(stream)
-    if version not in headers:
-        raise ValueError(f"'{key}' is of the npy version {version}")
-    try:
-        shape, fortran, dtype = headers[version](stream)
-    except Exception as error:  # numpy reads the header as Python text: tokenizer, parser and dtype raise whatever they like
-        raise ValueError(f"the header of '{key}' cannot be read") from error
-    if dtype.hasobject:
-        raise FileFormatError(
-            f"'{path.name}' cannot be used", f"'{key}' holds pickled Python objects, which could run code", "save plain arrays of numbers"
-        )
-    if dtype.kind not in "fiubUS":
-        raise FileFormatError(f"'{path.name}' cannot be used", f"'{key}' has the type {dtype}", "save real numbers")
-    check_size(shape, f"'{key}'", path)
-    count = int(np.prod(shape, dtype=object))
-    data = stream.read(count * dtype.itemsize)
-    if len(data) != count * dtype.itemsize:
-        raise EOFError(f"'{key}' is shorter than its shape")
-    return np.frombuffer(data, dtype).reshape(shape, order="F" if fortran else "C")
+    origin = Origin(f"'{path.name}'", FileFormatError, "copy or write the file again")
+    return read_npz(path, origin, _LARGEST, wanted=_KEYS | {"axis_*"})
 
 
 def read(path: str | Path, *, ei: float | None = None, find_gaps: bool = True) -> Map:
@@ -139,7 +100,7 @@ def read(path: str | Path, *, ei: float | None = None, find_gaps: bool = True) -
         m = _slices(arrays, path, ei)
     m = _with_ei(m, ei)
     if arrays.get("material", np.empty(0)).size:
-        m = m.replace(material=str(arrays["material"].reshape(-1)[0]))
+        m = m.replace(material=printable(str(arrays["material"].reshape(-1)[0])))
     if warnings:
         m = m.replace(warnings=(*m.warnings, *warnings))
     if find_gaps and m.slices is not None and m.error is None and "mask" not in arrays and not m.mask.any():
@@ -185,9 +146,9 @@ def _plain(value: Any) -> Any:
 
 def _read_own(arrays: dict[str, np.ndarray], path: Path) -> Map:
     try:
-        head = json.loads(str(arrays.pop("head").reshape(-1)[0]))
+        head = json_of(str(arrays.pop("head").reshape(-1)[0]), Origin(f"the head of '{path.name}'", FileFormatError, "write it again"))
         return Map.from_arrays(head, arrays)
-    except (json.JSONDecodeError, KeyError, TypeError, IndexError) as error:
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
         raise FileFormatError(f"'{path.name}' is no map of this package", f"its head is incomplete ({error})", "write it again") from error
 
 
@@ -346,9 +307,10 @@ def mask_for(m: Map, mask: str | Path | np.ndarray) -> np.ndarray:
     if not isinstance(mask, str | Path):
         return _fitted(np.asarray(mask, bool), m, "the mask")
     path = Path(mask)
-    if not path.is_file():
-        raise FileFormatError(f"the mask file '{path}' does not exist", fix="check the path")
-    arrays = read_arrays(path)
+    try:
+        arrays = read_arrays(path)
+    except FileNotFoundError:
+        raise FileFormatError(f"the mask file '{path}' does not exist", fix="check the path") from None
     key = next((key for key in ("mask", "gap") if key in arrays), None)
     if key is None:
         raise FileFormatError(f"'{path.name}' holds no mask", "it has neither 'mask' nor 'gap'", "save a boolean array under one of them")

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mantid_insdl.errors import MapError, MaterialError
+
+if TYPE_CHECKING:
+    from mantid_insdl.materials import Material
 
 _MOST_PARTS = 10  # of a pixel along each side, each of which goes as a whole to the pixel that its centre lies in
 _PARTS_IN_ALL = 4e6
@@ -24,11 +28,22 @@ class Plane:
     rebinned: bool
 
 
-def frame_reciprocal(material: str) -> np.ndarray | None:
-    """Reciprocal vectors in 1/angstrom, as rows, of the cell that a material's maps are in r.l.u. of; None for a name without a material.
+def cell_reciprocal(material: str) -> np.ndarray | None:
+    """Reciprocal vectors in 1/angstrom, as rows, of the cell that the data of a material are in r.l.u. of; None without such a material."""
+    found = _found(material)
+    return None if found is None else found.data_frame
 
-    The models of a family share it, so that the name of the family will do.
-    """
+
+def axes_of_maps(material: str) -> np.ndarray | None:
+    """Directions of Qh, Qk and the third axis of a material's maps in (h, k, l), as rows; None where they are those of H, K and L."""
+    found = _found(material)
+    if found is None or np.array_equal(found.map.axes, np.eye(3)):
+        return None
+    return np.array(found.map.axes)
+
+
+def _found(material: str) -> Material | None:
+    """The material of a name or a file; of a family one of its models, which share a frame. None for a name without a material."""
     from mantid_insdl.materials import load_material, material_names
 
     for name in (material, *material_names()):
@@ -37,7 +52,7 @@ def frame_reciprocal(material: str) -> np.ndarray | None:
         except MaterialError:
             continue
         if material in (name, one.family):
-            return one.map_frame
+            return one
     return None
 
 

@@ -35,7 +35,8 @@ EI_LOGS = ("Ei", "EI", "ei", "incident_energy", "Efix", "Efixed", "fixed_energy"
 #: Requested, not measured, incident energies: used only when nothing else is known, and said in the provenance.
 REQUESTED_EI_LOGS = ("EnergyRequest", "EnergyRequested", "Ei_request", "ei_request")
 WINDOW_LOGS = (("energy_min", "energy_max"), ("Emin", "Emax"), ("E_min", "E_max"), ("DeltaE_min", "DeltaE_max"))
-_OWN_LOGS = ("insdl_material", "insdl_frame", "insdl_provenance", "insdl_warnings", "insdl_path", "insdl_corners")
+#: What a workspace has no place for.
+OWN_LOGS = ("insdl_material", "insdl_frame", "insdl_provenance", "insdl_warnings", "insdl_path", "insdl_corners")
 
 #: Mantid's unit IDs that an axis of a map may have.
 AXIS_UNITS = ("DeltaE", "DeltaE_inWavenumber", "MomentumTransfer", "Label")
@@ -253,10 +254,11 @@ def to_map(data: WorkspaceData, *, ei: float | None = None) -> Map:
         intensity, error, mask = (None if a is None else a.T for a in (intensity, error, mask))
     mask, warnings = mask_sentinels(intensity, error, mask)
     error = _known_error(intensity, error, mask)
-    own = {name: data.logs[name][0] for name in _OWN_LOGS if name in data.logs}
+    own, about = {name: data.logs[name][0] for name in OWN_LOGS if name in data.logs}, described(data.logs)
     ei, ei_note = incident_energy(data.logs, ei)
     window_logs: tuple[str, ...] = ()
-    provenance = _lines(own.get("insdl_provenance", "")) + [note for note in (x_note, v_note, ei_note) if note]
+    provenance = [*about.pop("provenance", ()), *(note for note in (x_note, v_note, ei_note) if note)]
+    warnings = (*about.pop("warnings", ()), *warnings)
     changes: dict[str, Any] = {}
     if first.name == "qh":
         low, high, window_logs, window_note = energy_window(data.logs)
@@ -271,21 +273,26 @@ def to_map(data: WorkspaceData, *, ei: float | None = None) -> Map:
         changes["path"] = points[:: -1 if backwards else 1]
         corners = [(int(place), label) for place, label in re.findall(r"^(\d+) ?(.*)$", str(own.get("insdl_corners", "")), re.MULTILINE)]
         changes["corners"] = sorted((len(points) - 1 - place if backwards else place, label) for place, label in corners)
-    used = {"Ei", *window_logs, *_OWN_LOGS}
+    used = {"Ei", *window_logs, *OWN_LOGS}
     return Map(
         intensity,
         (first, second),
         error=error,
         mask=mask,
         intensity_unit=intensity_unit(data.intensity_label),
-        material=str(own["insdl_material"]) if own.get("insdl_material") else None,
-        frame=str(own.get("insdl_frame", "")),
         title=data.title.strip(),
         provenance=tuple(provenance),
-        warnings=(*_lines(own.get("insdl_warnings", "")), *warnings),
+        warnings=warnings,
         logs={k: (plain(value), unit) for k, (value, unit) in data.logs.items() if k not in used},
+        **about,
         **changes,
     )
+
+
+def described(logs: Mapping[str, tuple[Any, str]]) -> dict[str, Any]:
+    """What the package's own sample logs say of a map: material, frame, provenance and warnings, those that there are."""
+    own = {name: str(logs[f"insdl_{name}"][0]) for name in ("material", "frame", "provenance", "warnings") if f"insdl_{name}" in logs}
+    return {name: _lines(text) if name in ("provenance", "warnings") else text for name, text in own.items() if text}
 
 
 def _caption(axis: Axis) -> str:

@@ -13,6 +13,8 @@ from mantid_insdl.errors import FileFormatError, InsdlError, MapError
 from mantid_insdl.fitting.calculation import Measurement
 from mantid_insdl.instrument.resolution import ChopperSpectrometer, load_instrument
 from mantid_insdl.maps import Map, Slices
+from mantid_insdl.untrusted.reading import Origin, read_text
+from mantid_insdl.untrusted.text import LONGEST_YAML, yaml_of
 
 STEPS = (1, 1.2, 1.4, 1.7, 2, 2.5, 3, 3.5, 4, 5, 6, 7, 8.5)
 """Incident energies of the grid, times powers of ten."""
@@ -104,14 +106,12 @@ def read_candidates(path: str | Path) -> list[Candidate]:
     FileFormatError
         If it cannot be read or says something wrong; the message names each wrong entry.
     """
-    import yaml
-
     path = Path(path)
+    origin = Origin(f"the list of candidates '{path.name}'", FileFormatError, "see docs/plan.md")
     try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise FileFormatError(f"cannot read the list of candidates '{path.name}'", " ".join(reason.split())) from error
+        data = yaml_of(read_text(path, origin, LONGEST_YAML), origin)
+    except FileNotFoundError as error:
+        raise origin.refused("there is no such file", "check the path") from error
     try:
         return _CandidateFile.model_validate(data).candidates
     except ValidationError as error:

@@ -163,6 +163,8 @@ class File:
                 os.fsync(file.fileno())
             if path.exists():
                 shutil.copymode(path, new)
+            else:  # a configuration that others may write to is refused: it says which program is run
+                new.chmod(new.stat().st_mode & ~0o022)
             new.replace(path)
         except OSError:
             with contextlib.suppress(OSError):

@@ -104,8 +104,11 @@ def without_elements(content: bytes, added: Mapping[str, str], before: bytes, af
     kept = []
     for line in _lines(_text(content)):
         element = added.get(line.key) if line.key else None
-        present = elements(line.key, line.value) if element else []
-        left = [one for one in present if element and not same_element(one, element)]
+        if line.key is None or not element:
+            kept.append(line)
+            continue
+        present = elements(line.key, line.value)
+        left = [one for one in present if not same_element(one, element)]
         if len(left) == len(present):
             kept.append(line)
             continue
@@ -166,9 +169,10 @@ def _is_comment(text: str) -> bool:
 
 
 def _parsed(text: str) -> _Line:
-    if not text.strip() or _is_comment(text):
+    found = _ASSIGNMENT.match(text.rstrip("\r\n"))
+    if not text.strip() or _is_comment(text) or found is None:
         return _Line(text, None, "")
-    key, value = _ASSIGNMENT.match(text.rstrip("\r\n")).groups()
+    key, value = found.groups()
     return _Line(text, key, _unescaped(value or "").strip())
 
 

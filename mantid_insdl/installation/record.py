@@ -26,9 +26,9 @@ def data_folder(environment: Mapping[str, str] = os.environ) -> Path:
     InstallationError
         If there is no home directory.
     """
-    base = environment.get("LOCALAPPDATA" if sys.platform == "win32" else "XDG_DATA_HOME")
+    base = environment.get("LOCALAPPDATA" if sys.platform == "win32" else "XDG_DATA_HOME", "")
     try:
-        return (Path(base) if base else Path("~/.local/share").expanduser()) / "mantid_insdl"
+        return (Path(base) if os.path.isabs(base) else Path("~/.local/share").expanduser()) / "mantid_insdl"
     except RuntimeError:
         raise InstallationError("there is no place for the installation", "no home directory is known", "set HOME") from None
 

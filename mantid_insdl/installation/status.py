@@ -45,7 +45,7 @@ def pieces(place: Path | None = None) -> Iterator[Piece]:
     installed = record.load()
     yield _installation(installed)
     try:
-        mantid = find_mantid(place or (installed and Path(installed.python)))
+        mantid = find_mantid(place or (Path(installed.python) if installed else None))
     except InsdlError as error:
         yield Piece("Mantid", MISSING, str(error))
         yield _networks()

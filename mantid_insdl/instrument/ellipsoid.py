@@ -11,8 +11,11 @@ import numpy as np
 from mantid_insdl.errors import FileFormatError, InsdlError, MapError
 from mantid_insdl.instrument.pixel_kernel import PixelKernel, pixel_kernel
 from mantid_insdl.maps import Axis, Slices
+from mantid_insdl.untrusted.archives import read_npz
+from mantid_insdl.untrusted.reading import Origin
 
 KEYS = ("covariance", "energy", "qh", "qk")
+_LARGEST_TABLE = 1_000_000_000  # bytes, unpacked
 EI_TOLERANCE = 0.01
 """How far, relatively, an incident energy may be from one of the table."""
 
@@ -118,14 +121,11 @@ class TabulatedResolution:
             If it cannot be read or is no such table.
         """
         path = Path(path)
+        origin = Origin(f"the resolution table '{path.name}'", FileFormatError, "give a numpy .npz file")
         try:
-            with np.load(path, allow_pickle=False) as file:
-                arrays = {key: file[key] for key in file.files}
-        except Exception as error:  # a damaged zip file raises almost anything
-            raise FileFormatError(
-                f"cannot read the resolution table '{path.name}'", str(error) or type(error).__name__, "give a numpy .npz file"
-            ) from error
-        return cls(arrays, path.name)
+            return cls(read_npz(path, origin, _LARGEST_TABLE), path.name)
+        except FileNotFoundError as error:
+            raise origin.refused("there is no such file", "check the path") from error
 
     def _setting(self, ei: float) -> _Setting:
         nearest = min(self.ei_values, key=lambda known: abs(known - ei))

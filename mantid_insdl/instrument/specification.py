@@ -13,6 +13,8 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from mantid_insdl.errors import InsdlError
+from mantid_insdl.untrusted.reading import Origin, read_text
+from mantid_insdl.untrusted.text import LONGEST_YAML, yaml_of
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -224,13 +226,12 @@ def read_spectrometer(path: str | Path) -> Spectrometer:
     InsdlError
         If it is missing or not YAML, or says something wrong; the message names each wrong entry.
     """
-    import yaml
-
     path = Path(path)
+    origin = Origin(f"the instrument file '{path.name}'", InsdlError)
     try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise InsdlError(f"cannot read the instrument file '{path.name}'", str(error).replace("\n", " ")) from error
+        data = yaml_of(read_text(path, origin, LONGEST_YAML), origin)
+    except FileNotFoundError as error:
+        raise origin.refused("there is no such file", "check the path") from error
     try:
         return Spectrometer.model_validate(data)
     except ValidationError as error:

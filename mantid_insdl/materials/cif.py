@@ -17,6 +17,7 @@ import numpy as np
 from mantid_insdl.errors import MaterialError
 from mantid_insdl.spinwave.lattice import Lattice
 from mantid_insdl.spinwave.symmetry import SAME_PLACE, Symmetry, read_operations, require_gemmi, space_group
+from mantid_insdl.untrusted.reading import Origin, read_bytes
 
 if TYPE_CHECKING:
     import gemmi
@@ -63,8 +64,15 @@ class CifCrystal:
         return found
 
 
+LARGEST_FILE = 30_000_000
+"""Bytes of a CIF file, which may hold the reflections of the refinement as well."""
+
+MOST_ROWS = 1000
+"""Operations or atoms of a CIF file: 192 operations in a cell, and five such cells in a magnetic one."""
+
 _OPERATIONS = ("_space_group_symop_operation_xyz", "_symmetry_equiv_pos_as_xyz")
 _NAMES = ("_space_group_name_h-m_alt", "_symmetry_space_group_name_h-m", "_space_group_it_number", "_symmetry_int_tables_number")
+_READ = ("_atom_site_", "_cell_", "_space_group_", "_symmetry_")
 _CELL = [f"_cell_{x}" for x in ("length_a", "length_b", "length_c", "angle_alpha", "angle_beta", "angle_gamma")]
 
 
@@ -76,11 +84,13 @@ def read_cif(path: str | Path) -> CifCrystal:
     MaterialError
         If it cannot be read, lacks cell, operations or positions, or describes a modulated structure.
     """
+    origin = Origin(f"the CIF file '{path}'", MaterialError)
     try:
-        document = _document(_text(Path(path).read_bytes()))
-    except (OSError, ValueError, RuntimeError) as error:
-        reason = re.sub(r"^string:(\d+)(:\d+\(\d+\))?", r"line \1", str(error).partition("\n")[0])
-        raise MaterialError(f"cannot read the CIF file '{path}'", reason, "correct it") from None
+        document = _document(_text(read_bytes(path, origin, LARGEST_FILE)))
+    except FileNotFoundError:
+        raise origin.refused("there is no such file", "check the path") from None
+    except (ValueError, RuntimeError) as error:
+        raise origin.refused(re.sub(r"^string:(\d+)(:\d+\(\d+\))?", r"line \1", str(error).partition("\n")[0])) from None
     tables = [_Tables(block, path) for block in document]
     found = next((one for one in tables if one.number("_cell_length_a") is not None), None)
     if found is None:
@@ -134,12 +144,22 @@ class _Tables:
             columns = {}
             if item.pair is not None:
                 columns = {item.pair[0]: [item.pair[1]]}
+            elif item.loop is not None and item.loop.length() > MOST_ROWS:
+                self._refuse_if_read(item.loop.tags, item.loop.length())
             elif item.loop is not None:
                 columns = {tag: [item.loop[row, index] for row in range(item.loop.length())] for index, tag in enumerate(item.loop.tags)}
             for tag, raw in columns.items():
                 name, values = tag.lower().replace(".", "_"), [gemmi.cif.as_string(value) for value in raw]
                 if self._columns.setdefault(name, values) != values:
                     self._differing.add(name)
+
+    def _refuse_if_read(self, tags: list[str], rows: int) -> None:
+        """A long table is passed over where it is none of those that are read, such as reflections."""
+        read = [tag for tag in tags if tag.lower().replace(".", "_").startswith(_READ)]
+        if read:
+            raise MaterialError(
+                f"the CIF file '{self._path}' has {rows} rows of {read[0]}", f"at most {MOST_ROWS} are read", "leave some out"
+            )
 
     def column(self, *tags: str) -> list[str]:
         """Values of the first tag that is there, or none."""
@@ -168,6 +188,8 @@ def _symmetry(tables: _Tables, lattice: Lattice, path: str | Path) -> Symmetry:
         centrings = tables.column("_space_group_symop_magn_centering_xyz", "_space_group_symop_magn_ssg_centering_xyz") or ["x,y,z,+1"]
         rotations, translations, reversals = _magnetic(magnetic, name)
         turned, moved, flipped = _magnetic(centrings, f"the centring of {name}")
+        if len(rotations) * len(turned) > MOST_ROWS:
+            raise MaterialError(f"the CIF file '{path}' has {len(rotations) * len(turned)} operations", f"at most {MOST_ROWS} are read")
         # every operation followed by every centring; repetitions are dropped
         return Symmetry.of(
             name,

@@ -13,6 +13,8 @@ from pydantic import ValidationError
 from mantid_insdl.errors import MaterialError
 from mantid_insdl.materials.material import Material
 from mantid_insdl.materials.schema import SpecError
+from mantid_insdl.untrusted.reading import Origin, read_text
+from mantid_insdl.untrusted.text import LONGEST_YAML, yaml_of
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -24,6 +26,21 @@ def material_names() -> list[str]:
 
 
 _shipped: dict[str, Material] = {}
+
+
+def name_for_reading(material: str) -> str:
+    """What a map is read as: the family of a material that comes with the package, else what was given.
+
+    The name of the family will do, and does not contradict a file that names another model of it; a file's own material has none.
+    """
+    return load_material(material).family if material in material_names() else material
+
+
+def models_of(name: str) -> list[str]:
+    """The materials of a family; of anything else that alone."""
+    if name in material_names():
+        return [name]
+    return [one for one in material_names() if load_material(one).family == name] or [name]
 
 
 def load_material(name_or_path: str | Path | Material) -> Material:
@@ -49,23 +66,18 @@ def load_material(name_or_path: str | Path | Material) -> Material:
         known = ", ".join(material_names())
         raise MaterialError(f"there is no material '{name}'", f"known are {known}", "use one of these, or the path of a .yaml file")
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise MaterialError(f"cannot read the material file '{path}'", getattr(error, "strerror", None) or "it is not text") from None
-    return _parse(text, str(path), path.absolute().parent)
+        text = read_text(path, _origin(name), LONGEST_YAML)
+    except FileNotFoundError:
+        raise MaterialError(f"cannot read the material file '{path}'", "there is no such file", "check the path") from None
+    return _parse(text, name, path.absolute().parent)
+
+
+def _origin(name: str) -> Origin:
+    return Origin(f"the material file '{name}'", MaterialError)
 
 
 def _parse(text: str, origin: str, folder: Path | None = None) -> Material:
-    import yaml
-
-    try:
-        data = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f" at line {mark.line + 1}" if mark else ""
-        raise MaterialError(
-            f"the material file '{origin}' is no valid YAML{where}", getattr(error, "problem", "") or "", "correct it"
-        ) from None
+    data = yaml_of(text, _origin(origin))
     if not isinstance(data, dict):
         raise MaterialError(f"the material file '{origin}' holds no material", "it is not a mapping of keys to values")
     try:

@@ -55,7 +55,12 @@ class Material(MaterialFile):
 
     @property
     def map_frame(self) -> np.ndarray:
-        """Takes momenta as rows (h, k, l) in r.l.u. of a map to Cartesian ones in 1/angstrom, (3, 3)."""
+        """Takes momenta as rows in r.l.u. along the axes of a map to Cartesian ones in 1/angstrom, (3, 3)."""
+        return self.map.matrix.T @ self.model.lattice.reciprocal
+
+    @property
+    def data_frame(self) -> np.ndarray:
+        """Takes rows (h, k, l) of the data, whatever the axes of their maps, to Cartesian momenta in 1/angstrom, (3, 3)."""
         return np.array(self.map.cell).T @ self.model.lattice.reciprocal
 
     @property

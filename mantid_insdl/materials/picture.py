@@ -12,6 +12,7 @@ import numpy as np
 
 from mantid_insdl.materials.material import Material
 from mantid_insdl.spinwave.spiral import rotation
+from mantid_insdl.untrusted.text import literal
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -73,7 +74,7 @@ def plot_structure(material: Material, parameters: Mapping[str, float] | None = 
     figure.set_size_inches(4.5 * len(shown) + 1.4 + 0.09 * widest, 5.5)
     panels[-1].legend(handles=entries, loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False)
     title = material.title + (f" ({len(shown)} of {len(heights)} layers)" if len(heights) > len(shown) else "")
-    figure.suptitle("\n".join(textwrap.wrap(title.replace("$", r"\$"), int(9 * figure.get_figwidth()))))
+    figure.suptitle("\n".join(textwrap.wrap(literal(title), int(9 * figure.get_figwidth()))))
     return figure
 
 

@@ -301,13 +301,16 @@ class DomainSpec(Strict):
 class MapSpec(Strict):
     """The momentum frame of measured maps.
 
-    `cell` multiplies (h, k, l) of the map to give (h, k, l) of the model's cell; without it, also with a supercell, maps are in r.l.u. of
-    the cell of the file. `frame` says in words what the map's r.l.u. are; `beam` is the reciprocal-lattice direction, in these r.l.u.,
-    that lies along the incident beam. `twins` is ``swap`` where the crystal is twinned by exchange of a and b in equal parts, or a list
+    `cell` multiplies (h, k, l) of the data to give (h, k, l) of the model's cell; without it, also with a supercell, maps are in r.l.u. of
+    the cell of the file. `axes` are the directions in (h, k, l) of the data along which Qh, Qk and a third axis of the map lie, as
+    QDimension0, 1 and 2 of MDNorm; where they are not those of H, K and L, all momenta of a map count along them. `frame` says in words
+    what the map's r.l.u. are; `beam` is the reciprocal-lattice direction, in these r.l.u., that lies along the incident beam. `twins` is
+    ``swap`` where the crystal is twinned by exchange of a and b in equal parts, or a list
     of domains.
     """
 
     cell: Matrix = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))
+    axes: Matrix = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))
     frame: str = "cell of the material file"
     beam: Vector = (0.0, 0.0, 1.0)
     twins: Annotated[
@@ -317,12 +320,17 @@ class MapSpec(Strict):
 
     _direction = field_validator("beam")(_not_zero)
 
-    @field_validator("cell")
+    @property
+    def matrix(self) -> np.ndarray:
+        """Multiplies the momenta of a map, along its axes, to give (h, k, l) of the model's cell, (3, 3)."""
+        return np.array(self.cell) @ np.array(self.axes).T
+
+    @field_validator("cell", "axes")
     @classmethod
-    def _invertible(cls, cell: Matrix) -> Matrix:
-        if abs(np.linalg.det(np.array(cell))) < 1e-9:
+    def _invertible(cls, rows: Matrix) -> Matrix:
+        if abs(np.linalg.det(np.array(rows))) < 1e-9:
             raise SpecError("the matrix has no inverse", "give three rows that are independent")
-        return cell
+        return rows
 
     @field_validator("twins")
     @classmethod

@@ -92,6 +92,9 @@ def _crystal(material: Material) -> list[str]:
     if crystal.equivalents is not None:
         lines.append(f"Symmetry: {crystal.symmetry.name}, {len(crystal.symmetry.rotations)} operations")
     lines.append(f"Maps are in r.l.u. of the {material.frame}.")
+    if not np.array_equal(material.map.axes, np.eye(3)):
+        along = " and ".join(_vector(axis) for axis in material.map.axes[:2])
+        lines.append(f"Qh and Qk of its maps lie along {along} of the data.")
     if material.map.beam != (0.0, 0.0, 1.0):
         lines.append(f"The incident beam is along {_vector(material.map.beam)} of the maps' r.l.u.")
     if isinstance(material.map.twins, list):

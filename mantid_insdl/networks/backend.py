@@ -10,6 +10,7 @@ import functools
 import importlib
 import os
 import sys
+import tempfile
 import threading
 from collections.abc import Iterator
 from types import ModuleType
@@ -18,8 +19,8 @@ from mantid_insdl.errors import TensorFlowMissingError
 
 _INSTALL = 'run `pip install "mantid_insdl[cpu]"` there, or set INSDL_PYTHON to a Python interpreter that has TensorFlow'
 
-# The oneDNN kernels are faster (training by about a half) but announce themselves on stderr before any log level applies, and round
-# differently on different processors. Whoever trains may set TF_ENABLE_ONEDNN_OPTS=1.
+# The oneDNN kernels are faster (training by about a half) but round differently on different processors. Whoever trains may set
+# TF_ENABLE_ONEDNN_OPTS=1.
 _DEFAULTS = {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_ENABLE_ONEDNN_OPTS": "0"}
 
 
@@ -39,7 +40,7 @@ def import_keras() -> ModuleType:
     TensorFlowMissingError
         If TensorFlow or Keras is not installed, cannot be imported, or if Keras already runs on another backend in this process.
     """
-    with _lock:
+    with _lock, contextlib.nullcontext() if "tensorflow" in sys.modules else _silent_start():
         engine, keras = _import()
         if keras.backend.backend() != _chosen["backend"]:
             raise TensorFlowMissingError(
@@ -80,6 +81,31 @@ def _import() -> tuple[ModuleType, ModuleType]:
                 f"{type(error).__name__} in {sys.executable}: {text.splitlines()[0]}",
                 "reinstall it in an environment of its own and set INSDL_PYTHON to that environment's Python interpreter",
             ) from error
+
+
+@contextlib.contextmanager
+def _silent_start() -> Iterator[None]:
+    """Keep what TensorFlow's libraries write to standard error while they are loaded, and give it out only where that fails.
+
+    They write to the file descriptor, before any level of logging applies.
+    """
+    try:
+        kept = tempfile.TemporaryFile()  # noqa: SIM115 - closed below
+        own = os.dup(2)
+    except OSError:  # no place for it, or no standard error
+        yield
+        return
+    with kept:
+        try:
+            os.dup2(kept.fileno(), 2)
+            yield
+        except BaseException:
+            kept.seek(0)
+            os.write(own, kept.read())
+            raise
+        finally:
+            os.dup2(own, 2)
+            os.close(own)
 
 
 @functools.cache

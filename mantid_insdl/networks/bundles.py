@@ -7,8 +7,8 @@
         *.keras        the networks, in the order of their names
         arrays.npz     numbers that go with them (optional)
 
-Nothing is loaded before the hash of every file is checked. Networks may consist of Keras' own layers only, without those that run code
-or read files; a file that is not on the card is refused.
+Nothing is loaded before the hash of every file is checked. Networks may consist of what `networks.allowed` lists only; a file that is
+not on the card is refused, and so is one that is a link, a pipe or a device.
 """
 
 from __future__ import annotations
@@ -29,49 +29,22 @@ from typing import Any, NamedTuple
 import numpy as np
 from pydantic import ValidationError
 
-from mantid_insdl.errors import BundleError, OutputError
+from mantid_insdl.errors import BundleError, InsdlError, OutputError
+from mantid_insdl.networks.allowed import network_problems
 from mantid_insdl.networks.backend import import_keras
 from mantid_insdl.networks.cards import FORMAT, Card, content_hash
+from mantid_insdl.untrusted.archives import read_npz
+from mantid_insdl.untrusted.reading import Origin, open_regular, read_text
+from mantid_insdl.untrusted.text import json_of
 
 CARD = "card.json"
 ARRAYS = "arrays.npz"
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 
-# What may be in a network's file, and what its configuration may name. Everything else is refused: a Keras configuration can name any
-# function of any module, and some layers run code, load other programs' graphs or read files.
-_ZIP_MEMBERS = {"metadata.json", "config.json", "model.weights.h5"}
-_MODULES = {
-    None,  # Keras' own markers, such as __keras_tensor__
-    "builtins",
-    "keras",
-    "keras.activations",
-    "keras.constraints",
-    "keras.initializers",
-    "keras.layers",
-    "keras.regularizers",
-    "keras.src.models.functional",
-    "keras.src.models.sequential",
-    "keras.src.ops.core",
-    "keras.src.ops.image",
-    "keras.src.ops.nn",
-    "keras.src.ops.numpy",
-}
-_MARKERS = {"__keras_tensor__", "__tensor__", "__numpy__", "__ellipsis__", "__slice__"}
-_OPTIONS_NEWER_THAN_3_10 = {"quantization_config", "input_axes", "output_axes"}
-_REFUSED_LAYERS = {
-    "FlaxLayer",
-    "HashedCrossing",
-    "Hashing",
-    "IndexLookup",
-    "IntegerLookup",
-    "JaxLayer",
-    "Lambda",
-    "StringLookup",
-    "TFSMLayer",
-    "TextVectorization",
-    "TorchModuleWrapper",
-}
+_LARGEST_CARD = 4_000_000  # bytes
+_LARGEST_ARRAYS = 1_000_000_000  # bytes, unpacked
+_OPTIONS_NEWER_THAN_3_13 = {"quantization_config", "input_axes", "output_axes"}
 
 
 class BundleIdentity(NamedTuple):
@@ -117,12 +90,11 @@ class Bundle:
         """The arrays of the bundle by name; empty if it has none."""
         if ARRAYS not in self.card.files:
             return {}
-        with np.load(self.path / ARRAYS, allow_pickle=False) as stored:
-            return {name: stored[name] for name in stored.files}
+        return read_npz(self.path / ARRAYS, _origin(self.path / ARRAYS, self.card.name), _LARGEST_ARRAYS, follow=False)
 
     def _load(self, keras: Any, name: str) -> Any:
         file = self.path / name
-        for problem in _file_problems(file, self.card):
+        for problem in _file_problems(file, self.card, weights=True):
             raise problem
         try:
             return keras.saving.load_model(file, compile=False, safe_mode=True)
@@ -238,12 +210,11 @@ def read_card(directory: Path) -> Card:
     """
     file = directory / CARD
     reinstall = _remedy(directory)
+    origin = Origin(f"the card '{file}'", BundleError, reinstall)
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
+        content = json_of(read_text(file, origin, _LARGEST_CARD, follow=False), origin)
     except FileNotFoundError as error:
         raise BundleError(f"'{directory}' is not a model bundle", f"it has no {CARD}", f"give another folder, or {reinstall}") from error
-    except (OSError, ValueError) as error:  # ValueError: not UTF-8, or not JSON
-        raise BundleError(f"cannot read the card '{file}'", _first_line(error), reinstall) from error
     if not isinstance(content, dict):
         raise BundleError(f"cannot read the card '{file}'", "it is not a JSON object", reinstall)
     if content.get("format") != FORMAT:
@@ -273,7 +244,7 @@ def load_bundle(name_or_path: str | Path) -> Bundle:
     """
     directory = find_bundle(name_or_path)
     card = read_card(directory)
-    for problem in _content_problems(directory, card):
+    for problem in _content_problems(directory, card, weights=False):
         raise problem
     with _cache_lock:
         bundle = _cache.get(directory)
@@ -299,17 +270,18 @@ def verify_bundle(name_or_path: str | Path) -> list[str]:
         card = read_card(directory)
     except BundleError as error:
         return [str(error)]
-    return [str(problem) for problem in _content_problems(directory, card)]
+    return [str(problem) for problem in _content_problems(directory, card, weights=True)]
 
 
-def _content_problems(directory: Path, card: Card) -> Iterator[BundleError]:
+def _content_problems(directory: Path, card: Card, *, weights: bool) -> Iterator[InsdlError]:
+    """What is wrong with the files of a bundle; `weights` as in `network_problems`."""
     reinstall = _remedy(directory, card.name)
     if _is_shipped(directory) and card.name != directory.name:
         yield BundleError(f"the bundle in '{directory.name}' calls itself '{card.name}'", "the folder was renamed", reinstall)
     if not any(name.endswith(".keras") for name in card.files):
         yield BundleError(f"the bundle '{card.name}' has no network", "its card lists no .keras file", reinstall)
     for name in sorted(card.files):
-        yield from _file_problems(directory / name, card)
+        yield from _file_problems(directory / name, card, weights=weights)
     for found in sorted(directory.iterdir()):
         if found.name != CARD and found.name not in card.files:
             yield BundleError(
@@ -319,72 +291,32 @@ def _content_problems(directory: Path, card: Card) -> Iterator[BundleError]:
             )
 
 
-def _file_problems(file: Path, card: Card) -> Iterator[BundleError]:
+def _file_problems(file: Path, card: Card, *, weights: bool) -> Iterator[InsdlError]:
     reinstall = _remedy(file.parent, card.name)
-    if not file.is_file():
-        yield BundleError(f"the bundle '{card.name}' lacks '{file.name}'", "its card lists it", reinstall)
-        return
+    origin = _origin(file, card.name)
     try:
-        if hash_file(file) != card.files[file.name]:
+        with open_regular(file, origin, follow=False) as stream:
+            digest = hashlib.file_digest(stream, "sha256").hexdigest()
+        if digest != card.files[file.name]:
             yield BundleError(
                 f"'{file.name}' of the bundle '{card.name}' is damaged or was altered",
                 "it does not have the SHA-256 on its card",
                 reinstall,
             )
         elif file.suffix == ".keras":
-            yield from _network_problems(file, card.name, reinstall)
+            yield from network_problems(file, origin, weights=weights)
         elif file.suffix == ".npz":
-            yield from _array_problems(file, card.name, reinstall)
+            read_npz(file, origin, _LARGEST_ARRAYS, follow=False)
+    except FileNotFoundError:
+        yield BundleError(f"the bundle '{card.name}' lacks '{file.name}'", "its card lists it", reinstall)
     except OSError as error:
-        yield BundleError(f"cannot read '{file}'", error.strerror or str(error), reinstall)
+        yield origin.refused(error.strerror or str(error))
+    except InsdlError as error:
+        yield error
 
 
-def _network_problems(file: Path, bundle: str, reinstall: str) -> Iterator[BundleError]:
-    try:
-        with zipfile.ZipFile(file) as archive:
-            members = set(archive.namelist())
-            config = json.loads(archive.read("config.json"))
-    except (zipfile.BadZipFile, KeyError, ValueError) as error:
-        yield BundleError(f"'{file.name}' of the bundle '{bundle}' is not a Keras file", _first_line(error), reinstall)
-        return
-    refused = f"use networks of Keras' own layers only, or {reinstall}"
-    if members != _ZIP_MEMBERS:
-        strange = ", ".join(sorted(members ^ _ZIP_MEMBERS))
-        yield BundleError(
-            f"'{file.name}' of the bundle '{bundle}' is refused",
-            f"it must hold the three files of a plain network; wrong: {strange}",
-            refused,
-        )
-    foreign = ", ".join(sorted(set(_foreign_objects(config))))
-    if foreign:
-        yield BundleError(
-            f"'{file.name}' of the bundle '{bundle}' is refused", f"it names {foreign}, which could run code or read files", refused
-        )
-
-
-def _foreign_objects(config: Any) -> Iterator[str]:
-    """What a Keras configuration names beyond Keras' own layers."""
-    if isinstance(config, list):
-        for item in config:
-            yield from _foreign_objects(item)
-    elif isinstance(config, dict):
-        # Keras takes a dictionary with these keys for an object to make; a "module" alone is enough to be suspicious of.
-        if "class_name" in config or "module" in config:
-            name, module, registered = (config.get(key) for key in ("class_name", "module", "registered_name"))
-            known = name in _MARKERS if module in (None, "builtins") else module in _MODULES
-            if not known or name in _REFUSED_LAYERS or name == "function" or ">" in str(registered or ""):
-                yield f"'{module}.{name}'" if module else f"'{registered or name}'"
-        for item in config.values():
-            yield from _foreign_objects(item)
-
-
-def _array_problems(file: Path, bundle: str, reinstall: str) -> Iterator[BundleError]:
-    try:
-        with np.load(file, allow_pickle=False) as stored:
-            for name in stored.files:
-                stored[name]  # reads it: an array of Python objects is refused here
-    except (ValueError, EOFError, zipfile.BadZipFile, KeyError, AttributeError) as error:
-        yield BundleError(f"'{file.name}' of the bundle '{bundle}' is not a file of plain arrays", _first_line(error), reinstall)
+def _origin(file: Path, bundle: str) -> Origin:
+    return Origin(f"'{file.name}' of the bundle '{bundle}'", BundleError, _remedy(file.parent, bundle))
 
 
 # ---- writing
@@ -454,15 +386,15 @@ def _write_content(directory: Path, card: Card, models: Mapping[str, Any], array
         if np.asarray(array).dtype.hasobject:
             raise BundleError(f"cannot store the array '{name}'", "it holds Python objects", "convert it to numbers or text")
     if arrays:
-        np.savez(directory / ARRAYS, **arrays)
+        np.savez(directory / ARRAYS, allow_pickle=False, **arrays)
     files = {f.name: hash_file(f) for f in sorted(directory.iterdir())}
     sealed = _write_card(directory, card.model_copy(update={"files": files, "keras": keras.__version__}))
-    for problem in _content_problems(directory, sealed):
+    for problem in _content_problems(directory, sealed, weights=True):
         raise problem
 
 
 def _make_readable_for_older_keras(file: Path) -> None:
-    """Leave unused options of newer layers out of a network's configuration, which an older Keras (3.10 is tested) would refuse."""
+    """Leave unused options of newer layers out of a network's configuration, which an older Keras (3.13.2 is tested) would refuse."""
     with zipfile.ZipFile(file) as archive:
         members = {member.filename: archive.read(member) for member in archive.infolist()}
     members["config.json"] = json.dumps(_without_unused_options(json.loads(members["config.json"]))).encode()
@@ -476,7 +408,7 @@ def _without_unused_options(config: Any) -> Any:
         return [_without_unused_options(item) for item in config]
     if isinstance(config, dict):
         return {
-            name: _without_unused_options(item) for name, item in config.items() if not (item is None and name in _OPTIONS_NEWER_THAN_3_10)
+            name: _without_unused_options(item) for name, item in config.items() if not (item is None and name in _OPTIONS_NEWER_THAN_3_13)
         }
     return config
 

@@ -40,7 +40,9 @@ def build_denoiser(slices: int, shape: tuple[int, int]) -> Any:
     noise = ops.reshape(noise_level(stack, ops), (-1, slices, 1))
 
     of_slice = layers.Concatenate()([windows, noise])
-    of_slice = layers.Dense(64, activation="gelu")(of_slice)
+    # Piecewise linear in the energies, with kinks all over their range, so that from the first a level is made of some slices only.
+    kinks = keras.initializers.RandomUniform(-8.0, 2.0, seed=0)
+    of_slice = layers.Dense(64, activation="relu", bias_initializer=kinks)(of_slice)
     of_slice = layers.Dense(64, activation="gelu")(of_slice)
 
     # Gathered: the weighted mean of the slices for each level, and how much of it is known. (level, pixel)

@@ -17,6 +17,7 @@ LAST_CONVOLUTION = "last_convolution"
 WIDTHS = (12, 24, 32)
 EMBEDDING = 32  # numbers that say a slice's energies
 CONTEXT = 48  # numbers that say what the whole map shows
+MOMENTUM = 0.97  # of the running means of batches, of which an epoch has hundreds
 
 
 class Inputs(NamedTuple):
@@ -75,9 +76,9 @@ def encode(given: Inputs, bins: int = BINS, widths: tuple[int, int, int] = WIDTH
     energies = layers.LayerNormalization(name="energies")(layers.Dense(EMBEDDING, activation="relu", name="energies_2")(energies))
 
     def modulated(x: Any, told: Any, name: str) -> Any:
-        """Every filter scaled and shifted by what its slice is told, (n, slice, number)."""
+        """Every filter standardised, then scaled and shifted by what its slice is told, (n, slice, number); at first by nothing."""
         filters = x.shape[-1]
-        # It begins with nothing scaled nor shifted: as a product of products the scales would be far from one otherwise.
+        x = layers.BatchNormalization(momentum=MOMENTUM, name=f"{name}_standard")(x)
         scale = layers.Dense(filters, kernel_initializer="zeros", bias_initializer="ones", name=f"{name}_scale")(told)
         shift = layers.Dense(filters, kernel_initializer="zeros", name=f"{name}_shift")(told)
         x = x * ops.reshape(scale, (-1, 1, 1, filters)) + ops.reshape(shift, (-1, 1, 1, filters))
@@ -117,6 +118,7 @@ def encode(given: Inputs, bins: int = BINS, widths: tuple[int, int, int] = WIDTH
 
 
 def mean(encoded: Encoded) -> Any:
-    """The features averaged over all known pixels, (n, filter): a linear head after it makes class activation maps exact."""
+    """The features averaged over all known pixels, standardised, (n, filter): a linear head after it makes class activation maps exact."""
     keras = import_keras()
-    return keras.layers.Activation("linear", name="embedding")(keras.ops.sum(encoded.features * encoded.weight, axis=(1, 2, 3)))
+    averages = keras.ops.sum(encoded.features * encoded.weight, axis=(1, 2, 3))
+    return keras.layers.BatchNormalization(momentum=MOMENTUM, name="embedding")(averages)

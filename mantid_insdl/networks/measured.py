@@ -34,6 +34,10 @@ class MeasuredMaps:
     kind: np.ndarray = field(default_factory=lambda: np.empty(0, str))
 
 
+EXCHANGED = 4
+"""Of `turned`: Qh and Qk exchanged."""
+
+
 def turned(maps: MeasuredMaps, symmetry: int) -> MeasuredMaps:
     """The maps mirrored in Qh (of `symmetry` the bit 1), in Qk (2), and with both exchanged (4)."""
 

@@ -41,7 +41,7 @@ def build_posterior(shape: tuple[int, int], parameters: int, groups: int = GROUP
     x = layers.Multiply()([x, given.used])
     x = layers.Concatenate()([layers.GlobalAveragePooling1D()(x), layers.GlobalMaxPooling1D()(x)])
     x = layers.Dense(128, activation="relu", name="embedding")(layers.LayerNormalization()(x))
-    x = layers.Dense(128, activation="relu", name="density")(x)
+    x = layers.Dense(128, activation="relu", name="density")(layers.Dropout(0.1)(x))
     # At first every map has about the same broad mixture, whatever the features are: a narrow one beside the truth would cost too much.
     initializers = keras.initializers
     weak = {"kernel_initializer": initializers.VarianceScaling(0.01, seed=1), "bias_initializer": initializers.RandomNormal(0, 0.5, seed=2)}

@@ -5,12 +5,13 @@ SciPy is imported where it is used: checking a map for a model, which happens in
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from mantid_insdl.networks.backend import import_keras
-from mantid_insdl.networks.measured import MeasuredMaps
+from mantid_insdl.networks.measured import EXCHANGED, MeasuredMaps, turned
 from mantid_insdl.progress import Progress
 
 
@@ -32,8 +33,25 @@ def predict(model: Any, maps: MeasuredMaps, batch: int = 16, progress: Progress 
     return [np.concatenate(parts) for parts in zip(*results, strict=True)]
 
 
+def in_both_orientations(ask: Callable[[MeasuredMaps], Sequence[np.ndarray]], maps: MeasuredMaps) -> tuple[np.ndarray, np.ndarray]:
+    """What a network says of maps as they are and with Qh and Qk exchanged, (2, n, output); and the mean of both embeddings, (n, feature).
+
+    Of a twinned crystal both show the same, so that no answer may depend on it; where they differ the network is not sure.
+
+    Parameters
+    ----------
+    ask
+        From maps to outputs and embeddings.
+    """
+    (first, one), (second, other) = ask(maps), ask(turned(maps, EXCHANGED))
+    return np.stack([first, second]), (one + other) / 2
+
+
 def ensemble_probabilities(logits: np.ndarray, temperature: float) -> tuple[np.ndarray, np.ndarray]:
-    """Mean probability over the members of an ensemble and its standard deviation between them, from logits (member, n, class)."""
+    """Mean probability over the members of an ensemble and its standard deviation between them, from logits (member, n, class).
+
+    A network asked about both orientations of a map counts as two members.
+    """
     from scipy.special import softmax
 
     each = softmax(logits / temperature, axis=-1)

@@ -71,8 +71,8 @@ def signs(familiar: Sequence[Familiarity], logits: np.ndarray, features: Sequenc
 
     Parameters
     ----------
-    logits : (network, n, class + 1)
-        The last for none of the classes.
+    logits : (any number, n, class + 1)
+        Of networks and orientations; the last for none of the classes.
     features
         Of each network, (n, feature).
     """

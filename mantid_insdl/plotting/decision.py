@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mantid_insdl.errors import MaterialError
+from mantid_insdl.untrusted.text import literal
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -64,5 +65,6 @@ def plot_decision(comparison: Comparison, other: str | None = None, *, title: st
         )
     probability = comparison.probabilities[comparison.materials.index(best)]
     sides = f"above 0: for {best}; below: for {contest.material}"
-    axes.set_title(title or f"{sides}\nz = {contest.z:.1f}, probability {probability:.3g}, verdict: {comparison.verdict}", fontsize=9)
+    words = title or f"{sides}\nz = {contest.z:.1f}, probability {probability:.3g}, verdict: {comparison.verdict}"
+    axes.set_title(literal(words), fontsize=9)
     return figure

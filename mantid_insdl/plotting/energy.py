@@ -10,6 +10,7 @@ import numpy as np
 
 from mantid_insdl.errors import MapError
 from mantid_insdl.plotting.style import CHIRAL, Style, extend, style_of
+from mantid_insdl.untrusted.text import literal
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -176,7 +177,7 @@ def _plot_energy_map(m: Map, kind: str, title: str) -> Figure:
     image = draw_energy_map(axes, m, style, scale)
     words = title or " ".join(filter(None, [m.material, "|Q|-E map" if kind == "powder" else "cut"]))
     title_axes(axes, words + (f", Ei = {m.ei:g} meV" if m.ei else ""))
-    label = f"{style.quantity} ({m.intensity_unit})" + (f"; masked: {style.masked_word}" if m.mask.any() else "")
+    label = f"{style.quantity} ({literal(m.intensity_unit)})" + (f"; masked: {style.masked_word}" if m.mask.any() else "")
     figure.colorbar(image, ax=axes, extend=extend(m.intensity, scale), label=label)
     return figure
 
@@ -186,8 +187,8 @@ def draw_energy_map(axes: Axes, m: Map, style: Style, scale: tuple[float, float]
     momentum, energy = m.axes
     axes.set_facecolor(style.masked)
     image = axes.pcolormesh(momentum.edges, energy.edges, m.intensity.T, cmap=style.colours, norm=style.norm(scale), rasterized=True)
-    axes.set_xlabel(f"|Q| ({momentum.unit})" if m.kind == "powder" else momentum.title)
-    axes.set_ylabel(f"energy transfer ({energy.unit})")
+    axes.set_xlabel(f"|Q| ({literal(momentum.unit)})" if m.kind == "powder" else literal(momentum.title))
+    axes.set_ylabel(f"energy transfer ({literal(energy.unit)})")
     if m.path is not None and m.corners:
         _draw_corners(axes, momentum.centres, m.path, m.corners, colour=_over(style))
     elif m.path is not None:
@@ -205,14 +206,14 @@ def _over(style: Style) -> str:
 
 def title_axes(axes: Axes, words: str) -> None:
     """A title in lines that fit."""
-    axes.set_title("\n".join(textwrap.wrap(_plain(words), 70)), fontsize=10)
+    axes.set_title("\n".join(textwrap.wrap(literal(words), 70)), fontsize=10)
 
 
 def _name_momentum(figure: Figure, axes: Axes, frame: str) -> None:
     """Name of the momentum axis; below it in small letters what its r.l.u. are."""
     axes.set_xlabel("momentum h, k, l (r.l.u.)")
     if frame:
-        figure.supxlabel("\n".join(textwrap.wrap(_plain(f"r.l.u. of the {frame}"), 95)), fontsize=8, color="0.35")
+        figure.supxlabel("\n".join(textwrap.wrap(literal(f"r.l.u. of the {frame}"), 95)), fontsize=8, color="0.35")
 
 
 def _draw_corners(axes: Axes, where: np.ndarray, hkl: np.ndarray, corners: Sequence[tuple[int, str]], *, colour: str) -> None:
@@ -234,12 +235,7 @@ def _draw_corners(axes: Axes, where: np.ndarray, hkl: np.ndarray, corners: Seque
 
 def _name(label: str) -> str:
     """A corner's name as it is drawn: Greek letters for their names, and G for Gamma."""
-    return _plain(_GREEK.get(label.lower(), label))
-
-
-def _plain(words: str) -> str:
-    """Text in which a dollar sign begins no formula."""
-    return words.replace("$", r"\$")
+    return literal(_GREEK.get(label.lower(), label))
 
 
 def _number(value: float) -> str:

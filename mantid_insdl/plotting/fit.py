@@ -10,6 +10,7 @@ from mantid_insdl.errors import MapError
 from mantid_insdl.plotting.energy import draw_energy_map, title_axes
 from mantid_insdl.plotting.maps import plot_rows
 from mantid_insdl.plotting.style import PULL, Style, extend, style_of
+from mantid_insdl.untrusted.text import literal
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -70,9 +71,9 @@ def _panels(maps: dict[str, Map], styles: dict[str, Style], title: str) -> Figur
         title_axes(axes, name)
         if axes is not every[0]:
             axes.set_ylabel("")
-            unit = f" ({m.intensity_unit})" if style.has_unit else ""
+            unit = f" ({literal(m.intensity_unit)})" if style.has_unit else ""
             figure.colorbar(image, ax=axes, extend=extend(of.intensity, scale), label=style.quantity + unit)
-    figure.suptitle(title, fontsize=11, weight="bold")
+    figure.suptitle(literal(title), fontsize=11, weight="bold")
     return figure
 
 
@@ -101,7 +102,7 @@ def plot_corner(fit: Fit, *, title: str = "") -> Figure:
     figure = Figure(figsize=(size, size), dpi=DPI)
     grid = figure.subplots(count, count, squeeze=False, gridspec_kw={"wspace": 0.08, "hspace": 0.08})
     figure.subplots_adjust(left=0.8 / size, right=1 - 0.2 / size, bottom=0.7 / size, top=1 - 0.5 / size)
-    labels = [f"{one.name}\n({one.unit})" if one.unit else one.name for one in shown]
+    labels = [literal(f"{one.name}\n({one.unit})" if one.unit else one.name) for one in shown]
     limits = [(value - _SHOWN * width, value + _SHOWN * width) for value, width in zip(values, safe, strict=True)]
     for (row, column), axes in np.ndenumerate(grid):
         if column > row:
@@ -126,7 +127,7 @@ def plot_corner(fit: Fit, *, title: str = "") -> Figure:
             axes.set_xlabel(labels[column], fontsize=8)
         if column == 0 and row > 0:
             axes.set_ylabel(labels[row], fontsize=8)
-    figure.suptitle(title, fontsize=9, weight="bold", y=1 - 0.1 / size, va="top")
+    figure.suptitle(literal(title), fontsize=9, weight="bold", y=1 - 0.1 / size, va="top")
     return figure
 
 

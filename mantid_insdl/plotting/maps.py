@@ -21,6 +21,7 @@ import numpy as np
 from mantid_insdl.errors import MapError
 from mantid_insdl.plotting.energy import plot_cut, plot_powder
 from mantid_insdl.plotting.style import RESIDUAL, Style, extend, style_of
+from mantid_insdl.untrusted.text import literal
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -210,7 +211,7 @@ def plot_rows(maps: Mapping[str, Map], style: Style | Mapping[str, Style], *, ti
                 label="colour bar",
             )
             colour_bar = figure.colorbar(image, cax=bar, extend=extend(shown_with[one].intensity[of_group], scales[one]))
-            unit = f"\n({shown_with[one].intensity_unit})" if one.has_unit else ""
+            unit = f"\n({literal(shown_with[one].intensity_unit)})" if one.has_unit else ""
             colour_bar.set_label(one.quantity + unit, fontsize=8)
             colour_bar.ax.tick_params(labelsize=7)
         top -= _ROW_GAP
@@ -237,9 +238,9 @@ class _Heading:
 
     def draw(self, figure: Figure, size: tuple[float, float]) -> None:
         left, top = _LEFT / size[0], 1 - 0.2 / size[1]
-        figure.text(left, top, "\n".join(self.title), fontsize=12, weight="bold", va="top")
+        figure.text(left, top, literal("\n".join(self.title)), fontsize=12, weight="bold", va="top")
         below = top - (0.22 * len(self.title) + 0.06) / size[1]
-        figure.text(left, below, "\n".join(self.notes), fontsize=8, color="0.35", va="top")
+        figure.text(left, below, literal("\n".join(self.notes)), fontsize=8, color="0.35", va="top")
 
 
 def _groups_by_ei(m: Map, shown: np.ndarray) -> list[list[np.ndarray]]:
@@ -322,7 +323,7 @@ def _draw_importance_key(figure: Figure, size: tuple[float, float]) -> None:
 
 def _label_row(figure: Figure, size: tuple[float, float], place: tuple[float, float], ei: str, name: str) -> None:
     middle = (place[0] + place[1] / 2) / size[1]
-    text = "\n".join(filter(None, [ei, name]))
+    text = literal("\n".join(filter(None, [ei, name])))
     figure.text(0.1 / size[0], middle, text, fontsize=9, weight="bold", rotation=90, ha="left", va="center", multialignment="center")
 
 
@@ -344,7 +345,7 @@ def _label_axes(grid: Sequence[tuple[int, int, Axes]], qh: Axis, qk: Axis) -> No
 
 def _title(axis: Axis) -> str:
     """Label with unit; Qh and Qk where the axis has no label of its own."""
-    return axis.title if axis.label else f"{axis.name.capitalize()} ({axis.unit})"
+    return literal(axis.title if axis.label else f"{axis.name.capitalize()} ({axis.unit})")
 
 
 def _ei_text(m: Map, index: int) -> str:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mantid_insdl.untrusted.text import literal
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -71,14 +73,14 @@ def plot_plan(plan: Plan, *, title: str = "") -> Figure:
         if separate
         else f"What tells more of {', '.join(plan.constants)} of {plan.materials[0]}"
     )
-    figure.suptitle(title or goal, fontsize=11)
+    figure.suptitle(literal(title or goal), fontsize=11)
     return figure
 
 
 def _draw(axes: Axes, candidates: list[Ranked], values: list[float], colour: str, marker: str, label: str) -> None:
     energies = [one.candidate.ei for one in candidates]
     line = "-" if len(set(energies)) == len(energies) else ""  # several of one energy are no line
-    axes.plot(energies, values, marker=marker, linestyle=line, markersize=4, linewidth=1, color=colour, label=label)
+    axes.plot(energies, values, marker=marker, linestyle=line, markersize=4, linewidth=1, color=colour, label=literal(label))
 
 
 def _rising(candidates: object) -> list[Ranked]:

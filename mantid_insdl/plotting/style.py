@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mantid_insdl.maps import COMPONENT_LOG
+from mantid_insdl.untrusted.text import literal
 
 if TYPE_CHECKING:
     from matplotlib.colors import Normalize
@@ -71,7 +72,7 @@ def style_of(m: Map) -> Style:
     component = m.logs.get(COMPONENT_LOG, ("perp", ""))[0]
     if component == "chiral":
         return CHIRAL
-    return INTENSITY if component == "perp" else Style(INTENSITY.colours, quantity=f"intensity {component}")
+    return INTENSITY if component == "perp" else Style(INTENSITY.colours, quantity=f"intensity {literal(str(component))}")
 
 
 def colour_limits(values: np.ndarray, high: float = 99.5) -> tuple[float, float]:

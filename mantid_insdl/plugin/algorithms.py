@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 CATEGORY = "Inelastic\\Deep Learning"
 SLICES = (
-    "constant-energy (Qh, Qk) slices: one MatrixWorkspace, or a WorkspaceGroup of them as one stack, "
-    "with the sample logs Ei, energy_min and energy_max (meV)"
+    "constant-energy (Qh, Qk) slices: one MatrixWorkspace with the sample logs Ei, energy_min and energy_max (meV), an MDHistoWorkspace in "
+    "two directions of the (H, K) plane and DeltaE, or a WorkspaceGroup of them as one stack"
 )
 
 # Of the progress bar: reading the workspaces, the task itself, writing the results.
@@ -37,6 +37,14 @@ def declare_input(algorithm: Any, name: str = "InputWorkspace") -> None:
     from mantid.kernel import Direction
 
     algorithm.declareProperty(WorkspaceProperty(name, "", Direction.Input), doc=f"The measured map. {SLICES[0].upper()}{SLICES[1:]}.")
+
+
+def declare_ei(algorithm: Any) -> None:
+    """The incident energy of a map that does not tell it. The last property, for positional arguments follow the order."""
+    from mantid.kernel import FloatArrayProperty
+
+    doc = "Incident energy in meV where the sample logs have none: one for all, or one for each member of a group, separated by commas."
+    algorithm.declareProperty(FloatArrayProperty("Ei"), doc=doc)
 
 
 def declare_model(algorithm: Any, verb: str) -> None:
@@ -82,7 +90,7 @@ def check_input(algorithm: Any, task: str) -> tuple[dict[str, str], Bundle | Non
     from mantid_insdl.errors import InsdlError
 
     found = _same_names(algorithm)
-    m = checked_slices(algorithm.getProperty("InputWorkspace").value, "InputWorkspace", found)
+    m = checked_slices(algorithm.getProperty("InputWorkspace").value, "InputWorkspace", found, ei=_given_ei(algorithm))
     model = algorithm.getProperty("Model").value.strip()
     bundle = None
     try:
@@ -109,17 +117,20 @@ def check_material_file(algorithm: Any) -> dict[str, str]:
     from mantid_insdl.materials import load_material
 
     found = _same_names(algorithm)
-    checked_slices(algorithm.getProperty("InputWorkspace").value, "InputWorkspace", found)
+    file = algorithm.getProperty("MaterialFile").value
+    checked_slices(algorithm.getProperty("InputWorkspace").value, "InputWorkspace", found, ei=_given_ei(algorithm), material=file)
     if algorithm.getProperty("Model").value.strip():
         found["Model"] = "Both Model and MaterialFile are given, and a material of your own has no network; clear one of them."
     try:
-        load_material(algorithm.getProperty("MaterialFile").value)
+        load_material(file)
     except InsdlError as error:
         found["MaterialFile"] = str(error)
     return found
 
 
-def checked_slices(workspace: Any, name: str, found: dict[str, str]) -> Map | None:
+def checked_slices(
+    workspace: Any, name: str, found: dict[str, str], *, ei: Sequence[float] = (), material: str | None = None
+) -> Map | None:
     """The slices in a workspace; what keeps it from being some goes into `found`, under the property's name."""
     from mantid_insdl.errors import InsdlError
     from mantid_insdl.plugin.workspaces import from_workspace
@@ -127,7 +138,7 @@ def checked_slices(workspace: Any, name: str, found: dict[str, str]) -> Map | No
     if workspace is None:  # Mantid itself says that it is missing
         return None
     try:
-        m = from_workspace(workspace)
+        m = from_workspace(workspace, ei=ei, material=material)
     except InsdlError as error:
         found[name] = str(error)
         return None
@@ -143,7 +154,9 @@ def _same_names(algorithm: Any) -> dict[str, str]:
     Mantid's data service does not tell capitals from small letters, and calls the members of a group ``name_1``, ``name_2`` ...
     """
     found: dict[str, str] = {}
-    number = r"(_\d+)?" if hasattr(algorithm.getProperty("InputWorkspace").value, "getNumberOfEntries") else ""
+    # Slices that are re-binned from an MDHistoWorkspace are a group as well.
+    kinds = ("getNumberOfEntries", "getNumExperimentInfo")
+    number = r"(_\d+)?" if any(hasattr(algorithm.getProperty("InputWorkspace").value, kind) for kind in kinds) else ""
     names = {output: algorithm.getPropertyValue(output) for output in algorithm.outputProperties()}
     for (first, name), (second, other) in itertools.combinations(names.items(), 2):
         clash = any(re.fullmatch(re.escape(one) + number, two, re.IGNORECASE) for one, two in ((name, other), (other, name)))
@@ -186,12 +199,19 @@ def report(algorithm: Any, fraction: float, text: str) -> None:
     Progress(algorithm, end - 0.02, end, 1).report(text)
 
 
-def read_input(algorithm: Any) -> Map:
-    """The map in InputWorkspace; what was done to read it, such as averaging a log, is told in Mantid's message log."""
+def _given_ei(algorithm: Any) -> list[float]:
+    return [float(one) for one in algorithm.getProperty("Ei").value]
+
+
+def read_input(algorithm: Any, *, material: str | None = None) -> Map:
+    """The map in InputWorkspace, `material` as in `from_workspace`.
+
+    What was done to read it, such as averaging a log, is told in Mantid's message log.
+    """
     from mantid_insdl.plugin.workspaces import from_workspace, recorded_provenance
 
     workspace = algorithm.getProperty("InputWorkspace").value
-    m = from_workspace(workspace)
+    m = from_workspace(workspace, ei=_given_ei(algorithm), material=material)
     earlier = recorded_provenance(workspace)
     tell(algorithm, [line for line in m.provenance if line not in earlier])
     return m
@@ -219,7 +239,7 @@ def run(algorithm: Any, task: str, maps: Mapping[str, Map], options: Mapping[str
 
 
 def copier(algorithm: Any) -> Callable[[Any], Any]:
-    """A function that copies a MatrixWorkspace with its history, instrument and logs."""
+    """A function that copies a workspace with its history, instrument and logs."""
 
     def copy(workspace: Any) -> Any:
         child = algorithm.createChildAlgorithm("CloneWorkspace", enableLogging=False)

@@ -24,7 +24,7 @@ def load_files(
 ) -> str:
     """Read files into one workspace or group of the data service, replacing what has its name.
 
-    A single file is left to Mantid's Load where that makes constant-energy slices of it. Anything else (npz, MDHisto, several files that
+    A single file is left to Mantid's Load where that makes constant-energy slices of it. Anything else (npz, NXSPE, several files that
     make one stack, files with a mask) is read by `mantid_insdl.files.load`, in the worker process, because HDF5 cannot be read beside
     Mantid.
 

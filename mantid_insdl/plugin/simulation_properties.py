@@ -63,7 +63,7 @@ def read(algorithm: Any) -> tuple[dict[str, str], tuple[dict[str, Map], dict[str
             found["Template"] = (
                 f"Both Template and {' and '.join(given)} are given; clear one, because the template says where to calculate."
             )
-        like = _check_template(template, "Template", found)
+        like = _check_template(template, material, found)
         maps = {} if like is None else {"like": like}
     elif not given:
         found["Template"] = "Nothing says where to calculate; give a Template, or Ei and EnergyBins."
@@ -86,12 +86,13 @@ def _check_instrument(name: str, energies: Sequence[float], found: dict[str, str
         found["Instrument"] = str(error)
 
 
-def _check_template(workspace: Any, name: str, found: dict[str, str]) -> Map | None:
+def _check_template(workspace: Any, material: str, found: dict[str, str]) -> Map | None:
     """The map of a workspace that only lends its axes; what is wrong with it goes into `found`."""
     from mantid_insdl.analysis.repeats import check_repeats
     from mantid_insdl.errors import InsdlError
 
-    m = checked_slices(workspace, name, found)
+    name = "Template"
+    m = checked_slices(workspace, name, found, material=material or None)
     if m is None:
         return None
     if m.mask.all():

@@ -1,7 +1,8 @@
-"""Mantid workspaces <-> maps: the only module that knows Mantid's axes, units, masks, groups and sample logs.
+"""Mantid workspaces <-> maps: axes, units, masks and groups.
 
-How a map lies in a workspace (which axis is which, where the energies are kept) is written in `files.workspace_layout`, which files and
-workspaces share; here is only what asks Mantid for it. A stack of slices is a WorkspaceGroup, one slice is a MatrixWorkspace.
+How a map lies in a workspace (which axis is which, where the energies are kept) is written in `files.workspace_layout` and
+`files.histo_layout`, which files and workspaces share; only this module, `histograms` and `sample_logs` ask Mantid for it. A stack of
+slices is a WorkspaceGroup or an MDHistoWorkspace, one slice is a MatrixWorkspace.
 
 Mantid is imported inside the functions, so that the package works without it. Only calls that all of Mantid 3.13, 6.x and 7.0 have are
 used; where there is none, `versions` decides.
@@ -9,48 +10,35 @@ used; where there is none, `versions` decides.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from mantid_insdl.errors import InsdlError, MapError, UnitError
-from mantid_insdl.files.log_values import TimeSeries, plain
+from mantid_insdl.errors import InsdlError, MapError
+from mantid_insdl.files import histo_layout
 from mantid_insdl.files.workspace_layout import (
-    AXIS_UNITS,
-    EI_LOGS,
-    NO_UNIT,
-    REQUESTED_EI_LOGS,
-    WINDOW_LOGS,
     AxisData,
     WorkspaceData,
     check_group,
     from_map,
+    incident_energy,
     to_map,
 )
-from mantid_insdl.maps import MEV, RLU, Map
+from mantid_insdl.maps import Map
+from mantid_insdl.plugin.complaints import ADD_LOG, CUT_SLICES, add_log_to_histogram, everything_wrong, wrong_ei
+from mantid_insdl.plugin.histograms import histogram_size, is_histogram, on_histogram, read_histogram, with_experiment
+from mantid_insdl.plugin.sample_logs import OWN_LOG_PREFIX, read_logs, runs_of, set_logs
 from mantid_insdl.plugin.versions import write_values, x_values
 
 #: Larger workspaces are refused: no spectrometer resolves as many, and copies add up.
 MAXIMUM_PIXELS = 50_000_000
 
-OWN_LOG_PREFIX = "insdl_"
 _PATH_LOGS = (OWN_LOG_PREFIX + "path", OWN_LOG_PREFIX + "corners")
-_READ_LOGS = (
-    OWN_LOG_PREFIX + "corners",
-    *EI_LOGS,
-    *REQUESTED_EI_LOGS,
-    *(name for pair in WINDOW_LOGS for name in pair),
-    *(OWN_LOG_PREFIX + name for name in ("material", "frame", "provenance", "warnings", "path")),
-)
-_SLICE_LOGS = ("Ei", "energy_min", "energy_max")
+_WINDOW = ("energy_min", "energy_max")
 
-_CUT_SLICES = "cut slices of constant energy in Qh and Qk with BinMD, and convert each with ConvertMDHistoToMatrixWorkspace"
-_AFTER_CONVERTING = (
-    "then give its axes their unit with ConvertAxisByFormula (Formula='x', AxisTitle='Qh' or 'Qk', AxisUnits='r.l.u.') "
-    "and add the logs Ei, energy_min and energy_max with AddSampleLog"
-)
+_GIVE = "a MatrixWorkspace, an MDHistoWorkspace, or a group of them"
 
 # ---- workspace -> map
 
@@ -64,17 +52,21 @@ def members(workspace: Any) -> list[Any]:
     return [workspace]
 
 
-def from_workspace(workspace: Any, *, need_ei: bool = True) -> Map:
-    """The map in a MatrixWorkspace, or the stack of slices in a WorkspaceGroup of them.
+def from_workspace(workspace: Any, *, need_ei: bool = True, ei: Sequence[float] = (), material: str | None = None) -> Map:
+    """The map in a MatrixWorkspace or an MDHistoWorkspace, or the stack of slices in a WorkspaceGroup of them.
 
     Detector masks, bin masks and NaN become the map's mask; errors that are zero everywhere mean that none are known.
 
     Parameters
     ----------
     workspace
-        A MatrixWorkspace, or a WorkspaceGroup of them.
+        A MatrixWorkspace, an MDHistoWorkspace, or a WorkspaceGroup of them.
     need_ei
         Whether slices without an incident energy are refused. Otherwise it is NaN, as in maps from files.
+    ei
+        Incident energy in meV where the sample logs have none: one for all, or one for each member of the group.
+    material
+        Whose maps' axes and cell count for an MDHistoWorkspace, instead of the sample log's.
 
     Raises
     ------
@@ -87,13 +79,16 @@ def from_workspace(workspace: Any, *, need_ei: bool = True) -> Map:
     kinds = _wrong_kinds(parts)
     if kinds:
         raise MapError(" ".join(kinds))
-    pixels = sum(int(part.getNumberHistograms()) * len(x_values(part, 0)) for part in parts)
+    pixels = sum(histogram_size(part) if is_histogram(part) else int(part.getNumberHistograms()) * len(x_values(part, 0)) for part in parts)
     if pixels > MAXIMUM_PIXELS:
         raise MapError(f"the map has {pixels:,} pixels", f"no more than {MAXIMUM_PIXELS:,} fit in memory", "rebin it to larger pixels")
     by_text: dict[str, list[str]] = {}
     maps = []
-    for part, name in zip(parts, _names(parts), strict=True):
-        found, m = _examine_member(part, need_ei)
+    for part, name, given in zip(parts, _names(parts), _each_ei(ei, len(parts)), strict=True):
+        if is_histogram(part):
+            found, m = _examine_histogram(part, need_ei, given, material)
+        else:
+            found, m = _examine_member(part, need_ei, given)
         for text in found:
             by_text.setdefault(text, []).append(name)
         if m is not None:
@@ -104,9 +99,19 @@ def from_workspace(workspace: Any, *, need_ei: bool = True) -> Map:
     return check_group(_with_errors_where_masked(maps))
 
 
+def _each_ei(ei: Sequence[float], parts: int) -> list[float | None]:
+    """The incident energy given for each member."""
+    if len(ei) not in (0, 1, parts):
+        raise MapError(f"{len(ei)} incident energies are given for {parts} workspaces", "one counts for all of them", "give one for each")
+    for one in ei:
+        if not 0 < one < np.inf:
+            raise MapError(f"the incident energy {one:g} is not positive and finite", fix="give it in meV")
+    return [float(one) for one in ei] if len(ei) == parts else [float(ei[0]) if len(ei) else None] * parts
+
+
 def recorded_provenance(workspace: Any) -> set[str]:
     """The lines of provenance that the sample logs of a workspace, or of the members of a group, carry already."""
-    runs = [part.run() for part in members(workspace)]
+    runs = [run for part in members(workspace) for run in runs_of(part)]
     name = OWN_LOG_PREFIX + "provenance"
     return {line for run in runs if run.hasProperty(name) for line in str(run.getProperty(name).value).split("\n")}
 
@@ -123,21 +128,16 @@ def _wrong_kinds(parts: Sequence[Any]) -> list[str]:
 
     found = []
     for part, name in zip(parts, _names(parts), strict=True):
-        if isinstance(part, MatrixWorkspace):
+        if isinstance(part, MatrixWorkspace) or is_histogram(part):
             continue
         if isinstance(part, WorkspaceGroup):
             found.append(f"{name} is a group inside the group; put the slices themselves in one group.")
         elif isinstance(part, ITableWorkspace):
-            found.append(f"{name} is a table, not a map; give a MatrixWorkspace or a group of them.")
-        elif part.id() == "MDHistoWorkspace":
-            found.append(
-                f"{name} is an MDHistoWorkspace; cut one slice for each energy window, convert it with "
-                f"ConvertMDHistoToMatrixWorkspace, {_AFTER_CONVERTING}."
-            )
+            found.append(f"{name} is a table, not a map; give {_GIVE}.")
         elif part.id().startswith("MDEventWorkspace"):
-            found.append(f"{name} is an MDEventWorkspace; {_CUT_SLICES}, {_AFTER_CONVERTING}.")
+            found.append(f"{name} is an MDEventWorkspace, which has no pixels yet; {CUT_SLICES}.")
         else:
-            found.append(f"{name} is a {part.id()}; give a MatrixWorkspace or a group of them.")
+            found.append(f"{name} is a {part.id()}; give {_GIVE}.")
     return found
 
 
@@ -151,53 +151,24 @@ def _listed(names: Sequence[str], total: int) -> str:
     return ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
 
 
-def _examine_member(workspace: Any, need_ei: bool) -> tuple[list[str], Map | None]:
+def _examine_member(workspace: Any, need_ei: bool, ei: float | None) -> tuple[list[str], Map | None]:
     if not workspace.isCommonBins():
         return ["Its spectra have different bins; use Rebin first."], None
     data = _read(workspace)
     try:
-        m = to_map(data)
+        m = to_map(data, ei=ei)
     except InsdlError as error:
-        return _everything_wrong(data) or [str(error)], None
-    return _wrong_ei(data.logs) if need_ei and m.slices is not None else [], m
+        return everything_wrong(data, ei) or [str(error)], None
+    return wrong_ei(data.logs, ADD_LOG, ei) if need_ei and m.slices is not None else [], m
 
 
-def _everything_wrong(data: WorkspaceData) -> list[str]:
-    """The axes, the energy window and the incident energy are looked at apart, so that one does not hide the other."""
-    found = _complaint(replace(data, logs=_ANY_WINDOW))
-    if data.x.unit == data.vertical.unit == "Label":
-        windows = {name: data.logs[name] for pair in WINDOW_LOGS for name in pair if name in data.logs}
-        found += _complaint(replace(_POINT, logs=windows)) + _wrong_ei(data.logs)
-    return found
-
-
-_ANY_WINDOW = {"energy_min": (0.0, MEV), "energy_max": (1.0, MEV)}
-_POINT = WorkspaceData(np.ones((1, 1)), *(AxisData("Label", np.zeros(1), name, RLU) for name in ("Qh", "Qk")))
-
-
-def _complaint(data: WorkspaceData) -> list[str]:
+def _examine_histogram(workspace: Any, need_ei: bool, ei: float | None, material: str | None) -> tuple[list[str], Map | None]:
+    data = read_histogram(workspace)
     try:
-        to_map(data)
-    except UnitError as error:
-        # The readers of files advise what makes any map; the models read slices only.
-        foreign = not {data.x.unit, data.vertical.unit} <= {*AXIS_UNITS, *NO_UNIT}
-        return [str(UnitError(error.summary, error.reason, _CUT_SLICES if foreign else error.fix))]
+        m = histo_layout.to_map(data, ei=ei, material=material)
     except InsdlError as error:
-        return [str(error)]
-    return []
-
-
-def _wrong_ei(logs: Mapping[str, tuple[Any, str]]) -> list[str]:
-    try:
-        m = to_map(replace(_POINT, logs={**logs, **_ANY_WINDOW}))
-    except InsdlError as error:
-        return [str(error)]
-    if np.isfinite(m.slices.ei[0]):
-        return []
-    there = [name for name in (*EI_LOGS, *REQUESTED_EI_LOGS) if name in logs]
-    reason = f"the sample log {there[0]} is '{plain(logs[there[0]][0])}' and no positive number" if there else "there is no sample log Ei"
-    how = "AddSampleLog(Workspace=..., LogName='Ei', LogText='50', LogType='Number', LogUnit='meV')"
-    return [f"The incident energy is not known: {reason}; add it in meV with {how}."]
+        return [str(error)], None
+    return wrong_ei(data.logs, add_log_to_histogram(workspace), ei) if need_ei and m.slices is not None else [], m
 
 
 def _read(workspace: Any) -> WorkspaceData:
@@ -208,7 +179,7 @@ def _read(workspace: Any) -> WorkspaceData:
         mask=_mask(workspace, intensity.shape),
         x=_axis(workspace.getAxis(0), x_values(workspace, 0)),
         vertical=_axis(workspace.getAxis(1)),
-        logs=_logs(workspace.run()),
+        logs=read_logs(workspace.run()),
         title=workspace.getTitle(),
         intensity_label=workspace.YUnitLabel(),
     )
@@ -232,58 +203,75 @@ def _mask(workspace: Any, shape: tuple[int, ...]) -> np.ndarray:
     return mask
 
 
-def _logs(run: Any) -> dict[str, tuple[Any, str]]:
-    logs = {}
-    for name in _READ_LOGS:
-        if run.hasProperty(name):
-            log = run.getProperty(name)
-            logs[name] = (_log_value(log), log.units)
-    return logs
-
-
-def _log_value(log: Any) -> Any:
-    if not hasattr(log, "times"):  # only a time series has them
-        return log.value
-    values, times = np.asarray(log.value), np.asarray(log.times).astype("datetime64[ns]")
-    if values.dtype.kind not in "fiub":
-        return str(values[-1]) if values.size else ""
-    return TimeSeries(values, (times - times[:1]) / np.timedelta64(1, "s"))
-
-
 # ---- map -> workspace
 
 
-def to_workspace(m: Map, like: Any = None, copy: Callable[[Any], Any] | None = None) -> Any:
+def to_workspace(
+    m: Map,
+    like: Any = None,
+    copy: Callable[[Any], Any] | None = None,
+    *,
+    clone: Callable[[Any], Any] | None = None,
+    material: str | None = None,
+) -> Any:
     """A map as a workspace, in the form and on the axes of another one where `like` is given.
 
     Parameters
     ----------
     m
         The map.
-    like : MatrixWorkspace or WorkspaceGroup, optional
+    like : MatrixWorkspace, MDHistoWorkspace or WorkspaceGroup, optional
         The workspace that gave the map's axes: the result has its form, orientation, titles and sample logs. Without it a stack of
-        more than one slice becomes a group, anything else a MatrixWorkspace.
+        more than one slice becomes a group, anything else a MatrixWorkspace. So do slices that were re-binned from an MDHistoWorkspace.
     copy
-        Makes an independent copy of a MatrixWorkspace, with everything that Mantid keeps in it (history, instrument, spectrum numbers).
+        Makes an independent copy of a workspace, with everything that Mantid keeps in it (history, instrument, spectrum numbers).
         Without it only axes, title and sample logs are taken over, but not what earlier analyses have recorded there.
+    clone
+        The same for an MDHistoWorkspace, which can be made in no other way; by default `copy`.
+    material
+        As in `from_workspace`.
 
     Returns
     -------
-    MatrixWorkspace (always a Workspace2D) or WorkspaceGroup
+    MatrixWorkspace (always a Workspace2D), MDHistoWorkspace or WorkspaceGroup
         Masked pixels are NaN with error 0; unknown errors are 0.
     """
     sheets = from_map(m)
     if like is None:
         results = [_new(sheet) for sheet in sheets]
         return _group(results) if len(results) > 1 else results[0]
-    sources = members(like)
-    results = [_on_axes_of(source, sheet, m, i, copy) for i, (source, sheet) in enumerate(zip(sources, sheets, strict=True))]
+    results, first = [], 0
+    for source in members(like):
+        if is_histogram(source):
+            count = 1 if m.slices is None else from_workspace(source, need_ei=False, ei=_first_ei(m, first), material=material).slices.size
+            shown = m if m.slices is None else m.select(slice(first, first + count))
+            results += _on_axes_of_histogram(source, shown, sheets[first : first + count], clone or copy, material)
+            first += count
+        else:
+            results.append(_on_axes_of(source, sheets[first], m, first, copy))
+            first += 1
     return _in_form_of(like, results)
 
 
+def _first_ei(m: Map, index: int) -> list[float]:
+    return [float(m.slices.ei[index])] if np.isfinite(m.slices.ei[index]) else []
+
+
+def _on_axes_of_histogram(
+    source: Any, m: Map, sheets: Sequence[WorkspaceData], clone: Callable[[Any], Any] | None, material: str | None
+) -> list[Any]:
+    """An MDHistoWorkspace like `source`; where the map's pixels are no longer its bins, a MatrixWorkspace of each slice."""
+    made = None if clone is None else on_histogram(source, m, clone, material)
+    if made is None:
+        return [_new(sheet) for sheet in sheets]
+    made.setTitle(source.getTitle())
+    set_logs(made, {name: log for name, log in sheets[0].logs.items() if name not in (*_WINDOW, *_PATH_LOGS)})
+    return [made]
+
+
 def copy_with_logs(workspace: Any, logs: Mapping[str, tuple[Any, str]], copy: Callable[[Any], Any]) -> Any:
-    """An exact copy of a MatrixWorkspace, or of a group of them, with more sample logs; `copy` as in `to_workspace`."""
-    copies = [copy(part) for part in members(workspace)]
+    """An exact copy of a workspace, or of a group of them, with more sample logs; `copy` as in `to_workspace`."""
+    copies = [with_experiment(copy(part), copy) if is_histogram(part) else copy(part) for part in members(workspace)]
     for one in copies:
         set_logs(one, logs)
     return _in_form_of(workspace, copies)
@@ -292,7 +280,7 @@ def copy_with_logs(workspace: Any, logs: Mapping[str, tuple[Any, str]], copy: Ca
 def _in_form_of(like: Any, results: Sequence[Any]) -> Any:
     from mantid.api import WorkspaceGroup
 
-    return _group(results) if isinstance(like, WorkspaceGroup) else results[0]
+    return _group(results) if isinstance(like, WorkspaceGroup) or len(results) > 1 else results[0]
 
 
 def _group(workspaces: Sequence[Any]) -> Any:
@@ -335,7 +323,8 @@ def _on_axes_of(source: Any, sheet: WorkspaceData, m: Map, index: int, copy: Cal
     same_unit = to_map(replace(data, mask=None)).intensity_unit == m.intensity_unit
     workspace.setYUnitLabel(source.YUnitLabel() if same_unit else sheet.intensity_label)
     of_axes = {name: data.logs[name] for name in _PATH_LOGS if name in data.logs}  # in the source's direction, which the map may not have
-    set_logs(workspace, {name: log for name, log in sheet.logs.items() if name not in (*_SLICE_LOGS, *_PATH_LOGS)} | of_axes)
+    kept = (*_WINDOW, *_PATH_LOGS, *(["Ei"] if incident_energy(data.logs, None)[0] else []))
+    set_logs(workspace, {name: log for name, log in sheet.logs.items() if name not in kept} | of_axes)
     return workspace
 
 
@@ -375,36 +364,3 @@ def _blank(x: AxisData, vertical: AxisData, shape: tuple[int, int]) -> Any:
         if data.unit == "Label":
             unit.setLabel(data.caption, data.label)
     return workspace
-
-
-def set_logs(workspace: Any, logs: Mapping[str, tuple[Any, str]]) -> None:
-    """Write sample logs, name -> (value, unit), replacing those of the same name. True and False are stored as 1 and 0."""
-    run = workspace.mutableRun()
-    for name, (value, unit) in logs.items():
-        run.addProperty(name, _plain(value), unit, True)
-
-
-def _plain(value: Any) -> Any:
-    """Mantid takes plain Python values only, and no file format of it stores a logical one."""
-    if isinstance(value, np.ndarray | list | tuple):
-        return [float(v) for v in np.ravel(value)]
-    if isinstance(value, np.generic):
-        value = value.item()
-    return int(value) if isinstance(value, bool) else value
-
-
-def to_table(columns: Sequence[tuple[str, str]], rows: Iterable[Sequence[Any]], *, title: str = "", comment: Iterable[str] = ()) -> Any:
-    """A TableWorkspace; `columns` are (name, type) with the types ``str`` or ``double``.
-
-    A table has no sample logs: the sentences of `comment` become the lines of its comment.
-    """
-    from mantid.api import WorkspaceFactory
-
-    table = WorkspaceFactory.createTable()
-    table.setTitle(title)
-    table.setComment("\n".join(comment))
-    for name, kind in columns:
-        table.addColumn(kind, name)
-    for row in rows:
-        table.addRow([str(v) if kind == "str" else float(v) for v, (_, kind) in zip(row, columns, strict=True)])
-    return table

@@ -181,7 +181,7 @@ def build_report(
             in_range=c.in_range,
             strangeness=c.strangeness,
             models=tuple(ModelProbability(model=m, probability=p, uncertainty=u) for m, p, u in rows),
-            evidence=c.evidence and evidence_report(c.evidence),
+            evidence=evidence_report(c.evidence) if c.evidence is not None else None,
             warnings=tuple(c.warnings),
             bundle=_reference(c.bundle),
         )
@@ -293,6 +293,6 @@ def card_figure(t: CardTest) -> CardFigure:
 
 def _truth(truth: tuple[str, Mapping[str, float]], classification: ClassificationReport | None) -> Truth:
     material, parameters = truth
-    decided = classification is not None and classification.verdict not in (UNDECIDED, NONE_OF_THESE)
-    right = (classification.verdict == material) if decided else None
+    verdict = classification.verdict if classification is not None else UNDECIDED
+    right = verdict == material if verdict not in (UNDECIDED, NONE_OF_THESE) else None
     return Truth(material=material, parameters=dict(parameters), verdict_is_right=right)

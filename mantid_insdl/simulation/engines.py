@@ -283,7 +283,7 @@ class Domain:
     @property
     def zones(self) -> np.ndarray:
         """Zones of the magnet to 1 r.l.u. of the map along each axis."""
-        return 1 / np.abs(np.linalg.inv(self.material.map.cell)).max(axis=0)[:2]
+        return 1 / np.abs(np.linalg.inv(self.material.map.matrix)).max(axis=0)[:2]
 
     finer = 1.0
     """Cells along an axis, against those that `CURVATURE` asks for where curvatures are known."""
@@ -601,7 +601,7 @@ class ClosedForm(Domain):
         pieces = {n: divide(self.low, self.high, n) for n in dict.fromkeys(parts)}
         self._pieces = [pieces[n] for n in parts]
         self._reached = [self.reached(*each) for each in zip(self._pieces, self.groups, strict=True)]
-        to_chemical = self.to_hkl @ np.linalg.inv(np.array(self.material.map.cell)).T
+        to_chemical = self.to_hkl @ np.linalg.inv(self.material.map.matrix).T
         self._chemical = [(pieces.nodes @ to_chemical).T for pieces in self._pieces]
         self._across = [np.sum((pieces.nodes @ self.plane.frame) ** 2, axis=-1) for pieces in self._pieces]
 

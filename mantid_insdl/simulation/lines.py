@@ -70,7 +70,7 @@ def lines_of(
     """
     check_component(component, vertical)
     lattice = material.model.lattice
-    q, up = (lattice.to_cartesian(np.asarray(x, float) @ np.array(material.map.cell).T) for x in (hkl, vertical))
+    q, up = (lattice.to_cartesian(np.asarray(x, float) @ material.map.matrix.T) for x in (hkl, vertical))
     parts = []
     for weight, turn in domain_turns(material, twins=twins):
         to_model = turn @ np.linalg.inv(lattice.reciprocal)

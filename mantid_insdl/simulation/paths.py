@@ -70,7 +70,7 @@ def path_through(
     if len(names) != len(corners) or any("\n" in name for name in names):
         raise MapError(f"there are {len(names)} labels for {len(corners)} corners", "each corner has one, of one line", "give as many")
     material = load_material(lattice_of)
-    lengths = np.linalg.norm(material.model.lattice.to_cartesian(np.diff(corners, axis=0) @ np.array(material.map.cell).T), axis=1)
+    lengths = np.linalg.norm(material.model.lattice.to_cartesian(np.diff(corners, axis=0) @ material.map.matrix.T), axis=1)
     if np.any(lengths == 0):
         raise MapError("two corners of the path that follow each other are equal", fix="leave one out")
     steps = _shares(lengths, points - 1)

@@ -167,7 +167,7 @@ def simulate_cut(
         known, known.resolve(parameters), energy, ei, fwhm, instrument, temperature, kf_over_ki, twins, component, tuple(vertical)
     )
     intensity = _averaged(spectrum, path, across, progress)
-    lengths = np.linalg.norm(known.model.lattice.to_cartesian(path.hkl @ np.array(known.map.cell).T), axis=1)
+    lengths = np.linalg.norm(known.model.lattice.to_cartesian(path.hkl @ known.map.matrix.T), axis=1)
     return spectrum.map(intensity, path.axis, lengths, component, path=path.hkl, corners=path.corners)
 
 

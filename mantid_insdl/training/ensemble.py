@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from mantid_insdl.networks.backend import import_keras
 from mantid_insdl.networks.measured import MeasuredMaps
-from mantid_insdl.networks.prediction import ensemble_probabilities, network_inputs, with_embedding
+from mantid_insdl.networks.prediction import ensemble_probabilities, in_both_orientations, network_inputs, with_embedding
 from mantid_insdl.networks.preprocessing import structure
 from mantid_insdl.training.batches import Batches, in_parts
 from mantid_insdl.training.layouts import room
@@ -25,7 +26,8 @@ class Answers:
 
     Parameters
     ----------
-    logits : (network, n, class + 1)
+    logits : (2 x network, n, class + 1)
+        Of both orientations of each map.
     features
         Of each network, (n, feature).
     structure, label : (n,)
@@ -55,8 +57,8 @@ class Ensemble:
         found = []
         for maps in self.batches.of(in_parts(indices, BATCH), seed, settings, kind):
             seen = with_energies(maps, energies, self.bins, rng) if energies else maps
-            answers = [_answers(model, seen) for model in self.models]
-            found.append((np.stack([a[0] for a in answers]), np.stack([a[1] for a in answers]), structure(seen.stack), seen.label))
+            answers = [in_both_orientations(partial(_answers, model), seen) for model in self.models]
+            found.append((np.concatenate([a[0] for a in answers]), np.stack([a[1] for a in answers]), structure(seen.stack), seen.label))
         logits, features = (np.concatenate([one[i] for one in found], axis=1) for i in (0, 1))
         return Answers(logits, list(features), *(np.concatenate([one[i] for one in found]) for i in (2, 3)))
 

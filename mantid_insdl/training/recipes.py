@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from mantid_insdl.errors import InsdlError
+from mantid_insdl.untrusted.reading import Origin, read_text
+from mantid_insdl.untrusted.text import LONGEST_YAML, yaml_of
 
 RECIPE_FOLDER = Path(__file__).parent / "recipes"
 
@@ -155,14 +156,13 @@ def load_recipe(name_or_path: str | Path) -> Recipe:
     path = Path(name_or_path)
     if not path.suffix:
         path = RECIPE_FOLDER / f"{name_or_path}.yaml"
-    if not path.is_file():
+    origin = Origin(f"the recipe '{path.name}'", RecipeError)
+    try:
+        return Recipe.model_validate(yaml_of(read_text(path, origin, LONGEST_YAML), origin))
+    except FileNotFoundError:
         raise RecipeError(
             f"there is no recipe '{name_or_path}'", f"known are {', '.join(recipe_names())}", "name one, or give a file's path"
-        )
-    try:
-        return Recipe.model_validate(yaml.safe_load(path.read_text()))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise RecipeError(f"recipe {path.name} is no YAML", str(error).replace("\n", " ")) from None
+        ) from None
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])

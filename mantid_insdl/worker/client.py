@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from mantid_insdl import __version__, errors
-from mantid_insdl.errors import WorkerError
+from mantid_insdl.errors import WorkerError, printable
 from mantid_insdl.maps import Map
 from mantid_insdl.progress import Progress
 from mantid_insdl.worker import protocol
@@ -73,10 +73,16 @@ def run_task(
             stop()
             raise
     if header["kind"] == "error":
-        error = getattr(errors, header["error"])(header["summary"], header["reason"], header["fix"])
+        error = _class_of(header["error"])(header["summary"], header["reason"], header["fix"])
         error.add_note(header["traceback"])
         raise error
     return outputs, header["result"]
+
+
+def _class_of(name: str) -> type[errors.InsdlError]:
+    """The class of errors.py of that name; where it has none, `WorkerError`."""
+    found = getattr(errors, name, None)
+    return found if isinstance(found, type) and issubclass(found, errors.InsdlError) else WorkerError
 
 
 def stop() -> None:
@@ -117,12 +123,15 @@ class _Worker:
             )
         except OSError as error:
             raise WorkerError(f"cannot start the Python interpreter '{interpreter}'", error.strerror or str(error), _CHECK) from error
+        assert self.process.stdin is not None  # they are pipes, as was asked for
+        assert self.process.stdout is not None
+        self.requests, self.replies = self.process.stdin, self.process.stdout
         threading.Thread(target=self._receive, daemon=True, name="insdl-worker-replies").start()
 
     def _receive(self) -> None:
         try:
             while True:
-                self.inbox.put(protocol.decode(self.process.stdout))
+                self.inbox.put(protocol.decode(self.replies))
         except (EOFError, OSError, ValueError) as error:  # ValueError: the pipe was closed by `kill`
             self.inbox.put(EOFError(str(error)))
         except Exception as error:
@@ -155,6 +164,8 @@ class _Worker:
             raise WorkerError(f"{name} did not start the worker within {_START_LIMIT:g} s", self._words(), _CHECK) from None
         if header["kind"] == "failed":
             raise WorkerError(header["summary"], header["reason"], header["fix"])
+        if header["kind"] != "hello":
+            raise WorkerError(f"{name} does not answer as a Python interpreter does", f"it sent '{header['kind'][:40]}' first", _CHECK)
         if (header["protocol"], header["version"]) != (protocol.VERSION, __version__):
             raise WorkerError(
                 f"the worker runs mantid_insdl {header['version']}, this program {__version__}",
@@ -172,10 +183,12 @@ class _Worker:
                 header, outputs = self._next(poll)
                 if header["kind"] == "started":
                     started = True
-                elif header["kind"] != "progress":
+                elif header["kind"] in ("result", "error"):
                     return header, outputs
+                elif header["kind"] != "progress":
+                    raise protocol.StreamError(f"it sent '{header['kind'][:40]}' in the middle of a task")
                 elif progress:
-                    progress(header["fraction"], header["text"])
+                    progress(header["fraction"], printable(header["text"]))
         except EOFError:
             if not started:
                 raise _NotStartedError from None
@@ -185,7 +198,7 @@ class _Worker:
 
     def _send(self, request: protocol.Message) -> None:
         with contextlib.suppress(OSError, ValueError):  # it died or was killed: the reader says so
-            request.write(self.process.stdin)
+            request.write(self.requests)
 
     def death(self) -> WorkerError:
         """What to tell the user about a worker that is gone."""
@@ -223,7 +236,7 @@ class _Worker:
                     self.process.kill()
         with contextlib.suppress(subprocess.TimeoutExpired):
             self.process.wait(timeout=5)
-        for pipe in (self.process.stdin, self.process.stdout, self.log):
+        for pipe in (self.requests, self.replies, self.log):
             with contextlib.suppress(OSError, ValueError):
                 pipe.close()
 
@@ -287,7 +300,7 @@ def _forget_after_fork() -> None:
     worker, _state.worker, _state.lock = _state.worker, None, threading.Lock()
     if worker is not None:
         nothing = os.open(os.devnull, os.O_RDWR)
-        for pipe in (worker.process.stdin, worker.process.stdout):
+        for pipe in (worker.requests, worker.replies):
             with contextlib.suppress(OSError, ValueError):
                 os.dup2(nothing, pipe.fileno(), inheritable=False)
         os.close(nothing)

@@ -21,15 +21,31 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from typing import Any, BinaryIO, NamedTuple
+from typing import IO, Any, NamedTuple
 
 import numpy as np
 
+from mantid_insdl.errors import InsdlError, WorkerError
 from mantid_insdl.maps import Map
+from mantid_insdl.untrusted.archives import read_npy
+from mantid_insdl.untrusted.reading import Origin
+from mantid_insdl.untrusted.text import exact_json_of
 from mantid_insdl.worker.frame import LENGTH, MAGIC
 
 VERSION = 1
-_LONGEST_HEADER = 1 << 28
+_LONGEST_HEADER = 1 << 28  # with the sample logs of a map
+
+_ERROR: dict[str, Any] = {"summary": str, "reason": str, "fix": str}
+_OF_ALL: dict[str, Any] = {"kind": str, "maps": dict, "arrays": list}
+_ENTRIES: dict[str, dict[str, Any]] = {
+    "hello": {"protocol": int, "version": str},
+    "failed": _ERROR,
+    "task": {"task": str, "options": dict, "directory": str | None},
+    "progress": {"fraction": int | float, "text": str},
+    "result": {"result": dict},
+    "error": {**_ERROR, "error": str, "traceback": str},
+}
+"""What a message must have, by its kind."""
 
 
 class StreamError(Exception):
@@ -39,7 +55,7 @@ class StreamError(Exception):
 class _Pipe:
     """Only reading and writing: given a file, NumPy would also ask for the position in it, which a pipe does not have."""
 
-    def __init__(self, stream: BinaryIO):
+    def __init__(self, stream: IO[bytes]):
         self._stream = stream
         self.write = stream.write
 
@@ -56,7 +72,7 @@ class Message(NamedTuple):
     start: bytes
     arrays: list[np.ndarray]
 
-    def write(self, stream: BinaryIO) -> None:
+    def write(self, stream: IO[bytes]) -> None:
         """Write all of it; `OSError` if the other side is gone."""
         stream.write(self.start)
         for array in self.arrays:
@@ -81,7 +97,7 @@ def encode(header: Mapping[str, Any], maps: Mapping[str, Map] | None = None) -> 
     return Message(MAGIC + LENGTH.pack(len(content)) + content, [np.asarray(array) for array in arrays.values()])
 
 
-def decode(stream: BinaryIO) -> tuple[dict[str, Any], dict[str, Map]]:
+def decode(stream: IO[bytes]) -> tuple[dict[str, Any], dict[str, Map]]:
     """The next message: its header and its maps.
 
     Raises
@@ -91,6 +107,20 @@ def decode(stream: BinaryIO) -> tuple[dict[str, Any], dict[str, Map]]:
     StreamError
         If what comes is not a message.
     """
+    try:
+        return _decoded(stream)
+    except (EOFError, StreamError):
+        raise
+    except InsdlError as error:  # of `untrusted`, or of a map that makes no sense
+        raise StreamError(error.reason or str(error)) from error
+    except (AttributeError, LookupError, MemoryError, TypeError, ValueError) as error:
+        raise StreamError(f"{type(error).__name__}: {error}") from error
+
+
+_ORIGIN = Origin("a message", WorkerError)
+
+
+def _decoded(stream: IO[bytes]) -> tuple[dict[str, Any], dict[str, Map]]:
     start = stream.read(len(MAGIC) + LENGTH.size)
     if not MAGIC.startswith(start[: len(MAGIC)]):
         raise StreamError(f"it wrote {start!r}")
@@ -101,13 +131,19 @@ def decode(stream: BinaryIO) -> tuple[dict[str, Any], dict[str, Map]]:
         raise StreamError(f"it announced a header of {length} bytes")
     pipe = _Pipe(stream)
     content = pipe.read(length)
-    try:
-        header = json.loads(content)
-        arrays = {name: np.lib.format.read_array(pipe, allow_pickle=False) for name in header["arrays"]}
-        maps = {name: Map.from_arrays(head, _parts(arrays, name)) for name, head in header["maps"].items()}
-    except ValueError as error:
-        raise StreamError(str(error)) from error
-    return header, maps
+    header = exact_json_of(content, _ORIGIN, _LONGEST_HEADER)
+    _require_entries(header)
+    arrays = {name: read_npy(pipe, f"'{name}'", _ORIGIN) for name in header["arrays"]}
+    return header, {name: Map.from_arrays(head, _parts(arrays, name)) for name, head in header["maps"].items()}
+
+
+def _require_entries(header: Any) -> None:
+    """Raise `StreamError` where a message lacks what its kind has, or has it in another form."""
+    if not isinstance(header, dict):
+        raise StreamError("its header is no JSON object")
+    for name, kind in (_OF_ALL | _ENTRIES.get(str(header.get("kind")), {})).items():
+        if not isinstance(header.get(name), kind):
+            raise StreamError(f"its message '{str(header.get('kind'))[:40]}' has no right '{name}'")
 
 
 def _parts(arrays: Mapping[str, np.ndarray], name: str) -> dict[str, np.ndarray]:

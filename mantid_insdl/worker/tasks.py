@@ -14,6 +14,7 @@ task              maps and options                                              
                                                                                                      `Combined.to_dict` as combined
 ``fit_exchange``  map input; options model, refine, material, simulate_fit        fit (on request)   `ExchangeFit.to_dict`
 ``grad_cam``      map input; options model, target, layer                         output
+``process_run``   options of `mantid_insdl.runs.process.process`                                     `RunRecord.to_dict`
 ================  ==============================================================  =================  ==========================
 """
 
@@ -110,6 +111,12 @@ def _grad_cam(maps: Mapping[str, Map], options: Mapping[str, Any], progress: Pro
     return {"output": grad_cam(maps["input"], progress=progress, **options)}, {}
 
 
+def _process_run(maps: Mapping[str, Map], options: Mapping[str, Any], progress: Progress) -> Outcome:
+    from mantid_insdl.runs.process import process
+
+    return {}, process(progress=progress, **options).to_dict()
+
+
 TASKS: dict[str, Callable[[Mapping[str, Map], Mapping[str, Any], Progress], Outcome]] = {
     "load": _load,
     "simulate": _simulate,
@@ -117,4 +124,5 @@ TASKS: dict[str, Callable[[Mapping[str, Map], Mapping[str, Any], Progress], Outc
     "classify": _classify,
     "fit_exchange": _fit_exchange,
     "grad_cam": _grad_cam,
+    "process_run": _process_run,
 }

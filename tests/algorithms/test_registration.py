@@ -67,10 +67,10 @@ def test_properties_are_those_of_the_specification():
     expected = {
         "SimulateSpinWaveMap": "Material MaterialFile Parameters Template Ei EnergyBins QhRange QkRange Twins Resolution "
         "Background Counts Seed Instrument Temperature KfOverKi",
-        "DenoiseINS": "InputWorkspace Model",
-        "ClassifyMagneticModel": "InputWorkspace Model Denoise Method",
-        "FitExchangeCNN": "InputWorkspace Model Refine MaterialFile",
-        "ComputeGradCAM": "InputWorkspace Model Class Layer",
+        "DenoiseINS": "InputWorkspace Model Ei",
+        "ClassifyMagneticModel": "InputWorkspace Model Denoise Method Ei",
+        "FitExchangeCNN": "InputWorkspace Model Refine MaterialFile Ei",
+        "ComputeGradCAM": "InputWorkspace Model Class Layer Ei",
     }
     outputs = {
         "SimulateSpinWaveMap": "OutputWorkspace",

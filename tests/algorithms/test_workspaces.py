@@ -9,7 +9,6 @@ from mantid.simpleapi import (
     CloneWorkspace,
     ConvertAxisByFormula,
     CreateEmptyTableWorkspace,
-    CreateMDHistoWorkspace,
     CreateSampleWorkspace,
     MaskBins,
 )
@@ -18,6 +17,7 @@ from mantid_helpers import QH_EDGES, QK, add_logs, new_group, new_slice, new_wor
 from mantid_insdl.errors import MapError
 from mantid_insdl.maps import MEV, PER_ANGSTROM, RLU, Axis, Map
 from mantid_insdl.plugin import workspaces
+from mantid_insdl.plugin.sample_logs import read_logs
 from mantid_insdl.plugin.workspaces import from_workspace, to_workspace
 
 
@@ -199,19 +199,6 @@ def test_problems_are_named(case):
     text = problem(workspace)
     for word in words:
         assert word in text
-
-
-def md_histo():
-    given = {"SignalInput": [1.0, 2.0, 3.0, 4.0], "ErrorInput": [1.0] * 4, "Dimensionality": 2, "NumberOfBins": [2, 2]}
-    names = {"Names": "H,K", "Units": "r.l.u.,r.l.u.", "Frames": "HKL,HKL"}
-    return CreateMDHistoWorkspace(Extents=[-1.0, 1.0, -1.0, 1.0], OutputWorkspace="md", **given, **names)
-
-
-def test_md_histo_is_told_the_whole_way():
-    """Each step that it names is needed: see the next test."""
-    text = problem(md_histo())
-    steps = ["ConvertMDHistoToMatrixWorkspace", "ConvertAxisByFormula", "AxisUnits='r.l.u.'", "AddSampleLog"]
-    assert sorted(steps, key=text.index) == steps
 
 
 def test_what_the_converter_gives_is_accepted_once_it_has_units_and_logs():
@@ -423,4 +410,4 @@ def test_result_keeps_the_series_of_the_input():
 
 
 def test_warnings_of_an_earlier_step_are_read():
-    assert workspaces._logs(add_logs(new_slice(), insdl_warnings="one\ntwo").run())["insdl_warnings"] == ("one\ntwo", "")
+    assert read_logs(add_logs(new_slice(), insdl_warnings="one\ntwo").run())["insdl_warnings"] == ("one\ntwo", "")

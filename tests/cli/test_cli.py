@@ -13,7 +13,7 @@ import pytest
 import mantid_insdl
 from mantid_insdl import examples, plotting
 from mantid_insdl.cli import measured
-from mantid_insdl.cli.main import EXIT_CODES
+from mantid_insdl.cli.exit_codes import EXIT_CODES
 from mantid_insdl.errors import InsdlError
 from mantid_insdl.report import RESULT_FILES
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from mantid_insdl.errors import OutputError
-from mantid_insdl.output import staged_file, staged_folder
+from mantid_insdl.output import made_earlier, staged_file, staged_folder
 
 NAMES = ("a.txt", "report.json")
 
@@ -160,3 +160,24 @@ def test_failed_file_leaves_nothing(tmp_path):
 def test_wrong_place_for_a_file(tmp_path, name, reason):
     with pytest.raises(OutputError, match=reason), staged_file(tmp_path / name):
         pytest.fail("must be refused before the work")
+
+
+@pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o755), (0o077, 0o700), (0o002, 0o775)])
+def test_folders_have_the_permissions_that_the_umask_leaves(tmp_path, umask, mode, monkeypatch):
+    """The umask is of the whole process, in which other threads make files: it is used, and never set."""
+    before = os.umask(umask)
+    try:
+        monkeypatch.setattr(os, "umask", None)
+        with staged(tmp_path / "out") as folder:
+            assert folder.stat().st_mode & 0o777 == mode
+            write_all(folder)
+    finally:
+        monkeypatch.undo()
+        os.umask(before)
+
+
+def test_a_report_that_is_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "report.json")
+    assert made_earlier(tmp_path / "report.json") == set()
+    (tmp_path / "deep.json").write_text("[" * 100_000)
+    assert made_earlier(tmp_path / "deep.json") == set()

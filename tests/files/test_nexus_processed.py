@@ -536,10 +536,10 @@ class TestWritingIsSafe:
         assert list(tmp_path.iterdir()) == []
 
     def test_folder_without_permission_to_write(self, powder_map, tmp_path, monkeypatch):
-        def refuse(**_):
+        def refuse(*_, **__):
             raise PermissionError(13, "Permission denied")
 
-        monkeypatch.setattr("tempfile.mkdtemp", refuse)
+        monkeypatch.setattr(Path, "mkdir", refuse)
         with pytest.raises(OutputError, match="permission denied; write elsewhere"):
             save(powder_map, tmp_path / "out.nxs")
 

@@ -596,3 +596,31 @@ def test_a_share_that_noise_has_made_negative_is_said_to_be_nothing(unexplained,
     answer = {"material": "m", "names": [], "values": [], "errors": [], "units": [], "in_range": True}
     evidence = {"material": "m", "unexplained": unexplained, "uncertainty": 0.01, "limit": 0.3}
     assert said in exchange_notices(answer | {"evidence": evidence})[1]
+
+
+def test_an_mdhisto_workspace_is_an_input_and_is_told_its_ei_and_material(mantid_model, data_service):
+    from mantid.api import WorkspaceFactory
+    from mantid.simpleapi import CreateMDHistoWorkspace
+
+    values = [float(v) for v in range(1, 37)]
+    workspace = CreateMDHistoWorkspace(
+        SignalInput=values,
+        ErrorInput=[1.0] * 36,
+        Dimensionality=3,
+        Extents=[-1.0, 1.0, -1.0, 1.0, 2.0, 8.0],
+        NumberOfBins=[4, 3, 3],
+        Names=["[H,0,0]", "[0,K,0]", "DeltaE"],
+        Units=["r.l.u.", "r.l.u.", "DeltaE"],
+        Frames=["HKL", "HKL", "General Frame"],
+        OutputWorkspace="md",
+    )
+    carrier = WorkspaceFactory.create("Workspace2D", NVectors=1, XLength=1, YLength=1)
+    workspace.addExperimentInfo(carrier)
+    assert mantid_model.inputs() == ["md"]
+    assert np.isnan(mantid_model.read("md").map.slices.ei).all()
+    mantid_model.set_ei("md", 25.0)
+    mantid_model.set_material("md", "rb2mnf4")
+    m = mantid_model.read("md").map
+    assert (m.slices.ei.tolist(), m.material) == ([25.0] * 3, "rb2mnf4")
+    assert "addProperty('Ei', 25.0, 'meV', True)" in mantid_model.script()
+    compile(mantid_model.script(), "script", "exec")

@@ -19,7 +19,13 @@ def network():
     given = encoder.inputs(SHAPE)
     encoded = encoder.encode(given)
     head = keras.layers.Dense(3, name="logits", bias_initializer="ones")
-    return keras.Model(list(given), [encoded.features, encoded.weight, head(encoder.mean(encoded))])
+    model = keras.Model(list(given), [encoded.features, encoded.weight, head(encoder.mean(encoded))])
+    rng = np.random.default_rng(4)
+    for layer in model.layers:  # as after training: at first nothing is scaled nor shifted by what a slice is told
+        if layer.name.endswith(("_scale", "_shift")):
+            kernel, bias = layer.get_weights()
+            layer.set_weights([rng.normal(0, 0.3, kernel.shape), bias])
+    return model
 
 
 def random_map(seed=0, energies=4, bins=7):
@@ -73,6 +79,11 @@ def test_energies_of_a_slice_and_their_order_matter(network):
 def test_weighted_features_through_the_head_are_the_logits(network):
     features, weight, logits = (np.array(x) for x in network(flat(random_map())))
     kernel, bias = network.get_layer("logits").get_weights()
+    scale, shift, average, variance = network.get_layer("embedding").get_weights()
+    kernel, bias = (
+        kernel * (scale / np.sqrt(variance + 1e-3))[:, None],
+        bias + (shift - scale * average / np.sqrt(variance + 1e-3)) @ kernel,
+    )
     contribution = (features * weight) @ kernel
     np.testing.assert_allclose(weight.sum(axis=(1, 2, 3)), 1, atol=1e-4)
     np.testing.assert_allclose(contribution.sum(axis=(1, 2, 3)) + bias, logits, atol=2e-5)

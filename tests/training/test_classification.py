@@ -95,10 +95,11 @@ def toy_classes():
 
 
 def asked(outcome, measurer, indices, seed, **options):
-    """Logits (network, n, class + 1), features and label, one network at a time and all maps at once."""
+    """Logits (2 x network, n, class + 1), features and the maps, one network and orientation at a time and all maps at once."""
     maps = measurer.measure(indices, seed, **options)
-    results = [predict(with_embedding(model), maps) for model in outcome.models.values()]
-    return np.stack([r[0] for r in results]), [r[1] for r in results], maps
+    exchanged = replace(maps, stack=np.swapaxes(maps.stack, 2, 3))
+    results = [[predict(with_embedding(model), one) for one in (maps, exchanged)] for model in outcome.models.values()]
+    return np.stack([r[0] for both in results for r in both]), [(one[1] + other[1]) / 2 for one, other in results], maps
 
 
 @pytest.mark.tensorflow

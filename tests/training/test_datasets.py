@@ -209,5 +209,5 @@ def test_wrong_recipes_say_where(tmp_path):
     with pytest.raises(RecipeError, match="wrong at"):
         load_recipe(path)
     path.write_text("a: [")
-    with pytest.raises(RecipeError, match="no YAML"):
+    with pytest.raises(RecipeError, match="no valid YAML"):
         load_recipe(path)

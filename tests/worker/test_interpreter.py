@@ -195,11 +195,13 @@ def test_wrong_interpreter_then_a_right_one(monkeypatch):
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("python: [1, 2", "is not YAML"),
+        ("python: [1, 2", "is no valid YAML at line 1"),
         ("just words", "it must hold entries"),
         ("pyton: /usr/bin/python3", "unknown entry 'pyton'; the only entry is `python: PATH`"),
         ("python: 3", "its entry 'python' is not a path"),
         ("python: ''", "its entry 'python' is not a path"),
+        ("python: python3", "its entry 'python' is 'python3', and another folder may hold another file of that name; give the whole path"),
+        ("python: env/bin/python", "give the whole path of the Python interpreter, from / on"),
     ],
 )
 def test_wrong_configuration(config_file, text, reason):
@@ -216,7 +218,7 @@ def test_binary_configuration(config_file):
 
 def test_configuration_that_is_a_folder(config_file):
     config_file.mkdir()
-    assert "Is a directory" in refusal(ConfigError)
+    assert "it is a folder and not a regular file" in refusal(ConfigError)
 
 
 @pytest.mark.parametrize("text", ["", "# nothing but a comment\n", "python:\n"])
@@ -237,3 +239,26 @@ def test_no_home_directory():
     environment = {"PATH": os.environ["PATH"]}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
     assert done.stdout.startswith("Config(python=")
+
+
+@pytest.mark.parametrize("mode", [0o664, 0o646, 0o620])
+def test_a_configuration_that_others_may_write_to(config_file, mode):
+    config_file.write_text(f"python: {sys.executable}\n")
+    config_file.chmod(mode)
+    assert f"other users may write to it, and it says which program is run; run `chmod go-w '{config_file}'`" in refusal(ConfigError)
+    config_file.chmod(mode & ~0o022)
+    assert config.read_config().python == sys.executable
+
+
+@pytest.mark.skipif(os.name != "posix" or os.getuid() != 0, reason="needs the superuser, to give a file away")
+def test_a_configuration_of_another_user(config_file):
+    config_file.write_text(f"python: {sys.executable}\n")
+    os.chown(config_file, 12345, -1)
+    assert "it belongs to another user" in refusal(ConfigError)
+
+
+@pytest.mark.parametrize("base", ["settings", "./settings", ""])
+def test_a_relative_place_of_the_configuration_is_passed_over(base, monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert config.config_file({"XDG_CONFIG_HOME": base}) == tmp_path / ".config" / "mantid_insdl" / "config.yaml"
+    assert config.config_file({"XDG_CONFIG_HOME": "/settings"}) == Path("/settings/mantid_insdl/config.yaml")

@@ -56,7 +56,9 @@ def test_a_message_begins_with_its_name_and_the_length_of_its_header_in_little_e
 
 
 def test_several_messages_follow_each_other():
-    stream = io.BytesIO(sent({"n": 1}, {"a": MAPS["powder"]}) + sent({"n": 2}) + sent({"n": 3}, {"b": MAPS["cut"]}))
+    stream = io.BytesIO(
+        sent({"kind": "x", "n": 1}, {"a": MAPS["powder"]}) + sent({"kind": "x", "n": 2}) + sent({"kind": "x", "n": 3}, {"b": MAPS["cut"]})
+    )
     assert [protocol.decode(stream)[0]["n"] for _ in range(3)] == [1, 2, 3]
     with pytest.raises(EOFError):
         protocol.decode(stream)
@@ -83,6 +85,43 @@ def test_arrays_of_python_objects_are_neither_written_nor_read():
         message.write(io.BytesIO())
     stream = io.BytesIO()
     np.lib.format.write_array(stream, np.array([{}], dtype=object), allow_pickle=True)
-    content = b'{"maps": {}, "arrays": ["a"]}'
-    with pytest.raises(protocol.StreamError, match="allow_pickle"):
+    content = b'{"kind": "x", "maps": {}, "arrays": ["a"]}'
+    with pytest.raises(protocol.StreamError, match="pickled Python objects"):
         received(protocol.MAGIC + protocol.LENGTH.pack(len(content)) + content + stream.getvalue())
+
+
+def message(header: str, arrays: bytes = b"") -> bytes:
+    content = header.encode()
+    return protocol.MAGIC + protocol.LENGTH.pack(len(content)) + content + arrays
+
+
+def npy_header(**entries):
+    stream = io.BytesIO()
+    np.lib.format.write_array_header_1_0(stream, {"descr": "<f8", "fortran_order": False, **entries})
+    return stream.getvalue()
+
+
+WORDS = '"summary": "a", "reason": "b", "fix": "c"'
+NONSENSE = {
+    "a list": ("[]", b""),
+    "no kind": ('{"maps": {}, "arrays": []}', b""),
+    "no maps": ('{"kind": "started", "arrays": []}', b""),
+    "a kind that is a list": ('{"kind": [], "maps": {}, "arrays": []}', b""),
+    "deep": ('{"kind": "started", "maps": {}, "arrays": [], "x": ' + "[" * 100_000 + "]" * 100_000 + "}", b""),
+    "a long number": ('{"kind": "started", "maps": {}, "arrays": [], "x": ' + "1" * 5000 + "}", b""),
+    "no result": ('{"kind": "result", "maps": {}, "arrays": []}', b""),
+    "progress without a number": ('{"kind": "progress", "fraction": "1", "text": "", "maps": {}, "arrays": []}', b""),
+    "an error without its class": ('{"kind": "error", "maps": {}, "arrays": [], "traceback": "", ' + WORDS + "}", b""),
+    "a map that is none": ('{"kind": "result", "result": {}, "maps": {"a": 1}, "arrays": []}', b""),
+    "a map without its arrays": ('{"kind": "result", "result": {}, "maps": {"a": {"axes": []}}, "arrays": []}', b""),
+    "an array of 8 TB": ('{"kind": "x", "maps": {}, "arrays": ["a"]}', npy_header(shape=(10**6, 10**6))),
+    "an array of negative size": ('{"kind": "x", "maps": {}, "arrays": ["a"]}', npy_header(shape=(-1, 2))),
+    "an array of long texts": ('{"kind": "x", "maps": {}, "arrays": ["a"]}', npy_header(descr="<U400000000", shape=(9,))),
+    "an array that is none": ('{"kind": "x", "maps": {}, "arrays": ["a"]}', b"no array at all"),
+}
+
+
+@pytest.mark.parametrize("name", NONSENSE)
+def test_nonsense_is_noticed(name):
+    with pytest.raises(protocol.StreamError):
+        received(message(*NONSENSE[name]))

@@ -391,12 +391,6 @@ class WorkspaceGroup(Workspace):
         return [item.name() for item in self._items]
 
 
-class MDHistoWorkspace(Workspace):
-    """Known by its name only."""
-
-    _id = "MDHistoWorkspace"
-
-
 class ITableWorkspace(Workspace):
     _id = "TableWorkspace"
 
@@ -985,3 +979,5 @@ class _AlgorithmManager:
 
 
 AlgorithmFactory, AlgorithmManager = _AlgorithmFactory(), _AlgorithmManager()
+
+from mantid._histograms import IMDDimension, IMDHistoWorkspace, MDHistoWorkspace, MDNormalization  # noqa: E402, F401 (built on the classes above)

@@ -9,6 +9,9 @@ class Direction:
     Input, Output, InOut = 0, 1, 2
 
 
+config = {"Q.convention": "Inelastic"}
+
+
 class Logger:
     """Writes to the standard output, as Mantid's console channel does."""
 
@@ -175,6 +178,30 @@ class FloatArrayProperty(Property):
         if not isinstance(value, list | tuple) or not all(isinstance(v, float | int) for v in value):
             raise TypeError(f"No registered converter for a vector of double from {type(value)}")
         return [float(v) for v in value]
+
+
+class StringArrayProperty(Property):
+    """A list of texts as it is; a text is taken apart at its commas."""
+
+    def __init__(self, name, values=(), validator=None, direction=Direction.Input):
+        super().__init__(name, "", validator, direction)
+        self._value = self._default = list(values)
+
+    @property
+    def value(self):
+        return list(self._value)
+
+    @property
+    def valueAsStr(self):
+        return ",".join(self._value)
+
+    def set_text(self, text):
+        self._value = [part.strip() for part in text.split(",") if part.strip()]
+
+    def _converted(self, value):
+        if not isinstance(value, list | tuple) or not all(type(v) is str for v in value):
+            raise TypeError(f"No registered converter for a vector of str from {type(value)}")
+        return list(value)
 
 
 class LogProperty:

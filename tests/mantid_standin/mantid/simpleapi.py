@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import dis
 import inspect
+import json
+import subprocess
+import sys
 from collections import namedtuple
 from pathlib import Path
 
@@ -15,17 +18,19 @@ from mantid.api import (
     AnalysisDataService,
     FileAction,
     FileProperty,
+    IMDDimension,
     ITableWorkspace,
     IWorkspaceProperty,
     MatrixWorkspace,
     MDHistoWorkspace,
+    MDNormalization,
     PythonAlgorithm,
     Workspace,
     WorkspaceGroup,
     WorkspaceProperty,
     mtd,
 )
-from mantid.kernel import Direction, FloatArrayProperty, FloatTimeSeriesProperty, LogProperty, StringListValidator
+from mantid.kernel import Direction, FloatArrayProperty, FloatTimeSeriesProperty, LogProperty, StringArrayProperty, StringListValidator
 
 __all__ = ["AnalysisDataService", "mtd"]
 
@@ -127,19 +132,32 @@ class CreateEmptyTableWorkspace(PythonAlgorithm):
 
 
 class CreateMDHistoWorkspace(PythonAlgorithm):
+    """Values in the order of memory, the first dimension fastest; errors are squared; one event a bin where no number is given."""
+
     def category(self):
         return "MDAlgorithms\\Creation"
 
     def PyInit(self):
-        for name in ("SignalInput", "ErrorInput", "Extents", "NumberOfBins"):
+        for name in ("SignalInput", "ErrorInput", "NumberOfEvents", "Extents", "NumberOfBins"):
             self.declareProperty(FloatArrayProperty(name))
         for name in ("Names", "Units", "Frames"):
-            self.declareProperty(name, "")
+            self.declareProperty(StringArrayProperty(name))
         self.declareProperty("Dimensionality", 1)
         self.declareProperty(WorkspaceProperty("OutputWorkspace", "", Direction.Output))
 
     def PyExec(self):
-        self.setProperty("OutputWorkspace", MDHistoWorkspace())
+        count = self.getProperty("Dimensionality").value
+        extents, bins = (np.array(self.getProperty(p).value) for p in ("Extents", "NumberOfBins"))
+        names, units, frames = (self.getProperty(p).value for p in ("Names", "Units", "Frames"))
+        if not extents.size / 2 == bins.size == len(names) == len(units) == count:
+            raise ValueError("You must specify as many names as there are dimensions.")
+        described = zip(names, extents[::2], extents[1::2], bins, units, frames or ["General Frame"] * count, strict=True)
+        workspace = MDHistoWorkspace([IMDDimension(*one) for one in described])
+        signal, error, events = (np.array(self.getProperty(p).value) for p in ("SignalInput", "ErrorInput", "NumberOfEvents"))
+        if not signal.size == error.size == workspace.getNPoints():
+            raise ValueError(f"Expected size of the SignalInput is: {workspace.getNPoints()}")
+        workspace._signal[:], workspace._variance[:], workspace._events[:] = signal, error**2, events if events.size else 1.0
+        self.setProperty("OutputWorkspace", workspace)
 
 
 class ConvertAxisByFormula(PythonAlgorithm):
@@ -205,6 +223,8 @@ class AddSampleLog(PythonAlgorithm):
         self.declareProperty("LogUnit", "")
 
     def PyExec(self):
+        if not isinstance(self.getProperty("Workspace").value, MatrixWorkspace):
+            raise RuntimeError("Mantid of 2019 ends here: no ExperimentInfo")
         name, text, kind, unit = (self.getProperty(p).value for p in ("LogName", "LogText", "LogType", "LogUnit"))
         value = text if kind == "String" else (int(text) if text.lstrip("-").isdigit() else float(text))
         if kind == "Number Series":
@@ -216,8 +236,28 @@ class AddSampleLog(PythonAlgorithm):
         self.getProperty("Workspace").value.mutableRun().addProperty(name, log, True)
 
 
+def _load_md(path):
+    """A SaveMD file, whose arrays run slowest dimension first; read in another process, for a test may have taken h5py away here."""
+    code = (
+        "import h5py, json, sys\n"
+        "top = h5py.File(sys.argv[1])['MDHistoWorkspace']; data = top['data']; signal = data['signal']\n"
+        "text = lambda value: value.decode() if isinstance(value, bytes) else str(value)\n"
+        "names = text(signal.attrs['axes']).split(':')[::-1]\n"
+        "dims = [(text(data[n].attrs['long_name']), float(data[n][0]), float(data[n][-1]), data[n].size - 1,"
+        " text(data[n].attrs['units']), text(data[n].attrs['frame'])) for n in names]\n"
+        "print(json.dumps([dims, *(data[n][()].ravel().tolist() for n in ('signal', 'errors_squared', 'num_events')),"
+        " int(top['visual_normalization'][0])]))"
+    )
+    said = subprocess.run([sys.executable, "-c", code, path], capture_output=True, check=True, text=True).stdout
+    dimensions, signal, variance, events, normalization = json.loads(said)
+    workspace = MDHistoWorkspace([IMDDimension(*one) for one in dimensions])
+    workspace._signal[:], workspace._variance[:], workspace._events[:] = signal, variance, events
+    workspace.setDisplayNormalization(MDNormalization(normalization))
+    return workspace
+
+
 class Load(PythonAlgorithm):
-    """Processed NeXus files of slices, and MDHisto files as a workspace that is no map; others it does not know."""
+    """Processed NeXus files of slices, and MDHisto files; others it does not know."""
 
     def category(self):
         return "DataHandling"
@@ -234,7 +274,7 @@ class Load(PythonAlgorithm):
         if path.endswith(".npz"):
             raise RuntimeError(f"Cannot find a loader for {path}")
         mdhisto = b"MDHistoWorkspace" in Path(path).read_bytes()
-        self.setProperty("OutputWorkspace", MDHistoWorkspace() if mdhisto else to_workspace(load(path)))
+        self.setProperty("OutputWorkspace", _load_md(path) if mdhisto else to_workspace(load(path)))
 
 
 class RenameWorkspace(PythonAlgorithm):

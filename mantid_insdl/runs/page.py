@@ -1,0 +1,119 @@
+"""The page of a run, from what its JSON files say. Plain HTML that any browser shows without a server, a script or the network."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from html import escape
+from typing import Any
+
+from mantid_insdl.runs.record import DONE, RunRecord
+
+STYLE = """
+body { font: 15px/1.45 sans-serif; max-width: 70em; margin: 2em auto; padding: 0 1em; color: #222 }
+table { border-collapse: collapse; margin: 0.7em 0 } td, th { padding: 0.2em 0.9em 0.2em 0; text-align: left; vertical-align: top }
+th { border-bottom: 1px solid #999 } img { max-width: 100%; border: 1px solid #ddd } .done { color: #1a7a2e }
+.failed { color: #b00020 } .partly, .not { color: #9a6200 } .quiet { color: #777 } h1 { font-size: 1.5em } h2 { font-size: 1.15em }
+"""
+
+
+def document(title: str, parts: Iterable[str]) -> str:
+    """A page of these parts, which are HTML; the title is text."""
+    head = f'<meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{escape(title)}</title>'
+    body = "\n".join(part for part in parts if part)
+    head = f"<head>{head}<style>{STYLE}</style></head>"
+    return f"<!DOCTYPE html>\n<html lang='en'>{head}\n<body>\n<h1>{escape(title)}</h1>\n{body}\n</body></html>\n"
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table of cells that are HTML; nothing without rows."""
+    lines = ["<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" for row in rows]
+    if not lines:
+        return ""
+    return "<table><tr>" + "".join(f"<th>{escape(cell)}</th>" for cell in head) + "</tr>\n" + "\n".join(lines) + "</table>"
+
+
+def state_cell(state: str) -> str:
+    """A state in its colour."""
+    return f'<span class="{escape(state.split(maxsplit=1)[0])}">{escape(state)}</span>'
+
+
+def run_page(record: RunRecord, analysis: Mapping[str, Any] | None, fit: Mapping[str, Any] | None) -> str:
+    """The page of a run.
+
+    Parameters
+    ----------
+    record
+        What became of the run.
+    analysis, fit
+        The content of `report.json` and of `fit.json`, where there are any.
+    """
+    names = {one["name"] for one in record.files}
+    parts = [
+        '<p><a href="../index.html">all runs</a></p>',
+        f"<p>{state_cell(record.state)}{': ' + escape(record.reason) if record.reason else ''}</p>",
+        table(("file", "bytes"), ((escape(one.path), f"{one.bytes:,}") for one in record.sources)),
+        f"<p>{escape(record.summary)}</p>" if record.summary else "",
+        *(_analysis(analysis) if analysis else ()),
+        *(_fit(fit) if fit else ()),
+        "<h2>Pictures</h2>" if any(name.endswith(".png") for name in names) else "",
+        *(_picture(one) for one in record.files if one["name"].endswith(".png")),
+        "<h2>Steps</h2>",
+        table(("step", "state", "time"), ((escape(s.name), _state(s), f"{s.seconds:g} s") for s in record.steps)),
+        "<h2>Files</h2>",
+        table(("file", "what it is"), ((_link(one["name"]), escape(one["content"])) for one in record.files)),
+        f'<p class="quiet">mantid_insdl, {escape(record.created)}, {record.seconds:g} s</p>',
+    ]
+    return document(record.name, parts)
+
+
+def _state(step: Any) -> str:
+    return state_cell(step.state) + ("" if step.state == DONE else f": {escape(step.reason)}")
+
+
+def _link(name: str) -> str:
+    return f'<a href="{escape(name)}">{escape(name)}</a>'
+
+
+def _picture(one: Mapping[str, str]) -> str:
+    name = escape(one["name"])
+    return f'<p><a href="{name}"><img src="{name}" alt="{escape(one["content"])}"></a><br>{escape(one["content"])}</p>'
+
+
+def _number(value: Any) -> str:
+    return "-" if value is None else f"{value:.4g}"
+
+
+def _analysis(content: Mapping[str, Any]) -> Iterable[str]:
+    yield "<h2>Which magnet it shows</h2>"
+    if content["simulated"]:
+        yield "<p>This is a simulated measurement.</p>"
+    if found := content["classification"]:
+        yield f"<p>Verdict of the networks: <b>{escape(found['verdict'])}</b></p>"
+        rows = ((escape(one["model"]), _number(one["probability"]), _number(one["uncertainty"])) for one in found["models"])
+        yield table(("model", "probability", "+-"), rows)
+    if found := content["exchange"]:
+        outside = "" if found["in_range"] else ": no answer, for the map is out of range"
+        yield f"<p>Exchange constants of {escape(found['material'])}{outside}</p>"
+        yield _constants(found["parameters"])
+    yield _warnings(content["warnings"])
+
+
+def _fit(content: Mapping[str, Any]) -> Iterable[str]:
+    yield "<h2>Fit without a network</h2>"
+    if found := content["comparison"]:
+        yield f"<p>Verdict of the comparison: <b>{escape(found['verdict'])}</b></p>"
+        yield table(("material", "probability"), ((escape(name), _number(p)) for name, p in found["probabilities"].items()))
+        yield _warnings(found["warnings"])
+    for one in content["fits"]:
+        yield f"<p>{escape(one['material'])}: reduced chi-squared {_number(one['chi_squared'])}</p>"
+        yield _constants(one["parameters"])
+        yield _warnings(one["warnings"])
+
+
+def _constants(parameters: Iterable[Mapping[str, Any]]) -> str:
+    rows = ((escape(p["name"]), _number(p["value"]), _number(p["error"]), escape(p["unit"])) for p in parameters)
+    return table(("constant", "value", "+-", "unit"), rows)
+
+
+def _warnings(warnings: Sequence[str]) -> str:
+    return "<ul>" + "".join(f"<li>{escape(one)}</li>" for one in warnings) + "</ul>" if warnings else ""

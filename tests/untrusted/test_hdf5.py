@@ -1,0 +1,108 @@
+"""Budgets of HDF5 files, with small limits in place of the large ones."""
+
+from __future__ import annotations
+
+import h5py
+import numpy as np
+import pytest
+
+from mantid_insdl.errors import FileFormatError
+from mantid_insdl.files import _hdf5, load
+from mantid_insdl.untrusted import hdf5
+
+
+@pytest.fixture
+def processed(tmp_path):
+    """A function that writes a processed NeXus file of so many powder maps of 6 values."""
+
+    def write(entries=1, title=b"powder", log=None, chunks=None):
+        path = tmp_path / "a.nxs"
+        with h5py.File(path, "w") as file:
+            for number in range(1, entries + 1):
+                entry = file.create_group(f"mantid_workspace_{number}")
+                entry["title"] = np.array([title])
+                entry.create_dataset("workspace/values", data=np.ones((2, 3)), chunks=chunks, maxshape=chunks and (None, None))
+                for name, values, unit in (("axis1", [0.0, 1, 2, 3], b"DeltaE"), ("axis2", [1.0, 2], b"MomentumTransfer")):
+                    entry[f"workspace/{name}"] = values
+                    entry[f"workspace/{name}"].attrs["units"] = np.bytes_(unit)
+                for name in ("first", "second") if log is not None else ():
+                    entry[f"logs/{name}/value"] = log
+                    entry[f"logs/{name}"].attrs["NX_class"] = np.bytes_("NXlog")
+        return path
+
+    return write
+
+
+def test_values_of_one_dataset(processed, monkeypatch):
+    monkeypatch.setattr(_hdf5, "MAX_VALUES", 5)
+    with pytest.raises(FileFormatError, match=r"'/mantid_workspace_1/workspace/values' has 2 x 3 = 6 values and the limit is 5"):
+        load(processed())
+
+
+def test_workspaces_of_a_group_together(processed, monkeypatch):
+    monkeypatch.setattr(_hdf5, "MAX_VALUES", 11)
+    with pytest.raises(FileFormatError, match="the group of its 2 workspaces has 12 = 12 values and the limit is 11"):
+        load(processed(entries=2))
+
+
+def test_everything_that_is_read_together(processed, monkeypatch):
+    monkeypatch.setattr(_hdf5, "MAX_TOTAL", 13)
+    assert load(processed()).shape == (2, 3)  # 6 values, 4 and 2 of the axes, and the title
+    monkeypatch.setattr(_hdf5, "MAX_TOTAL", 11)
+    with pytest.raises(FileFormatError, match="more than 11 values in all"):
+        load(processed())
+    assert _hdf5._left.get() == 4 * _hdf5.MAX_VALUES, "the budget is of one file"
+
+
+def test_logs_together(processed, monkeypatch):
+    monkeypatch.setattr(_hdf5, "MAX_VALUES", 7)
+    with pytest.raises(FileFormatError, match="all of its logs together has 8"):
+        load(processed(log=np.arange(4.0)))
+
+
+def test_text_axis(processed, monkeypatch):
+    path = processed()
+    with h5py.File(path, "a") as file:
+        del file["mantid_workspace_1/workspace/axis1"]
+        file["mantid_workspace_1/workspace/axis1"] = np.array([b"x"] * 10)
+    monkeypatch.setattr(_hdf5, "MAX_VALUES", 9)
+    with pytest.raises(FileFormatError, match="'/mantid_workspace_1/workspace/axis1' has 10 = 10 values and the limit is 9"):
+        load(path)
+
+
+def test_chunks(processed, monkeypatch):
+    monkeypatch.setattr(_hdf5, "MAX_CHUNK", 8 * 99)
+    with pytest.raises(FileFormatError, match=r"'/mantid_workspace_1/workspace/values' has chunks of more than 792 bytes"):
+        load(processed(chunks=(10, 10)))
+    assert load(processed(chunks=(9, 11))).shape == (2, 3)
+
+
+def test_length_of_a_text(processed, monkeypatch):
+    monkeypatch.setattr(_hdf5, "MAX_TEXT", 20)
+    assert load(processed(title=b"x" * 20)).title == "x" * 20
+    with pytest.raises(FileFormatError, match="a text of '/mantid_workspace_1/title' has 21 bytes and a text may have 20 bytes"):
+        load(processed(title=b"x" * 21))
+
+
+def test_number_of_objects(processed, monkeypatch):
+    monkeypatch.setattr(hdf5, "MOST_OBJECTS", 6)
+    assert load(processed()).shape == (2, 3)
+    monkeypatch.setattr(hdf5, "MOST_OBJECTS", 5)
+    with pytest.raises(FileFormatError, match="more than 5 groups and datasets"):
+        load(processed())
+
+
+def test_control_characters_of_a_title_are_spelled_out(processed):
+    assert load(processed(title=b"a \x1b[31mred\x07 title")).title == r"a \x1b[31mred\x07 title"
+
+
+def test_links_within_the_file_are_followed(processed):
+    path = processed()
+    with h5py.File(path, "a") as file:
+        workspace = file["mantid_workspace_1/workspace"]
+        file["elsewhere"] = workspace["values"]
+        del workspace["values"]
+        workspace["values"] = h5py.SoftLink("/elsewhere")
+        workspace["itself"] = h5py.SoftLink("/mantid_workspace_1/workspace/itself")
+        workspace["parent"] = file["mantid_workspace_1"]
+    assert load(path).shape == (2, 3)
