@@ -3,6 +3,8 @@
     python benchmarks/fit.py coverage MATERIAL [--maps N] [--counts FACTOR] [--foreign] [--seed SEED] [--data FOLDER] [--json FILE]
                                       [--processes N]
     python benchmarks/fit.py starts MATERIAL [--maps N] [--data FOLDER] [--model BUNDLE] [--processes N]
+                                      [--processes N] [--network BUNDLE]
+    python benchmarks/fit.py starts MATERIAL [--maps N] [--data FOLDER] [--processes N]
     python benchmarks/fit.py speed [--pyspinw PYTHON]
     python benchmarks/fit.py measured FOLDER
 
@@ -12,6 +14,7 @@ rms error against the Cramer-Rao bound (scales, backgrounds and nuisances free; 
 what it does in the measured maps of PCSMO at 25, 50 and 100 meV, over FACTOR. With --foreign the maps have in them what the fit does not
 model: a ring as of phonons of a powder, a gradient across the map, lines that grow with energy, unequal twins. With the FOLDER of the
 measured data (pcsmo) their detector gaps are used. A map is the same whatever their number and that of the processes.
+With the BUNDLE of an exchange network the same of what that says of these maps, alone.
 
 starts: how many of N such maps end in the best minimum from one blind start (the middle of the ranges), from the draws of `fit`, and from a
 start as far off as a network's; with the time of each. With the BUNDLE of an exchange network also from what that says of the map: its
@@ -40,6 +43,7 @@ from one_core_each import one_core_each
 from spin_waves import bare, map_momenta, pyspinw
 
 from mantid_insdl import load
+from mantid_insdl.analysis import fit_exchange
 from mantid_insdl.analysis.estimate import estimate
 from mantid_insdl.analysis.preparation import prepare
 from mantid_insdl.analysis.refinement import starts_of
@@ -158,6 +162,12 @@ def covered(arguments: argparse.Namespace, number: int) -> dict:
     found = fit_calculation(calculation_for(trial.map, arguments.material), start=start)
     seconds, bounds = time.perf_counter() - begin, bound(empty, trial)
     rows = {n: (found.values[n] - trial.truth[n], found.errors[n], bounds[n]) for n in empty.material.defaults}
+    if arguments.network:
+        begin = time.perf_counter()
+        said = fit_exchange(trial.map.replace(material=empty.material.family), arguments.network)
+        by_name = dict(zip(said.names, zip(said.values, said.errors, strict=True), strict=True))
+        alone = {n: (by_name[n][0] - trial.truth[n], by_name[n][1], bounds[n]) for n in empty.material.defaults}
+        rows["network"] = {"seconds": time.perf_counter() - begin, "answered": said.in_range, **alone}
     return {"seconds": seconds, "truth": trial.truth, **rows, "model_error": found.model_error, "error_scale": found.error_scale}
 
 
@@ -170,6 +180,12 @@ def coverage(arguments: argparse.Namespace) -> None:
         if arguments.json:
             arguments.json.write_text(json.dumps(trials))
     table(trials, names)
+    if arguments.network:
+        alone = [trial["network"] for trial in trials]
+        print(
+            f"\nthe network alone, which calls {sum(one['answered'] for one in alone)} of them an answer (one second more, the first time):"
+        )
+        table(alone, names)
 
 
 def table(trials: list[dict], names: list[str]) -> None:
@@ -298,6 +314,7 @@ def main() -> None:
     one.add_argument("--data", type=Path)
     one.add_argument("--json", type=Path)
     one.add_argument("--processes", type=int, default=1)
+    one.add_argument("--network", metavar="BUNDLE")
     two = kinds.add_parser("starts")
     two.set_defaults(run=starts)
     two.add_argument("material")
