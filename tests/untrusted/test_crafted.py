@@ -19,9 +19,10 @@ if os.name != "posix":
 def _module(name: str, file: Path):
     spec = importlib.util.spec_from_file_location(name, file)
     module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module  # the process that reads finds its functions there
-    sys.path.insert(0, str(file.parent))
-    spec.loader.exec_module(module)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(sys.modules, name, module)
+        patch.syspath_prepend(str(file.parent))
+        spec.loader.exec_module(module)
     return module
 
 
@@ -37,6 +38,9 @@ def scratch(tmp_path_factory):
 @pytest.fixture(scope="module")
 def reader(scratch):
     with pytest.MonkeyPatch.context() as patch:
+        for module in (crafted, damage):  # the process that reads finds its functions there, whoever has loaded them besides
+            patch.setitem(sys.modules, module.__name__, module)
+            patch.syspath_prepend(str(Path(module.__file__).parent))
         patch.setenv("TMPDIR", str(scratch))
         patch.chdir(scratch)
         with damage.Watched(seconds=300.0, memory=2 * 10**9) as process:  # of a clock: other processes may be at work
