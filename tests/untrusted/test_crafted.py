@@ -2,32 +2,15 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
-import sys
-from pathlib import Path
 
 import pytest
-
-HERE = Path(__file__).parent
-TOOLS = Path(__file__).parents[2] / "tools"
 
 if os.name != "posix":
     pytest.skip("needs pipes and limits of memory", allow_module_level=True)
 
-
-def _module(name: str, file: Path):
-    spec = importlib.util.spec_from_file_location(name, file)
-    module = importlib.util.module_from_spec(spec)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(sys.modules, name, module)
-        patch.syspath_prepend(str(file.parent))
-        spec.loader.exec_module(module)
-    return module
-
-
-crafted = _module("crafted", HERE / "crafted.py")
-damage = _module("damage", TOOLS / "damage.py")
+import crafted
+import damage
 
 
 @pytest.fixture(scope="module")
@@ -38,9 +21,6 @@ def scratch(tmp_path_factory):
 @pytest.fixture(scope="module")
 def reader(scratch):
     with pytest.MonkeyPatch.context() as patch:
-        for module in (crafted, damage):  # the process that reads finds its functions there, whoever has loaded them besides
-            patch.setitem(sys.modules, module.__name__, module)
-            patch.syspath_prepend(str(Path(module.__file__).parent))
         patch.setenv("TMPDIR", str(scratch))
         patch.chdir(scratch)
         with damage.Watched(seconds=300.0, memory=2 * 10**9) as process:  # of a clock: other processes may be at work
