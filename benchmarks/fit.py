@@ -203,21 +203,12 @@ def table(trials: list[dict], names: list[str]) -> None:
     print(f"{'all':8}{one:12.2f}{two:12.2f}")
 
 
-@dataclass(frozen=True)
-class Ended:
-    """Where a fit has ended, which another process can hand back."""
-
-    values: dict[str, float]
-    errors: dict[str, float]
-    log_likelihood: float
-    seconds: float
-
-    def at(self, best: Ended) -> bool:
-        """Whether it is the minimum of `best`: all parameters within a bar of it."""
-        return all(abs(self.values[n] - value) < best.errors[n] for n, value in best.values.items())
+def is_at(one: Fit, best: Fit) -> bool:
+    """Whether a fit ended in the minimum of `best`: all parameters within a bar of it."""
+    return all(abs(one.values[n] - value) < best.errors[n] for n, value in best.values.items())
 
 
-def started(arguments: argparse.Namespace, number: int) -> dict[str, Ended]:
+def started(arguments: argparse.Namespace, number: int) -> dict[str, Fit]:
     """The fits of one trial by where they start."""
     rng = np.random.default_rng((arguments.seed, number))
     empty = calculation_for(grid(arguments.material, arguments.data), arguments.material)
@@ -231,8 +222,7 @@ def started(arguments: argparse.Namespace, number: int) -> dict[str, Ended]:
     if arguments.model:
         bundle = load_bundle(arguments.model)
         begins["network"] = starts_of(estimate(bundle, prepare(trial.map, bundle.card), ignore_progress))
-    found = {kind: fit_calculation(calculation, start=begin) for kind, begin in begins.items()}
-    return {kind: Ended(dict(one.values), dict(one.errors), one.log_likelihood, one.seconds) for kind, one in found.items()}
+    return {kind: fit_calculation(calculation, start=begin) for kind, begin in begins.items()}
 
 
 def starts(arguments: argparse.Namespace) -> None:
@@ -240,12 +230,12 @@ def starts(arguments: argparse.Namespace) -> None:
     for trial in one_core_each(partial(started, arguments), range(arguments.maps), arguments.processes):
         trials.append(trial)
         best = max(trial.values(), key=lambda one: one.log_likelihood)
-        said = "  ".join(f"{kind}: {'best' if one.at(best) else 'other'}, {one.seconds:.1f} s" for kind, one in trial.items())
+        said = "  ".join(f"{kind}: {'best' if is_at(one, best) else 'other'}, {one.seconds:.1f} s" for kind, one in trial.items())
         print(f"{len(trials) - 1:3d} {said}", flush=True)
     print(f"{'start':10}{'best minimum':>14}{'median s':>10}   of {len(trials)} maps; all parameters within a bar of the best fit's")
     best = [max(trial.values(), key=lambda one: one.log_likelihood) for trial in trials]
     for kind in trials[0]:
-        reached = sum(trial[kind].at(one) for trial, one in zip(trials, best, strict=True))
+        reached = sum(is_at(trial[kind], one) for trial, one in zip(trials, best, strict=True))
         print(f"{kind:10}{reached:14d}{np.median([trial[kind].seconds for trial in trials]):10.1f}")
 
 

@@ -1,6 +1,7 @@
 """Threads: order, cancelling, and the threads of linear algebra below them."""
 
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -31,6 +32,7 @@ def test_results_are_in_order_and_an_error_ends_the_rest():
         started.append(item)
         if item == 2:
             raise ValueError("two")
+        time.sleep(0.001)  # or all are done before the error is seen
         return -item
 
     assert list(in_threads(lambda item: -item, range(20), 3)) == [-item for item in range(20)]

@@ -360,9 +360,10 @@ class Watched:
     def _start(self) -> None:
         context = multiprocessing.get_context("spawn")
         self.pipe, theirs = context.Pipe()
-        self.process = context.Process(target=_reader, args=(theirs, self.memory), daemon=True)
-        self.process.start()
-        theirs.close()
+        process = context.Process(target=_reader, args=(theirs, self.memory), daemon=True)
+        with theirs:
+            process.start()
+        self.process = process
         self.pipe.recv()  # it is ready
 
     def _end(self) -> None:

@@ -38,11 +38,14 @@ myst_enable_extensions = ["colon_fence", "dollarmath"]
 myst_heading_anchors = 4
 suppress_warnings = ["ref.python"]  # of type hints: two rooms may have a class of one name
 
+# Run, not imported.
+SCRIPTS = ("installation/launcher.py", "postprocessing/reduce_and_analyse.py", "worker/bootstrap.py")
+
 apidoc_modules = [
     {
         "path": str(ROOT / "mantid_insdl"),
         "destination": "api",
-        "exclude_patterns": [str(ROOT / "mantid_insdl" / name) for name in ("installation/launcher.py", "worker/bootstrap.py")],
+        "exclude_patterns": [str(ROOT / "mantid_insdl" / name) for name in SCRIPTS],
         "separate_modules": True,
         "module_first": True,
         "automodule_options": {"members", "show-inheritance", "ignore-module-all"},

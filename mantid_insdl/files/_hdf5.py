@@ -15,13 +15,13 @@ import numpy as np
 
 from mantid_insdl.errors import FileFormatError, InsdlError, printable
 from mantid_insdl.untrusted.hdf5 import require_own
-from mantid_insdl.untrusted.reading import Origin, size_text
+from mantid_insdl.untrusted.reading import MOST_VALUES, Origin, size_text
 
 if TYPE_CHECKING:
     import h5py
 
-#: Largest number of values that is read from one dataset (0.4 GB as float64).
-MAX_VALUES = 50_000_000
+#: Largest number of values that is read from one dataset.
+MAX_VALUES = MOST_VALUES
 
 #: Largest number of values that is read from one file: intensities, errors, events and mask of a map of `MAX_VALUES`.
 MAX_TOTAL = 4 * MAX_VALUES

@@ -168,6 +168,14 @@ class Refinement:
         margin = MARGIN * (self.likelihood.high - self.likelihood.low)
         return np.clip(theta, self.likelihood.low + margin, self.likelihood.high - margin)
 
+    def by_convention(self, point: Point) -> Point:
+        """The same place by the names that `Likelihood.by_convention` gives it; calculated again only where they are others."""
+        theta = self.likelihood.by_convention(point.theta)
+        if np.array_equal(theta, point.theta):
+            return point
+        (renamed,) = self.likelihood.points(theta[None])
+        return renamed
+
     def _remember(self, points: Iterable[Point | None]) -> None:
         for point in points:
             if point is not None and (self.best is None or point.cost < self.best.cost):
@@ -320,8 +328,7 @@ def _search(run: Refinement, starts: list[np.ndarray]) -> tuple[Point, list[Poin
     likelihood.weigh(found[0])
     run.best = None
     run.stage(0.7, 0.9, f"Fitting {name}: last steps")
-    best = run.descend(likelihood.by_convention(found[0].theta), FINE)
-    (best,) = likelihood.points(likelihood.by_convention(best.theta)[None])
+    best = run.by_convention(run.descend(run.by_convention(found[0]).theta, FINE))
     run.stage(0.9, 0.95, f"Fitting {name}: other minima")
     return best, _others(run, best, found[1:])
 
@@ -340,10 +347,10 @@ def _others(run: Refinement, best: Point, candidates: list[Point]) -> list[Point
         return all(one.size and one.max() > ALIKE for one in distances)
 
     for candidate in candidates:
-        (start,) = likelihood.points(likelihood.by_convention(candidate.theta)[None])
+        start = run.by_convention(candidate)
         if not new(start):
             continue
-        (point,) = likelihood.points(likelihood.by_convention(run.descend(start.theta, FINE).theta)[None])
+        point = run.by_convention(run.descend(start.theta, FINE))
         gain = likelihood.log_likelihood(best) - likelihood.log_likelihood(point)
         if new(point) and difference_of(gain, blocks).z < POSSIBLE:
             others.append(point)

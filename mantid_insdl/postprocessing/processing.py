@@ -8,17 +8,15 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from mantid_insdl.errors import OutputError, PostprocessError, WorkerError
+from mantid_insdl.errors import PostprocessError, WorkerError
 from mantid_insdl.output import staged_folder
 from mantid_insdl.postprocessing.index import INDEX_FILE, records_in, write_index
-from mantid_insdl.runs.page import run_page
-from mantid_insdl.runs.record import FAILED, PAGE_FILE, RUN_FILE, RunRecord, Source
+from mantid_insdl.runs.page import write_run
+from mantid_insdl.runs.record import ANALYSE, FAILED, MAP, PAGE, PAGE_FILE, RUN_FILE, STEPS, RunRecord, Source, now
 
-STEPS = ("map", "analyse", "fit")
 HEARTBEAT = 300.0
 """Seconds without a line in the log after which one says that work goes on; runners take half an hour of silence for a stop."""
 
@@ -27,7 +25,7 @@ HEARTBEAT = 300.0
 class Options:
     """How runs are processed; see `postprocess`."""
 
-    steps: tuple[str, ...] = ("map", "analyse")
+    steps: tuple[str, ...] = (MAP, ANALYSE)
     material: str | None = None
     ei: float | None = None
     mask: str | None = None
@@ -69,7 +67,7 @@ def postprocess(
     inputs: str | os.PathLike | Sequence[str | os.PathLike],
     output_dir: str | os.PathLike,
     *,
-    steps: str | Sequence[str] = ("map", "analyse"),
+    steps: str | Sequence[str] = (MAP, ANALYSE),
     material: str | None = None,
     ei: float | None = None,
     mask: str | None = None,
@@ -183,12 +181,9 @@ class _Heartbeat:
 def _broken_off(name: str, inputs: Sequence[str], output: Path, options: Options, reason: str) -> RunRecord:
     """The record of a run at which the worker process has died, written here."""
     sources = tuple(Source.of(path) for path in inputs if os.path.exists(path))
-    created = datetime.now(UTC).isoformat(timespec="seconds")
-    page = ({"name": PAGE_FILE, "content": "this run on a page"},)
-    record = RunRecord(name, sources, options.of_process(), FAILED, created, reason=reason, files=page)
+    record = RunRecord(name, sources, options.of_process(), FAILED, now(), reason=reason, files=(PAGE,))
     with staged_folder(output / name, (PAGE_FILE, RUN_FILE), last=RUN_FILE) as stage:
-        (stage / PAGE_FILE).write_text(run_page(record, None, None), encoding="utf-8")
-        record.write(stage)
+        write_run(record, stage)
     return record
 
 
@@ -212,6 +207,3 @@ def _numbered(stem: str) -> Iterator[str]:
 def to_log(text: str) -> None:
     """A line for a log, at once."""
     print(f"insdl: {text}", file=sys.stderr, flush=True)
-
-
-__all__ = ["HEARTBEAT", "STEPS", "Options", "OutputError", "postprocess", "process_one", "to_log"]

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
+from pathlib import Path
 from typing import Any
 
-from mantid_insdl.runs.record import DONE, RunRecord
+from mantid_insdl.runs.record import DONE, PAGE_FILE, RunRecord
 
 STYLE = """
 body { font: 15px/1.45 sans-serif; max-width: 70em; margin: 2em auto; padding: 0 1em; color: #222 }
@@ -37,8 +38,8 @@ def state_cell(state: str) -> str:
     return f'<span class="{escape(state.split(maxsplit=1)[0])}">{escape(state)}</span>'
 
 
-def run_page(record: RunRecord, analysis: Mapping[str, Any] | None, fit: Mapping[str, Any] | None) -> str:
-    """The page of a run.
+def write_run(record: RunRecord, folder: Path, analysis: Mapping[str, Any] | None = None, fit: Mapping[str, Any] | None = None) -> None:
+    """Write the page of a run and its record.
 
     Parameters
     ----------
@@ -47,6 +48,11 @@ def run_page(record: RunRecord, analysis: Mapping[str, Any] | None, fit: Mapping
     analysis, fit
         The content of `report.json` and of `fit.json`, where there are any.
     """
+    (folder / PAGE_FILE).write_text(_run_page(record, analysis, fit), encoding="utf-8")
+    record.write(folder)
+
+
+def _run_page(record: RunRecord, analysis: Mapping[str, Any] | None, fit: Mapping[str, Any] | None) -> str:
     names = {one["name"] for one in record.files}
     parts = [
         '<p><a href="../index.html">all runs</a></p>',

@@ -6,7 +6,6 @@ import json
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +16,25 @@ from mantid_insdl.maps import Map
 from mantid_insdl.materials import load_material, models_of, name_for_reading
 from mantid_insdl.output import made_earlier, staged_folder
 from mantid_insdl.progress import Progress, ignore_progress
-from mantid_insdl.runs.page import run_page
-from mantid_insdl.runs.record import DONE, FAILED, NOT_POSSIBLE, PAGE_FILE, RUN_FILE, RunRecord, Source, StepRecord, overall
+from mantid_insdl.runs.page import write_run
+from mantid_insdl.runs.record import (
+    ANALYSE,
+    DONE,
+    FAILED,
+    FIT,
+    MAP,
+    NOT_POSSIBLE,
+    PAGE,
+    PAGE_FILE,
+    RUN_FILE,
+    STEPS,
+    RunRecord,
+    Source,
+    StepRecord,
+    now,
+    overall,
+)
 
-MAP, ANALYSE, FIT = STEPS = ("map", "analyse", "fit")
-"""map: read, checked and drawn. analyse: by the networks, as `insdl analyse`. fit: spin waves without a network, as `insdl fit`."""
-
-_PAGE = {"name": PAGE_FILE, "content": "this run on a page"}
 _MAP_FILES = {"measured.png": "the map as it was read", "measured.nxs": "the map as it was read"}
 
 
@@ -69,7 +80,7 @@ def process(
     target = Path(folder)
     possible = {*report.RESULT_FILES, *_MAP_FILES, report.FIT_FILE, PAGE_FILE, RUN_FILE, *made_earlier(target / RUN_FILE)}
     with staged_folder(target, possible | _fit_files(named), last=RUN_FILE) as stage:
-        found: dict[str, Any] = {"summary": "", "verdict": "", "state": FAILED, "reason": "", "steps": (), "files": (_PAGE,)}
+        found: dict[str, Any] = {"summary": "", "verdict": "", "state": FAILED, "reason": "", "steps": (), "files": (PAGE,)}
         sources: tuple[Source, ...] = ()
         try:
             sources = tuple(Source.of(path) for path in inputs)
@@ -87,14 +98,11 @@ def process(
             name=target.name,
             sources=sources,
             settings=settings,
-            created=datetime.now(UTC).isoformat(timespec="seconds"),
+            created=now(),
             seconds=round(time.monotonic() - started, 1),
             **found,
         )
-        (stage / PAGE_FILE).write_text(
-            run_page(record, _json(stage / report.REPORT_FILE), _json(stage / report.FIT_FILE)), encoding="utf-8"
-        )
-        record.write(stage)
+        write_run(record, stage, _json(stage / report.REPORT_FILE), _json(stage / report.FIT_FILE))
     return record
 
 
@@ -184,7 +192,7 @@ class _Work:
         for listed in (_json(self.folder / name) for name in (report.REPORT_FILE, report.FIT_FILE)):
             known |= {one["name"]: one["content"] for one in (listed or {}).get("files", ())}
         found = {path.name for path in self.folder.iterdir()}
-        return [_PAGE] + [{"name": n, "content": c} for n, c in known.items() if n in found]
+        return [PAGE] + [{"name": n, "content": c} for n, c in known.items() if n in found]
 
 
 def _fit_files(materials: Sequence[str]) -> set[str]:

@@ -5,12 +5,18 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 RUN_FILE = "run.json"
 PAGE_FILE = "index.html"
+PAGE = {"name": PAGE_FILE, "content": "this run on a page"}
+"""The entry of the page among the files of a record."""
+
+MAP, ANALYSE, FIT = STEPS = ("map", "analyse", "fit")
+"""map: read, checked and drawn. analyse: by the networks, as `insdl analyse`. fit: spin waves without a network, as `insdl fit`."""
 
 DONE, PARTLY, FAILED = "done", "partly done", "failed"
 """States of a run: all steps done; read, but some steps are not possible; not read at all, or a step broke down."""
@@ -74,7 +80,7 @@ class RunRecord:
     seconds: float = 0.0
     steps: tuple[StepRecord, ...] = ()
     files: tuple[Mapping[str, str], ...] = ()
-    format: int = field(default=1)
+    format: int = 1
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON can hold it; `from_dict` is the inverse."""
@@ -90,6 +96,11 @@ class RunRecord:
 
     def write(self, folder: Path) -> None:
         (folder / RUN_FILE).write_text(json.dumps(self.to_dict(), indent=2) + "\n", encoding="utf-8")
+
+
+def now() -> str:
+    """When a record is made, as it says it."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def read_record(folder: Path) -> RunRecord | None:

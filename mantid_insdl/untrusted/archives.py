@@ -13,13 +13,10 @@ from typing import Any, Protocol
 import numpy as np
 
 from mantid_insdl.errors import InsdlError
-from mantid_insdl.untrusted.reading import Origin, open_regular, size_text
+from mantid_insdl.untrusted.reading import MOST_VALUES, Origin, open_regular, size_text
 
 MOST_MEMBERS = 10_000
 """Files in one archive."""
-
-MOST_VALUES = 50_000_000
-"""Values of one array."""
 
 LARGEST_ARRAY = 8 * MOST_VALUES
 """Bytes of one array."""

@@ -10,6 +10,9 @@ from typing import NamedTuple
 
 from mantid_insdl.errors import InsdlError
 
+MOST_VALUES = 50_000_000
+"""Values of one array, whatever the format of its file (0.4 GB as float64)."""
+
 _KINDS = ((stat.S_ISDIR, "a folder"), (stat.S_ISFIFO, "a pipe"), (stat.S_ISSOCK, "a socket"), (stat.S_ISLNK, "a link"))
 
 

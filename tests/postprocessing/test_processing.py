@@ -7,7 +7,7 @@ import sys
 from html.parser import HTMLParser
 
 import pytest
-from conftest import powder_map, small_map
+from small_maps import powder_map, small_map
 
 import mantid_insdl
 from mantid_insdl import load, save

@@ -11,7 +11,7 @@ import time
 import h5py
 import numpy as np
 import pytest
-from conftest import small_map
+from small_maps import small_map
 
 from mantid_insdl import load, save
 from mantid_insdl.errors import OutputError, PostprocessError

@@ -2,31 +2,15 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
-import sys
-from pathlib import Path
 
 import pytest
-
-HERE = Path(__file__).parent
-TOOLS = Path(__file__).parents[2] / "tools"
 
 if os.name != "posix":
     pytest.skip("needs pipes and limits of memory", allow_module_level=True)
 
-
-def _module(name: str, file: Path):
-    spec = importlib.util.spec_from_file_location(name, file)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module  # the process that reads finds its functions there
-    sys.path.insert(0, str(file.parent))
-    spec.loader.exec_module(module)
-    return module
-
-
-crafted = _module("crafted", HERE / "crafted.py")
-damage = _module("damage", TOOLS / "damage.py")
+import crafted
+import damage
 
 
 @pytest.fixture(scope="module")
