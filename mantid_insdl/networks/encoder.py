@@ -75,10 +75,21 @@ def encode(given: Inputs, bins: int = BINS, widths: tuple[int, int, int] = WIDTH
     energies = layers.Dense(2 * EMBEDDING, activation="relu", bias_initializer=kinks, name="energies_1")(given.windows)
     energies = layers.LayerNormalization(name="energies")(layers.Dense(EMBEDDING, activation="relu", name="energies_2")(energies))
 
+    number = ops.sum(given.used, axis=1) + 1e-6  # slices of a map, (n, 1)
+
+    def standardised(x: Any) -> Any:
+        """Every filter with mean zero and variance one over the slices of its map: what batches have in common a map on its own does not know."""
+        _, high, broad, filters = x.shape
+        maps = ops.reshape(x, (-1, slices, high * broad, filters))
+        share = ops.reshape(given.used, (-1, slices, 1, 1)) / ops.reshape(number * (high * broad), (-1, 1, 1, 1))
+        centred = maps - ops.sum(maps * share, axis=(1, 2), keepdims=True)
+        variance = ops.sum(ops.square(centred) * share, axis=(1, 2), keepdims=True)
+        return ops.reshape(centred * ops.rsqrt(variance + 1e-3), (-1, high, broad, filters))
+
     def modulated(x: Any, told: Any, name: str) -> Any:
         """Every filter standardised, then scaled and shifted by what its slice is told, (n, slice, number); at first by nothing."""
         filters = x.shape[-1]
-        x = layers.BatchNormalization(momentum=MOMENTUM, name=f"{name}_standard")(x)
+        x = standardised(x)
         scale = layers.Dense(filters, kernel_initializer="zeros", bias_initializer="ones", name=f"{name}_scale")(told)
         shift = layers.Dense(filters, kernel_initializer="zeros", name=f"{name}_shift")(told)
         x = x * ops.reshape(scale, (-1, 1, 1, filters)) + ops.reshape(shift, (-1, 1, 1, filters))
