@@ -32,7 +32,8 @@ from mantid_insdl.analysis.preparation import prepare
 from mantid_insdl.errors import InstabilityError, UnsuitableMapError
 from mantid_insdl.maps import Map
 from mantid_insdl.materials import load_material, material_names
-from mantid_insdl.networks.bundles import Bundle, load_bundle, rewrite_card
+from mantid_insdl.networks.bundle_writing import rewrite_card
+from mantid_insdl.networks.bundles import Bundle, load_bundle
 from mantid_insdl.networks.cards import CardTest
 from mantid_insdl.networks.preprocessing import incident_energy_groups
 from mantid_insdl.simulation.slices import SliceSimulator

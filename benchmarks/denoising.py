@@ -31,7 +31,8 @@ import numpy as np
 
 from mantid_insdl.fitting.refine import fit as fit_map
 from mantid_insdl.maps import Map
-from mantid_insdl.networks.bundles import Bundle, load_bundle, rewrite_card
+from mantid_insdl.networks.bundle_writing import rewrite_card
+from mantid_insdl.networks.bundles import Bundle, load_bundle
 from mantid_insdl.networks.cards import CardTest
 from mantid_insdl.networks.denoiser import denoised
 from mantid_insdl.networks.measured import MeasuredMaps

@@ -21,7 +21,7 @@ import yaml
 
 from mantid_insdl.maps import Axis, Slices
 from mantid_insdl.materials import Material, load_material
-from mantid_insdl.simulation import engines
+from mantid_insdl.simulation import engines, planar, slice_engine
 from mantid_insdl.simulation.pixels import Pieces
 from mantid_insdl.simulation.slices import SliceSimulator
 
@@ -72,7 +72,8 @@ def point_samples() -> Iterator[None]:
 
     with (
         mock.patch.object(engines, "divide", centres),
-        mock.patch.object(engines.Domain, "parts", lambda self, group: (1, 1)),
+        mock.patch.object(planar, "divide", centres),
+        mock.patch.object(slice_engine.SliceEngine, "parts", lambda self, group: (1, 1)),
         mock.patch.object(engines, "STOPS_PER_ZONE", 64),
     ):
         yield

@@ -465,11 +465,11 @@ class Map:
             arrays |= {"ei": self.slices.ei, "energy_min": self.slices.energy_min, "energy_max": self.slices.energy_max}
         head = {
             "axes": [{"name": a.name, "unit": a.unit, "is_edges": a.is_edges, "label": a.label} for a in self.axes],
-            "ei": self.ei,
+            "ei": _json_value(self.ei),
             "corners": [list(corner) for corner in self.corners],
             "provenance": list(self.provenance),
             "warnings": list(self.warnings),
-            "logs": {k: [_plain(v), unit] for k, (v, unit) in self.logs.items()},
+            "logs": {k: [_json_value(v), unit] for k, (v, unit) in self.logs.items()},
         }
         head |= {name: getattr(self, name) for name in ("intensity_unit", "material", "frame", "title")}
         return head, arrays
@@ -553,7 +553,7 @@ def _joined_logs(logs: Sequence[Mapping[str, tuple[Any, str]]]) -> dict[str, tup
     return joined
 
 
-def _plain(value: Any) -> Any:
+def _json_value(value: Any) -> Any:
     """A log's value as JSON can hold it."""
     return value.tolist() if isinstance(value, np.ndarray | np.generic) else value
 

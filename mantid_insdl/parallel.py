@@ -18,7 +18,7 @@ R = TypeVar("R")
 
 
 def cores() -> int:
-    """Number of cores that this process may use: no more than OMP_NUM_THREADS, which is how a cluster tells its workers to be one of many."""
+    """Cores that this process may use: no more than OMP_NUM_THREADS, which is how a cluster tells its workers to be one of many."""
     available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     wanted = os.environ.get("OMP_NUM_THREADS", "")
     return min(available, int(wanted)) if wanted.isdigit() and int(wanted) > 0 else available

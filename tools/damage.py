@@ -214,7 +214,8 @@ def _load_bundle(path: Path) -> Any:
 def _load_sealed(path: Path) -> Any:
     """Put a damaged part into its bundle, seal that again, as somebody would who does it on purpose, and read it, weights included."""
     from mantid_insdl.errors import BundleError
-    from mantid_insdl.networks.bundles import find_bundle, hash_file, verify_bundle
+    from mantid_insdl.networks.bundle_writing import hash_file
+    from mantid_insdl.networks.bundles import find_bundle, verify_bundle
     from mantid_insdl.networks.cards import content_hash
 
     bundle = path.parent / "bundle"

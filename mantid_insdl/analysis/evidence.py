@@ -1,6 +1,6 @@
 """Does a simulation explain a map? The gate that every verdict and every set of exchange constants passes.
 
-The *unexplained share* of `mantid_insdl.fitting.structure`, for a simulation at the values that networks say. Each incident energy has one
+The *unexplained share* of `fitting.unexplained`, for a simulation at the values that networks say. Each incident energy has one
 scale, at least zero, for all its energy windows: a band in the wrong window is not forgiven. A fit of the likelihood
 (`mantid_insdl.fitting`) takes ten times as long and finds the best that a model can do: here it is asked whether given ones are an answer.
 """
@@ -13,7 +13,7 @@ import numpy as np
 
 from mantid_insdl.analysis.preparation import Prepared
 from mantid_insdl.fitting.results import Evidence
-from mantid_insdl.fitting.structure import LEAST_PIXELS, Structure, shares_of
+from mantid_insdl.fitting.unexplained import LEAST_PIXELS, Structure, shares_of
 from mantid_insdl.networks.preprocessing import incident_energy_groups, normalise
 from mantid_insdl.progress import Progress, ignore_progress
 from mantid_insdl.simulation.slices import SliceSimulator

@@ -109,7 +109,7 @@ def _fitted(
 ) -> tuple[Fit, Evidence]:
     """A fit, and how much of the map it explains."""
     from mantid_insdl.fitting.refine import fit  # with scipy, which checking the inputs of an algorithm must not need
-    from mantid_insdl.fitting.structure import LIMIT, evidence_of
+    from mantid_insdl.fitting.unexplained import LIMIT, evidence_of
 
     found = fit(m, material, start=start, effort=effort, measurement=measurement, time_limit=time_limit, progress=progress)
     return found, evidence_of(found, LIMIT)

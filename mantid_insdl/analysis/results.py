@@ -115,13 +115,13 @@ class ExchangeFit:
 
 def _to_dict(result: Any) -> dict[str, Any]:
     content = asdict(result) | {"bundle": result.bundle and result.bundle._asdict()}
-    return {name: _plain(value) for name, value in content.items()}
+    return {name: _lists(value) for name, value in content.items()}
 
 
-def _plain(value: Any) -> Any:
+def _lists(value: Any) -> Any:
     if isinstance(value, dict):
-        return {name: _plain(one) for name, one in value.items()}
-    return [_plain(one) for one in value] if isinstance(value, tuple) else value
+        return {name: _lists(one) for name, one in value.items()}
+    return [_lists(one) for one in value] if isinstance(value, tuple) else value
 
 
 def _from_dict(cls: Any, content: Mapping[str, Any]) -> Any:

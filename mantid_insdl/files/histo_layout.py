@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from mantid_insdl.errors import MapError, UnitError
-from mantid_insdl.files.log_values import plain
+from mantid_insdl.files.log_values import averaged
 from mantid_insdl.files.normalization import NO_NORMALIZATION, normalized, require_normalization
 from mantid_insdl.files.projections import axes_of_maps, cell_reciprocal, onto_h_and_k
 from mantid_insdl.files.sentinels import mask_sentinels
@@ -286,7 +286,7 @@ def _to_map(
     origin = sum((d.centre * np.array(d.direction) for d in momenta if d not in along), origin)
     good = ~mask & np.isfinite(intensity)
     has_errors = bool(np.any(error[good] != 0))
-    common = {"logs": {name: (plain(value), unit) for name, (value, unit) in logs.items() if name not in ("Ei", *OWN_LOGS)}}
+    common = {"logs": {name: (averaged(value), unit) for name, (value, unit) in logs.items() if name not in ("Ei", *OWN_LOGS)}}
     if len(along) == 2:
         if energy is None:
             intensity, error, mask = intensity[np.newaxis], error[np.newaxis], mask[np.newaxis]

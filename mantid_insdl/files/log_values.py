@@ -52,7 +52,7 @@ def time_average(values: np.ndarray, seconds: np.ndarray) -> float:
     return float(np.average(values, weights=lasted))
 
 
-def plain(value: Any) -> Any:
+def averaged(value: Any) -> Any:
     """A log's value as maps keep it: the time average of a time series, anything else as it is."""
     return time_average(np.asarray(value.values, float), value.seconds) if isinstance(value, TimeSeries) else value
 

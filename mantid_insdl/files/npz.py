@@ -28,7 +28,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -134,14 +133,8 @@ def write(m: Map, path: str | Path) -> Path:
     path = Path(path)
     head, arrays = m.to_arrays()
     with replacing(path) as temporary, temporary.open("wb") as file:
-        np.savez_compressed(file, head=np.array(json.dumps(head, default=_plain)), **arrays)
+        np.savez_compressed(file, head=np.array(json.dumps(head, default=str)), **arrays)
     return path
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, np.generic | np.ndarray):
-        return value.tolist()
-    return str(value)
 
 
 def _read_own(arrays: dict[str, np.ndarray], path: Path) -> Map:

@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from mantid_insdl.errors import MapError, UnitError
-from mantid_insdl.files.log_values import number, plain
+from mantid_insdl.files.log_values import averaged, number
 from mantid_insdl.files.sentinels import mask_sentinels
 from mantid_insdl.maps import MEV, PER_ANGSTROM, RLU, Axis, Map, Slices, stack
 
@@ -283,7 +283,7 @@ def to_map(data: WorkspaceData, *, ei: float | None = None) -> Map:
         title=data.title.strip(),
         provenance=tuple(provenance),
         warnings=warnings,
-        logs={k: (plain(value), unit) for k, (value, unit) in data.logs.items() if k not in used},
+        logs={k: (averaged(value), unit) for k, (value, unit) in data.logs.items() if k not in used},
         **about,
         **changes,
     )

@@ -18,7 +18,7 @@ from mantid_insdl.instrument.kinematics import along_beam, kf_over_ki, split_by_
 from mantid_insdl.instrument.resolution import FWHM_TO_SIGMA, ChopperSpectrometer, blur, blur_matrix, load_instrument
 from mantid_insdl.maps import Map
 from mantid_insdl.materials import Material, load_material
-from mantid_insdl.materials.modes import domain_turns
+from mantid_insdl.materials.spin_waves import domain_turns
 from mantid_insdl.simulation.slices import Q_SIGMA_PIXELS, SliceSimulator
 from mantid_insdl.simulation.spectra import simulate_cut, simulate_powder
 

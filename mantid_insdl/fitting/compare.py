@@ -10,8 +10,8 @@ both are imperfect. [Q. H. Vuong, Econometrica 57, 307 (1989)] Three things make
 - The distribution of the sum if neither were nearer comes from the blocks themselves, each with its sign drawn at random. A few slices hold
   most of the information, so that the sum over its standard error, Vuong's z, stays small even where every slice says the same.
 
-A verdict further needs that the best fit leaves no structure in the map (`fitting.structure`), and that no other has a share in it besides
-(`fitting.mixture`).
+A verdict further needs that the best fit leaves no structure in the map (`fitting.unexplained`), and that no other has a share in it
+besides (`fitting.mixture`).
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from mantid_insdl.fitting.likelihood import deviance, robust_weight
 from mantid_insdl.fitting.mixture import Share, share_of
 from mantid_insdl.fitting.refine import fit_calculation
 from mantid_insdl.fitting.results import NONE_OF_THESE, UNDECIDED, Comparison, Contest, Evidence, Fit, Part
-from mantid_insdl.fitting.structure import LIMIT, evidence_of
+from mantid_insdl.fitting.unexplained import LIMIT, evidence_of
 from mantid_insdl.maps import Map
 from mantid_insdl.materials import Material, load_material
 from mantid_insdl.progress import Progress, ignore_progress

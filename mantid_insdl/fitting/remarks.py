@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from mantid_insdl.fitting.results import Fit
-from mantid_insdl.fitting.structure import LIMIT, evidence_of
+from mantid_insdl.fitting.unexplained import LIMIT, evidence_of
 from mantid_insdl.materials import Material
 
 

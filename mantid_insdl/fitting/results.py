@@ -142,7 +142,7 @@ class Fit:
 
 @dataclass(frozen=True)
 class Evidence:
-    """How much of a map's structure the spin waves of one material at given constants leave unexplained (`fitting.structure`).
+    """How much of a map's structure the spin waves of one material at given constants leave unexplained (`fitting.unexplained`).
 
     Parameters
     ----------
@@ -153,7 +153,7 @@ class Evidence:
     incident_energies, unexplained_by_ei, uncertainty_by_ei
         The same for each incident energy, meV.
     limit
-        Largest `figure` with which the map counts as explained, from the card of a network, or `fitting.structure.LIMIT`.
+        Largest `figure` with which the map counts as explained, from the card of a network, or `fitting.unexplained.LIMIT`.
     """
 
     material: str

@@ -10,9 +10,9 @@ import numpy as np
 from mantid_insdl.errors import InstabilityError
 from mantid_insdl.materials.bonds import Coupling, bond_name
 from mantid_insdl.materials.material import Material
-from mantid_insdl.materials.modes import modes_of, uniform_model
 from mantid_insdl.materials.remarks import unlike_bonds
 from mantid_insdl.materials.schema import DomainSpec
+from mantid_insdl.materials.spin_waves import modes_of, uniform_model
 from mantid_insdl.spinwave.hamiltonian import Hamiltonian
 from mantid_insdl.spinwave.lattice import Lattice
 from mantid_insdl.spinwave.model import Bond, SpinModel

@@ -104,8 +104,8 @@ class CardTest(_Part):
 class Card(_Part):
     """The content of `card.json`.
 
-    `files` and `sha256` are filled by `networks.bundles.save_bundle`. `sha256` is the hash of the card without this entry; since the card
-    holds the hash of every file, it identifies the whole bundle.
+    `files` and `sha256` are filled by `networks.bundle_writing.save_bundle`. `sha256` is the hash of the card without this entry; since
+    the card holds the hash of every file, it identifies the whole bundle.
     """
 
     format: Literal[1] = FORMAT

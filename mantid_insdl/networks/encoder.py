@@ -78,7 +78,7 @@ def encode(given: Inputs, bins: int = BINS, widths: tuple[int, int, int] = WIDTH
     number = ops.sum(given.used, axis=1) + 1e-6  # slices of a map, (n, 1)
 
     def standardised(x: Any) -> Any:
-        """Every filter with mean zero and variance one over the slices of its map: what batches have in common a map on its own does not know."""
+        """Every filter with mean zero and variance one over the slices of its map: so that it does not matter which maps are beside it."""
         _, high, broad, filters = x.shape
         maps = ops.reshape(x, (-1, slices, high * broad, filters))
         share = ops.reshape(given.used, (-1, slices, 1, 1)) / ops.reshape(number * (high * broad), (-1, 1, 1, 1))

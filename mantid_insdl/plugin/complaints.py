@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from mantid_insdl.errors import InsdlError, UnitError
-from mantid_insdl.files.log_values import plain
+from mantid_insdl.files.log_values import averaged
 from mantid_insdl.files.workspace_layout import (
     AXIS_UNITS,
     EI_LOGS,
@@ -68,5 +68,7 @@ def wrong_ei(logs: Mapping[str, tuple[Any, str]], how: str, ei: float | None) ->
     if np.isfinite(m.slices.ei[0]):
         return []
     there = [name for name in (*EI_LOGS, *REQUESTED_EI_LOGS) if name in logs]
-    reason = f"the sample log {there[0]} is '{plain(logs[there[0]][0])}' and no positive number" if there else "there is no sample log Ei"
+    reason = "there is no sample log Ei"
+    if there:
+        reason = f"the sample log {there[0]} is '{averaged(logs[there[0]][0])}' and no positive number"
     return [f"The incident energy is not known: {reason}; add it in meV with {how}."]

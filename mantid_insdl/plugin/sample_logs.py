@@ -60,10 +60,10 @@ def set_logs(workspace: Any, logs: Mapping[str, tuple[Any, str]]) -> None:
         runs = [workspace.mutableRun()]
     for run in runs:
         for name, (value, unit) in logs.items():
-            run.addProperty(name, _plain(value), unit, True)
+            run.addProperty(name, _for_mantid(value), unit, True)
 
 
-def _plain(value: Any) -> Any:
+def _for_mantid(value: Any) -> Any:
     """Mantid takes plain Python values only, and no file format of it stores a logical one."""
     if isinstance(value, np.ndarray | list | tuple):
         return [float(v) for v in np.ravel(value)]

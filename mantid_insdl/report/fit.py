@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import Field
 
 from mantid_insdl.fitting.information import what_it_tells
-from mantid_insdl.fitting.structure import LIMIT, evidence_of
+from mantid_insdl.fitting.unexplained import LIMIT, evidence_of
 from mantid_insdl.report.parts import (
     EvidenceReport,
     InputFile,

@@ -9,7 +9,7 @@ import numpy as np
 
 from mantid_insdl.errors import InstabilityError, MapError
 from mantid_insdl.materials import Material
-from mantid_insdl.materials.modes import domain_turns, modes_of
+from mantid_insdl.materials.spin_waves import domain_turns, modes_of
 from mantid_insdl.spinwave.modes import UNSTABLE, Modes
 from mantid_insdl.spinwave.polarisation import COMPONENTS, polarised
 

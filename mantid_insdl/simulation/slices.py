@@ -15,10 +15,12 @@ from mantid_insdl.instrument.ellipsoid import TabulatedResolution
 from mantid_insdl.instrument.resolution import ChopperSpectrometer, blur, load_instrument
 from mantid_insdl.maps import COMPONENT_LOG, MAXIMUM_COUNTS, RLU, Axis, Map, Slices
 from mantid_insdl.materials import Material, load_material
-from mantid_insdl.materials.modes import domain_turns, modes_of, require_fixed_order, uniform_model
+from mantid_insdl.materials.spin_waves import domain_turns, modes_of, require_fixed_order, uniform_model
 from mantid_insdl.progress import Progress
-from mantid_insdl.simulation.engines import UNIT, ClosedForm, General, Planar, Plane, View, engine_for
+from mantid_insdl.simulation.engines import ClosedForm, General, engine_for
 from mantid_insdl.simulation.lines import check_component
+from mantid_insdl.simulation.planar import Planar
+from mantid_insdl.simulation.slice_engine import UNIT, Plane, View
 from mantid_insdl.spinwave.modes import UNSTABLE
 from mantid_insdl.spinwave.structure import ClassicalEnergy
 
@@ -241,7 +243,7 @@ def _check_view(slices: Slices, temperature: float, kf_over_ki: bool, component:
 
 
 def _shared(planes: Sequence[tuple[float, Plane]], view: View) -> list[tuple[Plane, list[tuple[float, np.ndarray]]]]:
-    """Planes to calculate, each with the (weight, operation) of the domains it serves (see `engines.Domain`).
+    """Planes to calculate, each with the (weight, operation) of the domains it serves (see `slice_engine.SliceEngine`).
 
     A domain whose momenta are those of an earlier one, up to mirrors and an exchange of the axes, costs nothing: the twin of a map with
     equal axes is the transposed map. Polarised components tell such domains apart, and so does the resolution at each pixel.

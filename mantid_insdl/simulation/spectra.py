@@ -19,9 +19,9 @@ from mantid_insdl.instrument.temperature import bose
 from mantid_insdl.maps import COMPONENT_LOG, MEV, PER_ANGSTROM, Axis, Map
 from mantid_insdl.materials import Material, load_material
 from mantid_insdl.progress import Progress
-from mantid_insdl.simulation.engines import CURVATURE, STEEPNESS, UNIT
 from mantid_insdl.simulation.lines import Lines, check_component, lines_of
 from mantid_insdl.simulation.paths import MomentumPath, path_of, path_through
+from mantid_insdl.simulation.slice_engine import CURVATURE, STEEPNESS, UNIT
 
 MAX_MOMENTA = 5_000_000
 

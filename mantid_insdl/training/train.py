@@ -17,7 +17,7 @@ from mantid_insdl.errors import OutputError
 from mantid_insdl.maps import RLU
 from mantid_insdl.materials import load_material
 from mantid_insdl.networks.backend import choose_training_backend, environment, import_keras
-from mantid_insdl.networks.bundles import save_bundle
+from mantid_insdl.networks.bundle_writing import save_bundle
 from mantid_insdl.networks.cards import Card
 from mantid_insdl.progress import Progress
 from mantid_insdl.training.classification import train_classifier

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from mantid_insdl.networks.backend import import_keras
-from mantid_insdl.networks.bundles import find_bundle, read_card, save_bundle
+from mantid_insdl.networks.bundle_writing import save_bundle
+from mantid_insdl.networks.bundles import find_bundle, read_card
 from mantid_insdl.networks.cards import Card
 from mantid_insdl.networks.encoder import LAST_CONVOLUTION
 from mantid_insdl.networks.strangeness import Strangeness

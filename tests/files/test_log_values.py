@@ -6,7 +6,7 @@ import pytest
 
 import mantid_insdl as insdl
 from mantid_insdl.errors import MapError
-from mantid_insdl.files.log_values import TimeSeries, number, plain, time_average
+from mantid_insdl.files.log_values import TimeSeries, averaged, number, time_average
 from mantid_insdl.files.workspace_layout import energy_window, incident_energy
 
 
@@ -80,8 +80,8 @@ def test_windows_may_be_zero_or_negative_and_must_be_one_value():
 
 
 def test_logs_that_are_kept_are_plain():
-    assert plain(series([1.0, 3.0, 3.0], [0, 3, 4])) == pytest.approx((3 + 3 + 3) / 5)
-    assert plain("text") == "text"
+    assert averaged(series([1.0, 3.0, 3.0], [0, 3, 4])) == pytest.approx((3 + 3 + 3) / 5)
+    assert averaged("text") == "text"
 
 
 @pytest.fixture

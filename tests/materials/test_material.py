@@ -12,7 +12,7 @@ import pytest
 from mantid_insdl.errors import InstabilityError, MaterialError
 from mantid_insdl.maps import RLU, Axis, Slices
 from mantid_insdl.materials import Material, load_material, material_names, parse_parameters
-from mantid_insdl.materials.modes import modes_of
+from mantid_insdl.materials.spin_waves import modes_of
 from mantid_insdl.simulation.slices import simulate
 from mantid_insdl.spinwave import ordering_vector, relax_spiral, spin_waves
 from mantid_insdl.spinwave.spiral import turning_model

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from mantid_insdl.errors import BundleError, OutputError, TensorFlowMissingError
-from mantid_insdl.networks import backend, bundles
+from mantid_insdl.networks import backend, bundle_writing, bundles
 from mantid_insdl.networks.allowed import ALLOWED
 from mantid_insdl.networks.cards import Card, content_hash
 
@@ -64,7 +64,7 @@ def original(tmp_path_factory):
     model = keras.Model(inputs, layers.Dense(2, activation="softmax")(x))
     model.compile("adam", loss=lambda truth, answer: keras.ops.mean(truth - answer))  # the trainer's own function must not be stored
     directory = tmp_path_factory.mktemp("bundles") / "tiny"
-    bundles.save_bundle(directory, Card.model_validate(CARD), {"member_0.keras": model}, {"mean": np.arange(3.0)})
+    bundle_writing.save_bundle(directory, Card.model_validate(CARD), {"member_0.keras": model}, {"mean": np.arange(3.0)})
     return directory, model
 
 
@@ -77,7 +77,7 @@ def reseal(directory, **changes):
     """Write a card that agrees with the files again, as somebody who alters a bundle on purpose would."""
     file = directory / "card.json"
     content = {**json.loads(file.read_text()), **changes}
-    content["files"] = {f.name: bundles.hash_file(f) for f in directory.iterdir() if f.name in content["files"]}
+    content["files"] = {f.name: bundle_writing.hash_file(f) for f in directory.iterdir() if f.name in content["files"]}
     content["sha256"] = content_hash(content)
     file.write_text(json.dumps(content))
 
@@ -136,7 +136,7 @@ def test_unused_options_that_an_older_keras_would_refuse_are_not_stored(original
 def test_same_content_gives_the_same_warm_bundle(bundle):
     first = bundles.load_bundle(bundle)
     assert first.models is bundles.load_bundle(str(bundle)).models
-    bundles.rewrite_card(bundle, limitations=("another",))
+    bundle_writing.rewrite_card(bundle, limitations=("another",))
     second = bundles.load_bundle(bundle)
     assert second is not first
     assert second.identity.sha256 != first.identity.sha256
@@ -350,7 +350,7 @@ def test_operations_on_arrays_are_read_back(tmp_path):
     x = keras.layers.Conv2D(4, 3, padding="same", bias_initializer=kinks)(keras.ops.flip(x, (1, 2)) / (1e-6 + keras.ops.sum(x)))
     outputs = keras.layers.LayerNormalization()(keras.layers.GlobalAveragePooling2D()(x))
     model = keras.Model(inputs, outputs)
-    bundles.save_bundle(tmp_path / "tiny", Card.model_validate(CARD), {"m.keras": model})
+    bundle_writing.save_bundle(tmp_path / "tiny", Card.model_validate(CARD), {"m.keras": model})
     maps = np.random.default_rng(0).random((2, 3, 8, 8, 2), dtype=np.float32)
     loaded = bundles.load_bundle(tmp_path / "tiny").models[0]
     np.testing.assert_allclose(loaded.predict(maps, verbose=0), model.predict(maps, verbose=0), rtol=1e-5)
@@ -404,22 +404,22 @@ def test_corrupt_weights_inside_a_sound_archive(bundle):
 
 def test_nothing_is_written_where_something_is(original, bundle):
     with pytest.raises(OutputError, match="exists already"):
-        bundles.save_bundle(bundle, Card.model_validate(CARD), {"member_0.keras": original[1]})
-    bundles.save_bundle(bundle, Card.model_validate(CARD), {"member_0.keras": original[1]}, replace=True)
+        bundle_writing.save_bundle(bundle, Card.model_validate(CARD), {"member_0.keras": original[1]})
+    bundle_writing.save_bundle(bundle, Card.model_validate(CARD), {"member_0.keras": original[1]}, replace=True)
     assert bundles.verify_bundle(bundle) == []
     assert not bundles.load_bundle(bundle).arrays
 
 
 def test_refused_bundle_leaves_no_trace(tmp_path, original):
     with pytest.raises(BundleError, match="holds Python objects"):
-        bundles.save_bundle(tmp_path / "new", Card.model_validate(CARD), {"m.keras": original[1]}, {"bad": np.array([None])})
+        bundle_writing.save_bundle(tmp_path / "new", Card.model_validate(CARD), {"m.keras": original[1]}, {"bad": np.array([None])})
     assert list(tmp_path.iterdir()) == []
 
 
 def test_parent_that_is_a_file(tmp_path, original):
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError, match="annot write the bundle"):
-        bundles.save_bundle(tmp_path / "file" / "new", Card.model_validate(CARD), {"m.keras": original[1]})
+        bundle_writing.save_bundle(tmp_path / "file" / "new", Card.model_validate(CARD), {"m.keras": original[1]})
 
 
 # ---- TensorFlow

@@ -9,7 +9,8 @@ from mantid_insdl.instrument.kinematics import MEV_ANGSTROM2
 from mantid_insdl.instrument.resolution import bin_fractions
 from mantid_insdl.maps import RLU, Axis, Slices
 from mantid_insdl.materials import Material, load_material
-from mantid_insdl.simulation.engines import ClosedForm, General, Planar, _share_degenerate
+from mantid_insdl.simulation.engines import ClosedForm, General
+from mantid_insdl.simulation.planar import Planar, _share_degenerate
 from mantid_insdl.simulation.slices import SliceSimulator
 from mantid_insdl.spinwave import spin_waves
 

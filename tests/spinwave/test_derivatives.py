@@ -7,7 +7,7 @@ from mantid_insdl.errors import InstabilityError, MaterialError
 from mantid_insdl.instrument.resolution import bin_fractions, bin_slopes
 from mantid_insdl.maps import Axis, Slices
 from mantid_insdl.materials import load_material, material_names
-from mantid_insdl.materials.modes import require_fixed_order
+from mantid_insdl.materials.spin_waves import require_fixed_order
 from mantid_insdl.simulation.slices import SliceSimulator
 from mantid_insdl.spinwave import relax, spectrum_derivatives, spin_waves
 from mantid_insdl.spinwave.lattice import Lattice

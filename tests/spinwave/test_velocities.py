@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mantid_insdl.materials import load_material
-from mantid_insdl.materials.modes import modes_of
+from mantid_insdl.materials.spin_waves import modes_of
 from mantid_insdl.spinwave import spin_waves
 from mantid_insdl.spinwave.square_lattice import square_lattice_modes, square_lattice_slopes
 

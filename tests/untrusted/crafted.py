@@ -360,7 +360,8 @@ def bundle(change: Callable[[Path], None]) -> Make:
     """A shipped bundle, changed, and sealed again as somebody who does this on purpose would."""
 
     def make(folder: Path) -> Path:
-        from mantid_insdl.networks.bundles import find_bundle, hash_file
+        from mantid_insdl.networks.bundle_writing import hash_file
+        from mantid_insdl.networks.bundles import find_bundle
         from mantid_insdl.networks.cards import content_hash
 
         target = Path(shutil.copytree(find_bundle(BUNDLE), folder / BUNDLE))

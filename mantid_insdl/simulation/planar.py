@@ -1,0 +1,252 @@
+"""The engine of constant-energy slices for magnets whose energies do not depend on l."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from mantid_insdl.parallel import in_threads
+from mantid_insdl.progress import Progress
+from mantid_insdl.simulation.pixels import Pieces, cut, differences, divide
+from mantid_insdl.simulation.slice_engine import Batch, Group, SliceEngine
+from mantid_insdl.spinwave.form_factors import coefficients, j0
+from mantid_insdl.spinwave.shared import PlanarModes, SharedSolve, SharedSpiral
+
+LINES_PER_ZONE = 2
+"""Lines of symmetry along each axis of a zone: its sides, and the middle between them."""
+MERGED = 1.5
+"""A lattice of this many times as many cells as needed is taken where another incident energy needs it."""
+DEGENERATE = 1e-5
+"""Of the largest energy: modes nearer to one another than that are one level."""
+
+
+@dataclass(frozen=True, eq=False)
+class Lattice:
+    """Momenta that one or several incident energies are solved at, and the pieces of pixels that take their modes."""
+
+    pieces: Pieces
+    solver: SharedSolve | SharedSpiral
+    hkl: np.ndarray
+    across_squared: np.ndarray
+    reached: dict[int, np.ndarray | None] = field(default_factory=dict)
+    """`SliceEngine.reached` of the groups, by number, that use it."""
+
+    def parabolas(self, modes: PlanarModes, axes: np.ndarray, dtype: type) -> Parabolas:
+        """Of modes at its momenta; `axes` (2, 2) are those of the map, in units of (h, k)."""
+        slopes = np.tensordot(axes, modes.velocities, axes=1).astype(dtype)
+        bends = None
+        if self.pieces.beside is not None:
+            bends = np.stack([differences(slope, self.pieces, axis) for axis, slope in enumerate(slopes)])
+        # a Goldstone mode at its own momentum is elastic
+        energies = np.where(modes.usable & (modes.energies > 0), modes.energies, np.nan).astype(dtype)
+        # a line is as wide as its energy spreads across a piece
+        farthest = 3 * np.tensordot(self.pieces.reach.astype(dtype), np.abs(slopes), axes=1)
+        return Parabolas(modes, energies, farthest, slopes, bends)
+
+
+@dataclass(frozen=True, eq=False)
+class Parabolas:
+    """Modes about the nodes of a lattice.
+
+    Parameters
+    ----------
+    modes
+        At the nodes.
+    energies : (node, mode)
+        meV; NaN where a mode has no inelastic intensity.
+    farthest : (node, mode)
+        How far from their energies at the nodes they still have an intensity within a piece, in meV.
+    slopes, bends : (axis of the map, node, mode)
+        First and second derivatives by qh and qk; no second ones where a piece is all of a pixel.
+    """
+
+    modes: PlanarModes
+    energies: np.ndarray
+    farthest: np.ndarray
+    slopes: np.ndarray
+    bends: np.ndarray | None
+
+    def in_pieces(self, pieces: Pieces, span: slice) -> tuple[np.ndarray, np.ndarray]:
+        """Mean energies of the modes of `span` in each piece and the variances of them, (piece, mode)."""
+        energies = self.energies[:, span].take(pieces.node, axis=0)
+        spread = np.zeros_like(energies)
+        for axis, (offset, variance, second) in enumerate(pieces.moments.astype(energies.dtype)):
+            slope = self.slopes[axis][:, span].take(pieces.node, axis=0)
+            energies += slope * offset
+            slope *= slope
+            slope *= variance
+            spread += slope
+            if self.bends is not None:
+                bend = self.bends[axis][:, span].take(pieces.node, axis=0)
+                bend *= second
+                energies += bend
+        return energies, spread
+
+
+class Planar(SliceEngine):
+    """Engine for magnets whose energies do not depend on l: one solve for each (h, k) serves all slices."""
+
+    def __init__(self, *arguments: Any):
+        super().__init__(*arguments)
+        if self.material.spiral is not None:  # of its three branches the steepest is rare among the momenta that are looked at
+            self.finer = 1.4
+        steps = _merged([self._steps(group) for group in self.groups])
+        cells = {step: np.min([self.cell(g) for g, one in zip(self.groups, steps, strict=True) if one == step], axis=0) for step in steps}
+        lattices = {step: self._lattice(step, cells[step]) for step in cells}
+        self._lattices, self._which = list(lattices.values()), [list(lattices).index(step) for step in steps]
+        for number, (group, which) in enumerate(zip(self.groups, self._which, strict=True)):
+            self._lattices[which].reached[number] = self.reached(self._lattices[which].pieces, group)
+        solver = self._lattices[0].solver
+        self._groups = solver.groups
+        ions = list(dict.fromkeys(one.ion for one in self._groups))
+        self._ions = [coefficients(ion) if ion else None for ion in ions]
+        self._group_ion = [ions.index(one.ion) for one in self._groups]
+        # a few momenta spread over the map find most unstable parameter sets at a fraction of the cost
+        hkl = 0.5 * (self.low + self.high) @ self.to_hkl
+        self._screen = self._shared(hkl[:: max(1, len(hkl) // 40), :2])
+
+    def _shared(self, hk: np.ndarray) -> SharedSolve | SharedSpiral:
+        model, spiral = self.material.model, self.material.spiral
+        return SharedSolve(model, hk) if spiral is None else SharedSpiral(model, spiral.k, spiral.axis, hk)
+
+    def _steps(self, group: Group) -> tuple[int, int] | None:
+        """Cells to 1 r.l.u. along each axis, a multiple of four to a zone; None where a whole pixel is small enough to be one cell."""
+        if self.parts(group) == (1, 1):
+            return None
+        multiple = 4 * self._whole_zones
+        width = np.median(self.high - self.low, axis=0)
+        wanted = np.maximum(1 / self.cell(group), 0.8 / width)  # a cell much larger than a pixel has its modes elsewhere
+        return tuple(int(n) for n in multiple * np.ceil(wanted / multiple - 0.1))
+
+    @property
+    def _whole_zones(self) -> np.ndarray:
+        """Zones to 1 r.l.u. along each axis, (2,) int; one where it is less."""
+        return np.maximum(np.rint(self.zones), 1).astype(int)
+
+    def _lattice(self, steps: tuple[int, int] | None, cell: np.ndarray) -> Lattice:
+        if steps is None:
+            pieces = divide(self.low, self.high, (1, 1))
+        else:
+            pieces = cut(self.low, self.high, cell, LINES_PER_ZONE * self._whole_zones, np.array(steps))
+        hkl = pieces.nodes @ self.to_hkl
+        return Lattice(pieces, self._shared(hkl[:, :2]), hkl, np.sum((pieces.nodes @ self.plane.frame) ** 2, axis=-1))
+
+    def intensity(
+        self, table: np.ndarray, widths: np.ndarray, progress: Progress | None, dtype: type = np.float32
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Slices of each parameter set, (set, slice, pixel), and which sets are stable."""
+        out, stable = self.empty(len(table), dtype), np.ones(len(table), bool)
+        one_by_one = len(table) == 1  # then the threads share the momenta and the incident energies of the one set
+        workers = None if one_by_one else 1
+
+        def work(index: int) -> None:
+            values, scale = table[index], widths[index]
+            solved = [self._screen.solve(values, 1)]
+            for lattice in self._lattices:
+                if solved[-1] is None:
+                    break
+                solved.append(lattice.solver.solve(values, workers, np.result_type(out.dtype, np.complex64)))
+            stable[index] = solved[-1] is not None
+            if not stable[index]:
+                return
+            axes = self.to_hkl[:, :2]
+            bent = [[lattice.parabolas(x, axes, dtype) for x in modes] for lattice, modes in zip(self._lattices, solved[1:], strict=True)]
+            todo = range(len(self.groups))
+            list(in_threads(lambda number: self._slices(number, bent[self._which[number]], scale, out[index]), todo, workers))
+
+        for index, _ in enumerate(in_threads(work, range(len(table)))):
+            if progress is not None:
+                progress((index + 1) / len(table), f"Spin waves of {self.material.name}: {index + 1} of {len(table)}")
+        return out, stable
+
+    def _slices(self, number: int, modes: list[Parabolas], scale: float, out: np.ndarray) -> None:
+        """Add the slices of one incident energy of one parameter set to `out`, (slice, pixel)."""
+        self.add(out, self.groups[number], [lines for one in modes for lines in self._lines(number, one, scale)], scale)
+
+    def _lines(self, number: int, bent: Parabolas, scale: float) -> Iterator[Batch]:
+        """Lines of the modes of one symmetry at one incident energy, in one batch or none."""
+        group, lattice = self.groups[number], self._lattices[self._which[number]]
+        pieces, margin, real = lattice.pieces, self.margin(group, scale), bent.energies.dtype.type
+        low, high = real(group.edges[0] - margin), real(group.edges[-1] + margin)
+        near = (bent.energies + bent.farthest >= low) & (bent.energies - bent.farthest <= high)
+        if np.isfinite(group.ei):
+            near &= bent.energies < group.ei
+        columns = np.flatnonzero(near.any(axis=0))
+        if not columns.size:
+            return
+        span = slice(columns[0], columns[-1] + 1)
+        near = near[:, span]
+        node, mode = np.nonzero(near)
+        intensity = np.zeros(near.shape, real)
+        intensity[near] = self._intensity(lattice, bent, group, node, mode + span.start)
+        _share_degenerate(intensity, bent.energies[:, span])
+        strength = intensity.take(pieces.node, axis=0)
+        if pieces.beside is not None:
+            for axis, (offset, _, _) in enumerate(pieces.moments.astype(real)):
+                change = differences(intensity, pieces, axis).take(pieces.node, axis=0)
+                change *= offset
+                strength += change
+        strength *= pieces.share.astype(real)[:, None]
+        energies, spread = bent.in_pieces(pieces, span)
+        reach = np.sqrt(real(margin**2) + 16 * spread)
+        kept = np.flatnonzero((strength != 0) & (energies > real(group.edges[0]) - reach) & (energies < real(group.edges[-1]) + reach))
+        piece = kept // near.shape[1]
+        reached = lattice.reached[number]
+        energies, spread, strength = (x.ravel()[kept] for x in (energies, spread, strength))
+        yield Batch(pieces.pixel[piece], np.abs(energies), spread, strength, None if reached is None else reached[piece])
+
+    def _intensity(self, lattice: Lattice, bent: Parabolas, group: Group, node: np.ndarray, mode: np.ndarray) -> np.ndarray:
+        """Intensity of modes at nodes, (line,) each, at the momentum along the beam of its own energy."""
+        energy, real = bent.energies[node, mode], bent.energies.dtype  # that of the map: half the time where it is single
+        across_squared, components = lattice.across_squared.astype(real)[node], bent.modes.components
+        amplitudes = bent.modes.amplitudes(node, mode)
+        along = self.along(energy, across_squared, group).astype(real)
+        q_squared = across_squared + along**2
+        factors = [None if table is None else j0(table, q_squared) for table in self._ions]
+        third = lattice.hkl[:, 2].astype(real)[node] + along * real.type(self.beam_hkl[2])  # l
+        turns = {z: real.type(2 * np.pi * z) * third for z in {abs(one.z) for one in self._groups}}
+        phases = {z: np.cos(turn) - 1j * np.sin(turn) for z, turn in turns.items()}
+        # spin component seen at this Q: sum over groups of form factor x phase x amplitude
+        moment = np.zeros((len(components), len(node)), amplitudes.dtype)
+        for g, (one, ion) in enumerate(zip(self._groups, self._group_ion, strict=True)):
+            weight = phases[one.z] if one.z >= 0 else phases[-one.z].conj()
+            weight = weight if factors[ion] is None else factors[ion] * weight
+            if any(one.pair):
+                weight = weight * np.cos(np.pi * (lattice.hkl[:, :2] @ one.pair)).astype(real)[node]
+            for component in range(len(moment)):
+                moment[component] += weight * amplitudes[component, g]
+        q_across = lattice.pieces.nodes @ self.plane.frame
+        if self.view.component == "perp":
+            intensity = np.sum(moment.real**2 + moment.imag**2, axis=0)
+            along_q = np.zeros(len(node), amplitudes.dtype)
+            for component, direction in enumerate(components):
+                projected = (q_across @ direction).astype(real)[node] + along * real.type(self.plane.beam @ direction)
+                along_q += projected * moment[component]
+            intensity = intensity - (along_q.real**2 + along_q.imag**2) / np.where(q_squared > 0, q_squared, np.inf)
+        else:
+            q = q_across[node] + along[:, None] * self.plane.beam
+            intensity = np.nan_to_num(self.view.seen(moment.T @ components, q, self.plane.turn))
+        return intensity * self.view.factor(group.ei, energy)
+
+
+def _share_degenerate(intensity: np.ndarray, energies: np.ndarray) -> None:
+    """Give modes (node, mode) of one energy the mean of their intensities: how a solver mixes them is chance, and differs between nodes."""
+    apart = ~(np.abs(np.diff(energies, axis=1)) <= DEGENERATE * np.nanmax(np.abs(energies)))
+    if apart.all():
+        return
+    first = np.pad(apart, ((0, 0), (1, 0)), constant_values=True)
+    which = np.cumsum(first.ravel()) - 1
+    shared = np.bincount(which, intensity.ravel()) / np.bincount(which)
+    intensity[:] = shared[which].reshape(intensity.shape)
+
+
+def _merged(steps: list[tuple[int, int] | None]) -> list[tuple[int, int] | None]:
+    """The same with lattices left out that another can stand for: a solve costs more than a piece."""
+    chosen = []
+    for one in steps:
+        finer = [n for n in steps if one and n and n[0] >= one[0] and n[1] >= one[1] and n[0] * n[1] <= MERGED * one[0] * one[1]]
+        chosen.append(max(finer, default=one))
+    return chosen
