@@ -1,4 +1,4 @@
-"""Which ions carry a moment: those with a magnetic form factor, of the tables or given in the material file."""
+"""Which ions carry a moment, by the tables of magnetic form factors or the material file; and how large their spins may be."""
 
 from __future__ import annotations
 
@@ -39,6 +39,35 @@ def require_magnetic(ion: str, atom: str = "", *, own: bool = False) -> None:
             coefficients(ion)
     except ModuleNotFoundError:
         return
+
+
+# atomic numbers of a series, electrons of the filled shells, and orbital momentum of the open one
+_SERIES = ((range(21, 31), 18, 2), (range(39, 49), 36, 2), (range(72, 81), 68, 2), (range(57, 72), 54, 3))
+
+
+def largest_spin(ion: str) -> float | None:
+    """Largest length that a moment of an ion has by Hund's rules: of S in the open d shell, of S or J in the 4f shell.
+
+    None where these say nothing: another element, a neutral atom (of a metal), a charge that opens another shell.
+    [N. W. Ashcroft and N. D. Mermin, Solid State Physics (1976), table 31.3]
+    """
+    found = re.fullmatch(r"([A-Z][a-z]?)([1-9])\+", ion)
+    if found is None:
+        return None
+    try:
+        import periodictable
+    except ModuleNotFoundError:  # in Mantid's Python
+        return None
+    number = periodictable.elements.symbol(found[1]).number
+    for numbers, filled, momentum in _SERIES:
+        electrons, places = number - filled - int(found[2]), 2 * (2 * momentum + 1)
+        if number in numbers and 0 < electrons < places:
+            spin = min(electrons, places - electrons) / 2
+            beyond = electrons % (places // 2)
+            orbital = beyond * (places // 2 - beyond) / 2
+            together = orbital + spin if electrons > places // 2 else abs(orbital - spin)
+            return max(spin, together) if momentum == 3 else spin
+    return None
 
 
 def _require_known(element: str, what: str) -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import difflib
 import math
 import re
+from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from mantid_insdl.errors import MaterialError
 from mantid_insdl.materials.material import Material
@@ -94,6 +96,10 @@ def _material_error(errors: list[ErrorDetails], text: str, origin: str) -> Mater
     location, fix = first["loc"], "correct it there"
     if isinstance(cause, SpecError):
         location, fix = (*location, *cause.location), cause.fix or fix
+    elif first["type"] == "extra_forbidden":
+        known = _keys_at(Material, location[:-1])
+        similar = difflib.get_close_matches(str(location[-1]), known, n=1)
+        fix = f"did you mean '{similar[0]}'?" if similar else f"known here are {', '.join(known)}" if known else fix
     where = ".".join(str(x) for x in location)
     line = _line_of(text, location)
     return MaterialError(
@@ -101,6 +107,26 @@ def _material_error(errors: list[ErrorDetails], text: str, origin: str) -> Mater
         first["msg"].removeprefix("Value error, "),
         fix,
     )
+
+
+def _keys_at(part: type[BaseModel], location: Sequence[Any]) -> list[str]:
+    """Keys of the part of a material file at a path of keys and numbers; none where the path is not followed."""
+    for step in location:
+        if isinstance(step, str) and step in part.model_fields:
+            inside = _parts_of(part.model_fields[step].annotation)
+            if len(inside) != 1:
+                return []
+            part = inside[0]
+        elif isinstance(step, str):
+            return []
+    return list(part.model_fields)
+
+
+def _parts_of(annotation: Any) -> list[type[BaseModel]]:
+    """The models that an annotation names, in lists and unions too."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [part for inside in get_args(annotation) for part in _parts_of(inside)]
 
 
 def _line_of(text: str, location: tuple[Any, ...]) -> int | None:

@@ -9,22 +9,26 @@ import numpy as np
 from mantid_insdl.materials.bonds import Coupling, bond_name
 from mantid_insdl.materials.crystal import Crystal
 from mantid_insdl.materials.description import MaterialFile
-from mantid_insdl.materials.schema import BondSpec
+from mantid_insdl.materials.ions import largest_spin
+from mantid_insdl.materials.schema import BondSpec, SiteSpec
 from mantid_insdl.spinwave.model import SpinModel
 from mantid_insdl.spinwave.symmetry import Ends, reversed_ends
 
+MIXED = 0.5
+"""A spin may be so much larger than its ion's: less is an average over ions of two charges (Mn3+ and Mn4+ both with 7/4)."""
 ROUNDING = 0.03
 """Difference of two lengths in angstrom that coordinates rounded to three digits may make."""
 
 
 def remarks(material: MaterialFile, crystal: Crystal, couplings: Sequence[Coupling]) -> list[str]:
-    """What may not be meant: nearly full sites, unlike bonds of one shell, shells split by rounding, and bonds with like couplings."""
+    """What may not be meant: odd moments, nearly full sites, unlike bonds of one shell, shells split by rounding, like couplings."""
     found = [
         f"{spec.name} has the occupancy {atom.occupancy:g} and is taken as full."
         for spec, atoms in zip(material.sites, crystal.atoms, strict=True)
         for atom in atoms
         if atom.occupancy < 1 - 1e-3
     ]
+    found += _odd_moments(material.sites)
     bare = SpinModel(crystal.lattice, crystal.sites)
     coupled = {end for coupling in couplings for end in (coupling.ends, reversed_ends(coupling.ends))}
     for index, spec in enumerate(material.bonds):
@@ -53,6 +57,23 @@ def remarks(material: MaterialFile, crystal: Crystal, couplings: Sequence[Coupli
         more = f" and {len(bonds) - 1} more" if len(bonds) > 1 else ""
         found.append(f"{one} and {other} are the same coupling on the bond {bond_name(crystal, bonds[0])}{more}: they add up.")
     return list(dict.fromkeys(found))
+
+
+def _odd_moments(sites: Sequence[SiteSpec]) -> list[str]:
+    """Spins that an ion cannot have, g-tensors that leave nothing to see, and labels for two kinds of sites."""
+    found, spins = [], {}
+    for spec in sites:
+        most = None if any(spec.pair) else largest_spin(spec.ion)  # a moment shared by two ions may be larger than of one
+        if most is not None and spec.spin >= most + MIXED:
+            found.append(f"{spec.name} has the spin {spec.spin:g}, but {spec.ion} has at most {most:g} by Hund's rules.")
+        if not np.any(spec.g_tensor):
+            found.append(f"The g-tensor of {spec.name} is zero: no field acts on it.")
+        other = spins.setdefault(spec.name, spec.spin)
+        if other != spec.spin:
+            found.append(
+                f"Two entries of sites are called {spec.name}, with the spins {other:g} and {spec.spin:g}: a bond between takes both."
+            )
+    return found
 
 
 def unlike_bonds(crystal: Crystal, bonds: Sequence[Ends]) -> list[list[Ends]]:

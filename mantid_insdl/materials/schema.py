@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, field_validator, model_validator
 
 from mantid_insdl.errors import InsdlError
 from mantid_insdl.spinwave.spiral import rotation
 from mantid_insdl.spinwave.symmetry import dm_matrix
 
-Vector = tuple[float, float, float]
+
+def _number(value: Any) -> Any:
+    """The number that a fraction such as 1/3 is; anything else as it is."""
+    parts = re.fullmatch(r"\s*([+-]?\d{1,9})\s*/\s*(\d{1,9})\s*", value) if isinstance(value, str) else None
+    if parts is None:
+        return value
+    if int(parts[2]) == 0:
+        raise SpecError(f"{value.strip()} divides by zero", "give a number or a fraction such as 1/3")
+    return int(parts[1]) / int(parts[2])
+
+
+Number = Annotated[float, BeforeValidator(_number)]
+"""A number, which may be written as a fraction."""
+Vector = tuple[Number, Number, Number]
 Matrix = tuple[Vector, Vector, Vector]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 

@@ -11,7 +11,7 @@ from mantid_insdl.analysis import evidence as gate
 from mantid_insdl.analysis.estimate import LIMIT, beyond_training
 from mantid_insdl.analysis.preparation import open_question
 from mantid_insdl.files import load
-from mantid_insdl.fitting import structure as measures
+from mantid_insdl.fitting import unexplained as measures
 from mantid_insdl.fitting.results import NONE_OF_THESE, UNDECIDED, Evidence
 from mantid_insdl.maps import Map, Slices
 from mantid_insdl.materials import load_material

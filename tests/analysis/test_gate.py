@@ -14,7 +14,7 @@ from mantid_insdl.analysis import evidence as gate
 from mantid_insdl.analysis.preparation import prepare
 from mantid_insdl.analysis.results import Classification, ExchangeFit
 from mantid_insdl.errors import BundleError, UnsuitableMapError
-from mantid_insdl.fitting import structure as measures
+from mantid_insdl.fitting import unexplained as measures
 from mantid_insdl.fitting.results import Evidence
 from mantid_insdl.maps import RLU, Axis, Map, Slices
 from mantid_insdl.networks.bundles import BundleIdentity, find_bundle, read_card

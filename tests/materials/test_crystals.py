@@ -535,3 +535,20 @@ def test_wrong_cif_says_so(load, text, parts, message):
     sites = [{key: value for key, value in one.items() if value is not None}]
     with pytest.raises(MaterialError, match=r"(?is)" + message):
         load({"x.cif": text}, cell=None, cif="x.cif", sites=sites, bonds=[{"parameter": "J", "shell": 1}])
+
+
+def test_momenta_and_positions_may_be_fractions(load):
+    chain = {"supercell": [4, 1, 1]}
+    exact = load(**chain, order={"k": ["1/4", 0, 0], "axis": [0, 1, 0]})
+    assert exact.order.k == (0.25, 0, 0)
+    assert exact == material(**chain, order={"k": [0.25, 0, 0], "axis": [0, 1, 0]})
+    sites = [{"label": "s", "positions": [["-1/4", " 2/3 ", "0.5"]], "spin": 1.0, "direction": [0, 0, 1]}]
+    assert material(sites=sites).sites[0].positions == [(-0.25, 2 / 3, 0.5)]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"), [("1/0", "divides by zero"), ("1/x", "valid number"), ("1/3/3", "valid number"), ("1/" + "9" * 99, "valid number")]
+)
+def test_what_is_no_fraction_is_refused(load, text, said):
+    with pytest.raises(MaterialError, match=rf"'order.k.1' \(line \d+\).*{said}"):
+        load(order={"k": [0, text, 0], "axis": [0, 0, 1]})

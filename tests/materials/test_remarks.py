@@ -4,6 +4,8 @@ import pytest
 from test_crystals import load, material, named, parameter  # noqa: F401 (a fixture)
 
 from mantid_insdl.errors import MaterialError
+from mantid_insdl.materials import load_material, material_names
+from mantid_insdl.materials.ions import largest_spin
 from mantid_insdl.materials.summary import summarise
 
 SHELL = {"parameter": "J", "shell": 1}
@@ -79,4 +81,62 @@ FIELD = {"fields": [{"parameter": "B", "direction": [0, 0, 1]}]}
 )  # fmt: skip
 def test_units_are_those_of_fields_and_couplings(load, parts, message):  # noqa: F811
     with pytest.raises(MaterialError, match=message):
+        load(**parts)
+
+
+@pytest.mark.parametrize(
+    ("ion", "most"),
+    [
+        *[("Cu2+", 0.5), ("Ni2+", 1), ("Mn2+", 2.5), ("Mn3+", 2), ("Fe3+", 2.5), ("Cr3+", 1.5), ("Ru3+", 2.5), ("Ir4+", 2.5)],
+        *[("Gd3+", 3.5), ("Dy3+", 7.5), ("Nd3+", 4.5), ("Yb3+", 3.5), ("Ce3+", 2.5), ("Eu2+", 3.5)],  # J of textbooks
+        *[("", None), ("Cu", None), ("O2-", None), ("La3+", None), ("Zn2+", None), ("Na1+", None)],
+    ],
+)
+def test_largest_spin_of_an_ion_is_that_of_hunds_rules(ion, most):
+    assert largest_spin(ion) == most
+
+
+def ions(*sites):
+    positions = ([0, 0, 0], [0.5, 0.5, 0.5])
+    return material(sites=[{"positions": [at], "direction": [0, 0, 1], **one} for at, one in zip(positions, sites, strict=False)])
+
+
+def test_spin_that_an_ion_cannot_have_is_said():
+    assert ions({"label": "s", "spin": 2.5, "ion": "Cu2+"}).remarks == ["s has the spin 2.5, but Cu2+ has at most 0.5 by Hund's rules."]
+    assert ions({"label": "s", "spin": 0.5, "ion": "Cu2+"}).remarks == []
+    assert ions({"label": "s", "spin": 0.5, "ion": "Yb3+"}).remarks == []  # a doublet
+    assert ions({"label": "s", "spin": 1.5, "ion": "Mn3+"}).remarks == []  # a reduced moment
+    assert ions({"label": "s", "spin": 1.75, "ion": "Mn4+"}).remarks == []  # shared by ions of two charges
+    assert len(ions({"label": "s", "spin": 1.0, "ion": "Cu2+"}).remarks) == 1
+    assert ions({"label": "s", "spin": 3.5, "ion": "Mn3+", "pair": [0.1, 0, 0]}).remarks == []  # one moment of two ions
+
+
+def test_g_tensor_of_zero_is_said():
+    (remark,) = ions({"label": "s", "spin": 1.0, "g": 0.0}).remarks
+    assert remark == "The g-tensor of s is zero: no field acts on it."
+
+
+def test_one_label_for_two_kinds_of_sites_is_said():
+    (remark,) = ions({"label": "s", "spin": 1.0}, {"label": "s", "spin": 2.0}).remarks
+    assert remark.startswith("Two entries of sites are called s, with the spins 1 and 2")
+    assert ions({"label": "s", "spin": 1.0}, {"label": "s", "spin": 1.0}).remarks == []
+
+
+@pytest.mark.parametrize("name", material_names())
+def test_materials_of_the_package_have_moments_that_their_ions_can_have(name):
+    assert not [remark for remark in load_material(name).remarks if "Hund" in remark or "g-tensor" in remark]
+
+
+@pytest.mark.parametrize(
+    ("parts", "said"),
+    [
+        ({"bnods": []}, "did you mean 'bonds'"),
+        ({"sites": [{"label": "s", "positions": [[0, 0, 0]], "spin": 1.0, "directoin": [0, 0, 1]}]}, "did you mean 'direction'"),
+        ({"bonds": [{"parameter": "J", "shel": 1}]}, "did you mean 'shell'"),
+        ({"cell": {"a": 4.0, "b": 4.0, "c": 4.0, "gama": 90}}, "did you mean 'gamma'"),
+        ({"sites": [{"label": "s", "positions": [[0, 0, 0]], "spin": 1.0, "colour": "red"}]}, "known here are label, atom, positions"),
+    ],
+)
+def test_key_that_is_mistyped_is_corrected(load, parts, said):  # noqa: F811
+    with pytest.raises(MaterialError, match=said):
         load(**parts)
