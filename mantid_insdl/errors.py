@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import re
+from collections.abc import Sequence
 
 LONGEST = 4000
 """Characters of one part of a message."""
@@ -18,6 +20,16 @@ def printable(text: str) -> str:
     'red \\x1b[31m'
     """
     return _CONTROLS.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
+def did_you_mean(text: str, known: Sequence[str]) -> str:
+    """What to add to a reason where a known name is like `text`; nothing where none is.
+
+    >>> did_you_mean("shel", ["shell", "distance"])
+    " (did you mean 'shell'?)"
+    """
+    similar = difflib.get_close_matches(text, known, n=1)
+    return f" (did you mean '{similar[0]}'?)" if similar else ""
 
 
 def format_error(summary: str, reason: str = "", fix: str = "") -> str:

@@ -465,14 +465,14 @@ class Map:
             arrays |= {"ei": self.slices.ei, "energy_min": self.slices.energy_min, "energy_max": self.slices.energy_max}
         head = {
             "axes": [{"name": a.name, "unit": a.unit, "is_edges": a.is_edges, "label": a.label} for a in self.axes],
-            "ei": _json_value(self.ei),
+            "ei": self.ei,
             "corners": [list(corner) for corner in self.corners],
             "provenance": list(self.provenance),
             "warnings": list(self.warnings),
-            "logs": {k: [_json_value(v), unit] for k, (v, unit) in self.logs.items()},
+            "logs": {k: [v, unit] for k, (v, unit) in self.logs.items()},
         }
         head |= {name: getattr(self, name) for name in ("intensity_unit", "material", "frame", "title")}
-        return head, arrays
+        return json_value(head), arrays
 
     @classmethod
     def from_arrays(cls, head: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Map:
@@ -553,9 +553,13 @@ def _joined_logs(logs: Sequence[Mapping[str, tuple[Any, str]]]) -> dict[str, tup
     return joined
 
 
-def _json_value(value: Any) -> Any:
-    """A log's value as JSON can hold it."""
-    return value.tolist() if isinstance(value, np.ndarray | np.generic) else value
+def json_value(value: Any) -> Any:
+    """As JSON can hold it: numpy's numbers and arrays as Python's, tuples as lists, within lists and dictionaries too."""
+    if isinstance(value, np.ndarray | np.generic):
+        return value.tolist()
+    if isinstance(value, dict):
+        return {name: json_value(one) for name, one in value.items()}
+    return [json_value(one) for one in value] if isinstance(value, list | tuple) else value
 
 
 def overlap(old: np.ndarray, new: np.ndarray) -> np.ndarray:

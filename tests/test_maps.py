@@ -266,6 +266,8 @@ class TestArrays:
             powder_map(),
             powder_map(error=None, ei=None),
             slices_map(logs={"a": (np.arange(3), "K")}),
+            slices_map(logs={"a": ([np.float32(1.5), np.int64(2)], "K")}),
+            powder_map(ei=np.float32(50)),
         ],
     )
     def test_round_trip_through_json_and_arrays(self, m):

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from mantid_insdl.fitting.results import Evidence, Fit
+from mantid_insdl.maps import json_value
 from mantid_insdl.networks.bundles import BundleIdentity
 
 
@@ -115,13 +116,7 @@ class ExchangeFit:
 
 def _to_dict(result: Any) -> dict[str, Any]:
     content = asdict(result) | {"bundle": result.bundle and result.bundle._asdict()}
-    return {name: _lists(value) for name, value in content.items()}
-
-
-def _lists(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {name: _lists(one) for name, one in value.items()}
-    return [_lists(one) for one in value] if isinstance(value, tuple) else value
+    return json_value(content)
 
 
 def _from_dict(cls: Any, content: Mapping[str, Any]) -> Any:

@@ -41,8 +41,13 @@ def require_magnetic(ion: str, atom: str = "", *, own: bool = False) -> None:
         return
 
 
-# atomic numbers of a series, electrons of the filled shells, and orbital momentum of the open one
-_SERIES = ((range(21, 31), 18, 2), (range(39, 49), 36, 2), (range(72, 81), 68, 2), (range(57, 72), 54, 3))
+# elements of a series, electrons of the first beyond the filled shells, and orbital momentum of the open one
+_SERIES = (
+    (["Sc", "Ti", "V", "Cr", "Mn", "Fe", "Co", "Ni", "Cu", "Zn"], 3, 2),
+    (["Y", "Zr", "Nb", "Mo", "Tc", "Ru", "Rh", "Pd", "Ag", "Cd"], 3, 2),
+    (["Hf", "Ta", "W", "Re", "Os", "Ir", "Pt", "Au", "Hg"], 4, 2),
+    (["La", "Ce", "Pr", "Nd", "Pm", "Sm", "Eu", "Gd", "Tb", "Dy", "Ho", "Er", "Tm", "Yb", "Lu"], 3, 3),
+)
 
 
 def largest_spin(ion: str) -> float | None:
@@ -54,14 +59,11 @@ def largest_spin(ion: str) -> float | None:
     found = re.fullmatch(r"([A-Z][a-z]?)([1-9])\+", ion)
     if found is None:
         return None
-    try:
-        import periodictable
-    except ModuleNotFoundError:  # in Mantid's Python
-        return None
-    number = periodictable.elements.symbol(found[1]).number
-    for numbers, filled, momentum in _SERIES:
-        electrons, places = number - filled - int(found[2]), 2 * (2 * momentum + 1)
-        if number in numbers and 0 < electrons < places:
+    for elements, first, momentum in _SERIES:
+        if found[1] not in elements:
+            continue
+        electrons, places = first + elements.index(found[1]) - int(found[2]), 2 * (2 * momentum + 1)
+        if 0 < electrons < places:
             spin = min(electrons, places - electrons) / 2
             beyond = electrons % (places // 2)
             orbital = beyond * (places // 2 - beyond) / 2

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 import re
 from collections.abc import Sequence
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
-from mantid_insdl.errors import MaterialError
+from mantid_insdl.errors import MaterialError, did_you_mean
 from mantid_insdl.materials.material import Material
 from mantid_insdl.materials.schema import SpecError
 from mantid_insdl.untrusted.reading import Origin, read_text
@@ -93,18 +92,19 @@ def _material_error(errors: list[ErrorDetails], text: str, origin: str) -> Mater
     # a misspelt key is both unknown and missing: speak of the unknown one, which is in the file
     first = min(errors, key=lambda one: one["type"] != "extra_forbidden")
     cause = first.get("ctx", {}).get("error")
-    location, fix = first["loc"], "correct it there"
+    location, reason, fix = first["loc"], first["msg"].removeprefix("Value error, "), "correct it there"
     if isinstance(cause, SpecError):
         location, fix = (*location, *cause.location), cause.fix or fix
     elif first["type"] == "extra_forbidden":
         known = _keys_at(Material, location[:-1])
-        similar = difflib.get_close_matches(str(location[-1]), known, n=1)
-        fix = f"did you mean '{similar[0]}'?" if similar else f"known here are {', '.join(known)}" if known else fix
+        meant = did_you_mean(str(location[-1]), known)
+        reason = f"there is no such key{meant}"
+        fix = f"known here are {', '.join(known)}" if known and not meant else fix
     where = ".".join(str(x) for x in location)
     line = _line_of(text, location)
     return MaterialError(
         f"the material file '{origin}' is wrong" + (f" at '{where}'" if where else "") + (f" (line {line})" if line else ""),
-        first["msg"].removeprefix("Value error, "),
+        reason,
         fix,
     )
 

@@ -13,7 +13,6 @@ not on the card is refused, and so is one that is a link, a pipe or a device.
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import json
 import os
@@ -27,7 +26,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from pydantic import ValidationError
 
-from mantid_insdl.errors import BundleError, InsdlError
+from mantid_insdl.errors import BundleError, InsdlError, did_you_mean
 from mantid_insdl.networks.allowed import network_problems
 from mantid_insdl.networks.backend import import_keras
 from mantid_insdl.networks.cards import FORMAT, Card, content_hash
@@ -145,10 +144,9 @@ def find_bundle(name_or_path: str | Path) -> Path:
         path = path.parent
     if text.strip() and os.path.isdir(path):  # unlike Path.is_dir, False for a name that is too long
         return path.resolve()
-    similar = difflib.get_close_matches(text.lower(), names, n=1)
     raise BundleError(
         f"there is no model bundle '{text}'",
-        f"available are {', '.join(names) or 'none'}" + (f" (did you mean '{similar[0]}'?)" if similar else ""),
+        f"available are {', '.join(names) or 'none'}" + did_you_mean(text.lower(), names),
         "give one of these names, or the path of a bundle's folder",
     )
 

@@ -93,7 +93,7 @@ def encode(header: Mapping[str, Any], maps: Mapping[str, Map] | None = None) -> 
     for name, one in (maps or {}).items():
         heads[name], parts = one.to_arrays()
         arrays |= {f"{name}/{part}": array for part, array in parts.items()}
-    content = json.dumps({**header, "maps": heads, "arrays": list(arrays)}, default=_json_value).encode()
+    content = json.dumps({**header, "maps": heads, "arrays": list(arrays)}, default=_encodable).encode()
     return Message(MAGIC + LENGTH.pack(len(content)) + content, [np.asarray(array) for array in arrays.values()])
 
 
@@ -150,7 +150,7 @@ def _parts(arrays: Mapping[str, np.ndarray], name: str) -> dict[str, np.ndarray]
     return {key.removeprefix(f"{name}/"): array for key, array in arrays.items() if key.startswith(f"{name}/")}
 
 
-def _json_value(value: Any) -> Any:
+def _encodable(value: Any) -> Any:
     if isinstance(value, (np.generic, np.ndarray)):
         return value.tolist()
     if isinstance(value, os.PathLike):

@@ -89,7 +89,7 @@ def test_units_are_those_of_fields_and_couplings(load, parts, message):  # noqa:
     [
         *[("Cu2+", 0.5), ("Ni2+", 1), ("Mn2+", 2.5), ("Mn3+", 2), ("Fe3+", 2.5), ("Cr3+", 1.5), ("Ru3+", 2.5), ("Ir4+", 2.5)],
         *[("Gd3+", 3.5), ("Dy3+", 7.5), ("Nd3+", 4.5), ("Yb3+", 3.5), ("Ce3+", 2.5), ("Eu2+", 3.5)],  # J of textbooks
-        *[("", None), ("Cu", None), ("O2-", None), ("La3+", None), ("Zn2+", None), ("Na1+", None)],
+        *[("", None), ("Cu", None), ("O2-", None), ("La3+", None), ("Zn2+", None), ("Na1+", None), ("Xx2+", None)],
     ],
 )
 def test_largest_spin_of_an_ion_is_that_of_hunds_rules(ion, most):
