@@ -86,7 +86,7 @@ def test_some_maps_are_evenly_spread():
 
 def toy_classes():
     """The class of a toy map follows its share of the spot with some doubt, so that no answer can be certain."""
-    recipe, data = toy("classify", ("pcsmo-goodenough", "pcsmo-dimer"), epochs=8, members=2)
+    recipe, data = toy("classify", ("pcsmo-goodenough", "pcsmo-dimer"), epochs=12, batch=8, patience=12, learning_rate=3e-3, members=2)
     doubt = np.random.default_rng(4).random(len(data.material))
     material = (doubt > 1 / (1 + np.exp(-12 * (data.parameters[:, 0] - 0.5)))).astype(int)
     measurement = recipe.measurement.model_copy(update={"negatives": 0.3, "held_out": ("tiles shuffled",)})
