@@ -48,6 +48,7 @@ ALLOWED: dict[str | None, frozenset[str]] = {
     "keras.src.models.functional": frozenset({"Functional"}),
     "keras.src.ops.core": frozenset({"Cast"}),
     "keras.src.ops.image": frozenset({"Resize"}),
+    "keras.src.ops.math": frozenset({"Rsqrt"}),
     "keras.src.ops.nn": frozenset(["Elu", "Gelu", "LeakyRelu", "LogSoftmax", "Relu", "Relu6", "Sigmoid", "Silu", "Softmax", "Softplus"]),
     "keras.src.ops.numpy": frozenset(_NUMPY.split()),
 }

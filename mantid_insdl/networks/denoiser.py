@@ -67,7 +67,7 @@ def build_denoiser(slices: int, shape: tuple[int, int]) -> Any:
     # What the whole map says about every place of it: a few numbers, as many as the exchange constants leave open.
     summary = layers.Flatten()(block(coarse, 12, 1))
     summary = layers.Dense(128, activation="gelu", name="summary")(summary)
-    summary = layers.Reshape((*coarse.shape[1:3], 24))(layers.Dense(coarse.shape[1] * coarse.shape[2] * 24)(summary))
+    summary = layers.Reshape((*coarse.shape[1:3], 20))(layers.Dense(coarse.shape[1] * coarse.shape[2] * 20)(summary))
     x = residual(block(layers.Concatenate()([coarse, summary]), 96))
     x = block(layers.Concatenate()([layers.UpSampling2D(2, interpolation="bilinear")(x), middle]), 64, 1)
     x = block(layers.UpSampling2D(2, interpolation="bilinear")(residual(x)), PATTERNS)
