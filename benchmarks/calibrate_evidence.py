@@ -56,7 +56,8 @@ class Measurements:
     """Measurements as a recipe makes them, as maps."""
 
     def __init__(self, recipe: Recipe, material: str, number: int, seed: int):
-        spec = recipe.dataset.model_copy(update={"name": "gate", "materials": {material: number}, "seed": recipe.dataset.seed + seed})
+        alone = {"name": "gate", "materials": {material: number}, "others": {}}
+        spec = recipe.dataset.model_copy(update={**alone, "seed": recipe.dataset.seed + seed})
         self._folder = tempfile.TemporaryDirectory()
         self.data: SimulatedMaps = generate(spec, Path(self._folder.name))
         self.recipe, self.family = recipe, load_material(material).family
