@@ -87,7 +87,9 @@ def train(
     key = hashlib.sha256((recipe.model_dump_json() + data.digest + __version__).encode()).hexdigest()[:12]
     result = task(recipe, data, measurer, Path(data_folder) / f"{recipe.name}-{key}", lambda f, t: report(0.3 + 0.7 * f, t))
     card = _card(recipe, data, result, time.monotonic() - start)
-    return save_bundle(folder, card, result.models, result.arrays)
+    saved = save_bundle(folder, card, result.models, result.arrays)
+    report(1.0, f"wrote {saved}")
+    return saved
 
 
 def _card(recipe: Recipe, data: SimulatedMaps, result: Outcome, seconds: float) -> Card:

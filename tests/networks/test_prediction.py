@@ -22,39 +22,6 @@ def test_temperature_divides_the_logits_and_probabilities_are_averaged():
     assert spread[0] == pytest.approx([(3 / 4 - 1 / 3) / 2] * 2)
 
 
-def test_mixture_of_gaussians():
-    outputs = np.array([[[1.0, np.log(2.0)]], [[3.0, np.log(4.0)]]])
-    centre, sigma = prediction.combine_gaussians(outputs)
-    # Mean of the variances 4 and 16, and the variance of the means 1 and 3.
-    assert centre.item() == pytest.approx(2) and sigma.item() == pytest.approx(np.sqrt(10 + 1))
-
-
-def test_widths_that_no_fit_has_seen_are_cut():
-    low, high = prediction.LOG_SIGMA_LIMITS
-    outputs = np.array([[[0.0, 0.0, low - 20, high + 20]]])  # two parameters: means, then logs of sigma
-    assert np.log(prediction.combine_gaussians(outputs)[1][0]) == pytest.approx([low, high])
-
-
-def test_noise_of_a_slice_is_that_of_its_known_pixels():
-    stack = np.zeros((1, 2, 4, 4, 2))
-    stack[..., 1] = 1
-    stack[0, 0, ..., 0] = 1 + 0.5 * np.where(np.indices((4, 4)).sum(0) % 2, 1, -1)
-    stack[0, 1, ..., 0] = 1 + 2.0 * np.where(np.indices((4, 4)).sum(0) % 2, 1, -1)
-    stack[0, 1, :2] = 0  # a gap; the estimate there is 1
-    assert prediction.slice_noise(stack, np.ones((1, 2, 4, 4)))[0] == pytest.approx([0.5, 2.0])
-
-
-def test_weight_is_that_of_the_network():
-    assert prediction.combine(np.array([10.0]), np.array([2.0]), 0.75) == pytest.approx(8.0)
-
-
-def test_error_is_the_quadrature_sum_of_a_constant_a_share_and_the_noise():
-    calibration = {"error_constant": 2.0, "error_relative": 0.1, "error_noise": 0.5}
-    estimate = np.array([[[[0.0, 30.0]], [[0.0, 30.0]]]])  # two slices of two pixels
-    error = prediction.denoised_error(estimate, np.array([[0.0, 12.0]]), calibration)
-    assert error[0] ** 2 == pytest.approx(np.array([[[4.0, 4 + 9]], [[4 + 36, 4 + 9 + 36]]]))
-
-
 class Recorder:
     """In the place of a network: says the sum of each map, and remembers how it was called."""
 

@@ -40,7 +40,9 @@ def test_posterior(tmp_path, monkeypatch):
         assert figure(outcome, f"{name}: rms error").value == pytest.approx(rms, rel=2e-3)  # float32, in other batches
         for words, share in (("1 error bar", 0.6827), ("the 90 % interval", 0.9)):
             inside = np.mean(np.abs(posterior.rank(truth)[:, i] - 0.5) < share / 2)
-            assert figure(outcome, f"{name}: fraction within {words}").value == pytest.approx(inside, abs=1.5 / len(truth))  # one may lie on the edge
+            assert figure(outcome, f"{name}: fraction within {words}").value == pytest.approx(
+                inside, abs=1.5 / len(truth)
+            )  # one may lie on the edge
     # The third constant shows nowhere, so its posterior is the prior.
     spread = train.std(axis=0)
     assert figure(outcome, "D: rms").value > 0.8 * spread[2] and np.median(posterior.error[:, 2]) > 0.8 * spread[2]

@@ -1,4 +1,4 @@
-"""A very small training from recipe to bundle, and the losses against closed forms."""
+"""A very small training from recipe to bundle, and what a fit keeps."""
 
 import numpy as np
 import pytest
@@ -32,29 +32,6 @@ def test_a_quick_training_makes_a_sound_bundle(tmp_path, monkeypatch):
     with pytest.raises(OutputError, match="exists already"):  # before any work
         train(recipe, tmp_path / "bundle", data_folder="/nonexistent")
     assert seen[0][0] >= 0 and seen[-1][0] == pytest.approx(1.0)
-
-
-def test_gaussian_loss_is_the_negative_log_likelihood():
-    from mantid_insdl.networks.backend import import_keras
-    from mantid_insdl.training.fitting import gaussian_loss
-
-    loss = gaussian_loss(import_keras())
-    # Two parameters: means, then logs of sigma. Without the constant, -log N is half the squared pull and log sigma.
-    output = np.float32([[1.0, 5.0, np.log(2), np.log(0.5)]])
-    assert np.asarray(loss(np.float32([[4.0, 5.0]]), output)) == pytest.approx([(1.125 + np.log(2) + np.log(0.5)) / 2], rel=1e-5)
-    # Beyond the limits the loss is that of the limit.
-    assert np.asarray(loss(np.float32([[1.0]]), np.float32([[1.0, 50.0]]))) == pytest.approx([2.0])
-
-
-def test_loss_of_an_intensity_is_over_its_variance_and_by_weight():
-    from mantid_insdl.networks.backend import import_keras
-    from mantid_insdl.training.fitting import weighted_intensity_loss
-
-    loss = weighted_intensity_loss(import_keras())
-    target = np.float32([[[0.0, 1.0], [3.0, 1.0], [3.0, 0.0]]])  # (intensity, weight) of three pixels
-    assert float(loss(target, np.float32([[2.0, 5.0, 99.0]]))) == pytest.approx((4 / 1 + 4 / 4) / 2, rel=1e-5)
-    target[..., 2, 1] = 0.5
-    assert float(loss(target, np.float32([[2.0, 5.0, 5.0]]))) == pytest.approx((4 + 1 + 0.5) / 2.5, rel=1e-5)
 
 
 class ConstantMaps:
