@@ -14,6 +14,7 @@ import numpy as np
 from mantid_insdl.analysis.preparation import Prepared
 from mantid_insdl.fitting.results import Evidence
 from mantid_insdl.fitting.unexplained import LEAST_PIXELS, Structure, shares_of
+from mantid_insdl.materials import zener
 from mantid_insdl.networks.preprocessing import incident_energy_groups, normalise
 from mantid_insdl.progress import Progress, ignore_progress
 from mantid_insdl.simulation.slices import SliceSimulator
@@ -67,10 +68,19 @@ class Comparison:
 
     def simulated(self, parameters: Mapping[str, np.ndarray]) -> np.ndarray:
         """Structure of simulations with `parameters` (n,), (n, slice, qh, qk); NaN where the magnetic order is unstable."""
-        intensity, stable = self._simulator.intensity(parameters)
+        intensity, stable = self._intensity(parameters)
         structure = self._structure(self._normalised(intensity))
         structure[~stable] = np.nan
         return structure
+
+    def _intensity(self, parameters: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+        if self.material != zener.MATERIAL:
+            return self._simulator.intensity(parameters)
+        # The order of the polarons follows their constants: every set is a magnet of its own.
+        sets = [dict(zip(parameters, row, strict=True)) for row in zip(*parameters.values(), strict=True)]
+        each = [SliceSimulator(zener.in_ground_state(one), self.map.slices, *self.map.axes).intensity(one) for one in sets]
+        intensity, stable = (np.concatenate(part) for part in zip(*each, strict=True))
+        return intensity, stable
 
     def scaled(self, structure: np.ndarray) -> np.ndarray:
         """A simulation (slice, qh, qk) times the scale of each incident energy that fits the map best, not below zero."""

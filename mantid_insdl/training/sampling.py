@@ -8,9 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from mantid_insdl.materials import Material, load_material, material_names
+from mantid_insdl.materials import Material, load_material, material_names, zener
 from mantid_insdl.materials.spin_waves import modes_of
-from mantid_insdl.training import zener
 
 Parameters = dict[str, np.ndarray]
 

@@ -39,7 +39,7 @@ def test_an_intermediate_model_keeps_its_margins():
 
 
 def test_zener_polarons_of_a_chunk_have_one_order_and_chunks_have_several():
-    from mantid_insdl.training import zener
+    from mantid_insdl.materials import zener
 
     seen = []
     for one in many("pcsmo-zener", 12, number=4):

@@ -3,10 +3,9 @@
 import numpy as np
 import pytest
 
-from mantid_insdl.materials import load_material
+from mantid_insdl.materials import load_material, zener
 from mantid_insdl.materials.spin_waves import modes_of, uniform_model
 from mantid_insdl.spinwave.structure import ClassicalEnergy, ordering_vector
-from mantid_insdl.training import zener
 
 BASE = load_material("pcsmo-zener")
 

@@ -12,10 +12,14 @@ way. The two layers are opposite, and an easy plane keeps all spins in it.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
-from mantid_insdl.materials import Material, load_material
+from mantid_insdl.materials.loading import load_material
+from mantid_insdl.materials.material import Material
 
+MATERIAL = "pcsmo-zener"
 PARALLEL, ANTIPARALLEL, NEEL, SPIRAL = 0, 1, 2, 3
 _COLLINEAR = np.array([(0.0, 0.0), (0.0, np.pi), (np.pi, 0.0)])  # (a, b) of the first three
 _LABELS = {"up": (0, 0), "lf": (1, 0), "dn": (0, 1), "rg": (1, 1)}  # how often a site's spin is turned back by a, and by a + b
@@ -47,7 +51,7 @@ def ground_state(jfu: np.ndarray, jfd: np.ndarray, ja: np.ndarray) -> tuple[np.n
     return order, np.where(spiral[:, None], turned, _COLLINEAR[np.minimum(order, NEEL)])
 
 
-def ordered(angles: np.ndarray, couplings: dict[str, float], material: str | Material = "pcsmo-zener") -> Material:
+def ordered(angles: np.ndarray, couplings: dict[str, float], material: str | Material = MATERIAL) -> Material:
     """The magnet with the order of the given angles a and b, (2,).
 
     Parameters
@@ -66,5 +70,15 @@ def ordered(angles: np.ndarray, couplings: dict[str, float], material: str | Mat
         sites.append({**site, "direction": [layer * np.cos(angle), layer * np.sin(angle), 0.0]})
     k = between / np.pi  # two chains to the cell along b
     spiral = None if abs(k - round(k)) < 1e-9 else {"k": [0.0, k, 0.0], "axis": [0, 0, 1]}
-    parameters = [{**one, "value": couplings.get(one["name"], one["value"])} for one in described["parameters"]]
+    parameters = []
+    for one in described["parameters"]:
+        value = couplings.get(one["name"], one["value"])
+        parameters.append({**one, "value": value, "low": min(one["low"], value), "high": max(one["high"], value)})
     return Material.model_validate({**described, "parameters": parameters, "sites": sites, "spiral": spiral})
+
+
+def in_ground_state(parameters: Mapping[str, float]) -> Material:
+    """The magnet with the order and the constants of a parameter set; those not named keep the file's value."""
+    values = load_material(MATERIAL).resolve(parameters)
+    _, (angles,) = ground_state(*(np.array([values[name]]) for name in ("JFU", "JFD", "JA")))
+    return ordered(angles, values)
