@@ -10,7 +10,7 @@ from mantid_insdl.analysis.results import ExchangeFit
 from mantid_insdl.errors import MaterialError
 from mantid_insdl.fitting.results import Evidence, Fit
 from mantid_insdl.maps import Map
-from mantid_insdl.materials import Material
+from mantid_insdl.materials import Material, zener
 from mantid_insdl.progress import Progress
 
 if TYPE_CHECKING:
@@ -21,6 +21,10 @@ EFFORTS = (OFF, "fast", "full")
 """How much work the fit after the network may be."""
 OF_NETWORK = "Of the network: "
 """Before a warning that does not concern the fit."""
+ORDER_FOLLOWS = (
+    "The constants are the network's, after its own least squares: a fit keeps the order of the spins, and that of Zener polarons follows "
+    "their constants."
+)
 DRAWS = 16
 """Draws from the network's posterior that the fit may start from, beside the network's own values and the published ones."""
 
@@ -59,6 +63,8 @@ def refined(
     UnsuitableMapError, InstabilityError
         As `mantid_insdl.fit`.
     """
+    if exchange.material == zener.MATERIAL:
+        return replace(exchange, warnings=(*exchange.warnings, ORDER_FOLLOWS))
     found, evidence = _fitted(m, exchange.material, effort, measurement, time_limit, progress, start=starts_of(exchange))
     named = {one.name: one for one in found.parameters}
     parameters = [named[name] for name in exchange.names]

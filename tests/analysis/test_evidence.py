@@ -9,13 +9,16 @@ import pytest
 import mantid_insdl as insdl
 from mantid_insdl.analysis import evidence as gate
 from mantid_insdl.analysis.estimate import LIMIT, beyond_training
-from mantid_insdl.analysis.preparation import open_question
+from mantid_insdl.analysis.exchange import simulate_fit
+from mantid_insdl.analysis.preparation import open_question, prepare
+from mantid_insdl.analysis.refinement import refined
+from mantid_insdl.analysis.results import ExchangeFit
 from mantid_insdl.files import load
 from mantid_insdl.fitting import unexplained as measures
 from mantid_insdl.fitting.results import NONE_OF_THESE, UNDECIDED, Evidence
-from mantid_insdl.maps import Map, Slices
-from mantid_insdl.materials import load_material
-from mantid_insdl.networks.bundles import find_bundle, read_card
+from mantid_insdl.maps import RLU, Axis, Map, Slices
+from mantid_insdl.materials import load_material, zener
+from mantid_insdl.networks.bundles import find_bundle, load_bundle, read_card
 from mantid_insdl.networks.cards import CardOutput
 from mantid_insdl.simulation.slices import simulate
 
@@ -48,6 +51,29 @@ def test_the_truth_leaves_nothing_and_no_signal_leaves_all():
     assert reversed_energies.unexplained > 0.9 and not reversed_energies.explained
     upside_down = evidence_of(m.replace(intensity=np.nanmax(m.intensity) - m.intensity, mask=m.mask), TRUTH)
     assert upside_down.unexplained == 1.0  # a scale below zero would explain all of it
+
+
+def test_polarons_have_the_order_of_their_constants():
+    """Parallel chains, a spiral unlike that of the file, and both at once; with the order of the file none of them would be stationary."""
+    constants = {"JFU": [-4.0, -4.4], "JFD": [-1.2, -0.3], "JA": [0.3, 1.2], "Jperp": [0.5, 0.5], "D": [0.05, 0.05]}
+    sets = [{name: values[i] for name, values in constants.items()} for i in range(2)]
+    axis = {name: Axis(name, RLU, np.linspace(-1, 1, 40)) for name in ("qh", "qk")}  # the grid of the networks
+    slices = Slices.from_bins([50.0], [np.linspace(5, 35, 7)])
+    bundle = load_bundle("pcsmo-zener-exchange")
+    for own, other in (sets, sets[::-1]):
+        m = simulate(zener.in_ground_state(own), own, slices=slices, **axis).replace(material="pcsmo")
+        comparison = gate.Comparison(prepare(m, bundle.card), "pcsmo-zener")
+        assert comparison.evidence(own, 0.3).unexplained == pytest.approx(0, abs=1e-3)
+        assert comparison.evidence(other, 0.3).unexplained > 0.1
+        both = {name: np.array([own[name], other[name]]) for name in own}
+        assert comparison.misfit(comparison.simulated(both)[0]) < 1e-3 * comparison.misfit(comparison.simulated(both)[1])
+        fit = ExchangeFit(
+            "pcsmo-zener", tuple(own), tuple(own.values()), (0.1,) * 5, ("meV",) * 5, True, (), None, comparison.evidence(own, 0.3)
+        )
+        drawn = simulate_fit(m, fit)
+        assert drawn.intensity[~drawn.mask] == pytest.approx(m.intensity[~drawn.mask], rel=1e-3, abs=1e-6)
+        with_a_fit = refined(m, fit, "fast")
+        assert with_a_fit.values == fit.values and any("follows their constants" in warning for warning in with_a_fit.warnings)
 
 
 def test_a_known_share_is_left_unexplained():
