@@ -195,7 +195,10 @@ def estimated(monkeypatch, shift, unexplained, first=FIRST, errors=ERRORS, **cha
     asked = SimpleNamespace(
         card=card("rb2mnf4-exchange").model_copy(update=changes), arrays={"spread": np.ones(3)}, identity=IDENTITY, path="toy"
     )
-    monkeypatch.setattr(constants, "ask_constants", lambda *_: (first, errors, []))
+    posterior = SimpleNamespace(
+        median=first[None], error=errors[None], peaks=lambda: [[v] for v in first], draws=lambda number, rng: np.tile(first, (number, 1))
+    )
+    monkeypatch.setattr(constants, "ask_posterior", lambda *_: (posterior, []))
     monkeypatch.setattr(gate, "explain", lambda *_: (first + np.array([shift, 0, 0]), evidence(unexplained)))
     return constants.estimate(asked, SimpleNamespace(inputs=None, warnings=("before",)), ignore_progress)
 

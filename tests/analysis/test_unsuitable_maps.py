@@ -38,7 +38,7 @@ def unsuitable(measured: Map) -> dict[str, tuple[Map, str]]:
             measured.replace(slices=Slices(np.full(60, np.nan), measured.slices.energy_min, measured.slices.energy_max)),
             "incident energy",
         ),
-        "no trained slice": (measured.replace(slices=foreign_windows), "no slice of the map"),
+        "no trained slice": (measured.replace(slices=foreign_windows), "the incident energy is 530"),
         "windows above Ei": (measured.replace(slices=above_ei), "ends above its incident energy"),
         "nearly all masked": (measured.with_mask(np.random.default_rng(0).random(measured.shape) < 0.995), "too little"),
     }
