@@ -41,7 +41,9 @@ class DenoiseINS(PythonAlgorithm):
         )
         support.declare_output(self, "OutputWorkspace", "The denoised map, in the form and on the axes of InputWorkspace.")
         support.declare_output(self, "OutputResidual", "InputWorkspace minus OutputWorkspace. What is left should be noise.", optional=True)
-        support.declare_output(self, "OutputFilledPixels", "1 where OutputWorkspace fills a gap, 0 where it was measured.", optional=True)
+        support.declare_output(
+            self, "OutputFilledPixels", "One where OutputWorkspace fills a gap, zero where it was measured.", optional=True
+        )
         support.declare_ei(self)
 
     def validateInputs(self):

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from mantid_insdl.maps import Map
 
 #: For the help, which must not read the models' cards; a test holds it to them.
-ANSWERS_FOR = "pcsmo (pcsmo-dimer, pcsmo-goodenough), rb2mnf4"
+ANSWERS_FOR = "pcsmo (pcsmo-dimer, pcsmo-goodenough, pcsmo-zener), rb2mnf4"
 
 
 def check_material(name: str) -> None:
@@ -59,7 +59,7 @@ def answers_for() -> dict[str, tuple[str, ...]]:
 
 
 def describe(known: dict[str, tuple[str, ...]]) -> str:
-    """Families with their materials in words: ``pcsmo (pcsmo-dimer, pcsmo-goodenough), rb2mnf4``."""
+    """Families with their materials in words: ``pcsmo (pcsmo-dimer, pcsmo-goodenough, pcsmo-zener), rb2mnf4``."""
     return ", ".join(family + (f" ({', '.join(materials)})" if materials else "") for family, materials in known.items())
 
 

@@ -67,14 +67,14 @@ def test_properties_are_those_of_the_specification():
     expected = {
         "SimulateSpinWaveMap": "Material MaterialFile Parameters Template Ei EnergyBins QhRange QkRange Twins Resolution "
         "Background Counts Seed Instrument Temperature KfOverKi",
-        "DenoiseINS": "InputWorkspace Model Ei",
+        "DenoiseINS": "InputWorkspace Model FillGaps Ei",
         "ClassifyMagneticModel": "InputWorkspace Model Denoise Method Ei",
         "FitExchangeCNN": "InputWorkspace Model Refine MaterialFile Ei",
         "ComputeGradCAM": "InputWorkspace Model Class Layer Ei",
     }
     outputs = {
         "SimulateSpinWaveMap": "OutputWorkspace",
-        "DenoiseINS": "OutputWorkspace OutputResidual",
+        "DenoiseINS": "OutputWorkspace OutputResidual OutputFilledPixels",
         "ClassifyMagneticModel": "OutputTable OutputWorkspace",
         "FitExchangeCNN": "OutputTable OutputFitWorkspace OutputResidual OutputNormalisedCovarianceMatrix",
         "ComputeGradCAM": "OutputWorkspace",

@@ -237,7 +237,7 @@ def test_all_steps_on_the_example_give_the_library_s_answers(model, wanted):
     assert told.verdict == wanted.verdict == examples.MATERIAL and told.in_range is True
     assert [row[0] for row in told.rows] == list(wanted.models)
     assert [row[1] for row in told.rows] == pytest.approx(wanted.probabilities)
-    assert told.sentences[0].startswith(f"Verdict: {wanted.verdict}") and told.sentences[-1] == wanted.warnings[-1]
+    assert told.sentences[0].startswith(f"Verdict: {wanted.verdict}") and set(wanted.warnings) <= set(told.sentences)
     constants = answers["exchange"]
     assert constants.material == fit.material and constants.in_range is True
     assert [row[0] for row in constants.rows] == list(fit.names)
@@ -262,7 +262,7 @@ def test_a_map_that_shows_nothing_known_gets_no_answer(model, tmp_path):
     told, constants = (model.run(task, name, {}, Control()) for task in ("classify", "exchange"))
     assert told.verdict == "undecided" and told.in_range is False
     assert constants.in_range is False and all(np.isnan(row[1]) for row in constants.rows)
-    assert any("do not explain the map" in sentence or "unlike" in sentence for sentence in told.sentences), told.sentences
+    assert any("no more than noise" in sentence for sentence in told.sentences), told.sentences
 
 
 def test_reading_by_mantid_s_load_can_be_cancelled(mantid_model, file, data_service, monkeypatch):
