@@ -7,7 +7,7 @@ the measured maps of PCSMO, at as many, and at ten times as many: peak signal-to
 of the network and of
 
 - Gaussian smoothing over the known pixels, within the slices, and over the energies of an Ei as well
-- non-local means, total variation and wavelets (scikit-image), slice by slice
+- non-local means, total variation and (with PyWavelets) wavelets of scikit-image, slice by slice
 - principal components of the training maps, fitted to the known pixels (on the slices that most maps have)
 
 Each filter has the setting that is best for 30 validation maps at that count. A filter cannot know what of a map is background; so that
@@ -25,6 +25,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -102,13 +103,15 @@ def classical() -> dict[str, list[Filter]]:
     def wavelet(strength: float) -> Filter:
         return slice_by_slice(lambda x, s: denoise_wavelet(x, sigma=strength * s + 1e-6, method="BayesShrink", rescale_sigma=False))
 
-    return {
+    filters = {
         "Gaussian": [lambda m, w=w: baselines.smooth(m.stack, w) for w in (0.5, 0.7, 1.0, 1.4, 2.0, 3.0)],
         "Gaussian over energies": [lambda m, w=w, b=b: over_energy(m, w, b) for w in (0.5, 0.7, 1.0, 1.4, 2.0) for b in (0.4, 0.8)],
         "non-local means": [means(strength) for strength in (0.4, 0.7, 1.0)],
         "total variation": [variation(strength) for strength in (0.3, 0.6, 1.0, 1.6)],
-        "wavelets": [wavelet(strength) for strength in (0.7, 1.0, 1.5)],
     }
+    if find_spec("pywt"):
+        filters["wavelets"] = [wavelet(strength) for strength in (0.7, 1.0, 1.5)]
+    return filters
 
 
 class PrincipalComponents:

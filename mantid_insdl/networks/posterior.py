@@ -133,7 +133,8 @@ class Posterior:
             weights.append(np.exp(log_weights) / len(outputs))
             means.append(mean)
             covariances.append(widening**2 * inverse @ np.swapaxes(inverse, -1, -2))
-        return cls(*(np.concatenate(x, axis=1) for x in (weights, means, covariances)), low, high)
+        joined = [np.concatenate(x, axis=1) for x in (weights, means, covariances)]
+        return cls(joined[0], joined[1], joined[2], low, high)
 
     def log_density(self, values: np.ndarray) -> np.ndarray:
         """Of z, at the parameter values (n, parameter): (n,)."""
@@ -197,7 +198,7 @@ def _apart(density: np.ndarray) -> list[int]:
     inner = np.flatnonzero((density[1:-1] >= density[:-2]) & (density[1:-1] > density[2:])) + 1
     share = np.cumsum(density) / density.sum()
     kept: list[int] = []
-    for peak in sorted(inner, key=lambda i: -density[i]):
+    for peak in sorted((int(i) for i in inner), key=lambda i: -float(density[i])):
         valleys = [min(peak, other) + int(np.argmin(density[min(peak, other) : max(peak, other) + 1])) for other in kept]
         if any(density[valley] > _VALLEY * density[peak] for valley in valleys):
             continue
