@@ -3,8 +3,9 @@
     python benchmarks/referee.py [--maps N] [--counts FACTOR] [--data FOLDER] [--processes N]
 
 N test maps of the classifier's recipe (60 by default, evenly from all models; simulated first where FOLDER, ``training-data``, does not
-hold them) are measured at the usual counts, or FACTOR times those, and given to the network, to fits of all models (effort fast), and to
-both together (`mantid_insdl.analysis.combination`). Printed are the share of right, wrong and no verdicts, the share of maps whose most
+hold them) are measured at the usual counts, or FACTOR times those, and given to the network, to fits of Goodenough and Dimer (effort
+fast; the order of Zener polarons follows their constants, which a fit does not), and to both together
+(`mantid_insdl.analysis.combination`). Printed are the share of right, wrong and no verdicts, the share of maps whose most
 probable model is right, seconds per map, and with which weights of the logarithms of the odds network and fits together would have been
 most probable on these maps: the package takes 0.5 and 1. About a minute a map on one core; where Keras has another backend than
 TensorFlow, set KERAS_BACKEND.
@@ -27,6 +28,7 @@ from mantid_insdl.analysis.combination import combined
 from mantid_insdl.fitting.compare import compare
 from mantid_insdl.fitting.results import NONE_OF_THESE, UNDECIDED
 from mantid_insdl.maps import Map, Slices
+from mantid_insdl.materials import zener
 from mantid_insdl.networks.backend import choose_training_backend
 from mantid_insdl.networks.bundles import load_bundle
 from mantid_insdl.networks.measured import MeasuredMaps
@@ -89,7 +91,7 @@ def main() -> None:
         told.append(classify(m, arguments.model))
         seconds.append(time.monotonic() - started)
     with ProcessPoolExecutor(arguments.processes, mp_context=get_context("spawn")) as pool:
-        compared, took = zip(*pool.map(fitted, [(m, models) for m in asked]), strict=True)
+        compared, took = zip(*pool.map(fitted, [(m, tuple(zener.fittable(models))) for m in asked]), strict=True)
     together = [combined(network, fits) for network, fits in zip(told, compared, strict=True)]
     print(f"{indices.size} test maps at {counts:.3g} counts a pixel")
     print(f"{'':10}{'right':>8}{'wrong':>8}{'undecided':>11}{'none':>8}{'most probable right':>21}{'seconds a map':>15}")
@@ -99,7 +101,9 @@ def main() -> None:
         right = np.mean([verdict == models[t] for verdict, t in zip(verdicts, truth, strict=True)])
         undecided, none = (np.mean([verdict == word for verdict in verdicts]) for word in (UNDECIDED, NONE_OF_THESE))
         order = [list(getattr(one, "models", None) or one.materials) for one in answers]
-        probabilities[name] = np.array([[one.probabilities[o.index(m)] for m in models] for one, o in zip(answers, order, strict=True)])
+        probabilities[name] = np.array(
+            [[one.probabilities[o.index(m)] if m in o else 0.0 for m in models] for one, o in zip(answers, order, strict=True)]
+        )
         best = np.mean(probabilities[name].argmax(axis=1) == truth)
         each = "" if time_each is None else f"{np.median(time_each):.2f}"
         print(f"{name:10}{right:8.3f}{1 - right - undecided - none:8.3f}{undecided:11.3f}{none:8.3f}{best:21.3f}{each:>15}")

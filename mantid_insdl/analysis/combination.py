@@ -53,15 +53,18 @@ class Combined:
 def combined(network: Classification, fits: Comparison) -> Combined:
     """One probability of each model. A map that no fit explains, or that the fits cannot judge, has no verdict.
 
-    A network that finds the map strange has no say: then the probabilities are those of the fits.
+    A network that finds the map strange has no say: then the probabilities are those of the fits. A model that was not fitted keeps the
+    probability that the network gives it, and can have no verdict of both.
     """
     models = network.models
-    by_fit = np.log(np.maximum([fits.probabilities[fits.materials.index(name)] for name in models], 1e-12))
-    by_network = np.log(np.clip(network.probabilities, 1e-12, None))
+    fitted = np.array([name in fits.materials for name in models])
+    by_fit = np.log(np.maximum([fits.probabilities[fits.materials.index(name)] for name in models if name in fits.materials], 1e-12))
+    by_network = np.log(np.clip(network.probabilities, 1e-12, None))[fitted]
     by_network = np.maximum(by_network - by_network.max(), np.log((1 - SUREST) / SUREST))
     odds = by_fit + (NETWORK_WEIGHT * by_network if network.in_range else 0.0)
-    probabilities = np.exp(odds - odds.max())
-    probabilities /= probabilities.sum()
+    shares = np.exp(odds - odds.max())
+    probabilities = np.where(fitted, 0.0, network.probabilities if network.in_range else 0.0)
+    probabilities[fitted] = (1 - probabilities.sum()) * shares / shares.sum()
     warnings = []
     if not network.in_range:
         warnings.append("The network cannot judge this map (see its warnings): the combined probabilities are those of the fits.")
@@ -69,7 +72,10 @@ def combined(network: Classification, fits: Comparison) -> Combined:
         warnings.append(f"Network and fits disagree: {network.most_probable} and {fits.best.material}.")
     best = models[int(probabilities.argmax())]
     unsure = max(fits.probabilities) < DECIDED  # else it is something beside the probability that keeps the fits from a verdict
-    if fits.verdict == NONE_OF_THESE or (fits.verdict == UNDECIDED and not (unsure and fits.evidence.explained)):
+    if best not in fits.materials:
+        verdict = UNDECIDED
+        warnings.append(f"No fit backs {best}, which the network finds most probable.")
+    elif fits.verdict == NONE_OF_THESE or (fits.verdict == UNDECIDED and not (unsure and fits.evidence.explained)):
         verdict = fits.verdict
     elif probabilities.max() < DECIDED or best != fits.best.material:
         verdict = UNDECIDED

@@ -12,7 +12,7 @@ way. The two layers are opposite, and an easy plane keeps all spins in it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 
@@ -21,6 +21,7 @@ from mantid_insdl.materials.material import Material
 
 MATERIAL = "pcsmo-zener"
 PARALLEL, ANTIPARALLEL, NEEL, SPIRAL = 0, 1, 2, 3
+NOT_FITTED = f"{MATERIAL} was not fitted: a fit keeps the order of the spins, and that of Zener polarons follows their constants."
 _COLLINEAR = np.array([(0.0, 0.0), (0.0, np.pi), (np.pi, 0.0)])  # (a, b) of the first three
 _LABELS = {"up": (0, 0), "lf": (1, 0), "dn": (0, 1), "rg": (1, 1)}  # how often a site's spin is turned back by a, and by a + b
 
@@ -75,6 +76,11 @@ def ordered(angles: np.ndarray, couplings: dict[str, float], material: str | Mat
         value = couplings.get(one["name"], one["value"])
         parameters.append({**one, "value": value, "low": min(one["low"], value), "high": max(one["high"], value)})
     return Material.model_validate({**described, "parameters": parameters, "sites": sites, "spiral": spiral})
+
+
+def fittable(materials: Iterable[str]) -> list[str]:
+    """Those of the materials whose order stays that of their file while their constants change."""
+    return [name for name in materials if name != MATERIAL]
 
 
 def in_ground_state(parameters: Mapping[str, float]) -> Material:

@@ -31,7 +31,7 @@ class Inputs(NamedTuple):
 class Encoded(NamedTuple):
     """Symbolic tensors.
 
-    Attributes
+    Parameters
     ----------
     features : (n, slice, row, column, filter)
         Not negative; 0 in slices that the map does not have. A row and a column are four pixels.

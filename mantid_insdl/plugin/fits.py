@@ -85,6 +85,8 @@ def model_table(answer: Mapping[str, Any]) -> tuple[Columns, Rows]:
         for fit, probability in zip(comparison["fits"], comparison["probabilities"], strict=True):
             name = fit["material"]
             cells[name] = (*cells.get(name, ()), fit["log_likelihood"], behind.get(name, 0.0), probability)
+        for name in set(cells) - set(comparison["materials"]):  # known to the network alone
+            cells[name] = (*cells[name], math.nan, math.nan, math.nan)
     if together := answer.get("combined"):
         columns.append(("CombinedProbability", "double"))
         for name, probability in zip(together["models"], together["probabilities"], strict=True):

@@ -73,6 +73,7 @@ def _classify(maps: Mapping[str, Map], options: Mapping[str, Any], progress: Pro
     from mantid_insdl.analysis.combination import combined
     from mantid_insdl.analysis.preparation import choose_bundle
     from mantid_insdl.fitting.compare import compare
+    from mantid_insdl.materials import zener
 
     measured, answer = maps["input"], {}
     options = dict(options)
@@ -83,8 +84,11 @@ def _classify(maps: Mapping[str, Map], options: Mapping[str, Any], progress: Pro
         answer = told.to_dict()
     if method != "network":
         materials = choose_bundle("classify", measured, options.get("model")).card.materials
-        found = compare(measured, materials, progress=lambda fraction, text: progress(by_network + (1 - by_network) * fraction, text))
+        fitted = zener.fittable(materials)
+        found = compare(measured, fitted, progress=lambda fraction, text: progress(by_network + (1 - by_network) * fraction, text))
         answer["comparison"] = found.to_dict()
+        if len(fitted) < len(materials):
+            answer["comparison"]["warnings"].append(zener.NOT_FITTED)
     if method == "both":
         answer["combined"] = combined(told, found).to_dict()
     return {}, answer

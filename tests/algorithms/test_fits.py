@@ -9,7 +9,7 @@ from mantid.api import AnalysisDataService, WorkspaceGroup, mtd
 from mantid_helpers import create, new_group, problems
 
 from mantid_insdl import worker
-from mantid_insdl.materials import load_material
+from mantid_insdl.materials import load_material, zener
 from mantid_insdl.networks.bundles import find_bundle, read_card
 from mantid_insdl.plugin import fits
 from mantid_insdl.plugin.workspaces import to_workspace
@@ -255,6 +255,17 @@ def test_models_by_network_fit_or_both(method, columns, verdict, compared, capfd
         assert not run.getProperty("insdl_in_range").value
 
 
+def test_a_model_that_was_not_fitted_has_no_figures_of_a_fit():
+    from mantid_insdl.plugin.fits import model_table
+
+    fit = {"material": "a", "log_likelihood": -1.0}
+    comparison = {"materials": ["a"], "probabilities": [1.0], "contests": [], "fits": [fit]}
+    answer = {"models": ["a", "z"], "probabilities": [0.2, 0.8], "uncertainties": [0.0, 0.0], "comparison": comparison}
+    columns, rows = model_table(answer | {"combined": {"models": ["a", "z"], "probabilities": [0.2, 0.8]}})
+    assert len(columns) == 7 and rows[0] == ("a", 0.2, 0.0, -1.0, 0.0, 1.0, 0.2)
+    assert rows[1][:3] == ("z", 0.8, 0.0) and np.all(np.isnan(rows[1][3:6])) and rows[1][6] == 0.8
+
+
 def test_denoised_maps_are_not_fitted(stack):
     found = problems(
         "ClassifyMagneticModel", InputWorkspace=new_group(), OutputTable="t", Method="Fit", Denoise=True, Model="pcsmo-classifier"
@@ -276,5 +287,7 @@ def test_the_task_of_the_worker_compares_the_models_of_the_classifier(monkeypatc
 
     monkeypatch.setattr("mantid_insdl.fitting.compare.compare", record)
     _, answer = TASKS["classify"]({"input": measured}, {"model": "pcsmo-classifier", "method": "fit"}, lambda fraction, text: None)
-    assert seen == [read_card(find_bundle("pcsmo-classifier")).materials] and set(answer) == {"comparison"}
+    known = read_card(find_bundle("pcsmo-classifier")).materials
+    assert seen == [tuple(zener.fittable(known))] and len(seen[0]) == len(known) - 1 and set(answer) == {"comparison"}
+    assert answer["comparison"]["warnings"][-1] == zener.NOT_FITTED
     json.dumps(answer)

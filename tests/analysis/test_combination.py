@@ -73,3 +73,14 @@ def test_a_network_that_finds_the_map_strange_has_no_say():
 )
 def test_what_keeps_the_fits_from_a_verdict_keeps_both(fit, verdict):
     assert combined(network(0.99, 0.005, 0.005, verdict="one"), fit).verdict == verdict
+
+
+def test_a_model_that_was_not_fitted_keeps_the_probability_of_the_network():
+    both = fits(0.9, 0.05, 0.05)
+    both.materials, both.probabilities = ("two", "one"), (0.25, 0.75)  # without "three"
+    found = combined(network(0.45, 0.05, 0.5), both)
+    odds = np.array([0.75, 0.25]) * np.sqrt([0.45, 0.05])
+    assert found.probabilities == pytest.approx([*(0.5 * odds / odds.sum()), 0.5])
+    assert found.verdict == "undecided" and "No fit backs three" in found.warnings[-1]
+    found = combined(network(0.45, 0.05, 0.5, in_range=False), both)
+    assert found.probabilities == pytest.approx([0.75, 0.25, 0.0])
