@@ -31,6 +31,33 @@ def measured():
     return examples.load()
 
 
+def near(m: Map, expected: Map) -> None:
+    """The same map within single precision."""
+    m.require_same_axes(expected)
+    assert np.array_equal(m.mask, expected.mask) and m.provenance == expected.provenance
+    close(dict(m.logs), dict(expected.logs))
+    np.testing.assert_allclose(m.intensity, expected.intensity, rtol=1e-3, atol=1e-5)
+    assert (m.error is None) == (expected.error is None)
+    if m.error is not None:
+        np.testing.assert_allclose(m.error, expected.error, rtol=1e-3, atol=1e-5)
+
+
+def close(one: object, other: object) -> None:
+    """The same content within single precision."""
+    if isinstance(one, dict):
+        assert one.keys() == other.keys()
+        for name in one:
+            close(one[name], other[name])
+    elif isinstance(one, list | tuple):
+        assert len(one) == len(other)
+        for pair in zip(one, other, strict=True):
+            close(*pair)
+    elif isinstance(one, float):
+        assert one == pytest.approx(other, rel=1e-3, abs=1e-5, nan_ok=True)
+    else:
+        assert one == other
+
+
 def same(one, other):
     one.require_same_axes(other)
     np.testing.assert_array_equal(one.mask, other.mask)
@@ -119,12 +146,14 @@ def test_analyses_give_what_they_give_here_and_always_the_same(measured):
         assert again[1] == answers[name][1]
         for output, one in again[0].items():
             same(one, answers[name][0][output])
-    same(answers["denoise"][0]["output"], calls["denoise"][0]())
-    same(answers["grad_cam"][0]["output"], calls["grad_cam"][0]())
-    assert answers["classify"] == ({}, calls["classify"][0]().to_dict())
+    # Here the networks compute with as many threads as this process happens to have, and sums of single precision depend on that.
+    near(answers["denoise"][0]["output"], calls["denoise"][0]())
+    near(answers["grad_cam"][0]["output"], calls["grad_cam"][0]())
+    assert answers["classify"][0] == {}
+    close(answers["classify"][1], calls["classify"][0]().to_dict())
     fit = calls["fit_exchange"][0]()
-    assert answers["fit_exchange"][1] == fit.to_dict()
-    same(answers["fit_exchange"][0]["fit"], analysis.simulate_fit(measured, fit))
+    close(answers["fit_exchange"][1], fit.to_dict())
+    near(answers["fit_exchange"][0]["fit"], analysis.simulate_fit(measured, fit))
 
 
 @needs_tensorflow
