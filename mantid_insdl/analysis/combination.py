@@ -7,7 +7,7 @@ measurements, but not on a measurement that differs from all of them; the fit lo
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ import numpy as np
 from mantid_insdl.analysis.results import Classification
 from mantid_insdl.fitting.compare import DECIDED
 from mantid_insdl.fitting.results import NONE_OF_THESE, UNDECIDED, Comparison
+from mantid_insdl.maps import json_value
 
 NETWORK_WEIGHT = 0.5
 SUREST = 0.99
@@ -42,12 +43,7 @@ class Combined:
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON."""
-        return {
-            "models": list(self.models),
-            "probabilities": list(self.probabilities),
-            "verdict": self.verdict,
-            "warnings": list(self.warnings),
-        }
+        return json_value(asdict(self))
 
 
 def combined(network: Classification, fits: Comparison) -> Combined:

@@ -21,10 +21,7 @@ EFFORTS = (OFF, "fast", "full")
 """How much work the fit after the network may be."""
 OF_NETWORK = "Of the network: "
 """Before a warning that does not concern the fit."""
-ORDER_FOLLOWS = (
-    "The constants are the network's, after its own least squares: a fit keeps the order of the spins, and that of Zener polarons follows "
-    "their constants."
-)
+NOT_REFINED = f"The constants are the network's, after its own least squares: {zener.ORDER_FOLLOWS}."
 DRAWS = 16
 """Draws from the network's posterior that the fit may start from, beside the network's own values and the published ones."""
 
@@ -64,7 +61,7 @@ def refined(
         As `mantid_insdl.fit`.
     """
     if exchange.material == zener.MATERIAL:
-        return replace(exchange, warnings=(*exchange.warnings, ORDER_FOLLOWS))
+        return replace(exchange, warnings=(*exchange.warnings, NOT_REFINED))
     found, evidence = _fitted(m, exchange.material, effort, measurement, time_limit, progress, start=starts_of(exchange))
     named = {one.name: one for one in found.parameters}
     parameters = [named[name] for name in exchange.names]

@@ -21,7 +21,8 @@ from mantid_insdl.materials.material import Material
 
 MATERIAL = "pcsmo-zener"
 PARALLEL, ANTIPARALLEL, NEEL, SPIRAL = 0, 1, 2, 3
-NOT_FITTED = f"{MATERIAL} was not fitted: a fit keeps the order of the spins, and that of Zener polarons follows their constants."
+ORDER_FOLLOWS = "a fit keeps the order of the spins, and that of Zener polarons follows their constants"
+NOT_FITTED = f"{MATERIAL} was not fitted: {ORDER_FOLLOWS}."
 _COLLINEAR = np.array([(0.0, 0.0), (0.0, np.pi), (np.pi, 0.0)])  # (a, b) of the first three
 _LABELS = {"up": (0, 0), "lf": (1, 0), "dn": (0, 1), "rg": (1, 1)}  # how often a site's spin is turned back by a, and by a + b
 

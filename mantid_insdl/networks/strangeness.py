@@ -37,7 +37,7 @@ class Strangeness:
         """Set by maps of the models that were not trained on; see `signs`."""
         none, distance = signs(familiar, logits, features)
         made = cls(familiar, np.quantile(none, _QUANTILES), np.quantile(distance, _QUANTILES), _QUANTILES)
-        return cls(familiar, made.none, made.distance, np.quantile(made._larger(none, distance), _QUANTILES))
+        return cls(familiar, made.none, made.distance, np.quantile(np.maximum(*made._each(none, distance)), _QUANTILES))
 
     @classmethod
     def of_bundle(cls, arrays: Mapping[str, np.ndarray], networks: int) -> Strangeness:
@@ -45,8 +45,8 @@ class Strangeness:
         familiar = [Familiarity(arrays[f"familiar_means_{i}"], arrays[f"familiar_precision_{i}"]) for i in range(networks)]
         return cls(familiar, *(arrays[f"strangeness_{name}"] for name in ("none", "distance", "largest")))
 
-    def _larger(self, none: np.ndarray, distance: np.ndarray) -> np.ndarray:
-        return np.maximum(np.interp(none, self.none, _QUANTILES), np.interp(distance, self.distance, _QUANTILES))
+    def _each(self, none: np.ndarray, distance: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return np.interp(none, self.none, _QUANTILES), np.interp(distance, self.distance, _QUANTILES)
 
     def __call__(self, logits: np.ndarray, features: Sequence[np.ndarray]) -> np.ndarray:
         """0 to 1, (n,); see `signs`."""
@@ -54,8 +54,7 @@ class Strangeness:
 
     def shares(self, logits: np.ndarray, features: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Share of the models' own maps that are less strange by each sign, and by the larger of both, (n,) each; see `signs`."""
-        none, distance = signs(self.familiar, logits, features)
-        both = np.interp(none, self.none, _QUANTILES), np.interp(distance, self.distance, _QUANTILES)
+        both = self._each(*signs(self.familiar, logits, features))
         return *both, np.interp(np.maximum(*both), self.largest, _QUANTILES)
 
     @property

@@ -70,6 +70,11 @@ class Scene:
         return np.hypot(self.h - np.round(self.h), self.k - np.round(self.k))
 
 
+def mean_level(shape: np.ndarray) -> float:
+    """Mean of a shape, to divide by; not zero."""
+    return max(float(shape.mean()), 1e-6)
+
+
 def _line(at: np.ndarray | float, width: np.ndarray | float) -> np.ndarray:
     return np.exp(-0.5 * (at / width) ** 2)
 

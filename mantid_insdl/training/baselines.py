@@ -8,41 +8,6 @@ import numpy as np
 
 from mantid_insdl.networks.measured import MeasuredMaps
 
-TEMPLATE_BATCH = 500
-
-
-def template_misfit(maps: MeasuredMaps, templates: np.ndarray, groups: list[np.ndarray]) -> np.ndarray:
-    """Least-squares misfit of every template to every measurement, with a free scale and flat background for each incident energy.
-
-    Parameters
-    ----------
-    templates : (m, slice, qh, qk)
-        Noise-free maps; NaN counts as zero intensity.
-
-    Returns
-    -------
-    misfit : (n, m)
-        Sum over incident energies of (number of pixels) x log(residual variance): minus twice the log likelihood, for unknown noise.
-    """
-    total = np.zeros((maps.stack.shape[0], templates.shape[0]))
-    for group in groups:
-        y, w = (maps.stack[..., k][:, group].reshape(total.shape[0], -1) for k in (0, 1))
-        y = y * w
-        number = w.sum(1)[:, None]
-        sum_y, sum_yy = y.sum(1)[:, None], (y * y).sum(1)[:, None]
-        for start in range(0, templates.shape[0], TEMPLATE_BATCH):
-            t = np.nan_to_num(templates[start : start + TEMPLATE_BATCH, group].astype(np.float32)).reshape(-1, y.shape[1]).T
-            sum_t, sum_tt, sum_ty = w @ t, w @ (t * t), y @ t
-            with np.errstate(invalid="ignore", divide="ignore"):
-                variance_t = sum_tt - sum_t**2 / number
-                covariance = sum_ty - sum_t * sum_y / number
-                # A negative scale is no fit: the template is then worth no more than a flat background.
-                gain = np.where(variance_t > 1e-6 * sum_tt, np.maximum(covariance, 0) ** 2 / variance_t, 0.0)
-                residual = sum_yy - sum_y**2 / number - gain
-                misfit = number * np.log(np.maximum(residual / number, 1e-9))
-            total[:, start : start + TEMPLATE_BATCH] += np.where(number > 10, misfit, 0.0)
-    return total
-
 
 class Neighbours:
     """Parameters of a map as the mean of those of the training maps that look most alike, at a glance.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -17,7 +18,7 @@ from mantid_insdl.training.batches import Batches
 from mantid_insdl.training.classifier_figures import DECIDED, figures
 from mantid_insdl.training.datasets import SimulatedMaps
 from mantid_insdl.training.ensemble import Ensemble
-from mantid_insdl.training.fitting import fit
+from mantid_insdl.training.fitting import fit_members
 from mantid_insdl.training.layouts import room
 from mantid_insdl.training.measurement import Measurer
 from mantid_insdl.training.outcome import CALIBRATION, FEATURE_MAPS, FEATURES, Outcome, sizes, some
@@ -33,18 +34,11 @@ def train_classifier(recipe: Recipe, data: SimulatedMaps, measurer: Measurer, ke
     def target(maps: MeasuredMaps, _: np.ndarray) -> np.ndarray:
         return np.where(maps.label < 0, classes, maps.label)
 
-    models = []
-    for member in range(recipe.fit.members):
-        seed = recipe.fit.seed + member
-        keras.utils.set_random_seed(seed)
-        model = classifier(shape, classes, *room(recipe.dataset.slices))
+    def build() -> Any:
+        return classifier(shape, classes, *room(recipe.dataset.slices))
 
-        def step(fraction: float, text: str, member: int = member) -> None:
-            report(0.9 * (member + fraction) / recipe.fit.members, f"network {member + 1}: {text}")
-
-        keep = kept / f"member-{member + 1}.weights.h5"
-        fit(model, loss, measurer, target, train, validation, recipe.fit, seed=seed, keep=keep, symmetric=True, progress=step)
-        models.append(model)
+    options = {"kept": kept, "progress": lambda f, t: report(0.9 * f, t)}
+    models = fit_members(build, loss, measurer, target, train, validation, recipe.fit, **options)
 
     with Batches(measurer) as batches:
         ensemble = Ensemble(models, batches)

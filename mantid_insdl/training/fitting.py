@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ import numpy as np
 from mantid_insdl.networks.backend import import_keras
 from mantid_insdl.networks.measured import MeasuredMaps, turned
 from mantid_insdl.networks.prediction import network_inputs
+from mantid_insdl.output import staged_file
 from mantid_insdl.progress import Progress
 from mantid_insdl.training.batches import Batches, in_parts
 from mantid_insdl.training.measurement import Measurer
@@ -20,6 +20,42 @@ from mantid_insdl.training.outcome import VALIDATION
 from mantid_insdl.training.recipes import Fit
 
 Target = Callable[[MeasuredMaps, np.ndarray], np.ndarray]
+
+
+def fit_members(
+    build: Callable[[], Any],
+    loss: Callable[[Any, Any], Any],
+    measurer: Measurer,
+    target: Target,
+    train: np.ndarray,
+    validation: np.ndarray,
+    settings: Fit,
+    *,
+    kept: Path,
+    progress: Progress,
+) -> list[Any]:
+    """The networks of an ensemble, which differ in seed, fitted one after another; a map and its mirror images have the same target.
+
+    Parameters
+    ----------
+    build
+        Makes a network.
+    kept
+        Folder for the fitted weights; see `fit` for this and the rest.
+    """
+    keras, models = import_keras(), []
+    for member in range(settings.members):
+        seed = settings.seed + member
+        keras.utils.set_random_seed(seed)
+        model = build()
+
+        def step(fraction: float, text: str, member: int = member) -> None:
+            progress((member + fraction) / settings.members, f"network {member + 1}: {text}")
+
+        keep = kept / f"member-{member + 1}.weights.h5"
+        fit(model, loss, measurer, target, train, validation, settings, seed=seed, keep=keep, symmetric=True, progress=step)
+        models.append(model)
+    return models
 
 
 def fit(
@@ -105,6 +141,5 @@ def fit(
             callbacks=[Report(), stop],
         )
     keep.parent.mkdir(parents=True, exist_ok=True)
-    part = keep.with_name(f"part-{os.getpid()}-{keep.name}")
-    model.save_weights(part)
-    part.replace(keep)
+    with staged_file(keep) as part:
+        model.save_weights(part)

@@ -12,7 +12,7 @@ from mantid_insdl.networks.background import backgrounds_left
 from mantid_insdl.networks.measured import MeasuredMaps
 from mantid_insdl.networks.preprocessing import incident_energy_groups, normalise, window_features
 from mantid_insdl.training import foreign
-from mantid_insdl.training.backgrounds import BACKGROUNDS, Background, Scene
+from mantid_insdl.training.backgrounds import BACKGROUNDS, Background, Scene, mean_level
 from mantid_insdl.training.datasets import SimulatedMaps
 from mantid_insdl.training.layouts import axes
 from mantid_insdl.training.negatives import KINDS, MAGNET, NONE, Source, turn, warped
@@ -153,7 +153,7 @@ def _background(scene: Scene, kinds: list[Background], settings: Measurement, rn
     shape = np.zeros((scene.slices.size, scene.qh.size, scene.qk.size), np.float32)
     for kind, share in zip(kinds, shares, strict=True) if total > 0 else ():
         one = kind(scene, rng)
-        shape += share * one / max(float(one.mean()), 1e-6)
+        shape += share * one / mean_level(one)
     return np.float32(total) * shape
 
 

@@ -212,13 +212,8 @@ def _hills(source: Source, rng: np.random.Generator) -> np.ndarray:
 def _phonons(source: Source, rng: np.random.Generator) -> np.ndarray:
     kinds = [backgrounds.acoustic, backgrounds.optic]
     chosen = kinds if rng.random() < 0.5 else [kinds[rng.integers(2)]]
-    made = sum(backgrounds_mean_one(one(source.scene, rng)) * rng.uniform(0.3, 1) for one in chosen)
+    made = sum((shape := one(source.scene, rng)) / backgrounds.mean_level(shape) * rng.uniform(0.3, 1) for one in chosen)
     return _masked(source, made + 0.02 * np.ones(source.expected.shape))
-
-
-def backgrounds_mean_one(shape: np.ndarray) -> np.ndarray:
-    """A shape over its mean."""
-    return shape / max(float(shape.mean()), 1e-6)
 
 
 def _nothing(source: Source, rng: np.random.Generator) -> np.ndarray:

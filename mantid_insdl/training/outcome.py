@@ -8,9 +8,6 @@ from typing import Any
 import numpy as np
 
 from mantid_insdl.networks.cards import CardTest
-from mantid_insdl.networks.preprocessing import normalise
-from mantid_insdl.training.datasets import SimulatedMaps
-from mantid_insdl.training.measurement import mix_twins
 from mantid_insdl.training.recipes import Recipe
 
 # Measurement seeds of the parts that never change; the fit uses 0, 1, ... for the training maps.
@@ -42,11 +39,3 @@ def some(indices: np.ndarray, number: int) -> np.ndarray:
 
 def sizes(**parts: np.ndarray) -> dict[str, int]:
     return {name: int(indices.size) for name, indices in parts.items()}
-
-
-def template_maps(data: SimulatedMaps, indices: np.ndarray, groups: list[np.ndarray]) -> np.ndarray:
-    """Noise-free normalised maps with equal twins, (n, slice, qh, qk) float32."""
-    result = np.empty((indices.size, *data.intensity.shape[1:]), np.float32)
-    for row, index in enumerate(indices):
-        result[row] = normalise(mix_twins(data.intensity[index : index + 1].astype(np.float32), 0.5), groups)[0][0, ..., 0]
-    return result

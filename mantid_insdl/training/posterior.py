@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -16,7 +17,7 @@ from mantid_insdl.training import baselines, metrics
 from mantid_insdl.training.batches import Batches, in_parts
 from mantid_insdl.training.datasets import SimulatedMaps
 from mantid_insdl.training.ensemble import BATCH, Ensemble
-from mantid_insdl.training.fitting import fit
+from mantid_insdl.training.fitting import fit_members
 from mantid_insdl.training.layouts import room
 from mantid_insdl.training.measurement import Measurer
 from mantid_insdl.training.outcome import CALIBRATION, FEATURE_MAPS, FEATURES, SIMULATED, TEST, Outcome, sizes, some, test_figure
@@ -40,20 +41,11 @@ def train_posterior(recipe: Recipe, data: SimulatedMaps, measurer: Measurer, kep
     def target(_: MeasuredMaps, indices: np.ndarray) -> np.ndarray:
         return unbounded(values[indices], low, high).astype(np.float32)
 
-    members = []
-    for member in range(recipe.fit.members):
-        seed = recipe.fit.seed + member
-        keras.utils.set_random_seed(seed)
-        model = build_posterior(shape, number, *room(recipe.dataset.slices))
+    def build() -> Any:
+        return build_posterior(shape, number, *room(recipe.dataset.slices))
 
-        def step(fraction: float, text: str, member: int = member) -> None:
-            report(0.9 * (member + fraction) / recipe.fit.members, f"network {member + 1}: {text}")
-
-        keep = kept / f"member-{member + 1}.weights.h5"
-        loss = posterior_loss(keras, number)
-        options = {"seed": seed, "keep": keep, "symmetric": True, "progress": step}
-        fit(model, loss, measurer, target, train, validation, recipe.fit, **options)
-        members.append(model)
+    options = {"kept": kept, "progress": lambda f, t: report(0.9 * f, t)}
+    members = fit_members(build, posterior_loss(keras, number), measurer, target, train, validation, recipe.fit, **options)
 
     with Batches(measurer) as batches:
         networks = Ensemble(members, batches)

@@ -7,52 +7,11 @@ from mantid_insdl.networks.measured import MeasuredMaps
 from mantid_insdl.training import baselines
 
 
-def patterns(rng, number):
-    """Smooth random maps, (number, 2, 16, 16)."""
-    x = np.linspace(-1, 1, 16)
-    amplitudes = rng.uniform(0.5, 2, (number, 2, 3, 1, 1))
-    shapes = np.stack([np.exp(-(x[:, None] ** 2 + x**2) / w) for w in (0.05, 0.3, 2.0)])
-    return (amplitudes * shapes).sum(axis=2)
-
-
 def measured(signal, noise, rng):
     stack = np.ones((*signal.shape, 2), np.float32)
     stack[..., 0] = signal + rng.normal(0, noise, signal.shape)
     stack[:, :, 4:6, :, :] = 0  # a gap
     return MeasuredMaps(stack, np.ones(signal.shape[:2]), signal, np.empty(0), np.empty(0))
-
-
-def test_template_fit_finds_the_right_template_whatever_the_scale_and_background():
-    rng = np.random.default_rng(0)
-    templates = patterns(rng, 30)
-    scale = rng.uniform(0.1, 10, (30, 2, 1, 1))  # of each incident energy
-    maps = measured(scale * templates + 0.3 * scale, 0.005, rng)
-    misfit = baselines.template_misfit(maps, templates, [np.array([0]), np.array([1])])
-    assert np.array_equal(misfit.argmin(axis=1), np.arange(30))
-
-
-def test_template_fit_with_several_slices_of_one_incident_energy():
-    rng = np.random.default_rng(4)
-    templates = patterns(rng, 30)
-    misfit = baselines.template_misfit(measured(3 * templates, 0.005, rng), templates, [np.array([0, 1])])
-    assert np.array_equal(misfit.argmin(axis=1), np.arange(30))
-
-
-def test_an_inverted_template_is_worth_no_more_than_a_flat_background():
-    """A negative scale would fit the inverted map perfectly."""
-    rng = np.random.default_rng(5)
-    shape = patterns(rng, 1)
-    templates = np.concatenate([shape, np.ones_like(shape), shape + 2 * patterns(rng, 1)])
-    misfit = baselines.template_misfit(measured(5 - shape, 0.05, rng), templates, [np.array([0, 1])])
-    assert misfit[0] == pytest.approx(misfit[0, 1], rel=1e-3)
-
-
-def test_misfit_is_the_number_of_known_pixels_times_the_log_of_the_residual_variance():
-    rng = np.random.default_rng(6)
-    shape = patterns(rng, 1)
-    misfit = baselines.template_misfit(measured(2 * shape + 1, 0.3, rng), shape, [np.array([0]), np.array([1])])
-    number = 2 * 14 * 16  # two of 16 rows are a gap
-    assert misfit.item() == pytest.approx(number * np.log(0.3**2), rel=0.05)
 
 
 def test_smoothing_averages_neighbours_by_a_gaussian_of_the_width_asked_for():

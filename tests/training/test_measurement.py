@@ -2,24 +2,14 @@
 
 import numpy as np
 import pytest
+from toy_maps import NOTHING
 
 from mantid_insdl.maps import RLU, Axis, Slices
 from mantid_insdl.training.backgrounds import Scene
 from mantid_insdl.training.datasets import SimulatedMaps
 from mantid_insdl.training.measurement import Measurer, counted, exposure, measure, mix_twins
-from mantid_insdl.training.recipes import Dataset, FixedSlices, Measurement
+from mantid_insdl.training.recipes import Dataset, FixedSlices
 
-NOTHING = Measurement(
-    counts_per_pixel=(1e9, 1e9),
-    background=(0, 0),
-    background_residual=0,
-    slice_scale=0,
-    negatives_cut=0,
-    hot_pixels=0,
-    gaps=0,
-    unmasked_gap_pixels=0,
-    missing_ei=0,
-)
 FAR_BELOW_EI = Slices([1000.0, 1000.0], [1.0, 2.0], [2.0, 3.0])  # kf / ki is 1 within a thousandth
 TWO_EI = Slices([25, 25, 50, 50], [3, 5, 5, 8], [5, 7, 8, 11])
 

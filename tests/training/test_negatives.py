@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from toy_maps import NOTHING
 
 from mantid_insdl.maps import RLU, Axis, Slices
 from mantid_insdl.networks.preprocessing import incident_energy_groups
@@ -10,24 +11,13 @@ from mantid_insdl.training.backgrounds import BACKGROUNDS, Scene
 from mantid_insdl.training.datasets import SPLITS, SimulatedMaps
 from mantid_insdl.training.measurement import Measurer
 from mantid_insdl.training.negatives import KINDS, NONE, Source, turn, warped
-from mantid_insdl.training.recipes import Dataset, FixedSlices, GroupedSlices, Measurement
+from mantid_insdl.training.recipes import Dataset, FixedSlices, GroupedSlices
 
 SIZE = 24
 SLICES = Slices.from_bins([20, 50], [np.linspace(2, 14, 6), np.linspace(5, 35, 6)])
 AXES = tuple(Axis(name, RLU, np.linspace(-1, 1, SIZE)) for name in ("qh", "qk"))
 SCENE = Scene(SLICES, *AXES, (1.16, 1.15))
-QUIET = Measurement(
-    counts_per_pixel=(1e7, 1e7),
-    background=(0, 0),
-    background_residual=0,
-    slice_scale=0,
-    negatives_cut=0,
-    hot_pixels=0,
-    gaps=0,
-    unmasked_gap_pixels=0,
-    missing_ei=0,
-    twin_fraction=(1, 1),
-)
+QUIET = NOTHING.model_copy(update={"counts_per_pixel": (1e7, 1e7), "twin_fraction": (1, 1)})
 
 
 def source(seed=0):

@@ -14,6 +14,18 @@ from mantid_insdl.training.recipes import Dataset, Fit, FixedSlices, Measurement
 
 SIZE, BINS = 8, 10
 PARTS = (0.4, 0.1, 0.3, 0.2)
+NOTHING = Measurement(
+    counts_per_pixel=(1e9, 1e9),
+    background=(0, 0),
+    background_residual=0,
+    slice_scale=0,
+    negatives_cut=0,
+    hot_pixels=0,
+    gaps=0,
+    unmasked_gap_pixels=0,
+    missing_ei=0,
+)
+"""A measurement that changes nothing but for the share of the twins."""
 
 
 def toy(task: str, materials: tuple[str, ...], *, number: int = 300, **fit: float) -> tuple[Recipe, SimulatedMaps]:
