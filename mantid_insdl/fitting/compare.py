@@ -25,10 +25,11 @@ from scipy.stats import norm
 from mantid_insdl.errors import MaterialError, UnsuitableMapError
 from mantid_insdl.fitting.blocks import blocks_of, difference_of
 from mantid_insdl.fitting.calculation import Calculation, Measurement, calculation_for
-from mantid_insdl.fitting.likelihood import deviance, robust_weight
+from mantid_insdl.fitting.likelihood import deviance, freedom_of, robust_weight
 from mantid_insdl.fitting.mixture import Share, share_of
 from mantid_insdl.fitting.refine import fit_calculation
 from mantid_insdl.fitting.results import NONE_OF_THESE, UNDECIDED, Comparison, Contest, Evidence, Fit, Part
+from mantid_insdl.fitting.uncertainty import uncertainty_of
 from mantid_insdl.fitting.unexplained import LIMIT, evidence_of
 from mantid_insdl.maps import Map
 from mantid_insdl.materials import Material, load_material
@@ -168,11 +169,12 @@ def compare_fits(fits: Sequence[Fit], calculation: Calculation) -> Comparison:
         *(np.array([getattr(one.model, what)[known] for one in fits]) for what in ("intensity", "error")),
     )
     sigma = np.exp(np.mean(np.log(sigmas), axis=0))
-    likelihoods = -deviance((data - models) / sigma)
+    freedom = freedom_of(uncertainty_of(calculation.map), known)
+    likelihoods = -deviance((data - models) / sigma, freedom)
     price = 0.5 * np.log(data.size) * np.array([len(one.free) for one in fits])
     corrected = likelihoods.sum(axis=1) - price
     best = int(np.argmax(corrected))
-    weight = robust_weight((data - models.mean(axis=0)) / sigma) / sigma**2
+    weight = robust_weight((data - models.mean(axis=0)) / sigma, freedom) / sigma**2
     contests = []
     for number, other in enumerate(fits):
         if number == best:

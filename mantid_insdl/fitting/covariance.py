@@ -45,7 +45,7 @@ def covariance_of(likelihood: Likelihood, point: Point, slopes: np.ndarray, bloc
     blocks = blocks_of(likelihood.calculation) if blocks is None else blocks
     design = likelihood.design(point, slopes)
     free = len(slopes)
-    weight = robust_weight(point.residual)
+    weight = robust_weight(point.residual, likelihood.freedom)
     rows = design / likelihood.sigma
     pulls = rows * (weight * point.residual)
     members = members_of(blocks)
@@ -63,7 +63,7 @@ def covariance_of(likelihood: Likelihood, point: Point, slopes: np.ndarray, bloc
     inverse = np.linalg.pinv(hessian, rcond=1e-12, hermitian=True)
     moved = np.stack([inverse @ _unpulled(part, inverse) @ score for part, score in zip(parts, scores, strict=True)])[:, :free]
     # the weights are those of reweighted least squares, psi(r) / r; the minimum is as narrow as psi'(r) makes it (Huber's correction)
-    growth = weight.mean() / robust_curvature(point.residual).mean()
+    growth = weight.mean() / robust_curvature(point.residual, likelihood.freedom).mean()
     moved *= growth
     size = np.outer(scale[:free], scale[:free])
     # what no block tells is told by the prior: a direction that the map does not determine has its deviation

@@ -15,12 +15,10 @@ import numpy as np
 
 from mantid_insdl.errors import MaterialError
 from mantid_insdl.fitting.calculation import Calculation
-from mantid_insdl.fitting.likelihood import FREEDOM, Likelihood, Point
+from mantid_insdl.fitting.likelihood import Likelihood, Point
 from mantid_insdl.fitting.results import Fit, Fitted
 from mantid_insdl.maps import Map
 
-OF_A_PIXEL = (FREEDOM + 1) / (FREEDOM + 3)
-"""Information of a pixel about its mean, times the square of its sigma."""
 TIED = 0.05
 """Variance of a combination of parameters, in units of its parts' error bars, from which they are known by it alone: of two that is a
 correlation of 0.95."""
@@ -142,9 +140,11 @@ def separation_of(truth: np.ndarray, other: Likelihood, point: Point, known: np.
     if known is not None:
         prior[:free, :free] += known
 
+    pixel = of_a_pixel(other)
+
     def cost(there: Point) -> float:
         move = there.theta - begin
-        return 0.5 * (OF_A_PIXEL * float(there.residual @ there.residual) + float(move @ prior @ move))
+        return 0.5 * (pixel * float(there.residual @ there.residual) + float(move @ prior @ move))
 
     (best,) = other.points(begin[None])
     for _ in range(ROUNDS):
@@ -152,7 +152,7 @@ def separation_of(truth: np.ndarray, other: Likelihood, point: Point, known: np.
         rows = expected_rows(other, best, slopes)
         normal = rows @ rows.T
         normal[: begin.size, : begin.size] += prior
-        pull = rows @ (np.sqrt(OF_A_PIXEL) * best.residual)
+        pull = rows @ (np.sqrt(pixel) * best.residual)
         pull[: begin.size] -= prior @ (best.theta - begin)
         step = solve(normal, pull)[: begin.size]
         # all of the step, or a part where that leads up again or to where the order is not stable
@@ -164,7 +164,7 @@ def separation_of(truth: np.ndarray, other: Likelihood, point: Point, known: np.
             break
     move = (best.theta - begin)[:free]
     elsewhere = 0.0 if known is None else 0.5 * float(move @ known @ move)
-    return Separation(0.5 * OF_A_PIXEL * best.residual**2, elsewhere, other.calculation)
+    return Separation(0.5 * pixel * best.residual**2, elsewhere, other.calculation)
 
 
 def likelihood_as_fitted(found: Fit, calculation: Calculation, *, background: bool = True) -> Likelihood:
@@ -251,7 +251,12 @@ def _combinations(free: list[Fitted], covariance: np.ndarray) -> list[str]:
 
 def expected_rows(likelihood: Likelihood, point: Point, slopes: np.ndarray) -> np.ndarray:
     """`Likelihood.design` in units in which each pixel has the information 1 about its mean, (fitted, pixel)."""
-    return likelihood.design(point, slopes) * (np.sqrt(OF_A_PIXEL) / likelihood.sigma)
+    return likelihood.design(point, slopes) * (np.sqrt(of_a_pixel(likelihood)) / likelihood.sigma)
+
+
+def of_a_pixel(likelihood: Likelihood) -> float:
+    """Information of a pixel about its mean, times the square of its sigma."""
+    return (likelihood.freedom + 1) / (likelihood.freedom + 3)
 
 
 def covariance_from(matrix: np.ndarray, flat: np.ndarray) -> np.ndarray:

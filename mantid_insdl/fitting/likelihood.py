@@ -2,9 +2,9 @@ r"""The likelihood of a map: a magnet's parameters and nuisances -> residuals, l
 
 The model of a pixel of incident energy e is ``scale_e * calculation + background_e``. Scale (not below zero) and background (constant,
 \|Q\|^2 and energy) are linear and are eliminated: for given parameters they are those of the largest likelihood (variable projection).
-Residuals over their standard deviations follow Student's t with `FREEDOM` degrees: next to a normal distribution, but a hot pixel pulls
-ever less the further out it lies. The standard deviation has a part in proportion to the calculation, the relative model error: what
-linear spin waves, the resolution and the background do not describe.
+Residuals over their standard deviations follow Student's t with `Likelihood.freedom` degrees: next to a normal distribution, but a hot
+pixel pulls ever less the further out it lies. The standard deviation has a part in proportion to the calculation, the relative model
+error: what linear spin waves, the resolution and the background do not describe.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from scipy.special import gammaln
 from mantid_insdl.errors import MaterialError
 from mantid_insdl.fitting.calculation import Calculation
 from mantid_insdl.fitting.results import BEYOND
-from mantid_insdl.fitting.uncertainty import uncertainty_of
+from mantid_insdl.fitting.uncertainty import Uncertainty, uncertainty_of
 from mantid_insdl.materials import Material
 
-FREEDOM = 30.0
-_NORMALISATION = gammaln((FREEDOM + 1) / 2) - gammaln(FREEDOM / 2) - 0.5 * np.log(np.pi * FREEDOM)
+FREEDOM, SKEWED = 30.0, 0.6
+"""Degrees of freedom of Student's t, where counts are no more skewed than so."""
 USUAL = ("width", "blur", "flux")
 """Nuisances that are fitted by default."""
 _ROUNDS = 20  # of reweighted least squares for the linear part, from the last one's answer
@@ -90,6 +90,8 @@ class Likelihood:
         The map, and its standard deviation by `uncertainty_of` where what `weigh` was last given is expected.
     sigma : (pixel,)
         Standard deviation, model error included.
+    freedom
+        Degrees of freedom of Student's t.
     error_scale, model_error
         Factor on the errors of the data, and model error relative to the calculated intensity: see `weigh`.
     """
@@ -125,6 +127,7 @@ class Likelihood:
         m = calculation.map
         self._uncertainty = uncertainty_of(m)
         self.error_source, self.warnings = self._uncertainty.source, self._uncertainty.warnings
+        self.freedom = freedom_of(self._uncertainty, calculation.known)
         self.data = m.intensity[calculation.known]
         self.data_sigma = self._uncertainty.sigma()[calculation.known]
         self.error_scale, self.model_error = 1.0, 0.0
@@ -179,7 +182,7 @@ class Likelihood:
             scales.append(scale)
             backgrounds.append(background)
         residual = (self.data - model) / self.sigma
-        cost = float(np.sum(deviance(residual)) + np.sum(deviance(self.prior(theta))))
+        cost = float(np.sum(deviance(residual, self.freedom)) + np.sum(deviance(self.prior(theta), self.freedom)))
         return Point(np.array(theta, float), image, np.array(scales), np.array(backgrounds), model, residual, cost)
 
     def _linear_part(
@@ -190,7 +193,7 @@ class Likelihood:
         precision = 1 / sigma**2
         guess = self._linear[number]
         for _ in range(_ROUNDS):
-            weight = precision if guess is None else precision * robust_weight((data - columns @ guess) / sigma)
+            weight = precision if guess is None else precision * robust_weight((data - columns @ guess) / sigma, self.freedom)
             found = _solve(columns, weight, data)
             if found[0] < 0:
                 found = np.concatenate(([0.0], _solve(terms, weight, data)))
@@ -205,7 +208,9 @@ class Likelihood:
 
     def log_likelihood(self, point: Point) -> np.ndarray:
         """Logarithm of the probability density of each pixel, (pixel,), in the unit of the map."""
-        return _NORMALISATION - deviance(point.residual) - np.log(self.sigma)
+        half = 0.5 * self.freedom
+        normalisation = gammaln(half + 0.5) - gammaln(half) - 0.5 * np.log(np.pi * self.freedom)
+        return normalisation - deviance(point.residual, self.freedom) - np.log(self.sigma)
 
     # ---- derivatives
 
@@ -249,7 +254,7 @@ class Likelihood:
     def profiled(self, point: Point, slopes: np.ndarray) -> np.ndarray:
         """Slopes less what scale and background of each incident energy can imitate, (free, pixel)."""
         out = slopes.copy()
-        weight = robust_weight(point.residual) / self.sigma**2
+        weight = robust_weight(point.residual, self.freedom) / self.sigma**2
         for group, columns in self._columns(point):
             for row in out:
                 row[group] -= columns @ _solve(columns, weight[group], row[group])
@@ -276,7 +281,7 @@ class Likelihood:
 
         def cost(logarithms: np.ndarray) -> float:
             width = np.sqrt(variance(logarithms))
-            return float(np.sum(deviance(difference / width) + np.log(width)))
+            return float(np.sum(deviance(difference / width, self.freedom) + np.log(width)))
 
         bounds = np.array([(-4, 3), (-3, 3), (np.log(1e-3), 0.7)])
         begin = np.clip(self._logarithms, *bounds.T)
@@ -288,19 +293,31 @@ class Likelihood:
         self.error_scale = float(np.sqrt(np.mean(variance(noise)) / np.mean(counted)))
 
 
-def deviance(residual: np.ndarray) -> np.ndarray:
+def freedom_of(uncertainty: Uncertainty, known: np.ndarray) -> float:
+    """Degrees of freedom for the known pixels of a map: the more, the more skewed its counts are.
+
+    Most pixels of a map of few neutrons show none and a few show several times what is expected. A loss that forgives the latter takes
+    the map for fainter than it is, most where it is faintest, and moves parameters by several error bars: a pixel pulls wrongly by its
+    skewness over the degrees of freedom. These grow faster than the skewness, but not so fast that a hot pixel counts in full.
+    """
+    level, variance = np.maximum(uncertainty.level[known], 0), uncertainty.sigma()[known] ** 2
+    skewness = float(np.median(uncertainty.slope[known] ** 2 * level / variance**1.5))
+    return FREEDOM * max(1.0, (skewness / SKEWED) ** 3)
+
+
+def deviance(residual: np.ndarray, freedom: float) -> np.ndarray:
     """Minus the logarithm of Student's density, less its value at zero."""
-    return 0.5 * (FREEDOM + 1) * np.log1p(residual**2 / FREEDOM)
+    return 0.5 * (freedom + 1) * np.log1p(residual**2 / freedom)
 
 
-def robust_weight(residual: np.ndarray) -> np.ndarray:
+def robust_weight(residual: np.ndarray, freedom: float) -> np.ndarray:
     """Weight of a residual in reweighted least squares: about 1 at zero, less the larger it is."""
-    return (FREEDOM + 1) / (FREEDOM + residual**2)
+    return (freedom + 1) / (freedom + residual**2)
 
 
-def robust_curvature(residual: np.ndarray) -> np.ndarray:
+def robust_curvature(residual: np.ndarray, freedom: float) -> np.ndarray:
     """Second derivative of `deviance`: about 1 at zero, below zero for the largest residuals."""
-    return (FREEDOM + 1) * (FREEDOM - residual**2) / (FREEDOM + residual**2) ** 2
+    return (freedom + 1) * (freedom - residual**2) / (freedom + residual**2) ** 2
 
 
 def _solve(columns: np.ndarray, weight: np.ndarray, data: np.ndarray) -> np.ndarray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from mantid_insdl.errors import InstabilityError, MaterialError
 from mantid_insdl.fitting.blocks import blocks_of, difference_of
 from mantid_insdl.fitting.calculation import Calculation, Measurement, calculation_for
 from mantid_insdl.fitting.covariance import covariance_of
-from mantid_insdl.fitting.likelihood import FREEDOM, STEP, USUAL, Likelihood, Point, robust_weight
+from mantid_insdl.fitting.likelihood import STEP, USUAL, Likelihood, Point, robust_weight
 from mantid_insdl.fitting.remarks import reviewed
 from mantid_insdl.fitting.results import Fit, Fitted
 from mantid_insdl.maps import Map
@@ -148,7 +149,7 @@ class Refinement:
             jac=jacobian,
             bounds=(likelihood.low[free], likelihood.high[free]),
             x_scale=(likelihood.high - likelihood.low)[free],
-            loss=_students_loss,
+            loss=partial(_students_loss, likelihood.freedom),
             ftol=gain,
             xtol=step,
         )
@@ -157,7 +158,7 @@ class Refinement:
     def _across_the_border(self, point: Point) -> np.ndarray:
         """Parameters that the likelihood pulls to where the order is unstable, (free,) bool."""
         likelihood = self.likelihood
-        weighted = robust_weight(point.residual) * point.residual / likelihood.sigma
+        weighted = robust_weight(point.residual, likelihood.freedom) * point.residual / likelihood.sigma
         pull = np.sign(likelihood.profiled(point, likelihood.slopes(point)) @ weighted)
         there = np.clip(point.theta + np.diag(pull * BORDER * (likelihood.high - likelihood.low)), likelihood.low, likelihood.high)
         self.evaluations += 2 * len(there)
@@ -189,10 +190,10 @@ class Refinement:
             raise _TimeIsUpError
 
 
-def _students_loss(z: np.ndarray) -> np.ndarray:
+def _students_loss(freedom: float, z: np.ndarray) -> np.ndarray:
     """Of squared residuals: twice the deviance and its derivatives, as `scipy.optimize.least_squares` wants them."""
-    left = FREEDOM + z
-    return (FREEDOM + 1) * np.stack([np.log1p(z / FREEDOM), 1 / left, -1 / left**2])
+    left = freedom + z
+    return (freedom + 1) * np.stack([np.log1p(z / freedom), 1 / left, -1 / left**2])
 
 
 def fit(

@@ -51,7 +51,9 @@ def test_a_scale_below_zero_is_none(likelihood):
 def test_slopes_that_scale_and_background_cannot_imitate_are_the_gradient_of_the_cost(likelihood):
     here = np.array([0.43, 0.97])
     (point,) = likelihood.points(here[None])
-    pull = likelihood.profiled(point, likelihood.slopes(point)) @ (robust_weight(point.residual) * point.residual / likelihood.sigma)
+    pull = likelihood.profiled(point, likelihood.slopes(point)) @ (
+        robust_weight(point.residual, likelihood.freedom) * point.residual / likelihood.sigma
+    )
     step = 1e-4
     costs = [likelihood.points((here + step * np.array(d))[None])[0].cost for d in ((1, 0), (-1, 0), (0, 1), (0, -1))]
     np.testing.assert_allclose(-pull, [(costs[0] - costs[1]) / (2 * step), (costs[2] - costs[3]) / (2 * step)], rtol=5e-3)
@@ -73,6 +75,27 @@ def test_hot_pixels_hardly_pull(likelihood):
     spoiled = Likelihood(Toy(likelihood.calculation.map.replace(intensity=likelihood.calculation.full(hot)), PARAMETERS, waves))
     before, after = (x.points(np.array([[0.45, 0.95]]))[0] for x in (likelihood, spoiled))
     np.testing.assert_allclose(after.scale, before.scale, rtol=0.05)
+
+
+@pytest.mark.parametrize("neutron", [3.0, 10.0])
+def test_a_map_of_few_neutrons_is_not_taken_for_fainter(neutron):
+    here = np.array([[0.45, 0.95]])
+    off = {"as it is": [], "least squares": [], "as for many": []}  # the sum over the map, in its standard errors
+    for seed in range(8):
+        for kind, freedom in zip(off, (None, 1e7, FREEDOM), strict=True):
+            few = Likelihood(Toy(measured(0.45, 0.95, neutron=neutron, seed=seed), PARAMETERS, waves))
+            few.freedom = freedom or few.freedom
+            few.weigh(few.points(here)[0])
+            (point,) = few.points(here)
+            off[kind].append((point.model.sum() - few.data.sum()) / np.sqrt(neutron * few.data.sum()))
+    as_it_is, least_squares, as_for_many = (np.mean(x) for x in off.values())
+    assert as_for_many < least_squares - 2
+    assert as_it_is == pytest.approx(least_squares, abs=0.4)
+
+
+def test_only_skewed_counts_have_more_degrees_of_freedom(likelihood):
+    assert likelihood.freedom == FREEDOM
+    assert Likelihood(Toy(measured(0.45, 0.95, neutron=10.0), PARAMETERS, waves)).freedom > 4 * FREEDOM
 
 
 def test_the_model_error_is_found_where_the_model_is_wrong():
