@@ -17,8 +17,8 @@ from mantid_insdl.networks.measured import MeasuredMaps
 from mantid_insdl.networks.prediction import predict
 from mantid_insdl.networks.preprocessing import noise_level
 
-LEVELS = 32  # into which the slices are gathered: about as many as a map has different energies
-PATTERNS, FACTORS = 40, 4  # patterns in the plane that all slices are made of, and numbers that each pixel of a slice gets from them
+LEVELS = 48  # into which the slices are gathered: about as many as a map has different energies
+PATTERNS, FACTORS = 64, 6  # patterns in the plane that all slices are made of, and numbers that each pixel of a slice gets from them
 LOG_SIGMA_LIMITS = (-5.0, 3.0)
 CALIBRATED = ("error_factor_known", "error_factor_gap")  # entries of the card: what widens the network's error bars in and beside gaps
 
@@ -62,15 +62,19 @@ def build_denoiser(slices: int, shape: tuple[int, int]) -> Any:
         filters = x.shape[-1]
         return layers.Add()([x, layers.Conv2D(filters, 3, padding="same")(block(layers.LayerNormalization()(x), filters))])
 
-    middle = residual(block(x, 64, strides=2))
+    def enlarged(x: Any, beside: Any, filters: int) -> Any:
+        return block(layers.Concatenate()([layers.UpSampling2D(2, interpolation="bilinear")(x), beside]), filters, 1)
+
+    fine = block(block(x, 32, 1), 32)
+    middle = residual(block(fine, 64, strides=2))
     coarse = residual(block(middle, 96, strides=2))
-    # What the whole map says about every place of it: a few numbers, as many as the exchange constants leave open.
+    # What the whole map shows about every place of it: a few numbers, as many as the exchange constants leave open.
     summary = layers.Flatten()(block(coarse, 12, 1))
     summary = layers.Dense(128, activation="gelu", name="summary")(summary)
-    summary = layers.Reshape((*coarse.shape[1:3], 20))(layers.Dense(coarse.shape[1] * coarse.shape[2] * 20)(summary))
+    summary = layers.Reshape((*coarse.shape[1:3], 16))(layers.Dense(coarse.shape[1] * coarse.shape[2] * 16)(summary))
     x = residual(block(layers.Concatenate()([coarse, summary]), 96))
-    x = block(layers.Concatenate()([layers.UpSampling2D(2, interpolation="bilinear")(x), middle]), 64, 1)
-    x = block(layers.UpSampling2D(2, interpolation="bilinear")(residual(x)), PATTERNS)
+    x = residual(enlarged(x, middle, 64))
+    x = block(block(enlarged(x, fine, 48), 48), PATTERNS, 1)
 
     # Spread back over the slices, (slice, pixel, factor), and seen beside what was measured there; the slices are the batch from here on.
     x = layers.Reshape((pixels, PATTERNS))(x)
@@ -79,7 +83,7 @@ def build_denoiser(slices: int, shape: tuple[int, int]) -> Any:
     spread = ops.reshape(layers.Permute((1, 3, 4, 2))(spread), (-1, *shape, FACTORS))
     level = layers.Multiply()([stack[..., 1:], layers.Reshape((slices, 1, 1, 1))(noise)])
     measured = ops.reshape(layers.Concatenate()([stack, level]), (-1, *shape, 3))
-    x = layers.Concatenate()([block(measured, 8), spread, measured])
+    x = layers.Concatenate()([block(measured, 12), spread, measured])
     x = layers.Concatenate()([block(x, 16, 1), spread])
     expected = layers.Conv2D(1, 1, activation="softplus")(x)
     log_sigma = layers.Conv2D(1, 1)(x)
