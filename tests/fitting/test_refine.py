@@ -6,10 +6,12 @@ import time
 
 import numpy as np
 import pytest
+from scipy.optimize import minimize
 from toy_calculation import PARAMETERS, Toy, empty, measured, parameter, waves
 
 from mantid_insdl.errors import InstabilityError, MaterialError
-from mantid_insdl.fitting.refine import fit, fit_calculation
+from mantid_insdl.fitting.likelihood import Likelihood
+from mantid_insdl.fitting.refine import FINE, Refinement, fit, fit_calculation
 from mantid_insdl.maps import MEV, RLU, Axis, Map, Slices
 from mantid_insdl.materials import load_material
 from mantid_insdl.simulation.slices import simulate
@@ -29,6 +31,15 @@ def check(found, truth=TRUTH, within=3.5):
     for one in found.parameters:
         assert abs(one.value - truth[one.name]) < within * one.error, one
         assert one.error < 0.3 * (one.high - one.low)
+
+
+@pytest.mark.parametrize("neutron", [0.05, 3.0])
+def test_least_squares_end_where_the_cost_is_least(neutron):
+    likelihood = Likelihood(Toy(measured(0.45, 0.95, neutron=neutron, seed=1), PARAMETERS, waves))
+    likelihood.weigh(likelihood.points(np.array([[0.45, 0.95]]))[0])
+    found = Refinement(likelihood).descend(np.array([0.42, 0.97]), FINE)
+    best = minimize(lambda x: likelihood.points(x[None])[0].cost, found.theta, method="Nelder-Mead", options={"xatol": 1e-5, "fatol": 1e-6})
+    assert found.cost == pytest.approx(best.fun, abs=0.01)
 
 
 def test_a_toy_with_other_scales_and_backgrounds_for_each_ei():
