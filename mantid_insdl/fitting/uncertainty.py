@@ -26,7 +26,7 @@ WRONG = 10.0
 FLOOR = 0.02
 """Of the variance, against its mean at the same incident energy: below it a pixel would count for more than fifty."""
 _CLASSES = 12  # of pixels by the mean intensity around them
-_HOT = 100.0  # times the mean square: not of counting, even where most pixels count nothing
+_HOT = 100.0  # times the mean square, of pixels as bright or of all: not of counting, even where most pixels count nothing
 _FROM_SCATTER = "estimated from the map's scatter from pixel to pixel"
 
 
@@ -136,18 +136,19 @@ def _from_scatter(filled: np.ndarray, known: np.ndarray, level: np.ndarray) -> t
 def _line(square: np.ndarray, mean: np.ndarray, trimmed: bool = False) -> tuple[float, float]:
     """Constant and slope, neither below zero, of squares against mean intensities, by classes of the latter."""
     classes = [one for one in np.array_split(np.argsort(mean, kind="stable"), _CLASSES) if one.size]
-    average = _mean_without_hot if trimmed else np.mean
-    averages = [average(square[one]) for one in classes]
+    # where next to nothing is expected, a single neutron is many times the mean square there, but not that of all pixels
+    whole = _mean_without_hot(square) if trimmed else 0.0
+    averages = [_mean_without_hot(square[one], whole) if trimmed else np.mean(square[one]) for one in classes]
     variance, centre = np.array(averages), np.array([np.mean(mean[one]) for one in classes])
     weight = 1 / np.maximum(variance, 1e-3 * variance.max() or 1.0)
     found, _ = nnls(np.stack([np.ones_like(centre), np.maximum(centre, 0)], axis=1) * weight[:, None], variance * weight)
     return float(found[0]), float(found[1])
 
 
-def _mean_without_hot(squares: np.ndarray) -> float:
+def _mean_without_hot(squares: np.ndarray, least: float = 0.0) -> float:
     while True:
         mean = squares.mean()
-        kept = squares <= _HOT * mean
+        kept = squares <= _HOT * max(mean, least)
         if kept.all():
             return float(mean)
         squares = squares[kept]

@@ -72,6 +72,15 @@ def test_hot_pixels_do_not_make_all_pixels_unsure():
     assert np.all(spoiled < 40 * good)
 
 
+@pytest.mark.parametrize("mean", [0.02, 0.04, 0.06])
+def test_single_neutrons_of_an_almost_empty_map_are_no_hot_pixels(mean):
+    m, expected = counted()
+    for seed in range(6):
+        counts = np.random.default_rng(seed).poisson(mean * expected / expected.mean() / NEUTRON)
+        found = uncertainty_of(m.replace(intensity=counts * NEUTRON, error=None))
+        np.testing.assert_allclose(found.slope, np.broadcast_to(NEUTRON, m.shape), rtol=0.15)
+
+
 def test_constant_and_masked_maps_are_finite():
     m, _ = counted()
     flat = m.replace(intensity=np.full(m.shape, 3.0), error=None)
