@@ -187,7 +187,7 @@ def test_missing_weights(refused, own_models):
 
 def test_altered_card(refused, own_models):
     card = own_models / "pcsmo-denoiser" / "card.json"
-    card.write_text(card.read_text().replace("2.0.0", "9.0.0", 1))
+    card.write_text(card.read_text().replace("GPL-3.0-or-later", "none", 1))
     refused(examples.path(), code=6, words=["altered"])
 
 
