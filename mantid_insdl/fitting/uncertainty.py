@@ -8,6 +8,7 @@ what is taken from a map is the constant and the proportion; what is expected is
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from scipy.ndimage import uniform_filter
@@ -137,9 +138,9 @@ def _line(square: np.ndarray, mean: np.ndarray, trimmed: bool = False) -> tuple[
     """Constant and slope, neither below zero, of squares against mean intensities, by classes of the latter."""
     classes = [one for one in np.array_split(np.argsort(mean, kind="stable"), _CLASSES) if one.size]
     # where next to nothing is expected, a single neutron is many times the mean square there, but not that of all pixels
-    whole = _mean_without_hot(square) if trimmed else 0.0
-    averages = [_mean_without_hot(square[one], whole) if trimmed else np.mean(square[one]) for one in classes]
-    variance, centre = np.array(averages), np.array([np.mean(mean[one]) for one in classes])
+    average = partial(_mean_without_hot, least=_mean_without_hot(square)) if trimmed else np.mean
+    variance = np.array([average(square[one]) for one in classes])
+    centre = np.array([np.mean(mean[one]) for one in classes])
     weight = 1 / np.maximum(variance, 1e-3 * variance.max() or 1.0)
     found, _ = nnls(np.stack([np.ones_like(centre), np.maximum(centre, 0)], axis=1) * weight[:, None], variance * weight)
     return float(found[0]), float(found[1])
