@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from mantid.api import AlgorithmFactory, PythonAlgorithm
+from mantid.kernel import StringListValidator
 
 try:
     from mantid_insdl.plugin import algorithms as support
@@ -9,9 +10,19 @@ except ModuleNotFoundError:
         "close Mantid and run `insdl install` in a terminal."
     ) from None
 
+METHODS = {
+    "GradCAM": "grad-cam",
+    "GradCAM++": "grad-cam++",
+    "CAM": "cam",
+    "IntegratedGradients": "integrated-gradients",
+    "OcclusionBySlice": "occlusion-slice",
+    "OcclusionByPatch": "occlusion-patch",
+}
+WITH_LAYER = ("grad-cam", "grad-cam++", "cam")
+
 
 class ComputeGradCAM(PythonAlgorithm):
-    """Show which pixels decided a verdict of ClassifyMagneticModel (gradient-weighted class activation map)."""
+    """Show which pixels decided a verdict of ClassifyMagneticModel, or fixed an exchange constant of FitExchangeCNN."""
 
     def name(self):
         return "ComputeGradCAM"
@@ -23,10 +34,10 @@ class ComputeGradCAM(PythonAlgorithm):
         return support.CATEGORY
 
     def summary(self):
-        return "Shows which pixels of a map decided the verdict of ClassifyMagneticModel (Grad-CAM)."
+        return "Shows which pixels of a map decided the verdict of ClassifyMagneticModel (Grad-CAM and other methods)."
 
     def seeAlso(self):
-        return ["ClassifyMagneticModel"]
+        return ["ClassifyMagneticModel", "FitExchangeCNN"]
 
     def checkGroups(self):
         return False  # a group is one stack of slices
@@ -34,21 +45,40 @@ class ComputeGradCAM(PythonAlgorithm):
     def PyInit(self):
         support.declare_input(self)
         support.declare_model(self, "be explained")
-        self.declareProperty("Class", "", doc="The magnetic model to explain. Blank explains the most probable one.")
+        self.declareProperty("Class", "", doc="As Target, for scripts of version 0.1.")
         self.declareProperty("Layer", "", doc="Name of the network's convolution layer to look at. Blank takes the last.")
         support.declare_output(
             self, "OutputWorkspace", "Importance of each pixel from 0 to 1, in the form and on the axes of InputWorkspace."
         )
         support.declare_ei(self)
+        # After the older properties, for positional arguments follow the order.
+        methods = StringListValidator(list(METHODS))
+        self.declareProperty("Method", "GradCAM", methods, doc="How the network is asked. All but CAM and the occlusions follow gradients.")
+        self.declareProperty(
+            "Target",
+            "",
+            doc="The magnetic model to explain; blank explains the most probable one. Where Model gives exchange constants, one of these.",
+        )
 
     def validateInputs(self):
-        problems, bundle = support.check_input(self, "classify")
+        problems, bundle = support.check_input(self, support.task_of_model(self, "classify", "exchange"))
         if bundle is not None:
-            choices = {"Class": list(bundle.card.materials), "Layer": support.convolution_layers(bundle)}
+            outputs = [output.name for output in bundle.card.outputs]
+            choices = {"Class": outputs, "Target": outputs, "Layer": support.convolution_layers(bundle)}
             for name, valid in choices.items():
                 given = self.getProperty(name).value
                 if given and given not in valid:
                     problems[name] = f"Model '{bundle.card.name}' has no '{given}': choose {', '.join(valid)}, or leave it blank."
+            target, method = self._target(), self.getProperty("Method").value
+            if bundle.card.task == "exchange" and target is None:
+                problems["Target"] = f"Model '{bundle.card.name}' gives several constants: choose {', '.join(outputs)}."
+            if bundle.card.task == "exchange" and method == "CAM":
+                problems["Method"] = "Only of a classifier is the score a sum over pixels: choose GradCAM."
+            if self.getProperty("Layer").value and METHODS[method] not in WITH_LAYER:
+                problems["Layer"] = f"{method} looks at no layer: leave it blank."
+        both = {self.getProperty(name).value for name in ("Class", "Target")} - {""}
+        if len(both) > 1:
+            problems["Class"] = "Class and Target name different ones: leave Class blank."
         return problems
 
     def PyExec(self):
@@ -57,11 +87,15 @@ class ComputeGradCAM(PythonAlgorithm):
         workspace = self.getProperty("InputWorkspace").value
         measured = support.read_input(self)
         options = {"model": support.model_option(self)}
-        options |= {"target": self.getProperty("Class").value or None, "layer": self.getProperty("Layer").value or None}
-        maps, _ = support.run(self, "grad_cam", {"input": measured}, options)
+        options |= {"method": METHODS[self.getProperty("Method").value], "target": self._target()}
+        options |= {"layer": self.getProperty("Layer").value or None}
+        maps, _ = support.run(self, "explain", {"input": measured}, options)
         importance = maps["output"]
         self.setProperty("OutputWorkspace", to_workspace(importance, like=workspace, copy=support.copier(self)))
         support.tell_provenance(self, measured, importance)
+
+    def _target(self):
+        return self.getProperty("Target").value or self.getProperty("Class").value or None
 
 
 AlgorithmFactory.subscribe(ComputeGradCAM)

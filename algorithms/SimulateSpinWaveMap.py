@@ -74,7 +74,7 @@ class SimulateSpinWaveMap(PythonAlgorithm):
         return problems
 
     def PyExec(self):
-        from mantid_insdl.analysis.repeats import check_repeats
+        from mantid_insdl.networks.repeats import check_repeats
         from mantid_insdl.plugin.workspaces import to_workspace
 
         _, (maps, options) = simulation_properties.read(self)

@@ -28,13 +28,13 @@ from nonsense import momentum_warped
 
 from mantid_insdl.analysis.estimate import LIMIT, UNCONSTRAINED, ask_constants, beyond_training
 from mantid_insdl.analysis.evidence import explain
-from mantid_insdl.analysis.preparation import prepare
 from mantid_insdl.errors import InstabilityError, UnsuitableMapError
 from mantid_insdl.maps import Map
 from mantid_insdl.materials import load_material, material_names
 from mantid_insdl.networks.bundle_writing import rewrite_card
 from mantid_insdl.networks.bundles import Bundle, load_bundle
 from mantid_insdl.networks.cards import CardTest
+from mantid_insdl.networks.preparation import prepare
 from mantid_insdl.networks.preprocessing import incident_energy_groups
 from mantid_insdl.simulation.slices import SliceSimulator
 from mantid_insdl.training.datasets import SimulatedMaps, generate

@@ -45,7 +45,6 @@ from spin_waves import bare, map_momenta, pyspinw
 from mantid_insdl import load
 from mantid_insdl.analysis import fit_exchange
 from mantid_insdl.analysis.estimate import estimate
-from mantid_insdl.analysis.preparation import prepare
 from mantid_insdl.analysis.refinement import starts_of
 from mantid_insdl.fitting.calculation import Calculation, calculation_for
 from mantid_insdl.fitting.likelihood import Likelihood
@@ -55,6 +54,7 @@ from mantid_insdl.fitting.results import Fit
 from mantid_insdl.maps import RLU, Axis, Map, Slices
 from mantid_insdl.materials import load_material
 from mantid_insdl.networks.bundles import load_bundle
+from mantid_insdl.networks.preparation import prepare
 from mantid_insdl.progress import ignore_progress
 from mantid_insdl.simulation.slices import simulate
 

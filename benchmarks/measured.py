@@ -153,8 +153,8 @@ def networks(folder: Path) -> None:
     """Print what the shipped networks answer about each choice of incident energies, without a fit, and what is left of it with one."""
     from mantid_insdl import classify, fit_exchange, load
     from mantid_insdl.analysis.estimate import ask_constants
-    from mantid_insdl.analysis.preparation import prepare
     from mantid_insdl.networks.bundles import load_bundle
+    from mantid_insdl.networks.preparation import prepare
 
     m = load(folder / "measured.npz", material="pcsmo", mask=folder / "detector_gaps.npz")
     bundle = load_bundle("pcsmo-goodenough-exchange")

@@ -18,11 +18,11 @@ from scipy.ndimage import map_coordinates
 from mantid_insdl.analysis import Classification, ExchangeFit, classify, fit_exchange
 from mantid_insdl.analysis.classify import classify_and_estimate
 from mantid_insdl.analysis.estimate import ask_constants
-from mantid_insdl.analysis.preparation import open_question
 from mantid_insdl.errors import InstabilityError, UnsuitableMapError
 from mantid_insdl.files import load
 from mantid_insdl.instrument.gaps import DetectorLayout
 from mantid_insdl.maps import RLU, Axis, Map, Slices
+from mantid_insdl.networks.preparation import open_question
 from mantid_insdl.networks.preprocessing import incident_energy_groups
 from mantid_insdl.simulation.slices import simulate
 

@@ -33,7 +33,7 @@ TASKS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "ClassifyMagneticModel": ("classify", "input", {}),
     "FitExchangeCNN": ("fit_exchange", "input", {}),
     "FitExchangeCNN with OutputFitWorkspace": ("fit_exchange", "input", {"simulate_fit": True}),
-    "ComputeGradCAM": ("grad_cam", "input", {}),
+    "ComputeGradCAM": ("explain", "input", {}),
 }
 
 

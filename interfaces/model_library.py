@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mantid_insdl.analysis.deletion import IMPORTANT_LOG, RANDOM_LOG
 from mantid_insdl.errors import InsdlError, InstabilityError
+from mantid_insdl.explain.deletion import IMPORTANT_LOG, RANDOM_LOG
 from mantid_insdl.interfaces.model import Answer, Change, Control, Input, with_ei
 from mantid_insdl.interfaces.script import Recorder, variable
 from mantid_insdl.maps import Map
@@ -139,8 +139,8 @@ class LibraryModel:
 
     def _explain(self, name: str, m: Map, options: Mapping[str, Any], control: Control) -> Answer:
         target = options.get("Class") or None
-        maps, _ = self._task("grad_cam", {"input": m}, {"target": target}, control)
-        self._record("insdl.grad_cam", name, "importance", target=target)
+        maps, _ = self._task("explain", {"input": m}, {"target": target}, control)
+        self._record("insdl.importance", name, "importance", target=target)
         figures = {log: maps["output"].logs[log][0] for log in (IMPORTANT_LOG, RANDOM_LOG)}
         return Answer(maps, figures=figures)
 

@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from mantid_insdl.analysis.deletion import IMPORTANT_LOG, RANDOM_LOG
 from mantid_insdl.errors import InsdlError
+from mantid_insdl.explain.deletion import IMPORTANT_LOG, RANDOM_LOG
 from mantid_insdl.interfaces.ads import watch
 from mantid_insdl.interfaces.model import ALGORITHMS, Answer, Change, Control, Input, with_ei
 from mantid_insdl.interfaces.script import Recorder

@@ -23,7 +23,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from mantid_insdl.analysis.deletion import IMPORTANT_LOG, RANDOM_LOG, SHARE
+from mantid_insdl.explain.deletion import IMPORTANT_LOG, RANDOM_LOG, SHARE
 from mantid_insdl.fitting.results import NONE_OF_THESE, UNDECIDED
 from mantid_insdl.interfaces.model import Answer
 from mantid_insdl.interfaces.view_file import MATERIAL_FILES, FileField

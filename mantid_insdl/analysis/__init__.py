@@ -1,4 +1,4 @@
-"""What a map says: denoise it, which magnetic model it shows, with which exchange constants, and which pixels decided.
+"""What a map says: denoise it, which magnetic model it shows, and with which exchange constants.
 
 One function each, map in, result out. TensorFlow is imported at the first call.
 """
@@ -6,7 +6,6 @@ One function each, map in, result out. TensorFlow is imported at the first call.
 from mantid_insdl.analysis.classify import classify
 from mantid_insdl.analysis.denoise import denoise
 from mantid_insdl.analysis.exchange import fit_exchange, simulate_fit
-from mantid_insdl.analysis.explain import grad_cam
 from mantid_insdl.analysis.pipeline import Analysis, analyse
 from mantid_insdl.analysis.results import Classification, ExchangeFit
 from mantid_insdl.fitting.results import Evidence
@@ -20,6 +19,5 @@ __all__ = [
     "classify",
     "denoise",
     "fit_exchange",
-    "grad_cam",
     "simulate_fit",
 ]

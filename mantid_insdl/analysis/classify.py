@@ -10,13 +10,13 @@ import numpy as np
 from mantid_insdl.analysis.denoise import denoise as denoise_map
 from mantid_insdl.analysis.ensemble import STRUCTURELESS, logits_of
 from mantid_insdl.analysis.estimate import ask_constants, estimate
-from mantid_insdl.analysis.preparation import Prepared, open_question, prepare
 from mantid_insdl.analysis.results import Classification, ExchangeFit
 from mantid_insdl.fitting.results import NONE_OF_THESE, UNDECIDED
 from mantid_insdl.maps import Map
 from mantid_insdl.networks.bundles import Bundle, bundles_for, find_bundle, load_bundle, read_card
 from mantid_insdl.networks.cards import Card
 from mantid_insdl.networks.prediction import ensemble_probabilities
+from mantid_insdl.networks.preparation import Prepared, open_question, prepare
 from mantid_insdl.networks.preprocessing import structure
 from mantid_insdl.networks.strangeness import Strangeness
 from mantid_insdl.progress import Progress, ignore_progress

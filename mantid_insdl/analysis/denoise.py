@@ -6,10 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from mantid_insdl.analysis.preparation import Prepared, open_question
 from mantid_insdl.maps import Map
-from mantid_insdl.networks.bundles import BundleIdentity
 from mantid_insdl.networks.denoiser import denoised
+from mantid_insdl.networks.preparation import on_axes_of, open_question
 from mantid_insdl.progress import Progress, ignore_progress
 
 
@@ -60,28 +59,3 @@ def denoise(m: Map, model: str | Path | None = None, *, fill_gaps: bool = False,
 def filled_pixels(m: Map, result: Map) -> np.ndarray:
     """Which pixels of a denoised map were not measured, bool of its shape."""
     return m.mask & ~result.mask
-
-
-def on_axes_of(m: Map, result: Map, prepared: Prepared, identity: BundleIdentity, note: str, *, keep_mask: bool = True) -> Map:
-    """A result on the training grid back on the pixels and slices of the user's map, with a record of the model, and with the mask."""
-    # Slices first: a single slice with millions of pixels must not be made for all slices of the training grid.
-    if not result.slices.matches(m.slices):
-        result = result.regrid_slices(m.slices, ei_tolerance=0.05)
-    if not all(a.matches(b, 1e-3) for a, b in zip(result.axes, m.axes, strict=True)):
-        result = result.regrid(*m.axes)
-    return m.replace(
-        intensity=result.intensity,
-        error=result.error,
-        mask=m.mask | result.mask if keep_mask else result.mask,
-        provenance=(*m.provenance, *prepared.warnings, note),
-        logs={**m.logs, **model_logs(identity)},
-    )
-
-
-def model_logs(identity: BundleIdentity) -> dict[str, tuple[str, str]]:
-    """Sample logs by which a result can be traced to its model."""
-    return {
-        "insdl_model": (identity.name, ""),
-        "insdl_model_version": (identity.version, ""),
-        "insdl_model_sha256": (identity.sha256, ""),
-    }

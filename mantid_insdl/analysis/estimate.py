@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from mantid_insdl.analysis.ensemble import ask
-from mantid_insdl.analysis.preparation import Prepared
 from mantid_insdl.analysis.results import ExchangeFit
 from mantid_insdl.errors import BundleError
 from mantid_insdl.networks.bundles import Bundle
 from mantid_insdl.networks.cards import CardOutput
 from mantid_insdl.networks.posterior import Posterior
+from mantid_insdl.networks.preparation import Prepared
 from mantid_insdl.progress import Progress, ignore_progress
 
 UNCONSTRAINED = 0.8  # of the spread of the training values: an error bar this large says nothing beyond the prior

@@ -11,10 +11,10 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from mantid_insdl.analysis.preparation import Prepared
 from mantid_insdl.fitting.results import Evidence
 from mantid_insdl.fitting.unexplained import LEAST_PIXELS, Structure, shares_of
 from mantid_insdl.materials import zener
+from mantid_insdl.networks.preparation import Prepared
 from mantid_insdl.networks.preprocessing import incident_energy_groups, normalise
 from mantid_insdl.progress import Progress, ignore_progress
 from mantid_insdl.simulation.slices import SliceSimulator

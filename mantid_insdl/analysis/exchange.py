@@ -9,13 +9,13 @@ import numpy as np
 
 from mantid_insdl.analysis.classify import classify_and_estimate
 from mantid_insdl.analysis.estimate import estimate
-from mantid_insdl.analysis.preparation import open_question, other_bundles, prepare
 from mantid_insdl.analysis.refinement import OFF, check_effort, refined, without_network
 from mantid_insdl.analysis.results import ExchangeFit
 from mantid_insdl.errors import BundleError
 from mantid_insdl.maps import Map
 from mantid_insdl.materials import Material, zener
 from mantid_insdl.networks.bundles import find_bundle, load_bundle, read_card
+from mantid_insdl.networks.preparation import open_question, other_bundles, prepare
 from mantid_insdl.networks.preprocessing import incident_energy_groups
 from mantid_insdl.progress import Progress, ignore_progress
 from mantid_insdl.simulation.slices import simulate

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from mantid_insdl.analysis.classify import classify_and_estimate
 from mantid_insdl.analysis.denoise import denoise
 from mantid_insdl.analysis.exchange import fit_exchange, simulate_fit
-from mantid_insdl.analysis.explain import grad_cam
-from mantid_insdl.analysis.preparation import check_kind, family_of
 from mantid_insdl.analysis.refinement import OF_NETWORK, OFF, check_effort, refined
 from mantid_insdl.analysis.results import Classification, ExchangeFit
 from mantid_insdl.errors import BundleError, InstabilityError
+from mantid_insdl.explain import attribution
 from mantid_insdl.maps import Map
 from mantid_insdl.networks.bundles import bundles_for
+from mantid_insdl.networks.preparation import check_kind, family_of
 from mantid_insdl.progress import Progress, ignore_progress
 
 
@@ -63,7 +63,7 @@ def analyse(m: Map, *, refine: str = OFF, time_limit: float | None = None, progr
         denoised = denoise(m, progress=lambda f, t: early(0.3 * f, t))
     if bundles_for("classify", family):
         classification, exchange = classify_and_estimate(m, progress=lambda f, t: early(0.3 + 0.3 * f, t))
-        importance = grad_cam(m, progress=lambda f, t: early(0.6 + 0.1 * f, t))
+        importance = attribution.importance(m, progress=lambda f, t: early(0.6 + 0.1 * f, t))
     if exchange is None:
         exchange = fit_exchange(m, progress=lambda f, t: early(0.7 + 0.1 * f, t))
     decided = classification is None or classification.verdict == exchange.material

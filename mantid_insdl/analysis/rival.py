@@ -13,8 +13,8 @@ from collections.abc import Mapping
 import numpy as np
 
 from mantid_insdl.analysis.evidence import Comparison, named, step
-from mantid_insdl.analysis.preparation import Prepared
 from mantid_insdl.fitting.mixture import Share, share_of
+from mantid_insdl.networks.preparation import Prepared
 from mantid_insdl.progress import Progress, ignore_progress
 
 STEPS = 5

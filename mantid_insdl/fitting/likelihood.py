@@ -161,12 +161,30 @@ class Likelihood:
     def by_convention(self, theta: np.ndarray) -> np.ndarray:
         """The same place, (free,): of interchangeable parameters the larger ones are named first, unless one is fixed."""
         theta = theta.copy()
-        for lists in self.calculation.material.interchangeable:
-            if all(name in self.names for names in lists for name in names):
-                one, other = ([self.names.index(name) for name in names] for names in lists)
-                if abs(theta[one[0]]) < abs(theta[other[0]]):
-                    theta[one + other] = theta[other + one]
+        for one, other in self._interchangeable():
+            if abs(theta[one[0]]) < abs(theta[other[0]]):
+                theta[one + other] = theta[other + one]
         return theta
+
+    def exchanged(self, theta: np.ndarray) -> list[np.ndarray]:
+        """Places (free,) where one pair of interchangeable parameters alone has changed its values, not all pairs together.
+
+        They are other magnets, but nearly the same where another pair is nearly equal: there the likelihood has a second maximum.
+        """
+        places = []
+        for one, other in self._interchangeable():
+            for pair in zip(one[1:], other[1:], strict=True):
+                place = theta.copy()
+                place[list(pair)] = theta[list(pair[::-1])]
+                places.append(place)
+        return places
+
+    def _interchangeable(self) -> list[tuple[list[int], list[int]]]:
+        """Where the parameters of each two interchangeable lists stand among the free ones; not those of which one is fixed."""
+        free = [
+            lists for lists in self.calculation.material.interchangeable if all(name in self.names for names in lists for name in names)
+        ]
+        return [tuple([self.names.index(name) for name in names] for names in lists) for lists in free]
 
     def points(self, thetas: np.ndarray) -> list[Point | None]:
         """The likelihood at places (n, free); None where the magnetic order is unstable."""

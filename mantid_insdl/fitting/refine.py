@@ -319,12 +319,17 @@ def _search(run: Refinement, starts: list[np.ndarray]) -> tuple[Point, list[Poin
         return likelihood.points(starts[0][None])[0], []
     likelihood.weigh(first)
     run.best = None  # of another weight
-    found = []
-    for number, theta in enumerate(starts):
-        run.stage(
-            0.2 + 0.5 * number / len(starts), 0.2 + 0.5 * (number + 1) / len(starts), f"Fitting {name}: start {number + 1} of {len(starts)}"
-        )
-        found.append(run.descend(theta, COARSE))
+    found: list[Point] = []
+
+    def follow(places: Sequence[np.ndarray], begin: float, end: float, what: str) -> None:
+        for number, theta in enumerate(places):
+            of = (end - begin) / len(places)
+            run.stage(begin + of * number, begin + of * (number + 1), f"Fitting {name}: {what} {number + 1} of {len(places)}")
+            found.append(run.descend(theta, COARSE))
+
+    follow(starts, 0.2, 0.6, "start")
+    best = min(found, key=lambda point: point.cost)
+    follow([run.inside(theta) for theta in _stable(likelihood, likelihood.exchanged(best.theta))], 0.6, 0.7, "exchanged values")
     found.sort(key=lambda point: point.cost)
     likelihood.weigh(found[0])
     run.best = None
@@ -332,6 +337,11 @@ def _search(run: Refinement, starts: list[np.ndarray]) -> tuple[Point, list[Poin
     best = run.by_convention(run.descend(run.by_convention(found[0]).theta, FINE))
     run.stage(0.9, 0.95, f"Fitting {name}: other minima")
     return best, _others(run, best, found[1:])
+
+
+def _stable(likelihood: Likelihood, places: list[np.ndarray]) -> list[np.ndarray]:
+    """Those where the magnetic order is stable."""
+    return [point.theta for point in likelihood.points(np.array(places)) if point is not None] if places else []
 
 
 def _others(run: Refinement, best: Point, candidates: list[Point]) -> list[Point]:

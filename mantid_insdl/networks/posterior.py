@@ -86,6 +86,12 @@ def _parts(ops: Any, output: Any, parameters: int) -> tuple[Any, Any, Any, Any]:
     return log_weights, means, factors, log_diagonal
 
 
+def mean_of(ops: Any, output: Any, parameters: int) -> Any:
+    """The mean of z, (n, parameter), from a network's output."""
+    log_weights, means, _, _ = _parts(ops, output, parameters)
+    return ops.sum(ops.expand_dims(ops.exp(log_weights), -1) * means, axis=1)
+
+
 def unbounded(values: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
     """z of parameter values, of the same shape."""
     share = np.clip((values - low) / (high - low), _EDGE, 1 - _EDGE)

@@ -86,8 +86,8 @@ def check_input(algorithm: Any, task: str) -> tuple[dict[str, str], Bundle | Non
     lacking = missing()
     if lacking:
         return {"InputWorkspace": lacking}, None
-    from mantid_insdl.analysis.preparation import choose_bundle, prepare
     from mantid_insdl.errors import InsdlError
+    from mantid_insdl.networks.preparation import choose_bundle, prepare
 
     found = _same_names(algorithm)
     m = checked_slices(algorithm.getProperty("InputWorkspace").value, "InputWorkspace", found, ei=_given_ei(algorithm))
@@ -106,6 +106,19 @@ def check_input(algorithm: Any, task: str) -> tuple[dict[str, str], Bundle | Non
         except InsdlError as error:
             found["InputWorkspace"] = str(error)
     return found, bundle
+
+
+def task_of_model(algorithm: Any, *tasks: str) -> str:
+    """Which of several tasks the model that the user named is for; the first where none is named, or it is for none of them."""
+    from mantid_insdl.errors import InsdlError
+    from mantid_insdl.networks.bundles import find_bundle, read_card
+
+    model = algorithm.getProperty("Model").value.strip()
+    try:
+        task = read_card(find_bundle(model)).task if model else tasks[0]
+    except InsdlError:  # which `check_input` tells
+        task = tasks[0]
+    return task if task in tasks else tasks[0]
 
 
 def check_material_file(algorithm: Any) -> dict[str, str]:

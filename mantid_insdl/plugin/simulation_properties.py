@@ -88,8 +88,8 @@ def _check_instrument(name: str, energies: Sequence[float], found: dict[str, str
 
 def _check_template(workspace: Any, material: str, found: dict[str, str]) -> Map | None:
     """The map of a workspace that only lends its axes; what is wrong with it goes into `found`."""
-    from mantid_insdl.analysis.repeats import check_repeats
     from mantid_insdl.errors import InsdlError
+    from mantid_insdl.networks.repeats import check_repeats
 
     name = "Template"
     m = checked_slices(workspace, name, found, material=material or None)

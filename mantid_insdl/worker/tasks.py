@@ -13,7 +13,7 @@ task              maps and options                                              
                                                                                                      entry comparison, of both
                                                                                                      `Combined.to_dict` as combined
 ``fit_exchange``  map input; options model, refine, material, simulate_fit        fit (on request)   `ExchangeFit.to_dict`
-``grad_cam``      map input; options model, target, layer                         output
+``explain``       map input; options model, method, target, layer                 output
 ``process_run``   options of `mantid_insdl.runs.process.process`                                     `RunRecord.to_dict`
 ================  ==============================================================  =================  ==========================
 """
@@ -71,9 +71,9 @@ def _denoise(maps: Mapping[str, Map], options: Mapping[str, Any], progress: Prog
 def _classify(maps: Mapping[str, Map], options: Mapping[str, Any], progress: Progress) -> Outcome:
     from mantid_insdl.analysis import classify
     from mantid_insdl.analysis.combination import combined
-    from mantid_insdl.analysis.preparation import choose_bundle
     from mantid_insdl.fitting.compare import compare
     from mantid_insdl.materials import zener
+    from mantid_insdl.networks.preparation import choose_bundle
 
     measured, answer = maps["input"], {}
     options = dict(options)
@@ -109,10 +109,10 @@ def _fit_exchange(maps: Mapping[str, Map], options: Mapping[str, Any], progress:
     return {"fit": best}, answer.to_dict()
 
 
-def _grad_cam(maps: Mapping[str, Map], options: Mapping[str, Any], progress: Progress) -> Outcome:
-    from mantid_insdl.analysis import grad_cam
+def _explain(maps: Mapping[str, Map], options: Mapping[str, Any], progress: Progress) -> Outcome:
+    from mantid_insdl.explain.attribution import importance
 
-    return {"output": grad_cam(maps["input"], progress=progress, **options)}, {}
+    return {"output": importance(maps["input"], progress=progress, **options)}, {}
 
 
 def _process_run(maps: Mapping[str, Map], options: Mapping[str, Any], progress: Progress) -> Outcome:
@@ -127,6 +127,6 @@ TASKS: dict[str, Callable[[Mapping[str, Map], Mapping[str, Any], Progress], Outc
     "denoise": _denoise,
     "classify": _classify,
     "fit_exchange": _fit_exchange,
-    "grad_cam": _grad_cam,
+    "explain": _explain,
     "process_run": _process_run,
 }

@@ -70,7 +70,7 @@ def test_properties_are_those_of_the_specification():
         "DenoiseINS": "InputWorkspace Model FillGaps Ei",
         "ClassifyMagneticModel": "InputWorkspace Model Denoise Method Ei",
         "FitExchangeCNN": "InputWorkspace Model Refine MaterialFile Ei",
-        "ComputeGradCAM": "InputWorkspace Model Class Layer Ei",
+        "ComputeGradCAM": "InputWorkspace Model Class Layer Ei Method Target",
     }
     outputs = {
         "SimulateSpinWaveMap": "OutputWorkspace",

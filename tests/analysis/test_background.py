@@ -9,10 +9,10 @@ import pytest
 
 from mantid_insdl import load
 from mantid_insdl.analysis import classify
-from mantid_insdl.analysis.preparation import _without_background, prepare
 from mantid_insdl.maps import RLU, Axis, Map, Slices
 from mantid_insdl.networks.background import backgrounds_left, flat_background
 from mantid_insdl.networks.bundles import load_bundle
+from mantid_insdl.networks.preparation import _without_background, prepare
 from mantid_insdl.networks.preprocessing import incident_energy_groups
 from mantid_insdl.simulation.slices import simulate
 

@@ -10,7 +10,6 @@ import mantid_insdl as insdl
 from mantid_insdl.analysis import evidence as gate
 from mantid_insdl.analysis.estimate import LIMIT, beyond_training
 from mantid_insdl.analysis.exchange import simulate_fit
-from mantid_insdl.analysis.preparation import open_question, prepare
 from mantid_insdl.analysis.refinement import refined
 from mantid_insdl.analysis.results import ExchangeFit
 from mantid_insdl.files import load
@@ -20,6 +19,7 @@ from mantid_insdl.maps import RLU, Axis, Map, Slices
 from mantid_insdl.materials import load_material, zener
 from mantid_insdl.networks.bundles import find_bundle, load_bundle, read_card
 from mantid_insdl.networks.cards import CardOutput
+from mantid_insdl.networks.preparation import open_question, prepare
 from mantid_insdl.simulation.slices import simulate
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))

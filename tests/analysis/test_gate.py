@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 
 from mantid_insdl.analysis import evidence as gate
-from mantid_insdl.analysis.preparation import prepare
 from mantid_insdl.analysis.results import Classification, ExchangeFit
 from mantid_insdl.errors import BundleError, UnsuitableMapError
 from mantid_insdl.fitting import unexplained as measures
 from mantid_insdl.fitting.results import Evidence
 from mantid_insdl.maps import RLU, Axis, Map, Slices
 from mantid_insdl.networks.bundles import BundleIdentity, find_bundle, read_card
+from mantid_insdl.networks.preparation import prepare
 from mantid_insdl.progress import ignore_progress
 
 constants = importlib.import_module("mantid_insdl.analysis.estimate")

@@ -9,8 +9,8 @@ import pytest
 
 import mantid_insdl as insdl
 from mantid_insdl.analysis.estimate import ask_constants
-from mantid_insdl.analysis.preparation import prepare
 from mantid_insdl.networks.bundles import load_bundle
+from mantid_insdl.networks.preparation import prepare
 
 pytestmark = pytest.mark.tensorflow
 

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 import mantid_insdl as insdl
-from mantid_insdl.analysis.preparation import prepare
 from mantid_insdl.analysis.rival import Fitted, objection, share_of_second
 from mantid_insdl.maps import RLU, Axis, Slices
 from mantid_insdl.materials import load_material
 from mantid_insdl.networks.bundles import find_bundle, read_card
+from mantid_insdl.networks.preparation import prepare
 from mantid_insdl.simulation.slices import simulate
 
 MODELS = ("pcsmo-goodenough", "pcsmo-dimer")

@@ -162,6 +162,34 @@ def test_one_magnet_by_two_names_is_one_answer():
     assert fit_calculation(toy, start={"a": 0.45}, fixed={"b": 0.9}).values["a"] == pytest.approx(0.4, abs=0.02)
 
 
+def test_one_pair_of_interchangeable_parameters_alone_is_tried_the_other_way_round():
+    """Of (a, c) and (b, d) the rings of c and d differ in brightness as a and b do: little, so that (d, c) is nearly as good."""
+
+    def image(toy, a, b, c, d):
+        return waves(toy, a, 0) + waves(toy, b, 0) + (1 + 0.3 * (a - b)) * waves(toy, c, 0) + (1 + 0.3 * (b - a)) * waves(toy, d, 0)
+
+    parameters = [
+        parameter("a", 0.4, 0.1, 0.6),
+        parameter("b", 0.4, 0.1, 0.6),
+        parameter("c", 0.9, 0.6, 1.3),
+        parameter("d", 0.9, 0.6, 1.3),
+    ]
+    truth = {"a": 0.37, "b": 0.3, "c": 0.8, "d": 1.05}
+    wrong = truth | {"c": truth["d"], "d": truth["c"]}
+
+    def fitted(noise):
+        noisy = image(Toy(empty(), parameters, image), *truth.values())
+        noisy += noise * np.random.default_rng(1).normal(size=noisy.size)
+        toy = Toy(empty().replace(intensity=Toy(empty(), parameters, image).full(noisy)), parameters, image)
+        toy.material.interchangeable = [(["a", "c"], ["b", "d"])]
+        return fit_calculation(toy, start=wrong)
+
+    sure = fitted(0.05)
+    assert sure.values == pytest.approx(truth, abs=0.03) and not sure.others
+    (other,) = fitted(0.25).others  # which the noise does not rule out
+    assert abs(other["c"] - other["d"]) > 0.15
+
+
 def test_it_stops_at_instability():
     def bounded(toy, a, b):
         return None if a > 0.42 else waves(toy, a, b)

@@ -8,8 +8,8 @@ import pytest
 
 import mantid_insdl as insdl
 from mantid_insdl import examples
-from mantid_insdl.analysis.deletion import IMPORTANT_LOG, RANDOM_LOG
 from mantid_insdl.errors import InsdlError
+from mantid_insdl.explain.deletion import IMPORTANT_LOG, RANDOM_LOG
 from mantid_insdl.interfaces.model import CancelledError, Control, Input, alone
 from mantid_insdl.interfaces.model_library import LibraryModel
 from mantid_insdl.interfaces.model_mantid import MantidModel

@@ -276,7 +276,7 @@ def test_a_value_has_the_decimals_of_its_error(panel, value, error, words):
 
 
 def test_an_explanation_that_is_not_faithful_says_so(panel):
-    from mantid_insdl.analysis.deletion import IMPORTANT_LOG, RANDOM_LOG
+    from mantid_insdl.explain.deletion import IMPORTANT_LOG, RANDOM_LOG
 
     importance = small_map(intensity_unit="importance").scaled(1 / 50)
     step = panel.steps["explain"]

@@ -20,6 +20,7 @@ FLOORS = (
     ("simulation", "files"),
     ("fitting", "networks", "examples"),
     ("training",),
+    ("explain",),
     ("analysis", "plotting"),
     ("report",),
     ("runs",),

@@ -10,6 +10,7 @@ import pytest
 
 from mantid_insdl import examples
 from mantid_insdl.errors import BundleError, MaterialError, UnsuitableMapError
+from mantid_insdl.explain import attribution
 from mantid_insdl.maps import Axis, Map, Slices
 from mantid_insdl.networks import bundles
 from mantid_insdl.simulation import kept
@@ -135,7 +136,7 @@ def test_analyses_give_what_they_give_here_and_always_the_same(measured):
         "denoise": (lambda: analysis.denoise(measured), {}),
         "classify": (lambda: analysis.classify(measured), {}),
         "fit_exchange": (lambda: analysis.fit_exchange(measured), {"simulate_fit": True}),
-        "grad_cam": (lambda: analysis.grad_cam(measured), {"target": None, "layer": None}),
+        "explain": (lambda: attribution.importance(measured), {"target": None, "layer": None}),
     }
     answers = {}
     for name, (_, options) in calls.items():
@@ -148,7 +149,7 @@ def test_analyses_give_what_they_give_here_and_always_the_same(measured):
             same(one, answers[name][0][output])
     # Here the networks compute with as many threads as this process happens to have, and sums of single precision depend on that.
     near(answers["denoise"][0]["output"], calls["denoise"][0]())
-    near(answers["grad_cam"][0]["output"], calls["grad_cam"][0]())
+    near(answers["explain"][0]["output"], calls["explain"][0]())
     assert answers["classify"][0] == {}
     close(answers["classify"][1], calls["classify"][0]().to_dict())
     fit = calls["fit_exchange"][0]()

@@ -1,4 +1,4 @@
-"""Bring a user's map onto the grid a model was trained on, or say why it cannot be."""
+"""Bring a user's map onto the grid a model was trained on, or say why it cannot be; and bring what comes out back onto the user's."""
 
 from __future__ import annotations
 
@@ -7,15 +7,25 @@ from pathlib import Path
 
 import numpy as np
 
-from mantid_insdl.analysis.layout import in_groups
-from mantid_insdl.analysis.repeats import check_repeats
 from mantid_insdl.errors import BundleError, MaterialError, UnsuitableMapError
 from mantid_insdl.maps import Axis, Map, Slices
 from mantid_insdl.networks.background import backgrounds_left
-from mantid_insdl.networks.bundles import TASKS, Bundle, bundle_names, bundles_for, default_bundle, find_bundle, load_bundle, read_card
+from mantid_insdl.networks.bundles import (
+    TASKS,
+    Bundle,
+    BundleIdentity,
+    bundle_names,
+    bundles_for,
+    default_bundle,
+    find_bundle,
+    load_bundle,
+    read_card,
+)
 from mantid_insdl.networks.cards import Card
+from mantid_insdl.networks.layout import in_groups
 from mantid_insdl.networks.measured import MeasuredMaps
 from mantid_insdl.networks.preprocessing import incident_energy_groups, normalise, window_features
+from mantid_insdl.networks.repeats import check_repeats
 
 SMALLEST_SIDE = 8  # pixels of the map within the training range: fewer show no pattern
 LEAST_KNOWN = 0.02  # of the training pixels of the slices that are there
@@ -258,3 +268,28 @@ def card_windows(slices: Slices) -> str:
         chosen = slices.ei == ei
         parts.append(f"{slices.energy_min[chosen].min():g} to {slices.energy_max[chosen].max():g} (Ei {ei:g})")
     return ", ".join(parts)
+
+
+def on_axes_of(m: Map, result: Map, prepared: Prepared, identity: BundleIdentity, note: str, *, keep_mask: bool = True) -> Map:
+    """A result on the training grid back on the pixels and slices of the user's map, with a record of the model, and with the mask."""
+    # Slices first: a single slice with millions of pixels must not be made for all slices of the training grid.
+    if not result.slices.matches(m.slices):
+        result = result.regrid_slices(m.slices, ei_tolerance=0.05)
+    if not all(a.matches(b, 1e-3) for a, b in zip(result.axes, m.axes, strict=True)):
+        result = result.regrid(*m.axes)
+    return m.replace(
+        intensity=result.intensity,
+        error=result.error,
+        mask=m.mask | result.mask if keep_mask else result.mask,
+        provenance=(*m.provenance, *prepared.warnings, note),
+        logs={**m.logs, **model_logs(identity)},
+    )
+
+
+def model_logs(identity: BundleIdentity) -> dict[str, tuple[str, str]]:
+    """Sample logs by which a result can be traced to its model."""
+    return {
+        "insdl_model": (identity.name, ""),
+        "insdl_model_version": (identity.version, ""),
+        "insdl_model_sha256": (identity.sha256, ""),
+    }

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mantid_insdl.analysis.preparation import prepare
 from mantid_insdl.errors import UnsuitableMapError
 from mantid_insdl.maps import RLU, Axis, Map, Slices
 from mantid_insdl.networks.bundles import find_bundle, read_card
 from mantid_insdl.networks.cards import Card
+from mantid_insdl.networks.preparation import prepare
 
 EI = (25, 35, 50, 70, 100, 140)
 

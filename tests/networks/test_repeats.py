@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from mantid_insdl.analysis.preparation import prepare
-from mantid_insdl.analysis.repeats import check_repeats
 from mantid_insdl.errors import UnsuitableMapError
 from mantid_insdl.maps import RLU, Axis, Map, Slices, stack
 from mantid_insdl.networks.bundles import find_bundle, read_card
+from mantid_insdl.networks.preparation import prepare
+from mantid_insdl.networks.repeats import check_repeats
 
 AXES = tuple(Axis(name, RLU, np.linspace(-1, 1, 40)) for name in ("qh", "qk"))
 
