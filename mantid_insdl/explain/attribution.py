@@ -85,7 +85,7 @@ def explained(subject: Subject, method: str, layer: str | None, progress: Progre
         note += f" at layer {convolution_named(subject.bundle, layer)}"
     if not found[~subject.prepared.gridded.mask].any():
         note += f": no pixel speaks for this {what}"
-    falls = score_falls(subject.scores, subject.shown, found)
+    falls = score_falls(subject.support, subject.shown, found)
     result = subject.on_map(found, note)
     logs = {name: (fall, "") for name, fall in zip((IMPORTANT_LOG, RANDOM_LOG), falls, strict=True)}
     return found, result.replace(logs={**result.logs, **logs})

@@ -68,16 +68,21 @@ class Subject:
         versions = self.versions(shown)
         return np.mean([predict(network, versions)[0][:, 0] for network in self.networks], axis=0)
 
+    def support(self, shown: np.ndarray) -> np.ndarray:
+        """How much each of the maps supports the answer, (n,): the score of a class; of a parameter less, the further its value moves."""
+        scores = self.scores(shown)
+        return -np.abs(scores - self.scores(self.shown[None])) if self.signed else scores
+
     def gradients(self, network: Any, shown: np.ndarray) -> np.ndarray:
         """Of one network's score with respect to the intensity of each pixel, (n, slice, qh, qk), at maps (n, slice, qh, qk, 2)."""
         import tensorflow as tf
 
         given = network_inputs(network, self.versions(shown))
-        stack = tf.convert_to_tensor(given["stack"] if isinstance(given, dict) else given)
+        tensors = {name: tf.convert_to_tensor(array) for name, array in (given if isinstance(given, dict) else {"stack": given}).items()}
         with tf.GradientTape() as tape:
-            tape.watch(stack)
-            score = network({**given, "stack": stack} if isinstance(given, dict) else stack, training=False)
-        return tape.gradient(score, stack).numpy()[:, self.prepared.places, ..., 0]
+            tape.watch(tensors["stack"])
+            score = network(tensors if isinstance(given, dict) else tensors["stack"], training=False)
+        return tape.gradient(score, tensors["stack"]).numpy()[..., 0][:, self.prepared.places]
 
     def on_map(self, importance: np.ndarray, note: str, unit: str = "importance") -> Map:
         """Numbers on the pixels of the networks, (slice, qh, qk), as a map on the axes of the user's, masked where that is."""
@@ -144,13 +149,19 @@ def scoring(network: Any, task: str, names: int, index: int) -> Any:
         The one that is asked for.
     """
     keras = import_keras()
-    if task == "classify":
-        logits = network.output[:, :names]  # the classes only: what speaks for none of them is not asked here
-        others = [i for i in range(logits.shape[-1]) if i != index]
-        score = logits[:, index : index + 1] - keras.ops.mean(keras.ops.take(logits, others, axis=1), axis=1, keepdims=True)
-    else:
-        score = posterior.mean_of(keras.ops, network.output, names)[:, index : index + 1]
-    return keras.Model(network.input, score)
+    ops = keras.ops
+
+    class Score(keras.layers.Layer):
+        """One layer with a name of its own: those of single operations could be taken in the network."""
+
+        def call(self, outputs: Any) -> Any:
+            if task == "exchange":
+                return posterior.mean_of(ops, outputs, names)[:, index : index + 1]
+            logits = outputs[:, :names]  # the classes only: what speaks for none of them is not asked here
+            one = logits[:, index : index + 1]
+            return one - (ops.sum(logits, axis=1, keepdims=True) - one) / (logits.shape[-1] - 1)
+
+    return keras.Model(network.input, Score(name="explained_score")(network.output))
 
 
 def convolutions(network: Any) -> list[str]:
