@@ -74,8 +74,3 @@ class _LogLines:
             return
         self._words, self._time = words, now
         print(f"{fraction:4.0%} {text}", file=sys.stderr, flush=True)
-
-
-def share_of(progress: Progress, start: float, end: float) -> Progress:
-    """A progress function for one part of the work, from `start` to `end` of the whole."""
-    return lambda fraction, text: progress(start + (end - start) * fraction, text)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mantid_insdl.cli.console import progress_reporter, share_of
+from mantid_insdl.cli.console import progress_reporter
 from mantid_insdl.cli.measured import check_ei_of_files, read_measured
 from mantid_insdl.cli.options import OptionError, momentum, refuse_overwriting, require_positive
 from mantid_insdl.fitting.calculation import NUISANCES, Measurement
@@ -18,6 +18,7 @@ from mantid_insdl.fitting.refine import fit
 from mantid_insdl.instrument.resolution import load_instrument
 from mantid_insdl.materials import Material, load_material, name_for_reading, parse_parameters
 from mantid_insdl.output import made_earlier, staged_folder
+from mantid_insdl.progress import share_of
 from mantid_insdl.report import FIT_FILE, FitReport, build_fit_report, result_files, write_fit
 
 if TYPE_CHECKING:

@@ -280,6 +280,51 @@ def fit(
 
 
 @app.command()
+def explain(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", show_default=False, help="NeXus (.nxs), NXSPE, MDHisto or .npz files.")],
+    *,
+    material: Annotated[str, typer.Option("--material", "-m", help=f"What was measured: {ANSWERS_FOR}.")],
+    view: Annotated[
+        list[str] | None,
+        typer.Option("--view", metavar="NAME", help="A view, see below; may be repeated. grad-cam by default."),
+    ] = None,
+    everything: Annotated[bool, typer.Option("--all", help="All views, two minutes on two cores.")] = False,
+    model: Annotated[str | None, typer.Option(metavar="NAME", help="Classifier or exchange model, by its name or path.")] = None,
+    target: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The class (the most probable by default), or the constant: what fixes JF2?")
+    ] = None,
+    layer: Annotated[str | None, typer.Option(metavar="NAME", help="Layer to look at; the last convolution by default.")] = None,
+    output: OutputFolder = Path("insdl-explain"),
+    ei: EiOption = None,
+    select: Annotated[
+        str | None, typer.Option(metavar="N,N-M", help="Use only these slices, numbered from 1 in the order of the files.")
+    ] = None,
+    mask: Annotated[Path | None, typer.Option(metavar="FILE", help="Mask of detector gaps (.npz): these pixels are not used.")] = None,
+    quiet: Quiet = False,
+) -> None:
+    """Show why a network says what it says of a map, and whether each view of it can be believed.
+
+    Views: cam, grad-cam, grad-cam++, integrated-gradients, occlusion-slice and occlusion-patch tell which pixels decided; activations and
+    weights what is in the network; neurons and maximisation what drives it; codes and atlas where the map lies among the training maps;
+    physicist where the models differ; between what would change its mind.
+
+    Written are pictures, importance maps, explain.json, and report.html with all of it, which any browser opens.
+
+    [bold]Examples:[/bold]
+
+      insdl explain slices.nxs -m pcsmo
+
+      insdl explain measured.npz --mask detector_gaps.npz -m pcsmo --all -o why
+
+      insdl explain slices.nxs -m pcsmo --model pcsmo-goodenough-exchange --target JF2
+    """
+    from mantid_insdl.cli.explain import Request, run
+
+    run(Request(files, material, view, everything, model, target, layer, output, ei, select, mask, quiet))
+    print(f"Results are in {output}")
+
+
+@app.command()
 def simulate(
     *,
     material: Annotated[str, typer.Option("--material", "-m", help="rb2mnf4, pcsmo-goodenough, pcsmo-dimer, or a material file.")],
@@ -627,9 +672,10 @@ def _run_analysis(
     from rich.console import Console
 
     from mantid_insdl import report
-    from mantid_insdl.cli.console import progress_reporter, share_of
+    from mantid_insdl.cli.console import progress_reporter
     from mantid_insdl.cli.report_text import print_report
     from mantid_insdl.output import staged_folder
+    from mantid_insdl.progress import share_of
 
     started = time.monotonic()
     refuse_overwriting(inputs, [output / name for name in report.RESULT_FILES])

@@ -18,7 +18,7 @@ from mantid_insdl.progress import Progress, ignore_progress
 SHARES = np.array([0.0, 0.02, 0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0])
 """Of the known pixels that have gone, or come."""
 DRAWS = 2
-"""Random orders of pixels, and draws of noise."""
+"""Random orders of pixels."""
 ALIKE = 0.5
 """Rank correlation of two explanations from which they are alike."""
 SEED = 0
@@ -58,7 +58,7 @@ class Faithfulness:
         Rank correlation with the explanation of the same network with its weights shuffled. [J. Adebayo et al., NeurIPS 2018,
         arXiv:1810.03292] Near 1: the explanation shows the map, not what the network learnt.
     stability
-        Rank correlation with the explanations of the same map with more noise (mean).
+        Rank correlation with the explanation of the same map with more noise.
     """
 
     explained: Curves
@@ -109,7 +109,7 @@ def faithfulness_of(subject: Subject, explain: Explain, progress: Progress = ign
     known = shown[..., 1] > 0
     randomised = rank_correlation(own[known], importance(with_shuffled_weights(subject, rng))[known])
     progress(0.8, "adding noise")
-    stability = float(np.mean([rank_correlation(own[known], importance(noisier(subject, rng))[known]) for _ in range(DRAWS)]))
+    stability = rank_correlation(own[known], importance(noisier(subject, rng))[known])
     progress(1.0, "tested")
     return Faithfulness(explained, random, brightest, randomised, stability)
 
@@ -148,7 +148,7 @@ def _shuffled(network: Any, rng: np.random.Generator) -> Any:
 
 
 def noisier(subject: Subject, rng: np.random.Generator) -> Subject:
-    """The same map with as much noise again: of each slice by the scatter of its pixels, as `networks.preprocessing.noise_level` finds it."""
+    """The same map with as much noise again: of each slice by the scatter of its pixels (`networks.preprocessing.noise_level`)."""
     inputs = subject.prepared.inputs
     level = noise_level(inputs.stack)[:, :, None, None]
     stack = inputs.stack.copy()

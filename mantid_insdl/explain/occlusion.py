@@ -9,7 +9,7 @@ import numpy as np
 from mantid_insdl.explain.subject import Subject
 from mantid_insdl.progress import Progress, ignore_progress
 
-PATCH = 10
+PATCH = 14
 """Pixels of a side of the patches that are masked one after the other; the last ones of a row may be smaller."""
 _BATCH = 16
 

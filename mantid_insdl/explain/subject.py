@@ -18,6 +18,9 @@ from mantid_insdl.networks.measured import MeasuredMaps
 from mantid_insdl.networks.prediction import network_inputs, predict
 from mantid_insdl.networks.preparation import Prepared, on_axes_of, open_question
 
+BATCH = 8
+"""Maps that are asked about at once: all that a network makes of them on the way takes 60 MB each."""
+
 
 @dataclass(frozen=True, eq=False)
 class Subject:
@@ -66,7 +69,7 @@ class Subject:
     def scores(self, shown: np.ndarray) -> np.ndarray:
         """The score of each of the maps (n, slice, qh, qk, 2), averaged over the networks: (n,)."""
         versions = self.versions(shown)
-        return np.mean([predict(network, versions)[0][:, 0] for network in self.networks], axis=0)
+        return np.mean([predict(network, versions, BATCH)[0][:, 0] for network in self.networks], axis=0)
 
     def support(self, shown: np.ndarray) -> np.ndarray:
         """How much each of the maps supports the answer, (n,): the score of a class; of a parameter less, the further its value moves."""

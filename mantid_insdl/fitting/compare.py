@@ -51,7 +51,7 @@ def compare(
     m: Map,
     materials: Sequence[str | Path | Material],
     *,
-    start: Mapping[str, Mapping[str, float]] | None = None,
+    start: Mapping[str, Mapping[str, float] | Sequence[Mapping[str, float]]] | None = None,
     effort: str = "fast",
     measurement: Measurement | None = None,
     nuisances: Sequence[str] | None = None,

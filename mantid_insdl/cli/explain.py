@@ -1,0 +1,91 @@
+"""What `insdl explain` does: views of a network on the user's map, with figures that say whether they can be believed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mantid_insdl.cli.console import progress_reporter
+from mantid_insdl.cli.measured import check_ei_of_files, check_material, read_measured
+from mantid_insdl.cli.options import OptionError, refuse_overwriting
+from mantid_insdl.explain.attribution import DEFAULT, TITLES
+from mantid_insdl.explain.explanation import VIEWS, Explanation, check_views, explain_answer
+from mantid_insdl.output import made_earlier, staged_folder
+from mantid_insdl.progress import share_of
+from mantid_insdl.report.explain import EXPLAIN_FILE, ExplainReport, build_explain_report, possible_files, write_explanation
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from mantid_insdl.maps import Map
+
+
+@dataclass(frozen=True)
+class Request:
+    """The options of the command, as they were given; None where one was not."""
+
+    files: list[Path]
+    material: str
+    views: list[str] | None
+    everything: bool
+    model: str | None
+    target: str | None
+    layer: str | None
+    output: Path
+    ei: list[float] | None
+    select: str | None
+    mask: Path | None
+    quiet: bool
+
+
+def run(request: Request) -> ExplainReport:
+    """Do it; return the report that was written."""
+    from rich.console import Console
+
+    from mantid_insdl.analysis import classify
+
+    check_material(request.material)
+    check_ei_of_files(request.ei, request.files)
+    if request.everything and request.views:
+        raise OptionError("--all cannot go with --view", "all views are all of them", "leave one of them out")
+    views = VIEWS if request.everything else tuple(request.views or (DEFAULT,))
+    check_views(views)
+    inputs = [*request.files, *([request.mask] if request.mask else [])]
+    refuse_overwriting(inputs, [request.output / name for name in possible_files()])
+    names = {*possible_files(), *made_earlier(request.output / EXPLAIN_FILE)}
+    with staged_folder(request.output, names, last=EXPLAIN_FILE) as folder:
+        with progress_reporter(request.quiet) as progress:
+            progress(0.0, "reading the map")
+            m: Map = read_measured(request.files, ei=request.ei, material=request.material, mask=request.mask, select=request.select)
+            found = explain_answer(
+                m, request.model, views=views, target=request.target, layer=request.layer, progress=share_of(progress, 0.02, 0.85)
+            )
+            verdict = None if found.subject.signed else classify(m, request.model)
+            written = write_explanation(folder, found, verdict, progress=share_of(progress, 0.85, 1.0))
+        report = build_explain_report(found, inputs=inputs, files=written)
+        (folder / EXPLAIN_FILE).write_text(report.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    print_explanation(found, report, Console(highlight=False))
+    return report
+
+
+def print_explanation(found: Explanation, report: ExplainReport, console: Console) -> None:
+    """What was found, on a screen."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    console.print(f"Explained is {escape(report.target)} of {escape(report.model)} {escape(report.version)}: score {report.score:.2f}")
+    if report.attributions:
+        shown = Table("method", "insertion", "random", "brightest", "where the models differ", "to be believed?")
+        for one in report.attributions:
+            physics = "" if one.slice_rank is None else f"slices {one.slice_rank:.2f}, pixels {one.rank:.2f}"
+            believed = "no" if one.warnings else "yes"
+            areas = (one.insertion, one.random[1], one.brightest[1])
+            shown.add_row(TITLES[one.method], *(f"{area:.2f}" for area in areas), physics, believed)
+        console.print(shown)
+    if report.changes_at is not None:
+        console.print(f"It would change its mind {report.changes_at:.0%} of the way to {escape(found.line.second)}.")
+    if report.neighbours is not None:
+        console.print("Nearest training maps: " + ", ".join(f"{escape(name)} {share:.0%}" for name, share in report.neighbours.items()))
+    for warning in report.warnings:
+        console.print(f"Warning: {escape(warning)}")

@@ -1,0 +1,247 @@
+"""All views of one answer together: each is made once, and what one needs of another is shared."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from mantid_insdl.errors import InsdlError, did_you_mean
+from mantid_insdl.explain import attribution, between
+from mantid_insdl.explain.activations import activations, dead_filters, visible_layer
+from mantid_insdl.explain.codes import Codes, codes_of
+from mantid_insdl.explain.faithfulness import Faithfulness, faithfulness_of
+from mantid_insdl.explain.filters import Filters, filters_of
+from mantid_insdl.explain.gallery import Gallery, gallery_of
+from mantid_insdl.explain.maximisation import Maximised, maximised
+from mantid_insdl.explain.neurons import Neuron, neurons_of
+from mantid_insdl.explain.physicist import Agreement, Difference, agreement, where_models_differ
+from mantid_insdl.explain.subject import Subject, convolution_named, open_subject
+from mantid_insdl.maps import Map
+from mantid_insdl.materials import zener
+from mantid_insdl.progress import Progress, ignore_progress, share_of
+
+ORDER = ("activations", "weights", "codes", "atlas", "neurons", "maximisation", "physicist", "between", *attribution.METHODS)
+"""In which views are made: what another needs comes first."""
+VIEWS = (*attribution.METHODS, *(one for one in ORDER if one not in attribution.METHODS))
+NEEDS_GALLERY = ("activations", "neurons", "maximisation", "codes", "atlas")
+NEEDS_CLASSES = ("cam", "physicist", "between")
+"""Views of a classifier only."""
+COST = {"gallery": 25, "atlas": 0.1, "occlusion-patch": 30, "maximisation": 15, "physicist": 20, "between": 3, "codes": 3}
+"""About how many seconds a view takes, for the progress; the others 6."""
+
+
+@dataclass(frozen=True, eq=False)
+class Attribution:
+    """One way to ask which pixels decided.
+
+    Attributes
+    ----------
+    importance
+        0 to 1 on the axes of the user's map.
+    faithfulness
+        Whether it can be believed.
+    agreement
+        With where the models differ; None where that was not asked.
+    """
+
+    importance: Map
+    faithfulness: Faithfulness
+    agreement: Agreement | None = None
+
+
+@dataclass(eq=False)
+class Explanation:
+    """What was found; None for views that were not asked for.
+
+    Attributes
+    ----------
+    subject
+        What is explained.
+    score
+        Of the map.
+    attributions
+        By method.
+    activations
+        Of the layer, one map a filter.
+    dead
+        Filters of each layer that no training map activates.
+    gallery, filters, neurons, maximised, codes, difference, line
+        See their modules.
+    warnings
+        Why an answer or a view should not be believed.
+    seconds
+        That each view took.
+    """
+
+    subject: Subject
+    score: float
+    layer: str = ""
+    attributions: dict[str, Attribution] = field(default_factory=dict)
+    activations: list[Map] = field(default_factory=list)
+    dead: dict[str, list[int]] = field(default_factory=dict)
+    filters: list[Filters] = field(default_factory=list)
+    neurons: list[Neuron] = field(default_factory=list)
+    maximised: Maximised | None = None
+    codes: Codes | None = None
+    atlas: bool = False
+    gallery: Gallery | None = None
+    difference: Difference | None = None
+    line: between.Line | None = None
+    warnings: list[str] = field(default_factory=list)
+    seconds: dict[str, float] = field(default_factory=dict)
+
+
+def check_views(views: Sequence[str]) -> None:
+    """Raise `InsdlError` for a view that there is not."""
+    for view in views:
+        if view not in VIEWS:
+            raise InsdlError(f"there is no view '{view}'", f"there are {', '.join(VIEWS)}{did_you_mean(view, VIEWS)}", "name some of these")
+
+
+def explain_answer(
+    m: Map,
+    model: str | Path | None = None,
+    *,
+    views: Sequence[str] = VIEWS,
+    target: str | None = None,
+    layer: str | None = None,
+    progress: Progress | None = None,
+) -> Explanation:
+    """Why a network says what it says of a map.
+
+    Parameters
+    ----------
+    m
+        Constant-energy slices. A map out of the network's range is explained, too, and marked by a warning.
+    model, target
+        As of `mantid_insdl.importance`.
+    views
+        Some of `VIEWS`; those that a network or a map does not have are left out with a warning.
+    layer
+        Whose activations are shown: the first convolution by default; of attributions the last.
+
+    Raises
+    ------
+    InsdlError
+        If there is no such view.
+    BundleError
+        If there is no such class, parameter or layer, or no model fits.
+    UnsuitableMapError
+        If the map is not what the model was trained on.
+    """
+    report = progress or ignore_progress
+    check_views(views)
+    report(0.0, "loading the network")
+    subject = open_subject(m, model, target)
+    if layer is not None:
+        visible_layer(subject.bundle, layer)
+    found = Explanation(subject, float(subject.scores(subject.shown[None])[0]))
+    found.warnings += subject.prepared.warnings
+    views = _possible(subject, views, found.warnings)
+    shares = _shares(views)
+
+    @contextmanager
+    def view(name: str) -> Iterator[Progress]:
+        begin = time.monotonic()
+        first, last = shares[name]
+        report(first, f"{name}: begins")
+        yield share_of(report, first, last)
+        found.seconds[name] = round(time.monotonic() - begin, 2)
+
+    if any(one in NEEDS_GALLERY for one in views):
+        with view("gallery") as inner:
+            gallery = found.gallery = gallery_of(subject.bundle, progress=inner)
+    if "activations" in views:
+        with view("activations"):
+            found.layer = layer or convolution_named(subject.bundle, None)
+            found.activations = activations(subject, found.layer)
+            found.dead = dead_filters(subject.bundle, gallery.maps)
+    if "weights" in views:
+        with view("weights"):
+            found.filters = filters_of(subject.bundle)
+    if "codes" in views or "atlas" in views:
+        with view("codes"):
+            found.codes, found.atlas = codes_of(subject, gallery), "atlas" in views
+        if found.codes.own_distance > found.codes.limit:
+            found.warnings.append("The map is out of the network's range, further from its classes than 95 % of the training maps.")
+    if "neurons" in views:
+        with view("neurons"):
+            found.neurons = neurons_of(subject.bundle, gallery)
+    if "maximisation" in views:
+        with view("maximisation") as inner:
+            found.maximised = maximised(subject, gallery, inner)
+    if "physicist" in views:
+        with view("physicist") as inner:
+            materials = zener.fittable(subject.bundle.card.materials)
+            found.difference = where_models_differ(m, materials, _starts(found.codes, materials), inner)
+    if "between" in views and found.difference is not None:
+        with view("between"):
+            found.line = _line(subject, found.difference, found.warnings)
+    for method in attribution.METHODS:
+        if method in views:
+            with view(method) as inner:
+                found.attributions[method] = _attribution(subject, method, layer, found, inner)
+    report(1.0, "explained")
+    return found
+
+
+def _possible(subject: Subject, views: Sequence[str], warnings: list[str]) -> list[str]:
+    kept = [one for one in VIEWS if one in views]
+    if subject.bundle.card.task != "classify":
+        left = [one for one in kept if one in NEEDS_CLASSES]
+        if left:
+            warnings.append(f"There is no view {', '.join(left)} of a model for exchange constants: it has no classes.")
+        return [one for one in kept if one not in NEEDS_CLASSES]
+    return kept
+
+
+def _shares(views: Sequence[str]) -> dict[str, tuple[float, float]]:
+    order = ["gallery", *(one for one in ORDER if one in views or one == "codes")]
+    costs = np.cumsum([0.0, *(COST.get(one, 6) for one in order)])
+    costs /= costs[-1]
+    return {one: (float(costs[i]), float(costs[i + 1])) for i, one in enumerate(order)}
+
+
+def _starts(codes: Codes | None, materials: Sequence[str]) -> Mapping[str, list[dict[str, float]]] | None:
+    """The constants of the training maps nearest to the user's, of each material; with its own values."""
+    if codes is None:
+        return None
+    gallery = codes.gallery
+    away = np.sum((codes.components - codes.own_component) ** 2, axis=1)
+    starts: dict[str, list[dict[str, float]]] = {}
+    for name in materials:
+        mine = np.flatnonzero(gallery.data.material == gallery.materials.index(name))
+        starts[name] = [{}, *(gallery.parameters(int(one)) for one in mine[np.argsort(away[mine])[:8]])]
+    return starts
+
+
+def _line(subject: Subject, difference: Difference, warnings: list[str]) -> between.Line | None:
+    constants = {one.material: one.values for one in difference.comparison.fits}
+    first = subject.target if subject.target in constants else difference.best
+    second = difference.rival if first == difference.best else difference.best
+    try:
+        return between.line_between(subject, (first, constants[first]), (second, constants[second]))
+    except InsdlError as error:
+        warnings.append(str(error))
+        return None
+
+
+def _attribution(subject: Subject, method: str, layer: str | None, found: Explanation, progress: Progress) -> Attribution:
+    at = layer if method in attribution.OF_A_LAYER and layer in _convolutions(subject) else None
+    _, importance = attribution.explained(subject, method, at, lambda f, t: progress(0.2 * f, t))
+    tested = faithfulness_of(subject, lambda one: attribution.attribution(one, method, at), lambda f, t: progress(0.2 + 0.8 * f, t))
+    title = attribution.TITLES[method]
+    found.warnings += [f"{title[0].upper()}{title[1:]}: {one[0].lower()}{one[1:]}" for one in tested.warnings]
+    with_physics = None if found.difference is None else agreement(importance, found.difference.where)
+    return Attribution(importance, tested, with_physics)
+
+
+def _convolutions(subject: Subject) -> list[str]:
+    from mantid_insdl.explain.subject import convolutions
+
+    return convolutions(subject.bundle.models[0])

@@ -1,0 +1,145 @@
+"""Training maps of a bundle, simulated again from the seeds in its card: what its networks have seen, and what they make of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from pydantic import ValidationError
+
+from mantid_insdl._version import __version__
+from mantid_insdl.errors import BundleError
+from mantid_insdl.explain.subject import BATCH
+from mantid_insdl.maps import Map
+from mantid_insdl.networks.bundles import Bundle
+from mantid_insdl.networks.measured import MeasuredMaps
+from mantid_insdl.networks.prediction import predict, with_embedding
+from mantid_insdl.progress import Progress, ignore_progress
+from mantid_insdl.training import chunks, layouts
+from mantid_insdl.training.datasets import SPLITS, SimulatedMaps
+from mantid_insdl.training.measurement import Measurer
+from mantid_insdl.training.recipes import Recipe
+from mantid_insdl.training.sampling import magnet
+
+CHUNKS = 3
+"""Chunks of parameter sets (20 as a rule) that are simulated again of each material."""
+SEED = 0
+"""Of how the maps are measured: twins, counts, background, gaps, missing incident energies."""
+
+
+@dataclass(frozen=True, eq=False)
+class Gallery:
+    """Simulated measurements of the materials that a bundle was trained on.
+
+    Attributes
+    ----------
+    data
+        The noise-free maps with their materials and parameters.
+    maps
+        Measured as the recipe says.
+    outputs : (n, output)
+        Of the networks, their mean.
+    codes : (n, feature)
+        The features before the last layer, of the first network.
+    axes
+        Of the maps, Qh and Qk.
+    """
+
+    data: SimulatedMaps
+    maps: MeasuredMaps
+    outputs: np.ndarray
+    codes: np.ndarray
+    axes: tuple
+
+    def __len__(self) -> int:
+        return len(self.data.material)
+
+    @property
+    def materials(self) -> tuple[str, ...]:
+        return self.data.materials
+
+    def parameters(self, index: int) -> dict[str, float]:
+        """The exchange constants of one map, meV."""
+        names = magnet(self.materials[self.data.material[index]]).defaults
+        return {name: float(value) for name, value in zip(names, self.data.parameters[index], strict=False)}
+
+    def noise_free(self, index: int) -> Map:
+        """One map, untwinned, in units of its mean."""
+        name = self.materials[self.data.material[index]]
+        intensity = self.data.intensity[index][self.data.places(index)].astype(float)
+        return Map(intensity, self.axes, slices=self.data.slices(index), material=name, intensity_unit="mean of the map")
+
+    def measured(self, index: int) -> Map:
+        """One map as the networks saw it: the slices that were measured, in units of the mean of each incident energy."""
+        places = np.flatnonzero(self.maps.used[index, :, 0])
+        shown = self.maps.stack[index, places]
+        low, high, ei = self.data.windows[index][places].T
+        slices = type(self.data.slices(index))(ei, low, high)
+        name = self.materials[self.data.material[index]]
+        return Map(
+            np.where(shown[..., 1] > 0, shown[..., 0], np.nan), self.axes, slices=slices, material=name, intensity_unit="mean of its Ei"
+        )
+
+
+def gallery_of(bundle: Bundle, number: int = CHUNKS, progress: Progress = ignore_progress) -> Gallery:
+    """Training maps of a bundle, a few hundred, simulated again and shown to its networks.
+
+    Parameters
+    ----------
+    number
+        Chunks of each material.
+
+    Raises
+    ------
+    BundleError
+        If the card's recipe is not one that this version can follow.
+    """
+    try:
+        recipe = Recipe.model_validate_json(bundle.card.training.recipe)
+    except ValidationError as error:
+        raise BundleError(
+            f"the training maps of model '{bundle.card.name}' cannot be simulated again",
+            f"its card has no recipe that version {__version__} can follow ({error.errors()[0]['msg']})",
+            "use views that need no training maps, or train it again with `insdl train`",
+        ) from error
+    data = _simulated(recipe, number, lambda f, t: progress(0.6 * f, t))
+    measurer = Measurer(data, recipe.dataset, recipe.measurement)
+    progress(0.6, "measuring the training maps")
+    maps = measurer.measure(np.arange(len(data.material)), (SEED,), kind="")
+    outputs, codes = [], []
+    for model in bundle.models:
+        output, code = predict(with_embedding(model), maps, BATCH, lambda f, t: progress(0.7 + 0.3 * f, "asking about the training maps"))
+        outputs.append(output)
+        codes.append(code)
+    return Gallery(data, maps, np.mean(outputs, axis=0), codes[0], layouts.axes(recipe.dataset.grid))
+
+
+def _simulated(recipe: Recipe, number: int, progress: Progress) -> SimulatedMaps:
+    spec = recipe.dataset
+    training = [task for task in chunks.tasks(spec) if task.part == SPLITS.index("train") and task.material in recipe.materials]
+    chosen = [task for name in recipe.materials for task in [one for one in training if one.material == name][:number]]
+    made = []
+    for task in chosen:
+        made.append(chunks.simulate(spec, task, __version__))
+        progress(len(made) / len(chosen), f"simulating training maps again: {len(made)} of {len(chosen)} chunks")
+    widest = max(chunk.parameters.shape[1] for chunk in made)
+    places = made[0].windows.shape[1]
+    intensity = [_padded(chunk.intensity, 1, places) for chunk in made]
+    sizes = [len(chunk.parameters) for chunk in made]
+    return SimulatedMaps(
+        materials=recipe.materials,
+        intensity=np.concatenate(intensity),
+        material=np.repeat([recipe.materials.index(task.material) for task in chosen], sizes),
+        parameters=np.concatenate([_padded(chunk.parameters, 1, widest) for chunk in made]),
+        split=np.full(sum(sizes), SPLITS.index("train")),
+        windows=np.concatenate([chunk.windows for chunk in made]),
+        rejected=tuple(sum(c.rejected for c, t in zip(made, chosen, strict=True) if t.material == name) for name in recipe.materials),
+        digest="",
+        scene=np.repeat([task.scene for task in chosen], sizes),
+    )
+
+
+def _padded(array: np.ndarray, axis: int, size: int) -> np.ndarray:
+    """With NaN up to `size` along an axis."""
+    width = [(0, size - array.shape[i] if i == axis else 0) for i in range(array.ndim)]
+    return np.pad(array, width, constant_values=np.nan)

@@ -1,0 +1,336 @@
+"""What `insdl explain` leaves: `explain.json`, pictures, importance maps, and one page that walks from the map to the verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime
+from html import escape
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from pydantic import Field
+
+from mantid_insdl.explain.attribution import METHODS, TITLES
+from mantid_insdl.report.captions import CAPTIONS, caption, stem
+from mantid_insdl.report.page import bullets, document, paragraph, picture, table
+from mantid_insdl.report.parts import InputFile, MapSummary, Part, ResultFile, input_file, is_simulated, software, summary_of
+
+if TYPE_CHECKING:
+    from mantid_insdl.analysis.results import Classification
+    from mantid_insdl.explain.explanation import Explanation
+    from mantid_insdl.progress import Progress
+
+EXPLAIN_FILE = "explain.json"
+PAGE_FILE = "report.html"
+
+
+class Figures(Part):
+    """Of one attribution: can it be believed, and does it point where the physics is?"""
+
+    method: str
+    deletion: float = Field(description="area under the deletion curve, in the unit of the score; small is good")
+    insertion: float = Field(description="area under the insertion curve; large is good")
+    random: tuple[float, float] = Field(description="both areas by random pixels")
+    brightest: tuple[float, float] = Field(description="both areas by the brightest pixels")
+    randomised: float = Field(description="rank correlation with the explanation of the network with shuffled weights")
+    stability: float = Field(description="rank correlation with the explanation of the map with more noise")
+    rank: float | None = Field(description="rank correlation with the information on the models' difference, pixel by pixel")
+    overlap: float | None = Field(description="share of the most important tenth of the pixels that are the most informative")
+    slice_rank: float | None = Field(description="rank correlation of the slices' shares")
+    warnings: tuple[str, ...]
+
+
+class FilterFigures(Part):
+    """Of the weights of one convolution."""
+
+    layer: str
+    smoothness: float
+    untrained: float
+    significance: float = Field(description="standard deviations of untrained filters by which these are smoother")
+    dead: tuple[int, ...] = Field(description="filters of the activations behind it that no training map activates")
+
+
+class ExplainReport(Part):
+    """The content of `explain.json`."""
+
+    format: Literal[1] = 1
+    created: str
+    seconds: dict[str, float] = Field(description="that each view took")
+    software: dict[str, str]
+    simulated: bool
+    inputs: tuple[InputFile, ...]
+    map: MapSummary
+    model: str
+    version: str
+    target: str = Field(description="class or parameter that is explained")
+    score: float = Field(description="logit of a class less the mean of the others'; of a parameter the mean of its posterior in z")
+    attributions: tuple[Figures, ...]
+    filters: tuple[FilterFigures, ...]
+    dead: dict[str, tuple[int, ...]]
+    neighbours: dict[str, float] | None = Field(description="materials of the nearest training maps")
+    distance: float | None = Field(description="from the nearest class")
+    distance_limit: float | None
+    likeness: float | None = Field(description="correlation of the map that maximises the class with the simulated map most like it")
+    changes_at: float | None = Field(description="share of the way to the other model at which the network changes its mind")
+    warnings: tuple[str, ...]
+    files: tuple[ResultFile, ...]
+
+
+def build_explain_report(found: Explanation, *, inputs: Iterable[str | Path] = (), files: Iterable[ResultFile] = ()) -> ExplainReport:
+    """The report of an explanation."""
+    codes, line = found.codes, found.line
+    return ExplainReport(
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        seconds=found.seconds,
+        software=software(),
+        simulated=is_simulated(found.subject.map),
+        inputs=tuple(input_file(Path(path)) for path in inputs),
+        map=summary_of(found.subject.map),
+        model=found.subject.bundle.identity.name,
+        version=found.subject.bundle.identity.version,
+        target=found.subject.target,
+        score=found.score,
+        attributions=tuple(_figures(name, one) for name, one in found.attributions.items()),
+        filters=tuple(_filter_figures(one, found.dead) for one in found.filters),
+        dead={name: tuple(numbers) for name, numbers in found.dead.items()},
+        neighbours=codes.neighbour_shares if codes else None,
+        distance=codes.own_distance if codes and np.isfinite(codes.own_distance) else None,
+        distance_limit=codes.limit if codes and np.isfinite(codes.limit) else None,
+        likeness=found.maximised.likeness if found.maximised else None,
+        changes_at=line.turn if line and np.isfinite(line.turn) else None,
+        warnings=tuple(found.warnings),
+        files=tuple(files),
+    )
+
+
+def _figures(name: str, one: Any) -> Figures:
+    tested, agreement = one.faithfulness, one.agreement
+    deletion, insertion = tested.explained.areas
+    return Figures(
+        method=name,
+        deletion=deletion,
+        insertion=insertion,
+        random=tested.random.areas,
+        brightest=tested.brightest.areas,
+        randomised=tested.randomised,
+        stability=tested.stability,
+        rank=agreement.rank if agreement else None,
+        overlap=agreement.overlap if agreement else None,
+        slice_rank=agreement.slice_rank if agreement else None,
+        warnings=tested.warnings,
+    )
+
+
+def _filter_figures(one: Any, dead: dict[str, list[int]]) -> FilterFigures:
+    return FilterFigures(
+        layer=one.layer,
+        smoothness=one.smoothness,
+        untrained=one.untrained[0],
+        significance=one.significance,
+        dead=tuple(dead.get(one.layer, ())),
+    )
+
+
+# ---- pictures
+
+
+def _drawings(found: Explanation) -> dict[str, Callable[[], Any]]:
+    """Functions that draw the pictures there are, by file name."""
+    from mantid_insdl import plotting
+    from mantid_insdl.plotting import explain as draw
+
+    subject = found.subject
+    m, target = subject.map, subject.target
+    about = f"{subject.bundle.identity.name}, {target}" + (", a simulated measurement" if is_simulated(m) else "")
+    made: dict[str, Callable[[], Any]] = {"map.png": lambda: plotting.plot_map(m, title=f"{m.material or 'map'}: the map as it was read")}
+    for name, one in found.attributions.items():
+        title = f"{about}: {TITLES[name]}"
+        made[f"{stem(name)}.png"] = lambda one=one, title=title: plotting.plot_slices(m, importance=one.importance, title=title)
+    if found.attributions:
+        unit = "less the value moves (z)" if subject.signed else "score (logits)"
+        made["faithfulness.png"] = lambda: draw.plot_faithfulness(found.attributions, unit=unit, title=about)
+    if found.difference is not None:
+        from mantid_insdl.fitting.information import as_importance
+
+        words = f"where {found.difference.best} and {found.difference.rival} differ"
+        made["physicist.png"] = lambda: plotting.plot_slices(m, importance=as_importance(found.difference.where), title=words)
+        with_slices = [one.agreement for one in found.attributions.values() if one.agreement is not None]
+        if with_slices:
+            made["slices.png"] = lambda: draw.plot_slice_shares(with_slices[0].slices, title=about)
+    if found.line is not None:
+        made["between.png"] = lambda: draw.plot_line(found.line, title=about)
+        if found.line.nearest is not None:
+            made["turn.png"] = lambda: plotting.plot_comparison(
+                {
+                    "changes": subject.on_map(found.line.nearest[..., 0], "simulated", "mean of its Ei"),
+                    "yours": subject.on_map(subject.shown[..., 0], "as the network sees it", "mean of its Ei"),
+                },
+                title=f"{about}: {found.line.turn:.0%} of the way to {found.line.second}",
+            )
+    for neuron in found.neurons:
+        file = f"neuron-{stem(neuron.name)}.png"
+        made[file] = lambda neuron=neuron: draw.plot_neuron(neuron, found.gallery, title=f"training maps that drive {neuron.name} most")
+    if found.codes is not None:
+        made["codes.png"] = lambda: draw.plot_codes(found.codes, title=about)
+        made["constants.png"] = lambda: draw.plot_code_parameters(found.codes, title="t-SNE plane by exchange constants")
+        if found.atlas:
+            made["atlas.png"] = lambda: draw.plot_atlas(found.codes)
+    if found.maximised is not None:
+        made["maximised.png"] = lambda: draw.plot_maximised(subject, found.maximised, title=f"{about}: the map that shows it most")
+    if found.activations:
+        dead = found.dead.get(found.layer, found.dead.get("fourth", []) if found.layer == "last_convolution" else [])
+        made["activations.png"] = lambda: draw.plot_activations(found.activations, dead, title=f"{about}: layer {found.layer}")
+    if found.filters:
+        made["filters.png"] = lambda: draw.plot_filters(found.filters, title=f"{subject.bundle.identity.name}: weights")
+    return made
+
+
+def possible_files() -> tuple[str, ...]:
+    """Names of everything that an explanation may leave but neurons' pictures, whose names are those of features and classes."""
+    attributions = [f"{stem(name)}{kind}" for name in METHODS for kind in (".png", ".nxs")]
+    return (*CAPTIONS, *attributions, "physicist.nxs", PAGE_FILE, EXPLAIN_FILE)
+
+
+def write_explanation(folder: Path, found: Explanation, verdict: Classification | None, *, progress: Progress) -> list[ResultFile]:
+    """Write pictures, importance maps and the page; return what there is but for `explain.json`."""
+    from mantid_insdl.files import save
+
+    drawings = _drawings(found)
+    written, pngs = [], {}
+    for number, (file, draw) in enumerate(drawings.items()):
+        progress(0.9 * number / len(drawings), f"drawing {file}")
+        target = BytesIO()
+        draw().savefig(target, format="png")
+        pngs[file] = target.getvalue()
+        (folder / file).write_bytes(pngs[file])
+        written.append(ResultFile(name=file, content=caption(file)))
+    progress(0.9, "writing maps")
+    for name, one in found.attributions.items():
+        save(one.importance, folder / f"{stem(name)}.nxs", name=stem(name))
+        written.append(ResultFile(name=f"{stem(name)}.nxs", content=f"importance by {TITLES[name]}, 0 to 1"))
+    if found.difference is not None:
+        save(found.difference.where, folder / "physicist.nxs", name="physicist")
+        written.append(ResultFile(name="physicist.nxs", content="expected difference of log-likelihood of the two models, pixel by pixel"))
+    (folder / PAGE_FILE).write_text(page(found, verdict, pngs), encoding="utf-8")
+    written.append(ResultFile(name=PAGE_FILE, content="all of it on one page, which any browser opens"))
+    progress(1.0, "the explanation is written")
+    return written
+
+
+# ---- the page
+
+
+def page(found: Explanation, verdict: Classification | None, pngs: dict[str, bytes]) -> str:
+    """From the map to the verdict, as HTML with its pictures inside."""
+
+    def shown(*files: str) -> list[str]:
+        return [picture(pngs[file], caption(file)) for file in files if file in pngs]
+
+    subject = found.subject
+    kind = "parameter" if subject.signed else "class"
+    name = f"{subject.bundle.identity.name} {subject.bundle.identity.version}"
+    parts = [
+        paragraph("This is a simulated measurement.") if is_simulated(subject.map) else "",
+        paragraph(f"Explained is what {name} says of the {kind} {subject.target}: its score is {found.score:.2f}."),
+        bullets(found.warnings),
+        "<h2>What it saw</h2>",
+        *shown("map.png"),
+        *(_verdict(verdict) if verdict is not None else ()),
+        *(["<h2>What decided</h2>"] if found.attributions else []),
+        *shown(*(f"{stem(one)}.png" for one in found.attributions)),
+        _faithfulness_table(found),
+        *shown("faithfulness.png"),
+        *(["<h2>Is that where the physics is?</h2>", *_physics(found)] if found.difference is not None else []),
+        *shown("physicist.png", "slices.png"),
+        *(["<h2>What would change its mind?</h2>", _turn(found)] if found.line is not None else []),
+        *shown("between.png", "turn.png"),
+        "<h2>What the network has learnt</h2>" if found.neurons or found.codes or found.filters or found.activations else "",
+        _neighbours(found),
+        *shown("codes.png", "constants.png", "atlas.png"),
+        *shown(*(file for file in pngs if file.startswith("neuron-"))),
+        _neuron_table(found),
+        _likeness(found),
+        *shown("maximised.png", "activations.png", "filters.png"),
+        _filter_table(found),
+        '<p class="quiet">mantid_insdl ' + escape(str(software()["mantid_insdl"])) + "</p>",
+    ]
+    return document(f"Why {subject.target}?", parts)
+
+
+def _verdict(verdict: Classification) -> list[str]:
+    rows = [
+        (escape(name), f"{p:.3f}", f"{u:.3f}")
+        for name, p, u in zip(verdict.models, verdict.probabilities, verdict.uncertainties, strict=True)
+    ]
+    return [
+        f"<p>Verdict of the network: <b>{escape(verdict.verdict)}</b></p>",
+        table(("model", "probability", "+-"), rows),
+        bullets(verdict.warnings),
+    ]
+
+
+def _faithfulness_table(found: Explanation) -> str:
+    rows = []
+    for name, one in found.attributions.items():
+        tested = one.faithfulness
+        believed = "no: " + " ".join(tested.warnings) if tested.warnings else "yes"
+        numbers = (*tested.explained.areas, *tested.random.areas, *tested.brightest.areas, tested.randomised, tested.stability)
+        rows.append((escape(TITLES[name]), *(f"{x:.2f}" for x in numbers), escape(believed)))
+    head = ("method", "deletion", "insertion", "random", "", "brightest", "", "shuffled weights", "more noise", "to be believed?")
+    return table(head, rows)
+
+
+def _physics(found: Explanation) -> list[str]:
+    difference = found.difference
+    probabilities = zip(difference.comparison.materials, difference.comparison.probabilities, strict=True)
+    told = ", ".join(f"{name} {probability:.3g}" for name, probability in probabilities)
+    rows = [
+        (escape(TITLES[name]), f"{one.agreement.rank:.2f}", f"{one.agreement.overlap:.0%}", f"{one.agreement.slice_rank:.2f}")
+        for name, one in found.attributions.items()
+        if one.agreement is not None
+    ]
+    head = ("method", "rank correlation of pixels", "top tenth in common (10 % by chance)", "rank correlation of slices")
+    return [paragraph(f"By the likelihoods of fits, without any network: {told}."), table(head, rows)]
+
+
+def _turn(found: Explanation) -> str:
+    line = found.line
+    if not np.isfinite(line.turn):
+        return paragraph(f"Nothing on the line from {line.first} to {line.second} does.")
+    return paragraph(f"{line.turn:.0%} of the way from {line.first} to {line.second}, at the constants that fit your map best by either.")
+
+
+def _neighbours(found: Explanation) -> str:
+    if found.codes is None:
+        return ""
+    shares = ", ".join(f"{name} {share:.0%}" for name, share in found.codes.neighbour_shares.items())
+    return paragraph(f"The training maps nearest to yours are of {shares}.")
+
+
+def _neuron_table(found: Explanation) -> str:
+    rows = []
+    for one in found.neurons:
+        for material, correlations in one.correlations.items():
+            strongest: Sequence[tuple[str, float]] = sorted(correlations.items(), key=lambda item: -abs(item[1]))[:3]
+            rows.append((escape(one.name), escape(material), escape(", ".join(f"{n} {c:+.2f}" for n, c in strongest))))
+    return table(("neuron", "over the maps of", "follows (rank correlation)"), rows)
+
+
+def _likeness(found: Explanation) -> str:
+    if found.maximised is None:
+        return ""
+    one = found.maximised
+    found_like = "a physical pattern" if one.likeness > 0.5 else "not a physical pattern"
+    return paragraph(
+        f"The map that shows {found.subject.target} most scores {one.score:.1f}, yours {one.of_user:.1f}, the simulated map most "
+        f"like the former {one.nearest_score:.1f}. Their correlation is {one.likeness:.2f}, and that of the noise from which it was "
+        f"grown {one.by_chance:.2f}: {found_like}."
+    )
+
+
+def _filter_table(found: Explanation) -> str:
+    rows = [(escape(one.layer), f"{one.smoothness:.2f}", f"{one.untrained[0]:.2f}", f"{one.significance:.0f}") for one in found.filters]
+    dead = [(escape(name), f"{len(numbers)}", escape(", ".join(map(str, numbers)))) for name, numbers in found.dead.items() if numbers]
+    return table(("convolution", "smoothness", "untrained", "standard deviations"), rows) + table(("layer", "dead filters", "which"), dead)
