@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from mantid_insdl.cli.console import progress_reporter
 from mantid_insdl.cli.measured import check_ei_of_files, check_material, read_measured
 from mantid_insdl.cli.options import OptionError, refuse_overwriting
+from mantid_insdl.errors import InsdlError
 from mantid_insdl.explain.attribution import DEFAULT, TITLES
 from mantid_insdl.explain.explanation import VIEWS, Explanation, check_views, explain_answer
 from mantid_insdl.output import made_earlier, staged_folder
@@ -50,7 +51,10 @@ def run(request: Request) -> ExplainReport:
     if request.everything and request.views:
         raise OptionError("--all cannot go with --view", "all views are all of them", "leave one of them out")
     views = VIEWS if request.everything else tuple(request.views or (DEFAULT,))
-    check_views(views)
+    try:
+        check_views(views)
+    except InsdlError as error:
+        raise OptionError(error.summary, error.reason, error.fix) from error
     inputs = [*request.files, *([request.mask] if request.mask else [])]
     refuse_overwriting(inputs, [request.output / name for name in possible_files()])
     names = {*possible_files(), *made_earlier(request.output / EXPLAIN_FILE)}

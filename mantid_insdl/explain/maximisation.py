@@ -24,7 +24,7 @@ JITTER = 2
 DECAY = 0.98
 BLUR = 0.6
 """Standard deviation in pixels, that of the simulations."""
-PHYSICAL = 12
+PHYSICAL = 8
 """Maps of each material that are simulated to be compared with."""
 SEED = 0
 
