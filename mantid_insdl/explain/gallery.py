@@ -81,13 +81,15 @@ class Gallery:
         )
 
 
-def gallery_of(bundle: Bundle, number: int = CHUNKS, progress: Progress = ignore_progress) -> Gallery:
+def gallery_of(bundle: Bundle, number: int = CHUNKS, progress: Progress = ignore_progress, split: str = "train") -> Gallery:
     """Training maps of a bundle, a few hundred, simulated again and shown to its networks.
 
     Parameters
     ----------
     number
         Chunks of each material.
+    split
+        Which part of the data set they are of; figures are made with ``test``.
 
     Raises
     ------
@@ -102,7 +104,7 @@ def gallery_of(bundle: Bundle, number: int = CHUNKS, progress: Progress = ignore
             f"its card has no recipe that version {__version__} can follow ({error.errors()[0]['msg']})",
             "use views that need no training maps, or train it again with `insdl train`",
         ) from error
-    data = _simulated(recipe, number, lambda f, t: progress(0.6 * f, t))
+    data = _simulated(recipe, number, split, lambda f, t: progress(0.6 * f, t))
     measurer = Measurer(data, recipe.dataset, recipe.measurement)
     progress(0.6, "measuring the training maps")
     maps = measurer.measure(np.arange(len(data.material)), (SEED,), kind="")
@@ -114,10 +116,10 @@ def gallery_of(bundle: Bundle, number: int = CHUNKS, progress: Progress = ignore
     return Gallery(data, maps, np.mean(outputs, axis=0), codes[0], layouts.axes(recipe.dataset.grid))
 
 
-def _simulated(recipe: Recipe, number: int, progress: Progress) -> SimulatedMaps:
+def _simulated(recipe: Recipe, number: int, split: str, progress: Progress) -> SimulatedMaps:
     spec = recipe.dataset
-    training = [task for task in chunks.tasks(spec) if task.part == SPLITS.index("train") and task.material in recipe.materials]
-    chosen = [task for name in recipe.materials for task in [one for one in training if one.material == name][:number]]
+    of_split = [task for task in chunks.tasks(spec) if task.part == SPLITS.index(split) and task.material in recipe.materials]
+    chosen = [task for name in recipe.materials for task in [one for one in of_split if one.material == name][:number]]
     made = []
     for task in chosen:
         made.append(chunks.simulate(spec, task, __version__))
@@ -131,7 +133,7 @@ def _simulated(recipe: Recipe, number: int, progress: Progress) -> SimulatedMaps
         intensity=np.concatenate(intensity),
         material=np.repeat([recipe.materials.index(task.material) for task in chosen], sizes),
         parameters=np.concatenate([_padded(chunk.parameters, 1, widest) for chunk in made]),
-        split=np.full(sum(sizes), SPLITS.index("train")),
+        split=np.full(sum(sizes), SPLITS.index(split)),
         windows=np.concatenate([chunk.windows for chunk in made]),
         rejected=tuple(sum(c.rejected for c, t in zip(made, chosen, strict=True) if t.material == name) for name in recipe.materials),
         digest="",

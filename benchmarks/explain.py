@@ -1,0 +1,226 @@
+"""Can the views of the classifier be believed? Figures over test maps, beside an untrained network and one trained on shuffled labels.
+
+    python benchmarks/explain.py views [--maps N] [--methods NAME ...] [--model BUNDLE] [--json FILE]
+    python benchmarks/explain.py physicist [--maps N] [--methods NAME ...] [--model BUNDLE]
+    python benchmarks/explain.py controls [--maps N] [--epochs N] [--sets N]
+
+views: of N test maps (simulated again from the seeds of the bundle's card, never trained on, measured as its recipe says) the mean area
+under the deletion and insertion curves of each way to ask which pixels decided, beside random and the brightest pixels, with the standard
+error of the difference; the rank correlation with the explanation by shuffled weights and with that of the map with more noise; and the
+share of the maps whose explanation may be believed by `mantid_insdl.explain.faithfulness`.
+
+physicist: of N test maps of Goodenough and of the Dimer how far each points where the true model and the other one, refitted, differ: rank
+correlation of pixels, top tenth in common, rank correlation of slices.
+
+controls: an untrained network of the shape of the shipped one, and one that is trained for some epochs on maps whose labels were shuffled:
+the same figures of Grad-CAM, smoothness of the filters, dead filters, agreement of neighbours among the codes, score of the map that
+maximises a class, and how far the class follows exchange constants.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+
+from mantid_insdl.explain.activations import dead_filters
+from mantid_insdl.explain.attribution import METHODS, attribution, explained
+from mantid_insdl.explain.codes import nearest
+from mantid_insdl.explain.faithfulness import faithfulness_of
+from mantid_insdl.explain.filters import filters_of
+from mantid_insdl.explain.gallery import Gallery, gallery_of
+from mantid_insdl.explain.maximisation import maximised
+from mantid_insdl.explain.physicist import agreement
+from mantid_insdl.explain.subject import Subject, open_subject, scoring
+from mantid_insdl.fitting.calculation import calculation_for
+from mantid_insdl.fitting.information import separation_of
+from mantid_insdl.fitting.likelihood import Likelihood
+from mantid_insdl.materials import load_material
+from mantid_insdl.networks.backend import import_keras
+from mantid_insdl.networks.bundles import load_bundle
+from mantid_insdl.networks.prediction import predict, with_embedding
+from mantid_insdl.progress import ignore_progress
+
+RIVAL = {"pcsmo-goodenough": "pcsmo-dimer", "pcsmo-dimer": "pcsmo-goodenough"}
+
+
+def test_maps(bundle, number: int) -> Gallery:
+    """Test maps of a bundle: chunks of its card's recipe that were never trained on."""
+    materials = len(bundle.card.materials)
+    return gallery_of(bundle, max(1, -(-number // (20 * materials))), split="test")
+
+
+def chosen(gallery: Gallery, number: int) -> np.ndarray:
+    """As many maps of each material, in turn."""
+    each = [np.flatnonzero(gallery.data.material == i) for i in range(len(gallery.materials))]
+    return np.array([one[i] for i in range(min(map(len, each))) for one in each])[:number]
+
+
+def subject_of(bundle, gallery: Gallery, index: int) -> Subject:
+    return open_subject(gallery.measured(int(index)).replace(material=bundle.card.family), bundle.path)
+
+
+def views(arguments: argparse.Namespace) -> None:
+    bundle = load_bundle(arguments.model)
+    gallery = test_maps(bundle, arguments.maps)
+    rows: dict[str, list[tuple[float, ...]]] = {name: [] for name in arguments.methods}
+    seconds = dict.fromkeys(arguments.methods, 0.0)
+    for done, index in enumerate(chosen(gallery, arguments.maps), 1):
+        subject = subject_of(bundle, gallery, index)
+        for name in arguments.methods:
+            begin = time.perf_counter()
+            attribution(subject, name)
+            seconds[name] += time.perf_counter() - begin
+            tested = faithfulness_of(subject, lambda one, name=name: attribution(one, name))
+            areas = (*tested.explained.areas, *tested.random.areas, *tested.brightest.areas)
+            rows[name].append((*areas, tested.randomised, tested.stability, float(not tested.warnings)))
+        if done % 20 == 0:
+            print(f"{done} maps", flush=True)
+        if arguments.json:
+            arguments.json.write_text(json.dumps(rows))
+    table(rows, seconds)
+
+
+def table(rows: dict[str, list[tuple[float, ...]]], seconds: dict[str, float]) -> None:
+    number = len(next(iter(rows.values())))
+    print(f"\n{number} test maps; areas under the curves (logits); the differences with their standard errors")
+    heads = ("deletion", "less random", "insertion", "over random", "over brightest", "shuffled", "noise", "believed", "s")
+    print(f"{'':22}" + "".join(f"{head:>16}" for head in heads))
+    for name, figures in rows.items():
+        d, i, rd, ri, _, bi, shuffled, noise, believed = np.array(figures).T
+        means = (f"{d.mean():.2f}", pair(rd - d), f"{i.mean():.2f}", pair(i - ri), pair(i - bi), f"{shuffled.mean():.2f}")
+        rest = (f"{noise.mean():.2f}", f"{believed.mean():.2f}", f"{seconds[name] / number:.2f}")
+        print(f"{name:22}" + "".join(f"{text:>16}" for text in (*means, *rest)))
+
+
+def pair(values: np.ndarray) -> str:
+    return f"{values.mean():.2f} +- {values.std(ddof=1) / np.sqrt(values.size):.2f}"
+
+
+def physicist(arguments: argparse.Namespace) -> None:
+    bundle = load_bundle(arguments.model)
+    gallery = test_maps(bundle, 3 * arguments.maps // 2)
+    rows: dict[str, list[tuple[float, ...]]] = {name: [] for name in arguments.methods}
+    for index in chosen(gallery, 3 * arguments.maps // 2):
+        name = gallery.materials[gallery.data.material[index]]
+        if name not in RIVAL:
+            continue
+        subject = subject_of(bundle, gallery, index)
+        if subject.target != name:
+            continue  # the network is wrong: it points where another model's signs are
+        where = difference_at_the_truth(subject, name, gallery.parameters(int(index)))
+        for method in arguments.methods:
+            _, importance = explained(subject, method, None, ignore_progress)
+            found = agreement(importance, where)
+            rows[method].append((found.rank, found.overlap, found.slice_rank))
+        print(f"{len(rows[arguments.methods[0]])} maps", end="\r", flush=True)
+    print(f"\n{len(rows[arguments.methods[0]])} maps that the network calls by their names")
+    print(f"{'':22}{'pixels, rank':>18}{'top tenth':>18}{'slices, rank':>18}")
+    for method, figures in rows.items():
+        print(f"{method:22}" + "".join(f"{pair(one):>18}" for one in np.array(figures).T))
+
+
+def difference_at_the_truth(subject: Subject, name: str, parameters: dict[str, float]):
+    """Where the true model and the other one, all of whose constants are refitted to it, differ on the map's pixels."""
+    m = subject.map
+    truth = calculation_for(m, name)
+    exact = Likelihood(truth)
+    (point,) = exact.points(exact.theta(parameters)[None])
+    other = Likelihood(calculation_for(m, RIVAL[name]))
+    other.sigma = exact.sigma
+    start = load_material(RIVAL[name]).defaults | alike(name, parameters)
+    (begin,) = other.points(other.theta(start)[None])
+    return separation_of(point.model, other, begin).where()
+
+
+def alike(name: str, p: dict[str, float]) -> dict[str, float]:
+    """The constants of the other model that are most like those of one."""
+    shared = {one: p[one] for one in ("Jperp", "D")}
+    if name == "pcsmo-goodenough":
+        return {"JFS": 1.1 * p["JF1"], "JFW": 0.9 * p["JF1"], "JA1": p["JA"], "JA2": p["JA"], **shared}
+    return {"JF1": 0.5 * (p["JFS"] + p["JFW"]), "JA": 0.5 * (p["JA1"] + p["JA2"]), "JF2": 0.0, "JF3": 0.0, **shared}
+
+
+def controls(arguments: argparse.Namespace) -> None:
+    bundle = load_bundle(arguments.model)
+    gallery = test_maps(bundle, arguments.maps)
+    shipped = bundle.models[0]
+    networks = {"shipped": shipped, "shuffled labels": on_shuffled_labels(bundle, arguments), "untrained": untrained(shipped)}
+    print(f"{'':18}" + "".join(f"{name:>18}" for name in networks))
+    rows: dict[str, list[str]] = {}
+    for network in networks.values():
+        for what, figure in figures_of(bundle, network, gallery, arguments.maps).items():
+            rows.setdefault(what, []).append(figure)
+    for what, figures in rows.items():
+        print(f"{what:28}" + "".join(f"{figure:>18}" for figure in figures))
+
+
+def untrained(network):
+    return import_keras().models.clone_model(network)
+
+
+def on_shuffled_labels(bundle, arguments: argparse.Namespace):
+    """The shipped network's shape, trained on training maps whose labels have changed places."""
+    keras = import_keras()
+    maps = gallery_of(bundle, arguments.sets)
+    network = untrained(bundle.models[0])
+    label = np.random.default_rng(0).permutation(maps.data.material)
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    network.compile(optimizer=keras.optimizers.Adam(2e-3), loss=loss, metrics=["accuracy"])
+    inputs = {tensor.name: getattr(maps.maps, tensor.name) for tensor in network.inputs}
+    network.fit(inputs, label, batch_size=16, epochs=arguments.epochs, verbose=2)
+    return network
+
+
+def figures_of(bundle, network, gallery: Gallery, number: int) -> dict[str, str]:
+    """Of one network what each view says."""
+    names, materials = len(bundle.card.materials), gallery.data.material
+    one = SimpleNamespace(models=[network], card=bundle.card, path=bundle.path, arrays={}, identity=bundle.identity)
+    output, codes = predict(with_embedding(network), gallery.maps, 8)
+    seen = replace(gallery, outputs=output, codes=codes)
+    z = (codes - codes.mean(axis=0)) / np.maximum(codes.std(axis=0), 1e-9)
+    agreed = np.mean(materials[nearest(z, z, own=True)] == materials[:, None])
+    areas = []
+    for index in chosen(gallery, number):
+        subject = subject_of(bundle, gallery, index)
+        task = scoring(network, "classify", names, int(materials[index]))
+        subject = replace(subject, bundle=one, networks=(task,), index=int(materials[index]))
+        tested = faithfulness_of(subject, lambda it: attribution(it, "grad-cam"))
+        areas.append((tested.explained.areas[1] - tested.brightest.areas[1], tested.randomised, not tested.warnings))
+    over, shuffled, believed = np.array(areas, float).T
+    grown = maximised(subject, seen, steps=20)
+    filters = {found.layer: found for found in filters_of(one)}
+    dead = dead_filters(one, gallery.maps)
+    return {
+        "accuracy": f"{np.mean(output[:, :names].argmax(axis=1) == materials):.2f}",
+        "Grad-CAM over brightest": pair(over),
+        "  by shuffled weights": f"{shuffled.mean():.2f}",
+        "  believed": f"{believed.mean():.2f}",
+        "smoothness, first layer": f"{filters['convolution_1'].smoothness:.2f}",
+        "smoothness, last layer": f"{filters['convolution_4'].smoothness:.2f}",
+        "dead filters": str(sum(len(one) for one in dead.values())),
+        "neighbours of one model": f"{agreed:.2f}",
+        "score, grown over nearest": f"{grown.score - grown.nearest_score:.1f}",
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("what", choices=("views", "physicist", "controls"))
+    parser.add_argument("--maps", type=int, default=200)
+    parser.add_argument("--methods", nargs="+", choices=METHODS, default=[name for name in METHODS if name != "occlusion-patch"])
+    parser.add_argument("--model", default="pcsmo-classifier")
+    parser.add_argument("--json", type=Path)
+    parser.add_argument("--epochs", type=int, default=6)
+    parser.add_argument("--sets", type=int, default=12, help="chunks of training maps of each model")
+    arguments = parser.parse_args()
+    {"views": views, "physicist": physicist, "controls": controls}[arguments.what](arguments)
+
+
+if __name__ == "__main__":
+    main()
