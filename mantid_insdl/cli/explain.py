@@ -12,9 +12,8 @@ from mantid_insdl.cli.options import OptionError, refuse_overwriting
 from mantid_insdl.errors import InsdlError
 from mantid_insdl.explain.attribution import DEFAULT, TITLES
 from mantid_insdl.explain.explanation import VIEWS, Explanation, check_views, explain_answer
-from mantid_insdl.output import made_earlier, staged_folder
 from mantid_insdl.progress import share_of
-from mantid_insdl.report.explain import EXPLAIN_FILE, ExplainReport, build_explain_report, possible_files, write_explanation
+from mantid_insdl.report.explain import ExplainReport, explanation_in, possible_files
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -44,8 +43,6 @@ def run(request: Request) -> ExplainReport:
     """Do it; return the report that was written."""
     from rich.console import Console
 
-    from mantid_insdl.analysis import classify
-
     check_material(request.material)
     check_ei_of_files(request.ei, request.files)
     if request.everything and request.views:
@@ -57,18 +54,12 @@ def run(request: Request) -> ExplainReport:
         raise OptionError(error.summary, error.reason, error.fix) from error
     inputs = [*request.files, *([request.mask] if request.mask else [])]
     refuse_overwriting(inputs, [request.output / name for name in possible_files()])
-    names = {*possible_files(), *made_earlier(request.output / EXPLAIN_FILE)}
-    with staged_folder(request.output, names, last=EXPLAIN_FILE) as folder:
-        with progress_reporter(request.quiet) as progress:
-            progress(0.0, "reading the map")
-            m: Map = read_measured(request.files, ei=request.ei, material=request.material, mask=request.mask, select=request.select)
-            found = explain_answer(
-                m, request.model, views=views, target=request.target, layer=request.layer, progress=share_of(progress, 0.02, 0.85)
-            )
-            verdict = None if found.subject.signed else classify(m, request.model)
-            written = write_explanation(folder, found, verdict, progress=share_of(progress, 0.85, 1.0))
-        report = build_explain_report(found, inputs=inputs, files=written)
-        (folder / EXPLAIN_FILE).write_text(report.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    with progress_reporter(request.quiet) as progress:
+        progress(0.0, "reading the map")
+        m: Map = read_measured(request.files, ei=request.ei, material=request.material, mask=request.mask, select=request.select)
+        options = {"views": views, "target": request.target, "layer": request.layer}
+        found = explain_answer(m, request.model, **options, progress=share_of(progress, 0.02, 0.85))
+        report = explanation_in(request.output, found, inputs=inputs, progress=share_of(progress, 0.85, 1.0))
     print_explanation(found, report, Console(highlight=False))
     return report
 

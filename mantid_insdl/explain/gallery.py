@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import numpy as np
 from pydantic import ValidationError
@@ -108,6 +109,8 @@ def gallery_of(bundle: Bundle, number: int = CHUNKS, progress: Progress = ignore
     measurer = Measurer(data, recipe.dataset, recipe.measurement)
     progress(0.6, "measuring the training maps")
     maps = measurer.measure(np.arange(len(data.material)), (SEED,), kind="")
+    seen = maps.used.any(axis=(1, 2))  # of some nothing is: their incident energies are missing, or do not reach
+    data, maps = _rows(data, seen), _rows(maps, seen)
     outputs, codes = [], []
     for model in bundle.models:
         output, code = predict(with_embedding(model), maps, BATCH, lambda f, t: progress(0.7 + 0.3 * f, "asking about the training maps"))
@@ -139,6 +142,13 @@ def _simulated(recipe: Recipe, number: int, split: str, progress: Progress) -> S
         digest="",
         scene=np.repeat([task.scene for task in chosen], sizes),
     )
+
+
+def _rows(maps: Any, kept: np.ndarray) -> Any:
+    """Those of the maps that are kept, (n,) bool; of every array with an entry for each map."""
+    arrays = {one.name: getattr(maps, one.name) for one in fields(maps)}
+    of_maps = {name: array for name, array in arrays.items() if isinstance(array, np.ndarray) and len(array) == kept.size}
+    return replace(maps, **{name: array[kept] for name, array in of_maps.items()})
 
 
 def _padded(array: np.ndarray, axis: int, size: int) -> np.ndarray:

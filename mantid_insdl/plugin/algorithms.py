@@ -110,13 +110,15 @@ def check_input(algorithm: Any, task: str) -> tuple[dict[str, str], Bundle | Non
 
 def task_of_model(algorithm: Any, *tasks: str) -> str:
     """Which of several tasks the model that the user named is for; the first where none is named, or it is for none of them."""
+    if missing():  # which `check_input` tells, as it tells what is wrong with the model
+        return tasks[0]
     from mantid_insdl.errors import InsdlError
     from mantid_insdl.networks.bundles import find_bundle, read_card
 
     model = algorithm.getProperty("Model").value.strip()
     try:
         task = read_card(find_bundle(model)).task if model else tasks[0]
-    except InsdlError:  # which `check_input` tells
+    except InsdlError:
         task = tasks[0]
     return task if task in tasks else tasks[0]
 

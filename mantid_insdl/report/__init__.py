@@ -2,6 +2,7 @@
 
 from mantid_insdl.report.analysis import (
     MAPS,
+    PAGE_FILE,
     PICTURES,
     REPORT_FILE,
     RESULT_FILES,
@@ -14,6 +15,7 @@ from mantid_insdl.report.analysis import (
     card_figure,
     recorded_bundle,
     write_maps_and_pictures,
+    write_page,
 )
 from mantid_insdl.report.fit import (
     FIT_FILE,
@@ -30,6 +32,7 @@ from mantid_insdl.report.parts import EvidenceReport, MapSummary, ResultFile, is
 __all__ = [
     "FIT_FILE",
     "MAPS",
+    "PAGE_FILE",
     "PICTURES",
     "REPORT_FILE",
     "RESULT_FILES",
@@ -53,4 +56,5 @@ __all__ = [
     "result_files",
     "write_fit",
     "write_maps_and_pictures",
+    "write_page",
 ]

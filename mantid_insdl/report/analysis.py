@@ -52,7 +52,8 @@ MAPS = {
     "importance.nxs": "importance of every pixel for the most probable model",
     "fit.nxs": "the simulation at the fitted values, with a scale and a flat background for each Ei",
 }
-RESULT_FILES = (*PICTURES, *MAPS, REPORT_FILE)
+PAGE_FILE = "report.html"
+RESULT_FILES = (*PICTURES, *MAPS, PAGE_FILE, REPORT_FILE)
 
 
 class BundleReference(Part):
@@ -198,7 +199,7 @@ def build_report(
         )
     denoiser = recorded_bundle(analysis.denoised)
     used = [part.bundle for part in (classification, exchange) if part is not None] + ([denoiser] if denoiser else [])
-    contents = PICTURES | MAPS
+    contents = PICTURES | MAPS | {PAGE_FILE: "the answers and the pictures on one page, which any browser opens"}
     return Report(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         seconds=round(seconds, 1),
@@ -260,6 +261,14 @@ def write_maps_and_pictures(folder: Path, analysis: Analysis, *, progress: Progr
         save(m, folder / file, name=Path(file).stem)
     progress(1.0, "results are written")
     return [file for file in (*PICTURES, *MAPS) if file in drawings or file in maps]
+
+
+def write_page(folder: Path, report: Report) -> None:
+    """Write `report.html`: the answers and the pictures that are in `folder`, on one page."""
+    from mantid_insdl.report.answers import analysis_page
+
+    pngs = {name: (folder / name).read_bytes() for name in PICTURES if (folder / name).exists()}
+    (folder / PAGE_FILE).write_text(analysis_page(report.model_dump(mode="json"), pngs), encoding="utf-8")
 
 
 def _values(e: ExchangeFit, values: Iterable[float], errors: Iterable[float]) -> tuple[ParameterValue, ...]:

@@ -13,6 +13,7 @@ import numpy as np
 from pydantic import Field
 
 from mantid_insdl.explain.attribution import METHODS, TITLES
+from mantid_insdl.output import made_earlier, staged_folder
 from mantid_insdl.report.captions import CAPTIONS, caption, stem
 from mantid_insdl.report.page import bullets, document, paragraph, picture, table
 from mantid_insdl.report.parts import InputFile, MapSummary, Part, ResultFile, input_file, is_simulated, software, summary_of
@@ -191,6 +192,37 @@ def possible_files() -> tuple[str, ...]:
     """Names of everything that an explanation may leave but neurons' pictures, whose names are those of features and classes."""
     attributions = [f"{stem(name)}{kind}" for name in METHODS for kind in (".png", ".nxs")]
     return (*CAPTIONS, *attributions, "physicist.nxs", PAGE_FILE, EXPLAIN_FILE)
+
+
+def explanation_in(
+    target: str | Path,
+    found: Explanation,
+    *,
+    inputs: Sequence[Path] = (),
+    progress: Progress,
+) -> ExplainReport:
+    """Write an explanation into a folder, whole or not at all; return the report.
+
+    Parameters
+    ----------
+    inputs
+        The files that were read.
+
+    Raises
+    ------
+    OutputError
+        If it cannot be written.
+    """
+    from mantid_insdl.analysis import classify
+
+    target = Path(target)
+    names = {*possible_files(), *made_earlier(target / EXPLAIN_FILE)}
+    with staged_folder(target, names, last=EXPLAIN_FILE) as folder:
+        verdict = None if found.subject.signed else classify(found.subject.map, found.subject.bundle.path)
+        written = write_explanation(folder, found, verdict, progress=progress)
+        report = build_explain_report(found, inputs=inputs, files=written)
+        (folder / EXPLAIN_FILE).write_text(report.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    return report
 
 
 def write_explanation(folder: Path, found: Explanation, verdict: Classification | None, *, progress: Progress) -> list[ResultFile]:

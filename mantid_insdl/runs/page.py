@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from html import escape
 from pathlib import Path
 from typing import Any
 
-from mantid_insdl.report.page import bullets, document, table
+from mantid_insdl.report.answers import analysis_answers, fit_answers
+from mantid_insdl.report.page import document, table
 from mantid_insdl.runs.record import DONE, PAGE_FILE, RunRecord
 
 
@@ -37,8 +38,8 @@ def _run_page(record: RunRecord, analysis: Mapping[str, Any] | None, fit: Mappin
         f"<p>{state_cell(record.state)}{': ' + escape(record.reason) if record.reason else ''}</p>",
         table(("file", "bytes"), ((escape(one.path), f"{one.bytes:,}") for one in record.sources)),
         f"<p>{escape(record.summary)}</p>" if record.summary else "",
-        *(_analysis(analysis) if analysis else ()),
-        *(_fit(fit) if fit else ()),
+        *(analysis_answers(analysis) if analysis else ()),
+        *(fit_answers(fit) if fit else ()),
         "<h2>Pictures</h2>" if any(name.endswith(".png") for name in names) else "",
         *(_picture(one) for one in record.files if one["name"].endswith(".png")),
         "<h2>Steps</h2>",
@@ -61,43 +62,3 @@ def _link(name: str) -> str:
 def _picture(one: Mapping[str, str]) -> str:
     name = escape(one["name"])
     return f'<p><a href="{name}"><img src="{name}" alt="{escape(one["content"])}"></a><br>{escape(one["content"])}</p>'
-
-
-def _number(value: Any) -> str:
-    return "-" if value is None else f"{value:.4g}"
-
-
-def _analysis(content: Mapping[str, Any]) -> Iterable[str]:
-    yield "<h2>Which magnet it shows</h2>"
-    if content["simulated"]:
-        yield "<p>This is a simulated measurement.</p>"
-    if found := content["classification"]:
-        yield f"<p>Verdict of the networks: <b>{escape(found['verdict'])}</b></p>"
-        rows = ((escape(one["model"]), _number(one["probability"]), _number(one["uncertainty"])) for one in found["models"])
-        yield table(("model", "probability", "+-"), rows)
-    if found := content["exchange"]:
-        outside = "" if found["in_range"] else ": no answer, for the map is out of range"
-        yield f"<p>Exchange constants of {escape(found['material'])}{outside}</p>"
-        yield _constants(found["parameters"])
-    yield _warnings(content["warnings"])
-
-
-def _fit(content: Mapping[str, Any]) -> Iterable[str]:
-    yield "<h2>Fit without a network</h2>"
-    if found := content["comparison"]:
-        yield f"<p>Verdict of the comparison: <b>{escape(found['verdict'])}</b></p>"
-        yield table(("material", "probability"), ((escape(name), _number(p)) for name, p in found["probabilities"].items()))
-        yield _warnings(found["warnings"])
-    for one in content["fits"]:
-        yield f"<p>{escape(one['material'])}: reduced chi-squared {_number(one['chi_squared'])}</p>"
-        yield _constants(one["parameters"])
-        yield _warnings(one["warnings"])
-
-
-def _constants(parameters: Iterable[Mapping[str, Any]]) -> str:
-    rows = ((escape(p["name"]), _number(p["value"]), _number(p["error"]), escape(p["unit"])) for p in parameters)
-    return table(("constant", "value", "+-", "unit"), rows)
-
-
-def _warnings(warnings: Sequence[str]) -> str:
-    return bullets(warnings)

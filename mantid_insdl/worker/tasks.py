@@ -14,6 +14,10 @@ task              maps and options                                              
                                                                                                      `Combined.to_dict` as combined
 ``fit_exchange``  map input; options model, refine, material, simulate_fit        fit (on request)   `ExchangeFit.to_dict`
 ``explain``       map input; options model, method, target, layer                 output
+``activations``   map input; options model, layer                                 one for each       layer
+                                                                                  filter: "0", ...
+``explain_all``   map input; options folder, model, target, views, layer                             `report.explain.ExplainReport`, whose
+                                                                                                     files are in the folder
 ``process_run``   options of `mantid_insdl.runs.process.process`                                     `RunRecord.to_dict`
 ================  ==============================================================  =================  ==========================
 """
@@ -115,6 +119,27 @@ def _explain(maps: Mapping[str, Map], options: Mapping[str, Any], progress: Prog
     return {"output": importance(maps["input"], progress=progress, **options)}, {}
 
 
+def _activations(maps: Mapping[str, Map], options: Mapping[str, Any], progress: Progress) -> Outcome:
+    from mantid_insdl.explain.activations import activations
+    from mantid_insdl.explain.subject import convolution_named, open_subject
+
+    progress(0.0, "loading the network")
+    subject = open_subject(maps["input"], options.get("model"))
+    layer = options.get("layer") or convolution_named(subject.bundle, None)
+    return {str(number): m for number, m in enumerate(activations(subject, layer))}, {"layer": layer}
+
+
+def _explain_all(maps: Mapping[str, Map], options: Mapping[str, Any], progress: Progress) -> Outcome:
+    from mantid_insdl.explain.explanation import VIEWS, explain_answer
+    from mantid_insdl.report.explain import explanation_in
+
+    given = {name: options.get(name) for name in ("model", "target", "layer")}
+    views = options.get("views") or VIEWS
+    found = explain_answer(maps["input"], views=views, **given, progress=lambda fraction, text: progress(0.85 * fraction, text))
+    report = explanation_in(options["folder"], found, progress=lambda fraction, text: progress(0.85 + 0.15 * fraction, text))
+    return {}, report.model_dump(mode="json")
+
+
 def _process_run(maps: Mapping[str, Map], options: Mapping[str, Any], progress: Progress) -> Outcome:
     from mantid_insdl.runs.process import process
 
@@ -128,5 +153,7 @@ TASKS: dict[str, Callable[[Mapping[str, Map], Mapping[str, Any], Progress], Outc
     "classify": _classify,
     "fit_exchange": _fit_exchange,
     "explain": _explain,
+    "activations": _activations,
+    "explain_all": _explain_all,
     "process_run": _process_run,
 }

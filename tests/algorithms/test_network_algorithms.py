@@ -252,6 +252,35 @@ def test_importance_is_between_0_and_1(stack):
     assert mtd["out"].getItem(0).YUnitLabel() == "Intensity (importance)"
 
 
+@pytest.mark.parametrize("method", ["CAM", "GradCAM++", "IntegratedGradients", "OcclusionBySlice"])
+def test_other_methods(stack, method):
+    execute("ComputeGradCAM", "stack", Method=method, Target="pcsmo-dimer")
+    values = np.array([mtd["out"].getItem(i).extractY() for i in range(30)])
+    known = values[np.isfinite(values)]
+    assert known.min() >= 0 and known.max() == pytest.approx(1, abs=1e-5)
+    if method == "OcclusionBySlice":
+        assert all(np.unique(one[np.isfinite(one)]).size <= 1 for one in values)
+    assert "class pcsmo-dimer" in mtd["out"].getItem(0).run().getProperty("insdl_provenance").value
+
+
+def test_what_fixes_a_constant(stack):
+    execute("ComputeGradCAM", "stack", Model="pcsmo-goodenough-exchange", Target="JF1")
+    log = mtd["out"].getItem(0).run()
+    assert log.getProperty("insdl_model").value == "pcsmo-goodenough-exchange"
+    assert "parameter JF1" in log.getProperty("insdl_provenance").value
+
+
+def test_activations_as_groups_and_the_page(stack, tmp_path):
+    from mantid_insdl.plugin.explain import activation_groups, explain_in
+
+    groups = activation_groups(stack, "convolution_1")
+    assert len(groups) == 12 and groups[0].getNumberOfEntries() == 30
+    one = groups[0].getItem(0)
+    assert one.extractY().shape == (20, 20) and one.YUnitLabel() == "Intensity (activation)"
+    report = explain_in(stack, tmp_path / "why", views=["grad-cam"])
+    assert report["attributions"][0]["method"] == "grad-cam" and (tmp_path / "why" / "report.html").exists()
+
+
 # ---- what is refused
 
 
@@ -420,6 +449,14 @@ def test_wrong_class_and_layer_are_refused(stack):
     found = problems("ComputeGradCAM", InputWorkspace="stack", OutputWorkspace="out", Class="zener", Layer="last")
     assert "pcsmo-goodenough" in found["Class"]
     assert "last_convolution" in found["Layer"]
+    found = problems("ComputeGradCAM", InputWorkspace="stack", OutputWorkspace="out", Class="pcsmo-dimer", Target="pcsmo-goodenough")
+    assert "name different ones" in found["Class"]
+    found = problems("ComputeGradCAM", InputWorkspace="stack", OutputWorkspace="out", Model="pcsmo-goodenough-exchange", Method="CAM")
+    assert "choose JF1" in found["Target"] and "Only of a classifier" in found["Method"]
+    found = problems("ComputeGradCAM", InputWorkspace="stack", OutputWorkspace="out", Method="OcclusionBySlice", Layer="convolution_1")
+    assert "looks at no layer" in found["Layer"]
+    found = problems("ComputeGradCAM", InputWorkspace="stack", OutputWorkspace="out", Model="pcsmo-denoiser")
+    assert "does not tell the magnetic models" in found["Model"]
 
 
 def test_map_of_an_unknown_material(stack):

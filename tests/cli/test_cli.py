@@ -80,7 +80,7 @@ def test_a_run_with_fewer_results_leaves_none_of_the_earlier_ones(insdl, map_fil
     without = {"denoised": None, "classification": None, "importance": None}
     monkeypatch.setattr("mantid_insdl.analysis.analyse", lambda m, **_: hand_made_analysis(m.select([0]), **without))
     assert insdl("analyse", map_file(), "-m", "pcsmo", "-o", tmp_path / "out", "-q").exit_code == 0
-    left = ["corner.png", "fit.nxs", "fit.png", "measured.nxs", "measured.png", "report.json", "residual.png"]
+    left = ["corner.png", "fit.nxs", "fit.png", "measured.nxs", "measured.png", "report.html", "report.json", "residual.png"]
     assert sorted(os.listdir(tmp_path / "out")) == left
 
 
