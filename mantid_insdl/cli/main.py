@@ -688,7 +688,9 @@ def _run_analysis(
 
             result: Analysis = run(m, refine=refine, progress=share_of(progress, 0.02, 0.8))
             names = report.write_maps_and_pictures(folder, result, progress=share_of(progress, 0.8, 1.0))
-        finished = report.build_report(result, inputs=inputs, seconds=time.monotonic() - started, truth=truth, files=[*names, report.PAGE_FILE])
+        finished = report.build_report(
+            result, inputs=inputs, seconds=time.monotonic() - started, truth=truth, files=[*names, report.PAGE_FILE]
+        )
         report.write_page(folder, finished)
         (folder / report.REPORT_FILE).write_text(finished.model_dump_json(indent=2) + "\n", encoding="utf-8")
     print_report(finished, Console(highlight=False))

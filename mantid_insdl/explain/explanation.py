@@ -20,7 +20,7 @@ from mantid_insdl.explain.gallery import Gallery, gallery_of
 from mantid_insdl.explain.maximisation import Maximised, maximised
 from mantid_insdl.explain.neurons import Neuron, neurons_of
 from mantid_insdl.explain.physicist import Agreement, Difference, agreement, where_models_differ
-from mantid_insdl.explain.subject import Subject, convolution_named, open_subject
+from mantid_insdl.explain.subject import Subject, convolution_named, of_feature, open_subject
 from mantid_insdl.maps import Map
 from mantid_insdl.materials import zener
 from mantid_insdl.progress import Progress, ignore_progress, share_of
@@ -70,7 +70,9 @@ class Explanation:
         Of the layer, one map a filter.
     dead
         Filters of each layer that no training map activates.
-    gallery, filters, neurons, maximised, codes, difference, line
+    maximised
+        The maps that show the class, and the feature of the first neuron, most.
+    gallery, filters, neurons, codes, difference, line
         See their modules.
     warnings
         Why an answer or a view should not be believed.
@@ -86,7 +88,7 @@ class Explanation:
     dead: dict[str, list[int]] = field(default_factory=dict)
     filters: list[Filters] = field(default_factory=list)
     neurons: list[Neuron] = field(default_factory=list)
-    maximised: Maximised | None = None
+    maximised: dict[str, Maximised] = field(default_factory=dict)
     codes: Codes | None = None
     atlas: bool = False
     gallery: Gallery | None = None
@@ -174,7 +176,10 @@ def explain_answer(
             found.neurons = neurons_of(subject.bundle, gallery)
     if "maximisation" in views:
         with view("maximisation") as inner:
-            found.maximised = maximised(subject, gallery, inner)
+            found.maximised[subject.target] = maximised(subject, gallery, lambda f, t: inner(0.5 * f, t))
+            if found.neurons:
+                feature = of_feature(subject, int(found.neurons[0].name.removeprefix("feature ")))
+                found.maximised[feature.target] = maximised(feature, gallery, lambda f, t: inner(0.5 + 0.5 * f, t))
     if "physicist" in views:
         with view("physicist") as inner:
             materials = zener.fittable(subject.bundle.card.materials)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -165,6 +165,20 @@ def scoring(network: Any, task: str, names: int, index: int) -> Any:
             return one - (ops.sum(logits, axis=1, keepdims=True) - one) / (logits.shape[-1] - 1)
 
     return keras.Model(network.input, Score(name="explained_score")(network.output))
+
+
+def of_feature(subject: Subject, feature: int) -> Subject:
+    """The same map, and as its score the mean of one feature of the last convolution over the known pixels."""
+    keras = import_keras()
+    ops, layer = keras.ops, convolution_named(subject.bundle, None)
+
+    class Mean(keras.layers.Layer):
+        def call(self, features: Any) -> Any:
+            one = features[..., feature]
+            return ops.mean(ops.reshape(one, (-1, int(np.prod(one.shape[1:])))), axis=1, keepdims=True)
+
+    networks = tuple(keras.Model(one.input, Mean(name="explained_feature")(one.get_layer(layer).output)) for one in subject.bundle.models)
+    return replace(subject, target=f"feature {feature}", networks=networks)
 
 
 def convolutions(network: Any) -> list[str]:

@@ -49,11 +49,6 @@ CAPTIONS = {
         "network reads, even though it was only asked for the model."
     ),
     "atlas.png": "The same plane as a grid; each cell has the training map nearest to the mean of its codes, one slice of it.",
-    "maximised.png": (
-        "The map that the network thinks shows this model most (grown from noise), the simulated map most like it, and "
-        "yours. Where the first is not like the second the network also answers to patterns that no magnet makes, which"
-        " is why strange maps are refused by other rules than its probability."
-    ),
 }
 """What each picture shows, what to look for, and what it does not show."""
 
@@ -73,6 +68,12 @@ def caption(file: str) -> str:
                 f"{TITLES[name][0].upper()}{TITLES[name][1:]}: the map in grey, the more orange a pixel the more it decided. "
                 "It shows where the network looked, not that it looked at the right thing: the tests below tell."
             )
+    if file.startswith("maximised-"):
+        return (
+            "The map that the network thinks shows it most (grown from noise), the simulated map most like it, and yours. "
+            "Where the first is not like the second the network also answers to patterns that no magnet makes, which is why "
+            "strange maps are refused by other rules than its probability."
+        )
     return (
         "Training maps that drive it most, with the slice and the patch that do, and the exchange constants of each. "
         "What the patches share is what it stands for."

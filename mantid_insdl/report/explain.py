@@ -21,6 +21,7 @@ from mantid_insdl.report.parts import InputFile, MapSummary, Part, ResultFile, i
 if TYPE_CHECKING:
     from mantid_insdl.analysis.results import Classification
     from mantid_insdl.explain.explanation import Explanation
+    from mantid_insdl.explain.maximisation import Maximised
     from mantid_insdl.progress import Progress
 
 EXPLAIN_FILE = "explain.json"
@@ -73,7 +74,7 @@ class ExplainReport(Part):
     neighbours: dict[str, float] | None = Field(description="materials of the nearest training maps")
     distance: float | None = Field(description="from the nearest class")
     distance_limit: float | None
-    likeness: float | None = Field(description="correlation of the map that maximises the class with the simulated map most like it")
+    likeness: dict[str, float] = Field(description="correlation of the map that maximises it with the simulated map most like it")
     changes_at: float | None = Field(description="share of the way to the other model at which the network changes its mind")
     warnings: tuple[str, ...]
     files: tuple[ResultFile, ...]
@@ -99,7 +100,7 @@ def build_explain_report(found: Explanation, *, inputs: Iterable[str | Path] = (
         neighbours=codes.neighbour_shares if codes else None,
         distance=codes.own_distance if codes and np.isfinite(codes.own_distance) else None,
         distance_limit=codes.limit if codes and np.isfinite(codes.limit) else None,
-        likeness=found.maximised.likeness if found.maximised else None,
+        likeness={name: one.likeness for name, one in found.maximised.items()},
         changes_at=line.turn if line and np.isfinite(line.turn) else None,
         warnings=tuple(found.warnings),
         files=tuple(files),
@@ -178,8 +179,9 @@ def _drawings(found: Explanation) -> dict[str, Callable[[], Any]]:
         made["constants.png"] = lambda: draw.plot_code_parameters(found.codes, title="t-SNE plane by exchange constants")
         if found.atlas:
             made["atlas.png"] = lambda: draw.plot_atlas(found.codes)
-    if found.maximised is not None:
-        made["maximised.png"] = lambda: draw.plot_maximised(subject, found.maximised, title=f"{about}: the map that shows it most")
+    for name, one in found.maximised.items():
+        file = f"maximised-{stem(name)}.png"
+        made[file] = lambda one=one, name=name: draw.plot_maximised(subject, one, title=f"the map that shows {name} most")
     if found.activations:
         dead = found.dead.get(found.layer, found.dead.get("fourth", []) if found.layer == "last_convolution" else [])
         made["activations.png"] = lambda: draw.plot_activations(found.activations, dead, title=f"{about}: layer {found.layer}")
@@ -219,6 +221,8 @@ def explanation_in(
     names = {*possible_files(), *made_earlier(target / EXPLAIN_FILE)}
     with staged_folder(target, names, last=EXPLAIN_FILE) as folder:
         verdict = None if found.subject.signed else classify(found.subject.map, found.subject.bundle.path)
+        if verdict is not None and not verdict.in_range:  # its views are given all the same
+            found.warnings += [one for one in verdict.warnings if one not in found.warnings]
         written = write_explanation(folder, found, verdict, progress=progress)
         report = build_explain_report(found, inputs=inputs, files=written)
         (folder / EXPLAIN_FILE).write_text(report.model_dump_json(indent=2) + "\n", encoding="utf-8")
@@ -283,8 +287,8 @@ def page(found: Explanation, verdict: Classification | None, pngs: dict[str, byt
         *shown("codes.png", "constants.png", "atlas.png"),
         *shown(*(file for file in pngs if file.startswith("neuron-"))),
         _neuron_table(found),
-        _likeness(found),
-        *shown("maximised.png", "activations.png", "filters.png"),
+        *(_likeness(name, one) for name, one in found.maximised.items()),
+        *shown(*(file for file in pngs if file.startswith("maximised-")), "activations.png", "filters.png"),
         _filter_table(found),
         '<p class="quiet">mantid_insdl ' + escape(str(software()["mantid_insdl"])) + "</p>",
     ]
@@ -350,15 +354,12 @@ def _neuron_table(found: Explanation) -> str:
     return table(("neuron", "over the maps of", "follows (rank correlation)"), rows)
 
 
-def _likeness(found: Explanation) -> str:
-    if found.maximised is None:
-        return ""
-    one = found.maximised
-    found_like = "a physical pattern" if one.likeness > 0.5 else "not a physical pattern"
+def _likeness(name: str, one: Maximised) -> str:
+    found = "a physical pattern" if one.likeness > 0.5 else "not a physical pattern"
     return paragraph(
-        f"The map that shows {found.subject.target} most scores {one.score:.1f}, yours {one.of_user:.1f}, the simulated map most "
-        f"like the former {one.nearest_score:.1f}. Their correlation is {one.likeness:.2f}, and that of the noise from which it was "
-        f"grown {one.by_chance:.2f}: {found_like}."
+        f"The map that shows {name} most scores {one.score:.1f}, yours {one.of_user:.1f}, the simulated map most like the former "
+        f"{one.nearest_score:.1f}. Their correlation is {one.likeness:.2f}, and that of the noise from which it was grown "
+        f"{one.by_chance:.2f}: {found}."
     )
 
 

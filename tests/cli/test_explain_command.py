@@ -82,3 +82,30 @@ def test_one_slice_is_explained_and_an_empty_map_is_not(tmp_path):
     insdl.save(m.with_mask(np.ones(m.shape, bool)), tmp_path / "masked.npz")
     empty = run(tmp_path / "masked.npz", "-m", "pcsmo", "-o", tmp_path / "none")
     assert empty.exit_code == 4 and "no usable pixel" in empty.output
+
+
+@pytest.mark.tensorflow
+def test_a_map_that_shows_none_of_the_models_is_explained_and_marked(tmp_path):
+    m = insdl.load(DEMO)
+    noise = np.random.default_rng(0).exponential(size=m.shape)
+    insdl.save(m.replace(intensity=np.where(m.mask, np.nan, noise), error=None), tmp_path / "noise.npz")
+    done = run(tmp_path / "noise.npz", "-m", "pcsmo", "-o", tmp_path / "why")
+    assert done.exit_code == 0, done.output
+    report = json.loads((tmp_path / "why" / "explain.json").read_text())
+    assert any("no more than noise" in one or "none of these" in one for one in report["warnings"])
+    assert (tmp_path / "why" / "grad-cam.png").exists()
+
+
+@pytest.mark.tensorflow
+def test_a_bundle_without_convolutions_has_no_grad_cam(tmp_path):
+    from toys import any_slices, save_toy, toy_card, unit_range
+
+    from mantid_insdl.networks.backend import import_keras
+
+    layers, size = import_keras().layers, (60, 40, 40)
+    stack = layers.Input((*size, 2), name="stack")
+    embedding = layers.Dense(2, name="embedding")(layers.GlobalAveragePooling3D()(stack))
+    network = import_keras().Model(stack, layers.Dense(4, name="logits")(embedding))
+    save_toy(tmp_path / "toy", any_slices(toy_card("pcsmo-classifier")), [network], unit_range(1).arrays)
+    done = run(DEMO, "-m", "pcsmo", "--model", tmp_path / "toy", "-o", tmp_path / "out")
+    assert done.exit_code == 6 and "have no convolutions" in done.output
