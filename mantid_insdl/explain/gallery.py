@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -108,7 +109,9 @@ def gallery_of(bundle: Bundle, number: int = CHUNKS, progress: Progress = ignore
     data = _simulated(recipe, number, split, lambda f, t: progress(0.6 * f, t))
     measurer = Measurer(data, recipe.dataset, recipe.measurement)
     progress(0.6, "measuring the training maps")
-    maps = measurer.measure(np.arange(len(data.material)), (SEED,), kind="")
+    with warnings.catch_warnings():  # of slices out of kinematic reach the mean is that of nothing
+        warnings.simplefilter("ignore", RuntimeWarning)
+        maps = measurer.measure(np.arange(len(data.material)), (SEED,), kind="")
     seen = maps.used.any(axis=(1, 2))  # of some nothing is: their incident energies are missing, or do not reach
     data, maps = _rows(data, seen), _rows(maps, seen)
     outputs, codes = [], []

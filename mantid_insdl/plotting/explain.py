@@ -228,7 +228,8 @@ def plot_atlas(found: Codes, *, cells: int = 7, title: str = "") -> Figure:
         mean = gallery.codes[mine].mean(axis=0)
         index = int(mine[np.argmin(np.sum((gallery.codes[mine] - mean) ** 2, axis=1))])
         m = gallery.noise_free(index)
-        shown = int(np.nanargmax(np.nanstd(m.intensity, axis=(1, 2)) * (np.abs(m.slices.centres / m.slices.ei - 0.4) < 0.2)))
+        middle = np.abs(m.slices.centres / m.slices.ei - 0.4) < 0.2
+        shown = int(np.argmax(np.nan_to_num(m.intensity).std(axis=(1, 2)) * middle))
         corner = low + size * cell
         inset = axes.inset_axes((*(corner + 0.05 * size), *(0.9 * size)), transform=axes.transData)
         _thumb(inset, m, shown, COLOURS[int(gallery.data.material[index]) % len(COLOURS)])

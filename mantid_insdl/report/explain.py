@@ -314,7 +314,8 @@ def _faithfulness_table(found: Explanation) -> str:
         believed = "no: " + " ".join(tested.warnings) if tested.warnings else "yes"
         numbers = (*tested.explained.areas, *tested.random.areas, *tested.brightest.areas, tested.randomised, tested.stability)
         rows.append((escape(TITLES[name]), *(f"{x:.2f}" for x in numbers), escape(believed)))
-    head = ("method", "deletion", "insertion", "random", "", "brightest", "", "shuffled weights", "more noise", "to be believed?")
+    pairs = (f"{kind}{of}" for of in ("", ", random", ", brightest") for kind in ("deletion", "insertion"))
+    head = ("method", *pairs, "shuffled weights", "more noise", "to be believed?")
     return table(head, rows)
 
 
