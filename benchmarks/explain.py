@@ -31,7 +31,7 @@ import numpy as np
 from mantid_insdl.explain.activations import dead_filters
 from mantid_insdl.explain.attribution import METHODS, attribution, explained
 from mantid_insdl.explain.codes import nearest
-from mantid_insdl.explain.faithfulness import faithfulness_of
+from mantid_insdl.explain.faithfulness import faithfulness_of, references_of
 from mantid_insdl.explain.filters import filters_of
 from mantid_insdl.explain.gallery import Gallery, gallery_of
 from mantid_insdl.explain.maximisation import maximised
@@ -72,11 +72,12 @@ def views(arguments: argparse.Namespace) -> None:
     seconds = dict.fromkeys(arguments.methods, 0.0)
     for done, index in enumerate(chosen(gallery, arguments.maps), 1):
         subject = subject_of(bundle, gallery, index)
+        references = references_of(subject)
         for name in arguments.methods:
             begin = time.perf_counter()
             attribution(subject, name)
             seconds[name] += time.perf_counter() - begin
-            tested = faithfulness_of(subject, lambda one, name=name: attribution(one, name))
+            tested = faithfulness_of(subject, lambda one, name=name: attribution(one, name), references)
             areas = (*tested.explained.areas, *tested.random.areas, *tested.brightest.areas)
             rows[name].append((*areas, tested.randomised, tested.stability, float(not tested.warnings)))
         if done % 20 == 0:

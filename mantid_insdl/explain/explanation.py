@@ -14,7 +14,7 @@ from mantid_insdl.errors import InsdlError, did_you_mean
 from mantid_insdl.explain import attribution, between
 from mantid_insdl.explain.activations import activations, dead_filters, visible_layer
 from mantid_insdl.explain.codes import Codes, codes_of
-from mantid_insdl.explain.faithfulness import Faithfulness, faithfulness_of
+from mantid_insdl.explain.faithfulness import Faithfulness, References, faithfulness_of, references_of
 from mantid_insdl.explain.filters import Filters, filters_of
 from mantid_insdl.explain.gallery import Gallery, gallery_of
 from mantid_insdl.explain.maximisation import Maximised, maximised
@@ -66,6 +66,8 @@ class Explanation:
         Of the map.
     attributions
         By method.
+    references
+        What they are held against.
     activations
         Of the layer, one map a filter.
     dead
@@ -83,6 +85,7 @@ class Explanation:
     subject: Subject
     score: float
     layer: str = ""
+    references: References | None = None
     attributions: dict[str, Attribution] = field(default_factory=dict)
     activations: list[Map] = field(default_factory=list)
     dead: dict[str, list[int]] = field(default_factory=dict)
@@ -239,7 +242,9 @@ def _line(subject: Subject, difference: Difference, warnings: list[str]) -> betw
 def _attribution(subject: Subject, method: str, layer: str | None, found: Explanation, progress: Progress) -> Attribution:
     at = layer if method in attribution.OF_A_LAYER and layer in _convolutions(subject) else None
     _, importance = attribution.explained(subject, method, at, lambda f, t: progress(0.2 * f, t))
-    tested = faithfulness_of(subject, lambda one: attribution.attribution(one, method, at), lambda f, t: progress(0.2 + 0.8 * f, t))
+    found.references = found.references or references_of(subject)
+    later = share_of(progress, 0.2, 1.0)
+    tested = faithfulness_of(subject, lambda one: attribution.attribution(one, method, at), found.references, later)
     title = attribution.TITLES[method]
     found.warnings += [f"{title[0].upper()}{title[1:]}: {one[0].lower()}{one[1:]}" for one in tested.warnings]
     with_physics = None if found.difference is None else agreement(importance, found.difference.where)

@@ -84,13 +84,41 @@ class Faithfulness:
         return tuple(said)
 
 
-def faithfulness_of(subject: Subject, explain: Explain, progress: Progress = ignore_progress) -> Faithfulness:
+@dataclass(frozen=True, eq=False)
+class References:
+    """What every explanation of one map is held against.
+
+    Attributes
+    ----------
+    random, brightest
+        See `Faithfulness`.
+    """
+
+    random: Curves
+    brightest: Curves
+
+
+def references_of(subject: Subject) -> References:
+    """The curves by random orders of pixels and by their intensity."""
+    rng = np.random.default_rng(SEED)
+    shown = subject.shown
+    brightest = curves(subject.support, shown, shown[..., 0], rng)
+    by_chance = [curves(subject.support, shown, np.zeros(shown.shape[:-1]), rng) for _ in range(DRAWS)]
+    random = Curves(*(np.mean([getattr(one, kind) for one in by_chance], axis=0) for kind in ("deletion", "insertion")))
+    return References(random, brightest)
+
+
+def faithfulness_of(
+    subject: Subject, explain: Explain, references: References | None = None, progress: Progress = ignore_progress
+) -> Faithfulness:
     """Put an explanation to the test, on the map that it explains.
 
     Parameters
     ----------
     explain
-        Called for the subject, for one with shuffled weights, and for maps with more noise.
+        Called for the subject, for one with shuffled weights, and for a map with more noise.
+    references
+        Where they are known from another explanation of the map.
     """
     rng = np.random.default_rng(SEED)
     shown = subject.shown
@@ -102,16 +130,14 @@ def faithfulness_of(subject: Subject, explain: Explain, progress: Progress = ign
     own = importance(subject)
     progress(0.2, "masking and uncovering pixels")
     explained = curves(subject.support, shown, own, rng)
-    brightest = curves(subject.support, shown, shown[..., 0], rng)
-    by_chance = [curves(subject.support, shown, np.zeros(shown.shape[:-1]), rng) for _ in range(DRAWS)]
-    random = Curves(*(np.mean([getattr(one, kind) for one in by_chance], axis=0) for kind in ("deletion", "insertion")))
+    references = references or references_of(subject)
     progress(0.6, "shuffling weights")
     known = shown[..., 1] > 0
     randomised = rank_correlation(own[known], importance(with_shuffled_weights(subject, rng))[known])
     progress(0.8, "adding noise")
     stability = rank_correlation(own[known], importance(noisier(subject, rng))[known])
     progress(1.0, "tested")
-    return Faithfulness(explained, random, brightest, randomised, stability)
+    return Faithfulness(explained, references.random, references.brightest, randomised, stability)
 
 
 def curves(scores: Scores, shown: np.ndarray, importance: np.ndarray, rng: np.random.Generator) -> Curves:
