@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mantid_insdl.errors import did_you_mean
 from mantid_insdl.materials.crystal import FORBIDDEN, Crystal, require_allowed
 from mantid_insdl.materials.description import MaterialFile
 from mantid_insdl.materials.schema import At, BondSpec, SpecError
@@ -62,12 +63,7 @@ def _require_once(material: MaterialFile, crystal: Crystal, couplings: Sequence[
 
 def _by_distance(bare: SpinModel, spec: BondSpec) -> list[Ends]:
     labels = [s.label for s in bare.sites]
-    unknown = set(spec.between or ()) - set(labels)
-    if unknown:
-        raise SpecError(
-            f"bonds of {spec.parameter} name {', '.join(sorted(unknown))}; the sites are {', '.join(sorted(set(labels)))}",
-            "name one of these",
-        )
+    require_labels(spec.between or (), labels, f"bonds of {spec.parameter}", "name one of these")
     if spec.distance is not None:
         distance, pairs = spec.distance, bare.neighbours(spec.distance)
     else:
@@ -81,6 +77,14 @@ def _by_distance(bare: SpinModel, spec: BondSpec) -> list[Ends]:
             f"the five shortest distances between magnetic sites are {shortest} angstrom",
         )
     return pairs
+
+
+def require_labels(named: Sequence[str], labels: Sequence[str], what: str, fix: str) -> None:
+    """Refuse names that are no labels of sites."""
+    known = sorted(set(labels))
+    unknown = sorted(set(named) - set(known))
+    if unknown:
+        raise SpecError(f"{what} name {', '.join(unknown)}{did_you_mean(unknown[0], known)}; the sites are {', '.join(known)}", fix)
 
 
 def shell_distance(bare: SpinModel, shell: int) -> tuple[float, float]:
@@ -177,13 +181,10 @@ def anisotropy_of(material: MaterialFile, crystal: Crystal) -> list[OnSite]:
     terms = []
     for index, spec in enumerate(material.anisotropy):
         with At("anisotropy", index):
-            labels = {site.label for site in crystal.sites}
-            if spec.labels is not None and (not spec.labels or set(spec.labels) - labels):
-                raise SpecError(
-                    f"the anisotropy {spec.parameter} names {', '.join(sorted(set(spec.labels) - labels)) or 'no site'}; "
-                    f"the sites are {', '.join(sorted(labels))}",
-                    "name one of these, or leave labels out for all sites",
-                )
+            if spec.labels is not None:
+                fix = "name one of these, or leave labels out for all sites"
+                labels = [site.label for site in crystal.sites]
+                require_labels(spec.labels or ["no site"], labels, f"the labels of the anisotropy {spec.parameter}", fix)
             matrices: dict[int, np.ndarray] = {}
             for i, site in enumerate(crystal.sites):
                 if i in matrices or (spec.labels is not None and site.label not in spec.labels):

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mantid_insdl.errors import did_you_mean
 from mantid_insdl.materials.cif import Atom, CifCrystal, read_cif
 from mantid_insdl.materials.description import MaterialFile
 from mantid_insdl.materials.ions import require_magnetic
@@ -113,7 +114,8 @@ def _places(spec: SiteSpec, cif: CifCrystal | None) -> list[tuple[np.ndarray, np
     if cif is None:
         raise SpecError(f"site {spec.name} names an atom, but there is no CIF file", "add cif: FILE, or give positions")
     if spec.atom not in cif.atoms:
-        raise SpecError(f"the CIF file has no atom {spec.atom}: it has {', '.join(cif.atoms)}", "name one of these")
+        meant = did_you_mean(spec.atom, list(cif.atoms))
+        raise SpecError(f"the CIF file has no atom {spec.atom}{meant}: it has {', '.join(cif.atoms)}", "name one of these")
     found = []
     kinds = list(dict.fromkeys(atom.symbol for atom in cif.atoms[spec.atom]))
     if len(kinds) > 1:

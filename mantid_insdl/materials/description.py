@@ -8,6 +8,7 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
+from mantid_insdl.errors import did_you_mean
 from mantid_insdl.materials.schema import (
     AnisotropySpec,
     BondSpec,
@@ -109,7 +110,9 @@ class MaterialFile(Strict):
         for index, (one, other) in enumerate(self.interchangeable):
             at = ("interchangeable", index)
             if unknown := [name for name in (*one, *other) if name not in ranges]:
-                raise SpecError(f"there is no parameter {unknown[0]}", f"name two of {', '.join(ranges)}", at)
+                raise SpecError(
+                    f"there is no parameter {unknown[0]}{did_you_mean(unknown[0], list(ranges))}", f"name two of {', '.join(ranges)}", at
+                )
             if not one or len(one) != len(other) or len({*one, *other}) < 2 * len(one):
                 raise SpecError("two lists of as many different parameters each are needed", "as [[J1, D1], [J2, D2]]", at)
             for first, second in zip(one, other, strict=True):

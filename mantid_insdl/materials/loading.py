@@ -65,7 +65,8 @@ def load_material(name_or_path: str | Path | Material) -> Material:
         if family:
             raise MaterialError(f"'{name}' is a family of models", f"its models are {', '.join(family)}", "name one of these")
         known = ", ".join(material_names())
-        raise MaterialError(f"there is no material '{name}'", f"known are {known}", "use one of these, or the path of a .yaml file")
+        meant = did_you_mean(name, material_names())
+        raise MaterialError(f"there is no material '{name}'{meant}", f"known are {known}", "use one of these, or the path of a .yaml file")
     try:
         text = read_text(path, _origin(name), LONGEST_YAML)
     except FileNotFoundError:

@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 from pydantic import model_validator
 
-from mantid_insdl.errors import MaterialError
+from mantid_insdl.errors import MaterialError, did_you_mean
 from mantid_insdl.materials.bonds import Coupling, couplings_of
 from mantid_insdl.materials.crystal import Crystal, crystal_of
 from mantid_insdl.materials.description import MaterialFile
@@ -29,12 +29,27 @@ class Material(MaterialFile):
             with At("spiral"):
                 require_uniform(self.model, np.array(self.spiral.axis) / np.linalg.norm(self.spiral.axis))
         self._require_units()
-        names, used = [p.name for p in self.parameters], set(self.model.parameters)
-        if used != set(names):
-            raise SpecError(
-                f"parameters are {', '.join(names)}, the bonds and anisotropy use {', '.join(sorted(used))}", location=("parameters",)
-            )
+        self._require_parameters()
         return self
+
+    def _require_parameters(self) -> None:
+        """Each parameter is used, and each that is used is there."""
+        names = [p.name for p in self.parameters]
+        for key, terms in (("bonds", self.bonds), ("anisotropy", self.anisotropy), ("fields", self.fields)):
+            for index, term in enumerate(terms):
+                if term.parameter not in names:
+                    meant = did_you_mean(term.parameter, names)
+                    raise SpecError(
+                        f"there is no parameter {term.parameter}{meant}: there are {', '.join(names) or 'none'}",
+                        "name one of these, or add it to parameters",
+                        (key, index, "parameter"),
+                    )
+        if unused := [name for name in names if name not in self.model.parameters]:
+            raise SpecError(
+                f"the parameter {unused[0]} has no bond, anisotropy or field",
+                "leave it out, or use it",
+                ("parameters", names.index(unused[0])),
+            )
 
     def _require_units(self) -> None:
         """A field is in T, all else in meV."""
@@ -116,7 +131,11 @@ class Material(MaterialFile):
         values = self.defaults
         for name, value in (overrides or {}).items():
             if name not in values:
-                raise MaterialError(f"{self.name} has no parameter '{name}'", f"its parameters are {', '.join(values)}", "use one of these")
+                raise MaterialError(
+                    f"{self.name} has no parameter '{name}'{did_you_mean(name, list(values))}",
+                    f"its parameters are {', '.join(values)}",
+                    "use one of these",
+                )
             try:
                 number = float(value)
             except (TypeError, ValueError):

@@ -6,16 +6,18 @@ import re
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, WithJsonSchema, field_validator, model_validator
 
 from mantid_insdl.errors import InsdlError
 from mantid_insdl.spinwave.spiral import rotation
 from mantid_insdl.spinwave.symmetry import dm_matrix
 
+_FRACTION = r"\s*([+-]?\d{1,9})\s*/\s*(\d{1,9})\s*"
+
 
 def _number(value: Any) -> Any:
     """The number that a fraction such as 1/3 is; anything else as it is."""
-    parts = re.fullmatch(r"\s*([+-]?\d{1,9})\s*/\s*(\d{1,9})\s*", value) if isinstance(value, str) else None
+    parts = re.fullmatch(_FRACTION, value) if isinstance(value, str) else None
     if parts is None:
         return value
     if int(parts[2]) == 0:
@@ -23,7 +25,9 @@ def _number(value: Any) -> Any:
     return int(parts[1]) / int(parts[2])
 
 
-Number = Annotated[float, BeforeValidator(_number)]
+Number = Annotated[
+    float, BeforeValidator(_number), WithJsonSchema({"anyOf": [{"type": "number"}, {"type": "string", "pattern": f"^{_FRACTION}$"}]})
+]
 """A number, which may be written as a fraction."""
 Vector = tuple[Number, Number, Number]
 Matrix = tuple[Vector, Vector, Vector]
@@ -122,7 +126,7 @@ class SiteSpec(Strict):
     label: str = ""
     atom: str | None = None
     positions: list[Vector] = []
-    spin: float = Field(gt=0)
+    spin: Number = Field(gt=0)
     direction: Vector | None = None
     moments: list[MomentSpec] = []
     ion: str = ""
@@ -283,7 +287,7 @@ class DomainSpec(Strict):
     `matrix`, all Cartesian; with none of them, the crystal as it is.
     """
 
-    weight: float = Field(gt=0, le=1)
+    weight: Number = Field(gt=0, le=1)
     axis: Vector | None = None
     angle: float | None = None
     mirror: Vector | None = None

@@ -38,13 +38,13 @@ def summarise(material: Material, parameters: Mapping[str, float] | None = None,
     lines = [material.title, "", *_crystal(material), "", f"Spins in the cell: {len(model.sites)}"]
     ions = {spec.name: f"{spec.ion} (own form factor)".lstrip() for spec in material.sites if spec.form_factor}
     elements = {spec.name: element for spec, element in zip(material.sites, material.crystal.elements, strict=True) if element}
-    for label in dict.fromkeys(s.label for s in model.sites):
-        same = [s for s in model.sites if s.label == label]
+    for label, spin, ion in dict.fromkeys((s.label, s.spin, s.ion) for s in model.sites):
+        same = [s for s in model.sites if (s.label, s.spin, s.ion) == (label, spin, ion)]
         ways = sorted({tuple((np.round(s.direction, 3) + 0.0).tolist()) for s in same}, reverse=True)
         where = " and ".join(_vector(way) for way in ways)
         atom = f" (atom {elements[label]})" if label in elements else ""
-        ion = ions.get(label, same[0].ion or "no form factor")
-        lines.append(f"  {label:10} {len(same):3} x S = {same[0].spin:g}  {ion:6}{atom} along {where}")
+        named = ions.get(label, ion or "no form factor")
+        lines.append(f"  {label:10} {len(same):3} x S = {spin:g}  {named:6}{atom} along {where}")
     for turn, name in ((material.order, "Order"), (material.spiral, "Spiral in the rotating frame")):
         if turn is not None:
             lines.append(f"{name}: k = {_vector(turn.k)} r.l.u. of the file's cell, about {_vector(turn.axis)}")

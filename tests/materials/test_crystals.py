@@ -493,7 +493,7 @@ def site(**more):
         ({"anisotropy": [{"parameter": "J", "axis": [0, 0, 0]}]}, r"'anisotropy.0.axis' \(line \d+\).*vector is zero"),
         ({"anisotropy": [{"parameter": "J"}]}, "either an axis or a matrix"),
         ({"anisotropy": [{"parameter": "J", "matrix": [[0, 1, 0], [0, 0, 0], [0, 0, 0]]}]}, "not symmetric"),
-        ({"anisotropy": [{"parameter": "J", "axis": [0, 0, 1], "labels": ["t"]}]}, "names t; the sites are s"),
+        ({"anisotropy": [{"parameter": "J", "axis": [0, 0, 1], "labels": ["t"]}]}, "name t; the sites are s"),
         ({"fields": [{"parameter": "J", "direction": [0, 0, 0]}]}, r"'fields.0.direction'.*vector is zero"),
         ({"map": {"beam": [0, 0, 0]}}, r"'map.beam' \(line \d+\)"),
         ({"map": {"cell": [[1, 0, 0], [2, 0, 0], [0, 0, 1]]}}, "no inverse"),
