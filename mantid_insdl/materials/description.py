@@ -97,6 +97,8 @@ class MaterialFile(Strict):
             raise SpecError("the CIF file gives the space group", "leave out space_group", ("space_group",))
         if self.order is not None and self.spiral is not None:
             raise SpecError("the material has both order and spiral", "give one of them", ("spiral",))
+        if self.spiral is not None and self.spiral.axis is None:
+            raise SpecError("the spiral has no axis", "give the one about which its spins turn, as axis: [0, 0, 1]", ("spiral",))
         if self.spiral is not None:
             self._require_rotating_frame(self.spiral)
         names = [p.name for p in self.parameters]

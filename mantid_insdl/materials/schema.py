@@ -110,7 +110,10 @@ class CellSpec(Strict):
 
 
 class MomentSpec(Strict):
-    """The Cartesian direction of the spin at one fractional position, where it is not that of the other sites of its label."""
+    """The Cartesian direction of the spin at one fractional position, where it is not that of the other sites of its label.
+
+    With `order` or `spiral` it holds for all cells, turned.
+    """
 
     position: Vector
     direction: Vector
@@ -272,12 +275,31 @@ class FieldSpec(Strict):
 
 
 class TurnSpec(Strict):
-    """Order with wave vector `k` (r.l.u. of the cell of the file): spins in the cell R turn by 2 pi k.R about `axis` (Cartesian)."""
+    """Order with wave vector `k` (r.l.u. of the cell of the file): spins in the cell R turn by 2 pi k.R about `axis` (Cartesian).
+
+    Without `axis` they are reversed where k.R is a half: k is then made of halves.
+    """
 
     k: Vector
-    axis: Vector
+    axis: Vector | None = None
 
     _direction = field_validator("axis")(_not_zero)
+
+    @model_validator(mode="after")
+    def _turned_or_reversed(self) -> TurnSpec:
+        if self.axis is None and np.abs(2 * np.array(self.k) - np.rint(2 * np.array(self.k))).max() > 1e-9:
+            raise SpecError(
+                f"spins turn by k = {list(self.k)}, but about no axis: only with k of halves are they reversed and need none",
+                "give the axis, as axis: [0, 0, 1]",
+            )
+        return self
+
+    def rotation(self, cell: np.ndarray) -> np.ndarray:
+        """The matrix (3, 3) that takes spins of the cell at the origin to those of the cell R (3,): a rotation, or plus or minus 1."""
+        phase = float(np.array(self.k) @ cell)
+        if self.axis is None:
+            return np.eye(3) * np.rint(np.cos(2 * np.pi * phase))
+        return rotation(np.array(self.axis) / np.linalg.norm(self.axis), 2 * np.pi * phase)
 
 
 class DomainSpec(Strict):

@@ -47,7 +47,8 @@ def summarise(material: Material, parameters: Mapping[str, float] | None = None,
         lines.append(f"  {label:10} {len(same):3} x S = {spin:g}  {named:6}{atom} along {where}")
     for turn, name in ((material.order, "Order"), (material.spiral, "Spiral in the rotating frame")):
         if turn is not None:
-            lines.append(f"{name}: k = {_vector(turn.k)} r.l.u. of the file's cell, about {_vector(turn.axis)}")
+            how = "spins reversed" if turn.axis is None else f"about {_vector(turn.axis)}"
+            lines.append(f"{name}: k = {_vector(turn.k)} r.l.u. of the file's cell, {how}")
     lines += ["", f"  {'coupling':10}{'value':>10} {'unit':4}{'bonds':>7}{'length':>10}  what it is"]
     for parameter in material.parameters:
         lengths = [_length(model, b) for b in model.bonds if b.parameter == parameter.name]
