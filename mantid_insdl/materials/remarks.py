@@ -11,6 +11,7 @@ from mantid_insdl.materials.crystal import Crystal
 from mantid_insdl.materials.description import MaterialFile
 from mantid_insdl.materials.ions import largest_spin
 from mantid_insdl.materials.schema import BondSpec, SiteSpec
+from mantid_insdl.materials.shells import kinds
 from mantid_insdl.spinwave.model import SpinModel
 from mantid_insdl.spinwave.symmetry import Ends, reversed_ends
 
@@ -33,15 +34,15 @@ def remarks(material: MaterialFile, crystal: Crystal, couplings: Sequence[Coupli
     coupled = {end for coupling in couplings for end in (coupling.ends, reversed_ends(coupling.ends))}
     for index, spec in enumerate(material.bonds):
         own = [coupling.ends for coupling in couplings if coupling.spec == index]
-        if spec.named:
+        if spec.named or spec.kind:
             continue
-        kinds = unlike_bonds(crystal, own)
-        if len(kinds) > 1:
+        unlike = kinds(crystal, own)
+        if len(unlike) > 1:
             what = f"shell {spec.shell}" if spec.shell else f"the distance {spec.distance:g} angstrom"
-            named = "; ".join(f"{len(kind)} as {bond_name(crystal, kind[0])}" for kind in kinds)
+            named = "; ".join(f"{len(kind)} as {bond_name(crystal, kind[0])}" for kind in unlike)
             found.append(
-                f"{spec.parameter} joins {len(kinds)} kinds of bonds at {what} that {crystal.symmetry.name} tells apart: {named}. "
-                "To tell them apart too, name one of each by segment with symmetric: true."
+                f"{spec.parameter} joins {len(unlike)} kinds of bonds at {what} that {crystal.symmetry.name} tells apart: {named}. "
+                "To tell them apart too, name each by its shell and letter, which insdl material lists."
             )
         found += _split(bare, spec, own, coupled)
     alike: dict[tuple, Coupling] = {}
@@ -74,21 +75,6 @@ def _odd_moments(sites: Sequence[SiteSpec]) -> list[str]:
                 f"Two entries of sites are called {spec.name}, with the spins {other:g} and {spec.spin:g}: a bond between takes both."
             )
     return found
-
-
-def unlike_bonds(crystal: Crystal, bonds: Sequence[Ends]) -> list[list[Ends]]:
-    """Bonds in groups of those that symmetry takes into one another; without a space group one group."""
-    if crystal.equivalents is None:
-        return [list(bonds)] if bonds else []
-    groups: list[tuple[set[Ends], list[Ends]]] = []
-    for ends in bonds:
-        for orbit, group in groups:
-            if ends in orbit or reversed_ends(ends) in orbit:
-                group.append(ends)
-                break
-        else:
-            groups.append(({image for image, _ in crystal.equivalents.orbit(ends)}, [ends]))
-    return [group for _, group in groups]
 
 
 def _split(bare: SpinModel, spec: BondSpec, bonds: Sequence[Ends], coupled: Collection[Ends]) -> list[str]:

@@ -69,6 +69,26 @@ class At:
             error.location = (*self.location, *error.location)
 
 
+def _shell(value: Any) -> Any:
+    """The name of a shell, as text."""
+    name = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+    if not isinstance(name, str) or not re.fullmatch(_SHELL, name):
+        raise SpecError(
+            f"{value!r} is no shell of neighbours",
+            "give a number from 1 to 99, the shortest distance first, or number and letter, as 5a, for bonds that symmetry tells apart",
+        )
+    return name
+
+
+_SHELL = "[1-9][0-9]?[a-z]{0,2}"
+ShellName = Annotated[
+    str,
+    BeforeValidator(_shell),
+    WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 1, "maximum": 99}, {"type": "string", "pattern": f"^{_SHELL}$"}]}),
+]
+"""A shell of neighbours by its number, or with a letter for one of its kinds of bonds."""
+
+
 class Strict(BaseModel):
     """A part that knows its keys: others are refused, and it does not change."""
 
@@ -187,14 +207,15 @@ class BondSpec(Strict):
     """Bonds of one parameter: by `distance` in angstrom or by `shell` (and `between` two labels), or as a `segment` or several `segments`.
 
     Shell 1 is the shortest distance between magnetic sites, 2 the next. A segment joins two fractional positions; with `symmetric` it
-    stands for all bonds that the space group makes of it, with their matrices. The exchange is isotropic unless `matrix` gives it as 3 x
-    3 (rows; the first end of the segment comes first), or `dm` the vector D of an antisymmetric exchange D . (S_i x S_j). Both are
-    Cartesian and multiplied by the parameter. With `biquadratic` the energy is the parameter times (S_i . S_j)^2.
+    stands for all bonds that the space group makes of it, with their matrices. Where the space group tells bonds of shell 5 apart, 5a, 5b
+    ... stand for those of one kind, as their first bond (see `shells.kinds`) by `symmetric` segment would. The exchange is isotropic
+    unless `matrix` gives it as 3 x 3 (rows; the first end of the segment comes first), or `dm` the vector D of an antisymmetric exchange
+    D . (S_i x S_j). Both are Cartesian and multiplied by the parameter. With `biquadratic` the energy is the parameter times (S_i . S_j)^2.
     """
 
     parameter: str
     distance: float | None = Field(default=None, gt=0)
-    shell: int | None = Field(default=None, ge=1)
+    shell: ShellName | None = None
     between: tuple[str, str] | None = None
     segment: tuple[Vector, Vector] | None = None
     segments: list[tuple[Vector, Vector]] = []
@@ -211,6 +232,11 @@ class BondSpec(Strict):
         return np.eye(3) if self.matrix is None else np.array(self.matrix)
 
     @property
+    def kind(self) -> str | None:
+        """The name of the shell where it has a letter, so that it names bonds of one kind."""
+        return self.shell if self.shell is not None and not self.shell.isdecimal() else None
+
+    @property
     def named(self) -> list[tuple[Vector, Vector]]:
         """The segments, one or more."""
         return [*([] if self.segment is None else [self.segment]), *self.segments]
@@ -220,15 +246,16 @@ class BondSpec(Strict):
         ways = [self.distance is not None, self.shell is not None, bool(self.named)]
         if sum(ways) != 1:
             raise SpecError(f"bonds of {self.parameter} need either a distance or segments or a shell", "give one of them")
-        if self.named and self.between:
-            raise SpecError(f"bonds of {self.parameter} have both segments and between", "leave out between: the segments name the ends")
+        if (self.named or self.kind) and self.between:
+            what = "segments name" if self.named else f"shell {self.kind} names"
+            raise SpecError(f"bonds of {self.parameter} have between, but the {what} the ends", "leave out between")
         if self.symmetric and not self.named:
             raise SpecError(f"bonds of {self.parameter} are symmetric, but no bond is named", "give the segment that stands for them")
         directed = self.dm is not None or not np.allclose(self.exchange, self.exchange.T)
-        if directed and not self.named:
+        if directed and not self.named and not self.kind:
             raise SpecError(
-                f"antisymmetric exchange {self.parameter} has a sense from one end to the other: give its bonds as segments",
-                "give its bonds as segments, or one segment with symmetric: true and a space group",
+                f"antisymmetric exchange {self.parameter} has a sense from one end to the other, which a distance does not tell",
+                "give its bonds as segments, or with a space group one segment with symmetric: true, or a shell with a letter, as 5a",
             )
         if (self.dm is not None) + (self.matrix is not None) + self.biquadratic > 1:
             raise SpecError(f"bonds of {self.parameter} have more than one of matrix, dm and biquadratic", "give them a parameter each")

@@ -10,15 +10,15 @@ import numpy as np
 from mantid_insdl.errors import InstabilityError
 from mantid_insdl.materials.bonds import Coupling, bond_name
 from mantid_insdl.materials.material import Material
-from mantid_insdl.materials.remarks import unlike_bonds
 from mantid_insdl.materials.schema import DomainSpec
+from mantid_insdl.materials.shells import kinds, kinds_within
 from mantid_insdl.materials.spin_waves import modes_of, uniform_model
 from mantid_insdl.spinwave.hamiltonian import Hamiltonian
 from mantid_insdl.spinwave.lattice import Lattice
 from mantid_insdl.spinwave.model import Bond, SpinModel
 from mantid_insdl.spinwave.modes import UNSTABLE
 from mantid_insdl.spinwave.structure import ClassicalEnergy
-from mantid_insdl.spinwave.symmetry import describe
+from mantid_insdl.spinwave.symmetry import Ends, describe, reversed_ends
 
 
 def summarise(material: Material, parameters: Mapping[str, float] | None = None, *, grid: int = 8) -> str:
@@ -57,6 +57,7 @@ def summarise(material: Material, parameters: Mapping[str, float] | None = None,
         lines.append(f"  {parameter.name:10}{values[parameter.name]:>10g} {parameter.unit:4}{count:>7}{span:>10}  {parameter.description}")
     lines += ["", *_bonds(material)] if material.bonds else []
     lines += _onsite(material)
+    lines += ["", *_shells(material)]
     lines += ["", *(f"Note: {remark}" for remark in material.remarks)] if material.remarks else []
     lines += ["", *_state(material, values, grid), "", "Sources:", *(f"  {source}" for source in material.sources)]
     return "\n".join(lines)
@@ -128,11 +129,11 @@ def _bonds(material: Material) -> list[str]:
     for index, spec in enumerate(material.bonds):
         groups: dict[tuple, list[Coupling]] = {}
         own = [coupling for coupling in material.exchange if coupling.spec == index]
-        kinds = unlike_bonds(crystal, [coupling.ends for coupling in own])
+        unlike = kinds(crystal, [coupling.ends for coupling in own])
         for coupling in own:
             i, j, cell = coupling.ends
             apart = sites[j].position + np.array(cell) - sites[i].position
-            kind = next(number for number, bonds in enumerate(kinds) if coupling.ends in bonds)
+            kind = next(number for number, bonds in enumerate(unlike) if coupling.ends in bonds)
             key = (round(float(np.linalg.norm(apart @ vectors)), 3), tuple(sorted((sites[i].label, sites[j].label))), kind)
             groups.setdefault(key, []).append(coupling)
         for (length, *_), couplings in groups.items():
@@ -147,6 +148,33 @@ def _bonds(material: Material) -> list[str]:
                 basis = crystal.equivalents.allowed_exchange(first.ends)
                 lines.append(f"{'':31}symmetry allows {describe(basis)}")
     return lines
+
+
+MORE_SHELLS = 3
+"""Shells that are listed beyond the longest bond of the file."""
+MOST_KINDS = 40
+"""Kinds of bonds that are listed."""
+
+
+def _shells(material: Material) -> list[str]:
+    """All kinds of bonds, up to a few shells beyond the longest of the file: what couples them, or what symmetry allows."""
+    crystal = material.crystal
+    cells = len(material.model.sites) // len(crystal.sites)
+    couplings: dict[Ends, list[str]] = {}
+    for coupling in material.exchange:
+        for ends in (coupling.ends, reversed_ends(coupling.ends)):
+            couplings.setdefault(ends, []).append(material.bonds[coupling.spec].parameter)
+    reach = max((_length(material.model, bond) for bond in material.model.bonds), default=0.0)
+    listed = kinds_within(crystal, reach, more=MORE_SHELLS)
+    lines = [f"  {'shell':10}{'number':>7}{'length':>10}  for instance"]
+    for kind in listed[:MOST_KINDS]:
+        names = list(dict.fromkeys(name for ends in kind.bonds for name in couplings.get(ends, [])))
+        what = ", ".join(names) or "no coupling"
+        if not names and crystal.equivalents is not None:
+            what += f", symmetry allows {describe(crystal.equivalents.allowed_exchange(kind.bonds[0]))}"
+        where = bond_name(crystal, kind.bonds[0])
+        lines.append(f"  {kind.name:10}{len(kind.bonds) * cells:>7}{kind.length:>10.3f}  {where}: {what}")
+    return [*lines, f"  and {len(listed) - MOST_KINDS} more"] if len(listed) > MOST_KINDS else lines
 
 
 def _onsite(material: Material) -> list[str]:

@@ -8,7 +8,7 @@ import yaml
 
 from mantid_insdl.errors import MaterialError
 from mantid_insdl.materials import Material, load_material
-from mantid_insdl.materials.bonds import shell_distance
+from mantid_insdl.materials.shells import shells
 from mantid_insdl.materials.summary import summarise
 from mantid_insdl.spinwave import SpinModel, spin_waves, spiral_waves
 
@@ -182,8 +182,8 @@ def test_shells_are_numbered_by_length():
     bare = SpinModel(load_material("pcsmo-goodenough").model.lattice, load_material("pcsmo-goodenough").model.sites)
     # of the reference: shell 1 in the plane, 2 between layers, 3 along a, 8 the diagonals
     for shell, length in {1: 3.842, 2: 3.853, 3: 5.408, 8: 7.685}.items():
-        assert shell_distance(bare, shell)[0] == pytest.approx(length, abs=1e-3)
-    assert shell_distance(material().model, 2)[0] == pytest.approx(4 * np.sqrt(2))
+        assert shells(bare, shell)[-1][0] == pytest.approx(length, abs=1e-3)
+    assert shells(material().model, 2)[-1][0] == pytest.approx(4 * np.sqrt(2))
 
 
 def test_symmetry_turns_anisotropy_g_and_pair():

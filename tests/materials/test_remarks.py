@@ -40,8 +40,8 @@ def test_shell_of_unlike_bonds_is_said(way):
     # a = c by chance: the bonds along c are another kind in a tetragonal crystal, and the same in a cubic one
     parts = {"cell": {"a": 4.0, "b": 4.0, "c": 4.0}, "bonds": [{"parameter": "J", **way}]}
     (remark,) = material(space_group="P 4/m m m", **parts).remarks
-    assert "joins 2 kinds of bonds" in remark and "P 4/m m m tells apart: 1 as s (0, 0, 0) to s (0, 0, 1); 2 as" in remark
-    assert "segment with symmetric: true" in remark
+    assert "joins 2 kinds of bonds" in remark and "P 4/m m m tells apart: 2 as s (0, 0, 0) to s (1, 0, 0); 1 as" in remark
+    assert "by its shell and letter" in remark
     assert material(space_group="P m -3 m", **parts).remarks == []
     assert material(**parts).remarks == []  # without a group no symmetry is known
     text = summarise(material(space_group="P 4/m m m", **parts), grid=1)
