@@ -81,7 +81,7 @@ def test_letter_turns_the_exchange_as_a_symmetric_segment_does():
     # L. Zhang et al., Phys. Rev. B 87, 144101 (2013): 0, 6 -+ 2 sqrt(3) Dz at Gamma
     assert energies(lettered, hkl=np.zeros((1, 3)))[0] == pytest.approx([0, 6 - 0.2 * np.sqrt(3), 6 + 0.2 * np.sqrt(3)], abs=1e-6)
     rounded = kagome([first, {"parameter": "D", "shell": "1a", "dm": [1e-4, 0, 1]}], **parts)
-    assert energies(rounded) == pytest.approx(energies(named), rel=1e-12)  # what symmetry forbids is taken out
+    assert {abs(bond.matrix[1, 2]) for bond in rounded.model.bonds} == {0}  # what symmetry forbids is taken out
     matrix = [[2, 0, 0], [0, 1, 0], [0, 0, 1]]
     square = {"space_group": "P 4/m m m", "parameters": [parameter("J", -1.0)]}
     one = material(bonds=[{"parameter": "J", "shell": "1a", "matrix": matrix}], **square)
