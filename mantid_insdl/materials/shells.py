@@ -41,6 +41,12 @@ def shells(bare: SpinModel, number: int) -> list[tuple[float, float]]:
         reach *= 1.5
 
 
+def bond_length(crystal: Crystal, ends: Ends) -> float:
+    """In angstrom."""
+    i, j, cell = ends
+    return float(np.linalg.norm((crystal.sites[j].position + np.array(cell) - crystal.sites[i].position) @ crystal.lattice.vectors))
+
+
 def kinds(crystal: Crystal, bonds: Sequence[Ends]) -> list[list[Ends]]:
     """Bonds in groups of those that symmetry takes into one another; without a space group one group.
 
@@ -93,7 +99,8 @@ def kinds_within(crystal: Crystal, reach: float, *, more: int = 0) -> list[Kind]
     found = []
     for shell, (length, tolerance) in enumerate(shells(bare, inside + more) if inside + more else [], start=1):
         for index, bonds in enumerate(kinds(crystal, bare.neighbours(length, tolerance))):
-            found.append(Kind(f"{shell}" if crystal.equivalents is None else kind_name(shell, index), length, bonds))
+            name = f"{shell}" if crystal.equivalents is None else kind_name(shell, index)
+            found.append(Kind(name, bond_length(crystal, bonds[0]), bonds))
     return found
 
 

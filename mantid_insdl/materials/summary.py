@@ -11,7 +11,7 @@ from mantid_insdl.errors import InstabilityError
 from mantid_insdl.materials.bonds import Coupling, bond_name
 from mantid_insdl.materials.material import Material
 from mantid_insdl.materials.schema import DomainSpec
-from mantid_insdl.materials.shells import kinds, kinds_within
+from mantid_insdl.materials.shells import bond_length, kinds, kinds_within
 from mantid_insdl.materials.spin_waves import modes_of, uniform_model
 from mantid_insdl.spinwave.hamiltonian import Hamiltonian
 from mantid_insdl.spinwave.lattice import Lattice
@@ -124,17 +124,15 @@ def _bonds(material: Material) -> list[str]:
     """The entries of the file with their bonds, one line for each length, pair of labels and kind, and what symmetry allows."""
     crystal = material.crystal
     cells = len(material.model.sites) // len(crystal.sites)
-    vectors, sites = crystal.lattice.vectors, crystal.sites
     lines = [f"  {'bonds of':10}{'number':>7}{'length':>10}  for instance"]
     for index, spec in enumerate(material.bonds):
         groups: dict[tuple, list[Coupling]] = {}
         own = [coupling for coupling in material.exchange if coupling.spec == index]
         unlike = kinds(crystal, [coupling.ends for coupling in own])
         for coupling in own:
-            i, j, cell = coupling.ends
-            apart = sites[j].position + np.array(cell) - sites[i].position
+            labels = tuple(sorted(crystal.sites[end].label for end in coupling.ends[:2]))
             kind = next(number for number, bonds in enumerate(unlike) if coupling.ends in bonds)
-            key = (round(float(np.linalg.norm(apart @ vectors)), 3), tuple(sorted((sites[i].label, sites[j].label))), kind)
+            key = (round(bond_length(crystal, coupling.ends), 3), labels, kind)
             groups.setdefault(key, []).append(coupling)
         for (length, *_), couplings in groups.items():
             first = couplings[0]
@@ -191,6 +189,8 @@ def _onsite(material: Material) -> list[str]:
 
 def _state(material: Material, values: dict[str, float], grid: int) -> list[str]:
     """Energy, stability and band in words."""
+    if not any(values.values()):
+        return ["No parameter has a value other than zero: there is nothing to calculate."]
     model, uniform = material.model, uniform_model(material)
     couplings = material.couplings(values)
     table = uniform.parameter_table(couplings)

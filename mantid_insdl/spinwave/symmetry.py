@@ -155,12 +155,9 @@ def read_operations(triplets: Sequence[str], name: str) -> tuple[np.ndarray, np.
     """Rotations (n, 3, 3) and translations (n, 3) of operations written as ``x,y+1/2,-z`` or ``1/2x-3/2y,...``; `name` is for messages."""
     rows = []
     for text in triplets:
-        parts = text.lower().split(",")
         try:
-            if len(parts) != 3:
-                raise ValueError("three components")
-            rows.append([_component(part) for part in parts])
-            if abs(abs(np.linalg.det(np.array(rows[-1])[:, :3])) - 1) > 1e-6:
+            rows.append(linear_map(text))
+            if abs(abs(np.linalg.det(rows[-1][:, :3])) - 1) > 1e-6:
                 raise ValueError("no rotation")
         except (ValueError, ZeroDivisionError):
             raise MaterialError(
@@ -168,6 +165,20 @@ def read_operations(triplets: Sequence[str], name: str) -> tuple[np.ndarray, np.
             ) from None
     found = np.array(rows, float).reshape(-1, 3, 4)
     return found[..., :3], found[..., 3]
+
+
+def linear_map(text: str) -> np.ndarray:
+    """The factors of x, y and z, and the constant, of the three components of a text such as ``x-y,y+1/2,-z``, (3, 4).
+
+    Raises
+    ------
+    ValueError, ZeroDivisionError
+        For anything else.
+    """
+    parts = text.lower().split(",")
+    if len(parts) != 3:
+        raise ValueError("three components")
+    return np.array([_component(part) for part in parts])
 
 
 def _component(text: str) -> list[float]:
