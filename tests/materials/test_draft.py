@@ -184,6 +184,11 @@ def test_partly_occupied_site_is_taken_as_full_and_shared_ones_once(make):
         make(LAMNO3.replace("Mn1 Mn 1", "Mn1 Mn 0.5"))
 
 
+def test_occupancies_count_in_the_formula(make):
+    half = "La1 La 0.5 0.5 0.5 0.5\nNa1 Na 0.5 0.5 0.5 0.5\nMn1 Mn 1 0 0 0\nO1 O 1 0.5 0 0"
+    assert make(cif(half, "P m -3 m", a=3.9, c=3.9))[0]["sites"][0]["ion"] == "Mn4+"
+
+
 def test_charge_that_is_not_known_is_to_be_set(make):
     data, _, text = make(cif("Mn1 Mn 1 0.137 0.137 0.137\nSi1 Si 1 0.845 0.845 0.845", "P 21 3", a=4.556, c=4.556))
     assert data["sites"] == [{"atom": "Mn1", "spin": 1, "direction": [0, 0, 1]}]
