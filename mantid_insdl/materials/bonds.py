@@ -10,9 +10,10 @@ import numpy as np
 from mantid_insdl.errors import did_you_mean
 from mantid_insdl.materials.crystal import FORBIDDEN, Crystal, require_allowed
 from mantid_insdl.materials.description import MaterialFile
-from mantid_insdl.materials.schema import At, BondSpec, SpecError
+from mantid_insdl.materials.schema import AnisotropySpec, At, BondSpec, SpecError
 from mantid_insdl.materials.shells import named_kind, shells
 from mantid_insdl.spinwave.model import OnSite, SpinModel
+from mantid_insdl.spinwave.stevens import turned
 from mantid_insdl.spinwave.symmetry import SAME_PLACE, Ends, allowed_dm, describe, project, reversed_ends
 
 
@@ -171,17 +172,24 @@ def anisotropy_of(material: MaterialFile, crystal: Crystal) -> list[OnSite]:
                 fix = "name one of these, or leave labels out for all sites"
                 labels = [site.label for site in crystal.sites]
                 require_labels(spec.labels or ["no site"], labels, f"the labels of the anisotropy {spec.parameter}", fix)
-            matrices: dict[int, np.ndarray] = {}
-            for i, site in enumerate(crystal.sites):
-                if i in matrices or (spec.labels is not None and site.label not in spec.labels):
-                    continue
-                matrices[i] = spec.tensor
-                if crystal.equivalents is None:
-                    continue
-                matrix = require_allowed(crystal.equivalents, i, spec.tensor, f"the anisotropy {spec.parameter} of {site.label}")
-                for images, turn in zip(crystal.equivalents.images, crystal.equivalents.rotations, strict=True):
-                    image = int(images[i])
-                    if crystal.sites[image].label == site.label:
-                        matrices.setdefault(image, turn @ matrix @ turn.T)
-            terms += [OnSite(i, spec.parameter, matrices[i]) for i in sorted(matrices)]
+            for tensor in spec.tensors:
+                found = _on_sites(crystal, spec, tensor)
+                terms += [OnSite(i, spec.parameter, found[i]) for i in sorted(found)]
     return terms
+
+
+def _on_sites(crystal: Crystal, spec: AnisotropySpec, tensor: np.ndarray) -> dict[int, np.ndarray]:
+    """A single-ion tensor on the sites of the entry: given for the first of each label, and turned to those equivalent to it."""
+    found: dict[int, np.ndarray] = {}
+    for i, site in enumerate(crystal.sites):
+        if i in found or (spec.labels is not None and site.label not in spec.labels):
+            continue
+        found[i] = tensor
+        if crystal.equivalents is None:
+            continue
+        allowed = require_allowed(crystal.equivalents, i, tensor, f"the anisotropy {spec.parameter} of {site.label}")
+        for images, turn in zip(crystal.equivalents.images, crystal.equivalents.rotations, strict=True):
+            image = int(images[i])
+            if crystal.sites[image].label == site.label:
+                found.setdefault(image, turned(allowed, turn))
+    return found

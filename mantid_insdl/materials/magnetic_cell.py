@@ -14,6 +14,7 @@ from mantid_insdl.materials.description import MaterialFile
 from mantid_insdl.materials.schema import At, SpecError, TurnSpec
 from mantid_insdl.spinwave.lattice import Lattice
 from mantid_insdl.spinwave.model import Bond, Field, OnSite, SpinModel
+from mantid_insdl.spinwave.stevens import turned
 from mantid_insdl.spinwave.symmetry import SAME_PLACE
 
 _SAME_DIRECTION = 2e-3
@@ -99,8 +100,8 @@ def magnetic_model(material: MaterialFile, crystal: Crystal, couplings: Sequence
             ends = index * number + i, other * number + j, tuple(int(n) for n in magnetic)
             bonds.append(Bond(*ends, spec.parameter, matrix, biquadratic=spec.biquadratic))
     for term in anisotropy_of(material, crystal):
-        matrix = turn @ term.matrix @ turn.T
-        onsite += [OnSite(index * number + term.i, term.parameter, matrix) for index in range(len(supercell.points))]
+        tensor = turned(term.tensor, turn)
+        onsite += [OnSite(index * number + term.i, term.parameter, tensor) for index in range(len(supercell.points))]
     fields = [Field(f.parameter, turn @ np.array(f.direction)) for f in material.fields]
     return SpinModel(supercell.lattice, tuple(sites), tuple(bonds), tuple(onsite), tuple(fields))
 

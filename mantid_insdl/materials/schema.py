@@ -10,6 +10,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Fiel
 
 from mantid_insdl.errors import InsdlError
 from mantid_insdl.spinwave.spiral import rotation
+from mantid_insdl.spinwave.stevens import NAME, stevens_tensors, turned
 from mantid_insdl.spinwave.symmetry import dm_matrix
 
 _FRACTION = r"\s*([+-]?\d{1,9})\s*/\s*(\d{1,9})\s*"
@@ -263,32 +264,65 @@ class BondSpec(Strict):
 
 
 class AnisotropySpec(Strict):
-    """Single-ion anisotropy on all sites, or on those with the given labels: D (S . axis)^2, or D S^T matrix S with a symmetric matrix.
+    """Single-ion anisotropy on all sites, or on those with the given labels.
 
-    Both are Cartesian. With a space group they are given for the first site of each label and turned to the equivalent ones.
+    Its energy is D (S . axis)^2, or D S^T matrix S with a symmetric matrix, or D times a sum of Stevens operators of degree 2, 4 and 6 in
+    the limit of large spins, by their names, as {O40: 1, O44: 5} (see `spinwave.stevens`). All are Cartesian; `axes` has the x, y and z of
+    the operators as rows, where these are others. With a space group they are given for the first site of each label and turned to the
+    equivalent ones.
     """
 
     parameter: str
     axis: Vector | None = None
     matrix: Matrix | None = None
+    stevens: dict[str, Number] | None = None
+    axes: Matrix | None = None
     labels: list[str] | None = None
 
     @property
-    def tensor(self) -> np.ndarray:
-        """The 3 x 3 matrix."""
+    def tensors(self) -> list[np.ndarray]:
+        """The matrix, or the symmetric tensors of each degree."""
+        if self.stevens is not None:
+            return [turned(tensor, self._rows.T) for tensor in stevens_tensors(self.stevens)]
         if self.matrix is not None:
-            return np.array(self.matrix)
+            return [np.array(self.matrix)]
         axis = np.array(self.axis) / np.linalg.norm(self.axis)
-        return np.outer(axis, axis)
+        return [np.outer(axis, axis)]
+
+    @property
+    def _rows(self) -> np.ndarray:
+        rows = np.eye(3) if self.axes is None else np.array(self.axes)
+        return rows / np.linalg.norm(rows, axis=1, keepdims=True)
 
     _direction = field_validator("axis")(_not_zero)
 
+    @field_validator("stevens")
+    @classmethod
+    def _operators(cls, stevens: dict[str, float] | None) -> dict[str, float] | None:
+        if stevens is None:
+            return None
+        wrong = [name for name in stevens if (found := NAME.fullmatch(name)) is None or abs(int(found[2])) > int(found[1])]
+        if wrong or not any(stevens.values()):
+            raise SpecError(
+                f"'{wrong[0]}' is no Stevens operator" if wrong else "the sum of Stevens operators is zero",
+                "give operators of degree 2, 4 or 6 by degree and order with their factors, as {O40: 1, O44: 5} or {O6-3: 1}",
+            )
+        return stevens
+
     @model_validator(mode="after")
     def _one_way(self) -> AnisotropySpec:
-        if (self.axis is None) == (self.matrix is None):
-            raise SpecError(f"the anisotropy {self.parameter} needs either an axis or a matrix", "give one of the two")
-        if not np.allclose(self.tensor, self.tensor.T):
+        if (self.axis, self.matrix, self.stevens).count(None) != 2:
+            raise SpecError(f"the anisotropy {self.parameter} needs either an axis or a matrix or stevens", "give one of the three")
+        if self.matrix is not None and not np.allclose(self.matrix, np.transpose(self.matrix)):
             raise SpecError(f"the matrix of the anisotropy {self.parameter} is not symmetric", "its antisymmetric part has no energy")
+        if self.axes is not None and self.stevens is None:
+            raise SpecError(f"the anisotropy {self.parameter} has axes, but no Stevens operators", "leave out axes")
+        if self.axes is not None and not (
+            np.all(np.any(self.axes, axis=1)) and np.allclose(self._rows @ self._rows.T, np.eye(3), atol=1e-4)
+        ):
+            raise SpecError(f"the axes of the anisotropy {self.parameter} are not at right angles", "give x, y and z as three rows")
+        if self.axes is not None and np.linalg.det(self._rows) < 0:
+            raise SpecError(f"the axes of the anisotropy {self.parameter} are left-handed", "turn one of them round")
         return self
 
 

@@ -17,6 +17,7 @@ from mantid_insdl.spinwave.hamiltonian import Hamiltonian
 from mantid_insdl.spinwave.lattice import Lattice
 from mantid_insdl.spinwave.model import Bond, SpinModel
 from mantid_insdl.spinwave.modes import UNSTABLE
+from mantid_insdl.spinwave.stevens import describe_operators
 from mantid_insdl.spinwave.structure import ClassicalEnergy
 from mantid_insdl.spinwave.symmetry import Ends, describe, reversed_ends
 
@@ -181,10 +182,13 @@ def _onsite(material: Material) -> list[str]:
     if crystal.equivalents is None or not material.anisotropy:
         return []
     first = {site.label: index for index, site in reversed(list(enumerate(crystal.sites)))}
-    return [
-        f"  On {label} symmetry allows the single-ion matrix {describe(crystal.equivalents.allowed_anisotropy(index))}"
-        for label, index in sorted(first.items(), key=lambda item: item[1])
-    ]
+    lines = []
+    for label, index in sorted(first.items(), key=lambda item: item[1]):
+        lines.append(f"  On {label} symmetry allows the single-ion matrix {describe(crystal.equivalents.allowed_anisotropy(index))}")
+        if any(spec.stevens for spec in material.anisotropy):
+            each = (describe_operators(crystal.equivalents.allowed_operators(index, degree)) for degree in (4, 6))
+            lines[-1] += ", and of Stevens operators " + "; ".join(each)
+    return lines
 
 
 def _state(material: Material, values: dict[str, float], grid: int) -> list[str]:

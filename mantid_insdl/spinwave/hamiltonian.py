@@ -108,9 +108,11 @@ class Hamiltonian:
         for bond in model.bonds:
             self._add_bond(bond)
         for term in model.onsite:
-            i, p, m = term.i, self._index[term.parameter], term.matrix
+            i, p = term.i, self._index[term.parameter]
             u, v = self._u[i], self._v[i]
-            self._diagonal_a[p, i] += spins[i] * (u.conj() @ m @ u - 2 * (v @ m @ v))
+            # to second order about the ordered spin: half of the curvature across it, and the slope along it
+            m, slope = 0.5 * term.curvature(spins[i] * v), v @ term.gradient(spins[i] * v)
+            self._diagonal_a[p, i] += spins[i] * (u.conj() @ m @ u) - slope
             self._diagonal_b[p, i] += spins[i] * (u @ m @ u)
         for field in model.fields:
             for i, site in enumerate(model.sites):

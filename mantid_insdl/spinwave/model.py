@@ -11,6 +11,7 @@ import numpy as np
 from mantid_insdl.errors import MaterialError
 from mantid_insdl.spinwave.form_factors import Ion
 from mantid_insdl.spinwave.lattice import Lattice
+from mantid_insdl.spinwave.stevens import contracted
 
 MU_B = 0.057883818066
 """Bohr magneton in meV/T."""
@@ -109,15 +110,42 @@ class Bond:
 
 @dataclass(frozen=True, eq=False)
 class OnSite:
-    """A single-ion term: parameter x S_i^T matrix S_i (matrix symmetric)."""
+    """A single-ion term: parameter x S_i^T M S_i with a symmetric matrix M, or parameter x sum T_abcd S_a S_b S_c S_d, or with six indices.
+
+    Parameters
+    ----------
+    i
+        The site.
+    parameter
+        Its name.
+    tensor : (3, 3), (3, 3, 3, 3) or of six indices
+        M or T; of higher rank symmetric in all indices, as `stevens.stevens_tensors` makes them.
+    """
 
     i: int
     parameter: str
-    matrix: np.ndarray
+    tensor: np.ndarray
 
     def __post_init__(self) -> None:
-        matrix = _matrix(self.matrix, f"the single-ion matrix of {self.parameter}")
-        object.__setattr__(self, "matrix", 0.5 * (matrix + matrix.T))
+        if np.ndim(self.tensor) <= 2:
+            matrix = _matrix(self.tensor, f"the single-ion matrix of {self.parameter}")
+            object.__setattr__(self, "tensor", 0.5 * (matrix + matrix.T))
+        elif np.shape(self.tensor) not in ((3,) * 4, (3,) * 6):
+            raise MaterialError(
+                f"the single-ion tensor of {self.parameter} has the shape {np.shape(self.tensor)}", "it has 2, 4 or 6 indices"
+            )
+
+    def energy(self, moment: np.ndarray) -> float:
+        """Per unit of the parameter, of a spin vector (3,)."""
+        return float(contracted(self.tensor, moment, 0))
+
+    def gradient(self, moment: np.ndarray) -> np.ndarray:
+        """Of the energy by the spin vector, (3,)."""
+        return self.tensor.ndim * contracted(self.tensor, moment, 1)
+
+    def curvature(self, moment: np.ndarray) -> np.ndarray:
+        """Second derivatives of the energy by the spin vector, (3, 3)."""
+        return self.tensor.ndim * (self.tensor.ndim - 1) * contracted(self.tensor, moment, 2)
 
 
 @dataclass(frozen=True, eq=False)

@@ -196,11 +196,11 @@ def test_symmetry_turns_anisotropy_g_and_pair():
         bonds=[{"parameter": "J", "shell": 1}],
         anisotropy=[{"parameter": "D", "axis": [1, 1, 1]}],
     )
-    axes = {tuple(np.round(3 * term.matrix[np.triu_indices(3, 1)]).astype(int).tolist()) for term in magnet.model.onsite}
+    axes = {tuple(np.round(3 * term.tensor[np.triu_indices(3, 1)]).astype(int).tolist()) for term in magnet.model.onsite}
     assert len(magnet.model.onsite) == 16
     assert axes == {(1, 1, 1), (1, -1, -1), (-1, 1, -1), (-1, -1, 1)}
     for site, term in zip(magnet.model.sites, magnet.model.onsite, strict=True):
-        assert site.g == pytest.approx(2 * np.eye(3) + 3 * term.matrix)
+        assert site.g == pytest.approx(2 * np.eye(3) + 3 * term.tensor)
     fourfold = material(
         cell={"a": 4, "b": 4, "c": 7},
         space_group="P 4",
