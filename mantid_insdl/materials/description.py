@@ -13,6 +13,7 @@ from mantid_insdl.materials.schema import (
     AnisotropySpec,
     BondSpec,
     CellSpec,
+    DipoleSpec,
     FieldSpec,
     MapSpec,
     Parameter,
@@ -51,6 +52,7 @@ class MaterialFile(Strict):
     bonds: list[BondSpec]
     anisotropy: list[AnisotropySpec] = Field(default=[])
     fields: list[FieldSpec] = Field(default=[])
+    dipoles: DipoleSpec | None = None
     map: MapSpec = MapSpec()
     renormalisation: float = Field(default=1.0, gt=0)
     """Factor on all energies by which quantum fluctuations exceed linear spin-wave theory."""
@@ -99,6 +101,10 @@ class MaterialFile(Strict):
             raise SpecError("the material has both order and spiral", "give one of them", ("spiral",))
         if self.spiral is not None and self.spiral.axis is None:
             raise SpecError("the spiral has no axis", "give the one about which its spins turn, as axis: [0, 0, 1]", ("spiral",))
+        if self.spiral is not None and self.dipoles is not None:
+            raise SpecError(
+                "a spiral with dipole-dipole interaction is not uniform in the rotating frame", "leave dipoles out", ("dipoles",)
+            )
         if self.spiral is not None:
             self._require_rotating_frame(self.spiral)
         names = [p.name for p in self.parameters]

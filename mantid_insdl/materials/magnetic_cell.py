@@ -13,7 +13,7 @@ from mantid_insdl.materials.crystal import Crystal
 from mantid_insdl.materials.description import MaterialFile
 from mantid_insdl.materials.schema import At, SpecError, TurnSpec
 from mantid_insdl.spinwave.lattice import Lattice
-from mantid_insdl.spinwave.model import Bond, Field, OnSite, SpinModel
+from mantid_insdl.spinwave.model import Bond, Dipoles, Field, OnSite, Site, SpinModel
 from mantid_insdl.spinwave.stevens import turned
 from mantid_insdl.spinwave.symmetry import SAME_PLACE
 
@@ -103,7 +103,23 @@ def magnetic_model(material: MaterialFile, crystal: Crystal, couplings: Sequence
         tensor = turned(term.tensor, turn)
         onsite += [OnSite(index * number + term.i, term.parameter, tensor) for index in range(len(supercell.points))]
     fields = [Field(f.parameter, turn @ np.array(f.direction)) for f in material.fields]
-    return SpinModel(supercell.lattice, tuple(sites), tuple(bonds), tuple(onsite), tuple(fields))
+    dipoles = None
+    if material.dipoles is not None:
+        with At("dipoles"):
+            _require_shape(material, sites)
+            dipoles = Dipoles(material.dipoles.parameter, turn @ material.dipoles.tensor @ turn.T)
+    return SpinModel(supercell.lattice, tuple(sites), tuple(bonds), tuple(onsite), tuple(fields), dipoles)
+
+
+def _require_shape(material: MaterialFile, sites: Sequence[Site]) -> None:
+    """Refuse dipole sums of a cell with a moment where the shape of the sample, on which they depend, is not given."""
+    moments = np.array([site.spin * site.g @ site.direction for site in sites])
+    net = float(np.linalg.norm(moments.sum(axis=0)))
+    if material.dipoles.demagnetisation is None and net > 1e-6 * np.abs(moments).sum():
+        raise SpecError(
+            f"the magnetic cell has a moment of {net:.4g} Bohr magnetons: its dipole sums depend on the shape of the sample",
+            "give demagnetisation: [1/3, 1/3, 1/3] of a sphere, [1/2, 1/2, 0] of a needle along z, [0, 0, 1] of a plate across z",
+        )
 
 
 def _require_commensurate(order: TurnSpec, supercell: Supercell) -> None:

@@ -107,7 +107,7 @@ class Parameter(Strict):
 
     name: str
     value: Finite
-    unit: Literal["meV", "T"] = "meV"
+    unit: Literal["meV", "T", ""] = "meV"
     low: Finite
     high: Finite
     description: str
@@ -333,6 +333,23 @@ class FieldSpec(Strict):
     direction: Vector
 
     _direction = field_validator("direction")(_not_zero)
+
+
+class DipoleSpec(Strict):
+    """The dipole-dipole interaction of all moments g S, summed over the crystal, times a parameter that is 1 and has no unit.
+
+    `demagnetisation` is the tensor of the sample's shape, three diagonal elements or 3 x 3, Cartesian, of trace 1. It is needed where the
+    magnetic cell has a moment; else it only counts at momenta of the reciprocal lattice, where that of a sphere is the default.
+    """
+
+    parameter: str
+    demagnetisation: Vector | Matrix | None = None
+
+    @property
+    def tensor(self) -> np.ndarray:
+        """The 3 x 3 matrix."""
+        given = np.array((1 / 3, 1 / 3, 1 / 3) if self.demagnetisation is None else self.demagnetisation)
+        return given if given.ndim == 2 else np.diag(given)
 
 
 class TurnSpec(Strict):

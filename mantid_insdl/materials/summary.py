@@ -58,6 +58,9 @@ def summarise(material: Material, parameters: Mapping[str, float] | None = None,
         lines.append(f"  {parameter.name:10}{values[parameter.name]:>10g} {parameter.unit:4}{count:>7}{span:>10}  {parameter.description}")
     lines += ["", *_bonds(material)] if material.bonds else []
     lines += _onsite(material)
+    if material.dipoles is not None:
+        shape = ", ".join(f"{x:.3g}" for x in np.diag(material.dipoles.tensor))
+        lines += ["", f"Dipole-dipole interaction of all moments, times {material.dipoles.parameter}; demagnetisation {shape}"]
     lines += ["", *_shells(material)]
     lines += ["", *(f"Note: {remark}" for remark in material.remarks)] if material.remarks else []
     lines += ["", *_state(material, values, grid), "", "Sources:", *(f"  {source}" for source in material.sources)]
@@ -205,7 +208,7 @@ def _state(material: Material, values: dict[str, float], grid: int) -> list[str]
         classical.require_stationary(table)
     except InstabilityError as error:
         return [*lines, str(error)]
-    coupled = [any(b.cell[axis] for b in model.bonds) for axis in range(3)]
+    coupled = [model.dipoles is not None or any(b.cell[axis] for b in model.bonds) for axis in range(3)]
     momenta = [np.arange(grid) / grid + 0.25 / grid if one else np.zeros(1) for one in coupled]
     q = np.stack(np.meshgrid(*momenta, indexing="ij"), -1).reshape(-1, 3)
     modes = modes_of(material, q, couplings)

@@ -60,6 +60,12 @@ def require_uniform(model: SpinModel, axis: np.ndarray) -> None:
                 "use couplings that keep their form, or a supercell",
             )
 
+    if model.dipoles is not None:
+        raise MaterialError(
+            f"the dipole-dipole interaction {model.dipoles.parameter} changes under rotations about the spiral's axis",
+            "its magnet is not uniform in the rotating frame",
+            "leave it out, or describe the order in a supercell",
+        )
     for bond in model.bonds:
         check(bond.matrix, bond.parameter)
     for term in model.onsite:

@@ -45,6 +45,8 @@ class ClassicalEnergy:
         for term in model.onsite:
             if term.tensor.ndim == 2:
                 self._coupling[index[term.parameter], term.i, :, term.i] += 2 * term.tensor
+        if model.dipoles is not None:
+            self._coupling[index[model.dipoles.parameter]] += model.dipole_exchange().transpose(0, 2, 1, 3)
         for field in model.fields:
             for i, site in enumerate(model.sites):
                 self._field[index[field.parameter], i] += MU_B * (field.direction @ site.g)
@@ -211,10 +213,13 @@ def ordering_vector(model: SpinModel, parameters: Mapping[str, float], *, grid: 
     from scipy.optimize import minimize
 
     higher = ["biquadratic bonds"] * any(bond.biquadratic for bond in model.bonds)
+    higher += ["dipole-dipole sums"] * (model.dipoles is not None)
     higher += ["single-ion terms of 4th or 6th degree"] * any(term.tensor.ndim > 2 for term in model.onsite)
     if higher:
         raise MaterialError(
-            f"{higher[0]} have no wave vector of Luttinger and Tisza", "their energy is no quadratic form", "use relax_spiral"
+            f"{higher[0]} have no wave vector of Luttinger and Tisza here",
+            "their energy is no quadratic form with a smooth dependence on k",
+            "use relax, or relax_spiral",
         )
     values = {name: float(np.ravel(parameters[name])[0]) for name in model.parameters}
     n = len(model.sites)

@@ -151,7 +151,10 @@ def test_key_that_is_mistyped_is_corrected(load, parts, said):  # noqa: F811
             r"'bonds.0.parameter' \(line \d+\).*no parameter Jnex \(did you mean 'Jnext'\?\): there are Jnext; name one",
         ),
         ({"fields": [{"parameter": "K", "direction": [0, 0, 1]}]}, r"'fields.0.parameter'.*there is no parameter K: there are J"),
-        ({"parameters": [parameter("J", -1.0), parameter("K", 1.0)]}, r"'parameters.1'.*the parameter K has no bond, anisotropy or field"),
+        (
+            {"parameters": [parameter("J", -1.0), parameter("K", 1.0)]},
+            r"'parameters.1'.*the parameter K has no bond, anisotropy, field or dipoles",
+        ),
         ({"sites": [SITE], "bonds": [{**SHELL, "between": ["MnA", "Mn"]}]}, r"bonds of J name Mn \(did you mean 'MnA'\?\); the sites are"),
         (
             {"sites": [SITE], "anisotropy": [{"parameter": "J", "axis": [0, 0, 1], "labels": ["Mna"]}]},
