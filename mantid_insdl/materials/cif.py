@@ -85,6 +85,7 @@ _PUBLISHED = (
     ("_citation_year", "_journal_year"),
     ("_citation_doi", "_journal_paper_doi"),
 )
+_FROM_PARENT = ("_parent_space_group_child_transform_pp_abc", "_magnetic_space_group_transform_from_parent_pp_abc")
 _READ = ("_atom_site_", "_cell_", "_space_group_", "_symmetry_")
 _CELL = [f"_cell_{x}" for x in ("length_a", "length_b", "length_c", "angle_alpha", "angle_beta", "angle_gamma")]
 
@@ -235,7 +236,7 @@ def _source(tables: _Tables) -> str:
 
 def _parent(tables: _Tables) -> np.ndarray | None:
     """Rows of a transformation such as ``a-b,a+b,2c;0,0,0``."""
-    vectors = tables.text("_parent_space_group_child_transform_pp_abc").partition(";")[0]
+    vectors = tables.text(*_FROM_PARENT).partition(";")[0]
     try:
         rows = linear_map(vectors.translate(str.maketrans("abc", "xyz")))[:, :3]
     except (ValueError, ZeroDivisionError):

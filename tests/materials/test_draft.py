@@ -160,6 +160,8 @@ def test_draft_is_silent_on_stability_as_nothing_has_a_value(make):
 def test_cell_of_the_paramagnet_is_that_of_the_maps(make):
     text = LAMNO3.replace("'a,b,c;0,0,0'", "'a-c,2b,1/2a+1/2c;1/4,0,0'")
     assert make(text)[0]["map"] == {"cell": [[1, 0, -1], [0, 2, 0], [0.5, 0, 0.5]], "frame": "paramagnetic cell"}
+    older = text.replace("_parent_space_group.child_transform_Pp_abc", "_magnetic_space_group.transform_from_parent_Pp_abc")
+    assert make(older)[0]["map"] == make(text)[0]["map"]
     for nonsense in ("?", "a,b", "a,a,c;0,0,0", "a/0,b,c;0,0,0"):
         assert "map" not in make(LAMNO3.replace("'a,b,c;0,0,0'", f"'{nonsense}'"))[0]
 

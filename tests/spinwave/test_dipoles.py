@@ -174,6 +174,13 @@ def test_velocities_and_derivatives_are_exact():
     assert found[..., ferromagnet()[0].parameters.index("d")] == pytest.approx((up - down) / (2 * step), rel=1e-6)
 
 
+def test_calculation_that_is_long_by_its_sums_is_refused():
+    model, values, *_ = ferromagnet()
+    with pytest.raises(MaterialError, match="would take about"):
+        spin_waves(model, np.zeros((1000, 3)), values, longest=0.01)
+    spin_waves(dataclasses.replace(model, dipoles=None), np.full((1000, 3), 0.1), {"J": -1.0, "B": 1.0}, longest=0.01)
+
+
 def test_what_dipoles_do_not_go_with():
     model, values, *_ = ferromagnet()
     with pytest.raises(MaterialError, match="dipole-dipole interaction d changes under rotations"):
