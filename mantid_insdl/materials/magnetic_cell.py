@@ -118,7 +118,8 @@ def _require_shape(material: MaterialFile, sites: Sequence[Site]) -> None:
     if material.dipoles.demagnetisation is None and net > 1e-6 * np.abs(moments).sum():
         raise SpecError(
             f"the magnetic cell has a moment of {net:.4g} Bohr magnetons: its dipole sums depend on the shape of the sample",
-            "give demagnetisation: [1/3, 1/3, 1/3] of a sphere, [1/2, 1/2, 0] of a needle along z, [0, 0, 1] of a plate across z",
+            "give demagnetisation: [1/3, 1/3, 1/3] of a sphere, [1/2, 1/2, 0] of a needle along z, [0, 0, 1] of a plate across z, "
+            "[0, 0, 0] where domains close the flux",
         )
 
 

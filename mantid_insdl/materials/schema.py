@@ -338,8 +338,9 @@ class FieldSpec(Strict):
 class DipoleSpec(Strict):
     """The dipole-dipole interaction of all moments g S, summed over the crystal, times a parameter that is 1 and has no unit.
 
-    `demagnetisation` is the tensor of the sample's shape, three diagonal elements or 3 x 3, Cartesian, of trace 1. It is needed where the
-    magnetic cell has a moment; else it only counts at momenta of the reciprocal lattice, where that of a sphere is the default.
+    `demagnetisation` is the tensor of the sample's shape, three diagonal elements or 3 x 3, Cartesian, of trace 1, or zero where domains
+    close the flux. It is needed where the magnetic cell has a moment; else it only counts at momenta of the reciprocal lattice, where that
+    of a sphere is the default.
     """
 
     parameter: str

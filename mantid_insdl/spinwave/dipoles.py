@@ -42,7 +42,7 @@ class DipoleSums:
     positions : (site, 3)
         Fractional.
     demagnetisation : (3, 3)
-        N, symmetric with the trace 1: of a sphere 1/3, of a needle along z diag(1/2, 1/2, 0), of a plate across z diag(0, 0, 1).
+        N, symmetric with the trace 1: of a sphere 1/3, of a needle along z diag(1/2, 1/2, 0), of a plate across z diag(0, 0, 1); or zero.
     """
 
     def __init__(self, lattice: Lattice, positions: np.ndarray, demagnetisation: np.ndarray):

@@ -175,8 +175,8 @@ class Dipoles:
     parameter
         Its name; the value has no unit.
     demagnetisation : (3, 3)
-        Tensor of the sample's shape, Cartesian, of trace 1; that of a sphere by default. It counts at q = 0, and where the cell has a
-        moment.
+        Tensor of the sample's shape, Cartesian, of trace 1, or zero where domains close the flux; that of a sphere by default. It counts
+        at q = 0, and where the cell has a moment.
     """
 
     parameter: str
@@ -184,11 +184,11 @@ class Dipoles:
 
     def __post_init__(self) -> None:
         given = _matrix(self.demagnetisation, "the tensor of demagnetisation")
-        if np.abs(given - given.T).max() > 1e-9 or abs(np.trace(given) - 1) > 1e-6:
+        if np.abs(given - given.T).max() > 1e-9 or (abs(np.trace(given) - 1) > 1e-6 and np.any(given)):
             raise MaterialError(
                 "the tensor of demagnetisation is not that of a sample",
-                f"it is symmetric with the trace 1, not {np.trace(given):g}",
-                "give 1/3, 1/3, 1/3 of a sphere, 1/2, 1/2, 0 of a needle along z, or 0, 0, 1 of a plate across z",
+                f"it is symmetric with the trace 1, not {np.trace(given):g}, or zero",
+                "give 1/3, 1/3, 1/3 of a sphere, 1/2, 1/2, 0 of a needle along z, 0, 0, 1 of a plate across z, or 0, 0, 0 of domains",
             )
         object.__setattr__(self, "demagnetisation", given)
 

@@ -52,7 +52,7 @@ def test_antiferromagnet_needs_no_shape(load):  # noqa: F811
             {},
             r"'dipoles' \(line \d+\).*has a moment of 2 Bohr magnetons: its dipole sums depend on the shape.*give demagnetisation: \[1/3",
         ),
-        ({"demagnetisation": [1, 1, 1]}, {}, r"'dipoles'.*symmetric with the trace 1, not 3; give 1/3, 1/3, 1/3 of a sphere"),
+        ({"demagnetisation": [1, 1, 1]}, {}, r"'dipoles'.*symmetric with the trace 1, not 3, or zero; give 1/3"),
         ({"demagnetisation": [[0, 1, 0], [0, 0, 0], [0, 0, 1]]}, {}, "is not that of a sample"),
         ({"parameter": "dd"}, {}, r"'dipoles.parameter'.*there is no parameter dd \(did you mean 'd'\?\)"),
         ({"parameter": "J"}, {"parameters": [parameter("J", -1.0)]}, "J is both a factor and a coupling"),

@@ -126,6 +126,31 @@ def test_gap_of_manganese_fluoride_is_that_of_its_resonance():
     assert energies == pytest.approx([261.4 * 0.00413567] * 2, rel=0.01)
 
 
+NOTHING = np.zeros((3, 3))
+
+
+def test_columns_of_dipoles_are_those_of_sunny():
+    # its test "Dipole-dipole": C = 1 / 4 pi
+    site = Site("a", [0, 0, 0], 1.0, [0, 0, 1], g=1.0)
+    model, values = SpinModel(Lattice(10, 10, 1), [site], dipoles=Dipoles("d", NOTHING)), {"d": 1 / (4 * np.pi * STRENGTH)}
+    energy = ClassicalEnergy(model).energy(model.parameter_table(values), np.array([[0, 0, 1.0]]))[0]
+    assert energy == pytest.approx(-0.1913132980155851, abs=1e-11)
+    modes = spin_waves(model, [[0, 0, 0], [0, 0, 0.5], [0, 0.5, 0.5]], values)
+    assert modes.energies[0, :, 0] == pytest.approx(
+        [0.5689399140467553, 0.23914164251944922, 0.23914164251948083], abs=3e-8
+    )  # Sunny adds 1e-8 to h
+
+
+def test_body_centred_ferromagnet_is_that_of_sunny():
+    # the same test, in the conventional cell; polarised along an arbitrary direction
+    sites = [Site("a", position, 1.0, [1, 2, 3]) for position in CORNERS["bcc"]]
+    model = SpinModel(Lattice(1, 1, 1), sites, dipoles=Dipoles("d", NOTHING))
+    directions = np.array([site.direction for site in sites])
+    assert ClassicalEnergy(model).energy(np.array([[1.0]]), directions)[0] / 2 == pytest.approx(-0.89944235377, rel=2e-6)
+    energies = spin_waves(model, [[0.5, -0.1, 0.3]], {"d": 1.0}).energies[0, 0]
+    assert energies == pytest.approx([0.9206655245623444, 1.3236778041378718], rel=2e-6)  # mu0 muB^2 to six digits
+
+
 def two_sites(g=2.0, **changes):
     sites = [Site("a", [0, 0, 0], 2.5, [0, 0, 1], g=g), Site("b", [0.5, 0.4, 0.3], 2.0, [0.3, 0.1, -1])]
     pairs = SpinModel(Lattice(4, 5, 6, 95), sites)
