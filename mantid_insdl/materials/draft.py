@@ -5,9 +5,12 @@ What the CIF file does not tell is marked ``to be set``: no coupling has a value
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
+from dataclasses import replace
 from pathlib import Path
+from string import ascii_lowercase
 from typing import Any
 
 import numpy as np
@@ -16,15 +19,15 @@ from mantid_insdl.errors import MaterialError, printable
 from mantid_insdl.materials.bonds import bond_name
 from mantid_insdl.materials.charges import assumed_charges
 from mantid_insdl.materials.cif import Atom, CifCrystal, read_cif
-from mantid_insdl.materials.crystal import FULL, Crystal, crystal_of
+from mantid_insdl.materials.crystal import FULL, Crystal, crystal_of, exact_thirds
 from mantid_insdl.materials.description import MaterialFile
 from mantid_insdl.materials.ions import usual_spin
 from mantid_insdl.materials.loading import parse_material
 from mantid_insdl.materials.schema import SpecError
-from mantid_insdl.materials.shells import Kind, kinds_within, shells
+from mantid_insdl.materials.shells import Kind, kind_name, kinds, kinds_within, shells
 from mantid_insdl.spinwave.form_factors import tables_of
 from mantid_insdl.spinwave.model import SpinModel
-from mantid_insdl.spinwave.symmetry import allowed_dm, describe, expand
+from mantid_insdl.spinwave.symmetry import SymmetricSites, allowed_dm, describe, expand, find_symmetry
 
 REACH = 6.0
 """Length in angstrom up to which bonds are listed, where no other is given."""
@@ -59,25 +62,22 @@ def draft(cif: str | Path, *, reach: float | None = None, folder: str | Path = "
     head = {"name": title, "title": printable(crystal.formula[:200]) or title, "family": title}
     head["sources"] = [printable(crystal.source[:300]) or f"the CIF file {path.name}"]
     magnet = _magnet({**head, "parameters": [], "cif": str(path.absolute()), "sites": entries, "bonds": []}, path)
-    kinds = _kinds(magnet, path, reach)
+    listed = _kinds(magnet, path, reach)
+    parameters = _parameters(crystal, magnet, listed)
     lines = [
         f"# Made from {_comment(path.name)}. What is to be set is yours; insdl material FILE shows what is understood of it.",
         *(_line({key: value}) for key, value in head.items()),
         "parameters:  # value, low and high are to be set, in meV: J > 0 is antiferromagnetic; leave out those whose bonds you leave out",
-        *(f"  - {_flow(_parameter(magnet, kind))}" for kind in kinds),
+        *(f"  - {_flow(parameter)}" for parameter in {one["name"]: one for one in parameters}.values()),
         _line({"cif": _relative(path, Path(folder))}),
         "sites:",
     ]
     for entry, remark in zip(entries, remarks, strict=True):
         lines += [f"  # {_comment(remark)}", f"  - {_flow(entry)}"]
     lines.append("bonds:  # isotropic, unless a matrix or a vector dm is given; letters stand for free numbers, Cartesian")
-    if all("direction" not in entry for entry in entries):
-        lines.append(
-            "  # kinds are those of the magnetic group, which may tell apart more than the crystal: shell 1 has all of 1a, 1b, ..."
-        )
-    for kind in kinds:
+    for kind, parameter in zip(listed, parameters, strict=True):
         shell = int(kind.name) if kind.name.isdecimal() else kind.name
-        lines += [f"  # {_comment(_allowed(magnet, kind))}", f"  - {_flow({'parameter': f'J{kind.name}', 'shell': shell})}"]
+        lines += [f"  # {_comment(_allowed(magnet, kind))}", f"  - {_flow({'parameter': parameter['name'], 'shell': shell})}"]
     lines += [*_anisotropy(magnet), *_frame(crystal)]
     text = "\n".join(lines) + "\n"
     parse_material(text, f"made from {path.name}", Path(folder).absolute())
@@ -216,9 +216,35 @@ def _kinds(magnet: Crystal, path: Path, reach: float | None) -> list[Kind]:
     return found
 
 
-def _parameter(magnet: Crystal, kind: Kind) -> dict[str, Any]:
-    ends = " to ".join(magnet.sites[end].label for end in kind.bonds[0][:2])
-    return {"name": f"J{kind.name}", "value": 0, "low": -10, "high": 10, "description": f"{ends}, {kind.length:.3f} angstrom"}
+def _parameters(crystal: CifCrystal, magnet: Crystal, listed: list[Kind]) -> list[dict[str, Any]]:
+    """The parameter of each kind of bonds. Kinds that only the order tells apart, and not the crystal without its moments, share one."""
+    paramagnet = _paramagnet(crystal, magnet) if (magnet.symmetry.reversals < 0).any() else None
+    found = []
+    for _, group in itertools.groupby(listed, key=lambda kind: kind.name.rstrip(ascii_lowercase)):
+        shell = list(group)
+        unlike = [] if paramagnet is None else kinds(paramagnet, [ends for kind in shell for ends in kind.bonds])
+        for kind in shell:
+            number = next((index for index, bonds in enumerate(unlike) if kind.bonds[0] in bonds), None)
+            name = kind.name if number is None else kind_name(int(kind.name.rstrip(ascii_lowercase)), number)
+            ends = " to ".join(magnet.sites[end].label for end in kind.bonds[0][:2])
+            found.append({"name": f"J{name}", "value": 0, "low": -10, "high": 10, "description": f"{ends}, {kind.length:.3f} angstrom"})
+    return found
+
+
+def _paramagnet(crystal: CifCrystal, magnet: Crystal) -> Crystal | None:
+    """The magnet with the space group of all its atoms without their moments; None where that is not found."""
+    positions, symbols = [], []
+    for atom in (atom for atoms in crystal.atoms.values() for atom in atoms):
+        if np.all(np.isfinite(atom.position)):
+            places = expand(crystal.symmetry, magnet.lattice, exact_thirds(atom.position))[0]
+            positions += list(places)
+            symbols += [atom.symbol] * len(places)
+    try:
+        symmetry = find_symmetry(magnet.lattice, np.array(positions), [symbols.index(symbol) for symbol in symbols])
+        equivalents = SymmetricSites(symmetry, magnet.lattice, np.array([site.position for site in magnet.sites]))
+    except MaterialError:
+        return None
+    return replace(magnet, symmetry=symmetry, equivalents=equivalents)
 
 
 def _allowed(magnet: Crystal, kind: Kind) -> str:

@@ -153,6 +153,42 @@ def test_order_of_a_magnetic_file_is_kept(make):
     assert "Stable" in summarise(material, {name: values.get(name, 0.0) for name in material.defaults} | values, grid=4)
 
 
+def nickel_oxide():
+    """Cells of 2 x 2 x 2 with k = (1/2, 1/2, 1/2) and moments along (1, 1, -2), as MAGNDATA gives it."""
+    centrings, number = [], 0
+    for place in np.ndindex(4, 4, 4):
+        if sum(place) % 2 == 0:
+            number += 1
+            centrings.append("{} x+{}/4,y+{}/4,z+{}/4,{}".format(number, *place, "+1" if sum(place) % 4 == 0 else "-1"))
+    symmetry = """_magnetic_space_group.transform_from_parent_Pp_abc '2a,2b,2c;0,0,0'
+loop_
+_space_group_symop.magn_id
+_space_group_symop.magn_operation_xyz
+1 x,y,z,+1
+2 -y+3/4,-x+3/4,-z,+1
+3 -x+1/4,-y+3/4,-z,+1
+4 y,x+1/2,z,+1
+loop_
+_space_group_symop.magn_centering_id
+_space_group_symop.magn_centering_xyz
+"""
+    moments = "loop_\n" + "\n".join(f"_atom_site_moment.{name}" for name in ("label", *(f"crystalaxis_{x}" for x in "xyz"))) + "\nNi 1 1 -2"
+    return cif("Ni Ni 1 0 0 0\nO O 1 0.75 0.5 0", a=8.35, c=8.35, symmetry=symmetry + "\n".join(centrings) + "\n" + moments)
+
+
+def test_bonds_that_only_the_order_tells_apart_share_a_parameter(make):
+    # 12 and 6 neighbours of J1 and J2: M. T. Hutchings and E. J. Samuelsen, Phys. Rev. B 6, 3447 (1972)
+    data, material, _ = make(nickel_oxide(), reach=4.2)
+    assert bonds(material) == {"J1a": 32 * 6, "J2a": 32 * 3}
+    assert [bond["shell"] for bond in data["bonds"] if bond["parameter"] == "J1a"] == ["1a", "1b", "1c", "1d"]
+    assert data["map"]["cell"] == np.diag([2, 2, 2]).tolist() and data["sites"][0]["ion"] == "Ni2+"
+    # their exchange, -1.37 and 19.01 meV with each bond twice, holds the order of the file
+    text = summarise(material, {"J1a": -1.37 * 2, "J2a": 19.01 * 2}, grid=2)
+    assert "Stable at all" in text
+    # 3b and 3c of LaMnO3 differ without its order, too
+    assert list(bonds(make(LAMNO3)[1])) == ["J1a", "J2a", "J3a", "J3b", "J3c", "J4a"]
+
+
 def test_draft_is_silent_on_stability_as_nothing_has_a_value(make):
     assert "No parameter has a value other than zero" in summarise(make(MNF2)[1], grid=2)
 
