@@ -8,10 +8,12 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
+from mantid_insdl.errors import did_you_mean
 from mantid_insdl.materials.schema import (
     AnisotropySpec,
     BondSpec,
     CellSpec,
+    DipoleSpec,
     FieldSpec,
     MapSpec,
     Parameter,
@@ -50,6 +52,7 @@ class MaterialFile(Strict):
     bonds: list[BondSpec]
     anisotropy: list[AnisotropySpec] = Field(default=[])
     fields: list[FieldSpec] = Field(default=[])
+    dipoles: DipoleSpec | None = None
     map: MapSpec = MapSpec()
     renormalisation: float = Field(default=1.0, gt=0)
     """Factor on all energies by which quantum fluctuations exceed linear spin-wave theory."""
@@ -96,6 +99,12 @@ class MaterialFile(Strict):
             raise SpecError("the CIF file gives the space group", "leave out space_group", ("space_group",))
         if self.order is not None and self.spiral is not None:
             raise SpecError("the material has both order and spiral", "give one of them", ("spiral",))
+        if self.spiral is not None and self.spiral.axis is None:
+            raise SpecError("the spiral has no axis", "give the one about which its spins turn, as axis: [0, 0, 1]", ("spiral",))
+        if self.spiral is not None and self.dipoles is not None:
+            raise SpecError(
+                "a spiral with dipole-dipole interaction is not uniform in the rotating frame", "leave dipoles out", ("dipoles",)
+            )
         if self.spiral is not None:
             self._require_rotating_frame(self.spiral)
         names = [p.name for p in self.parameters]
@@ -109,7 +118,9 @@ class MaterialFile(Strict):
         for index, (one, other) in enumerate(self.interchangeable):
             at = ("interchangeable", index)
             if unknown := [name for name in (*one, *other) if name not in ranges]:
-                raise SpecError(f"there is no parameter {unknown[0]}", f"name two of {', '.join(ranges)}", at)
+                raise SpecError(
+                    f"there is no parameter {unknown[0]}{did_you_mean(unknown[0], list(ranges))}", f"name two of {', '.join(ranges)}", at
+                )
             if not one or len(one) != len(other) or len({*one, *other}) < 2 * len(one):
                 raise SpecError("two lists of as many different parameters each are needed", "as [[J1, D1], [J2, D2]]", at)
             for first, second in zip(one, other, strict=True):

@@ -9,11 +9,16 @@ from functools import cached_property
 import numpy as np
 
 from mantid_insdl.errors import MaterialError
+from mantid_insdl.spinwave.dipoles import COMPONENTS, STRENGTH, DipoleSums
 from mantid_insdl.spinwave.form_factors import Ion
 from mantid_insdl.spinwave.lattice import Lattice
+from mantid_insdl.spinwave.stevens import contracted
 
 MU_B = 0.057883818066
 """Bohr magneton in meV/T."""
+
+MOST_DIPOLES = 20
+"""Spins of a cell with dipole-dipole interaction: the constant matrices of h(q) take 0.4 GB for each parameter."""
 
 
 def _vector(values: Sequence[float], what: str) -> np.ndarray:
@@ -109,15 +114,42 @@ class Bond:
 
 @dataclass(frozen=True, eq=False)
 class OnSite:
-    """A single-ion term: parameter x S_i^T matrix S_i (matrix symmetric)."""
+    """A single-ion term: parameter x S_i^T M S_i with a symmetric matrix M, or parameter x sum T_abcd S_a S_b S_c S_d, or with six indices.
+
+    Parameters
+    ----------
+    i
+        The site.
+    parameter
+        Its name.
+    tensor : (3, 3), (3, 3, 3, 3) or of six indices
+        M or T; of higher rank symmetric in all indices, as `stevens.stevens_tensors` makes them.
+    """
 
     i: int
     parameter: str
-    matrix: np.ndarray
+    tensor: np.ndarray
 
     def __post_init__(self) -> None:
-        matrix = _matrix(self.matrix, f"the single-ion matrix of {self.parameter}")
-        object.__setattr__(self, "matrix", 0.5 * (matrix + matrix.T))
+        if np.ndim(self.tensor) <= 2:
+            matrix = _matrix(self.tensor, f"the single-ion matrix of {self.parameter}")
+            object.__setattr__(self, "tensor", 0.5 * (matrix + matrix.T))
+        elif np.shape(self.tensor) not in ((3,) * 4, (3,) * 6):
+            raise MaterialError(
+                f"the single-ion tensor of {self.parameter} has the shape {np.shape(self.tensor)}", "it has 2, 4 or 6 indices"
+            )
+
+    def energy(self, moment: np.ndarray) -> float:
+        """Per unit of the parameter, of a spin vector (3,)."""
+        return float(contracted(self.tensor, moment, 0))
+
+    def gradient(self, moment: np.ndarray) -> np.ndarray:
+        """Of the energy by the spin vector, (3,)."""
+        return self.tensor.ndim * contracted(self.tensor, moment, 1)
+
+    def curvature(self, moment: np.ndarray) -> np.ndarray:
+        """Second derivatives of the energy by the spin vector, (3, 3)."""
+        return self.tensor.ndim * (self.tensor.ndim - 1) * contracted(self.tensor, moment, 2)
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,6 +167,33 @@ class Field:
 
 
 @dataclass(frozen=True, eq=False)
+class Dipoles:
+    """The dipole-dipole interaction of all moments g S, times a parameter that is 1 (see `dipoles`).
+
+    Parameters
+    ----------
+    parameter
+        Its name; the value has no unit.
+    demagnetisation : (3, 3)
+        Tensor of the sample's shape, Cartesian, of trace 1, or zero where domains close the flux; that of a sphere by default. It counts
+        at q = 0, and where the cell has a moment.
+    """
+
+    parameter: str
+    demagnetisation: np.ndarray = field(default_factory=lambda: np.eye(3) / 3)
+
+    def __post_init__(self) -> None:
+        given = _matrix(self.demagnetisation, "the tensor of demagnetisation")
+        if np.abs(given - given.T).max() > 1e-9 or (abs(np.trace(given) - 1) > 1e-6 and np.any(given)):
+            raise MaterialError(
+                "the tensor of demagnetisation is not that of a sample",
+                f"it is symmetric with the trace 1, not {np.trace(given):g}, or zero",
+                "give 1/3, 1/3, 1/3 of a sphere, 1/2, 1/2, 0 of a needle along z, 0, 0, 1 of a plate across z, or 0, 0, 0 of domains",
+            )
+        object.__setattr__(self, "demagnetisation", given)
+
+
+@dataclass(frozen=True, eq=False)
 class SpinModel:
     """A magnetic cell with its ordered structure and couplings. Each coupling is named; its value comes later, as a parameter."""
 
@@ -143,6 +202,7 @@ class SpinModel:
     bonds: tuple[Bond, ...] = ()
     onsite: tuple[OnSite, ...] = ()
     fields: tuple[Field, ...] = ()
+    dipoles: Dipoles | None = None
 
     def __post_init__(self) -> None:
         for name in ("sites", "bonds", "onsite", "fields"):
@@ -157,7 +217,46 @@ class SpinModel:
     @cached_property
     def parameters(self) -> tuple[str, ...]:
         """Names of the couplings, in order of first use."""
-        return tuple(dict.fromkeys(term.parameter for term in (*self.bonds, *self.onsite, *self.fields)))
+        terms = (*self.bonds, *self.onsite, *self.fields, *([] if self.dipoles is None else [self.dipoles]))
+        return tuple(dict.fromkeys(term.parameter for term in terms))
+
+    @cached_property
+    def dipole_sums(self) -> DipoleSums:
+        """Lattice sums of the dipole-dipole interaction between its sites.
+
+        Raises
+        ------
+        MaterialError
+            For a cell of more sites than `MOST_DIPOLES`.
+        """
+        if len(self.sites) > MOST_DIPOLES:
+            raise MaterialError(
+                f"the cell has {len(self.sites)} spins",
+                f"dipole-dipole interactions are calculated for at most {MOST_DIPOLES}: their memory grows as the fourth power",
+                "leave out dipoles, or take a smaller magnetic cell",
+            )
+        return DipoleSums(self.lattice, np.array([site.position for site in self.sites]), self.dipoles.demagnetisation)
+
+    def dipole_matrices(self) -> np.ndarray:
+        """Exchange matrices of each pair of `dipole_sums` per unit of the components of its sum, (pair, component, 3, 3).
+
+        In meV angstrom^3.
+        """
+        found = np.zeros((len(self.dipole_sums.pairs), len(COMPONENTS), 3, 3))
+        for pair, (i, j) in enumerate(self.dipole_sums.pairs):
+            for place, (x, y) in enumerate(COMPONENTS):
+                one = np.zeros((3, 3))
+                one[x, y] = one[y, x] = STRENGTH
+                found[pair, place] = self.sites[i].g.T @ one @ self.sites[j].g
+        return found
+
+    def dipole_exchange(self) -> np.ndarray:
+        """Exchange matrices at q = 0 between all sites, each with all images of the other, (site, site, 3, 3) in meV."""
+        found = np.zeros((len(self.sites), len(self.sites), 3, 3))
+        sums = self.dipole_sums.at(np.zeros(3))[0].real
+        for (i, j), matrix in zip(self.dipole_sums.pairs, np.einsum("pc,pcxy->pxy", sums, self.dipole_matrices()), strict=True):
+            found[i, j], found[j, i] = matrix, matrix.T
+        return found
 
     @cached_property
     def spins(self) -> np.ndarray:

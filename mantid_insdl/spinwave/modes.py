@@ -278,7 +278,8 @@ def spin_waves(
         raise ValueError("h of this model does not fold: its coefficients are not all real")
     fold = hamiltonian.folds if fold is None else fold
     table = model.parameter_table(parameters)
-    require_affordable(model, estimated_seconds(len(model.sites), len(q) * len(table), fold), longest)
+    seconds = estimated_seconds(len(model.sites), len(q) * len(table), fold, dipoles=model.dipoles is not None)
+    require_affordable(model, seconds, longest)
     classical = ClassicalEnergy(model)
     classical.require_stationary(table)
     if derivatives:
@@ -292,9 +293,12 @@ def spin_waves(
     return Modes(q, *found)
 
 
-def estimated_seconds(spins: int, solves: int, fold: bool) -> float:
-    """Rough time of `solves` momenta x parameter sets on one core: a solve goes as the third power of the number of spins in the cell."""
-    return solves * (1e-8 if fold else 3e-8) * spins**3
+def estimated_seconds(spins: int, solves: int, fold: bool, *, dipoles: bool = False) -> float:
+    """Rough time of `solves` momenta x parameter sets on one core: a solve goes as the third power of the number of spins in the cell.
+
+    With dipole-dipole interaction the sums over the lattice, and what is made of them, take longer than the solve.
+    """
+    return solves * ((1e-8 if fold else 3e-8) * spins**3 + dipoles * (5e-5 + 3e-6 * spins**3))
 
 
 def require_affordable(model: SpinModel, seconds: float, longest: float = 3600.0) -> None:

@@ -138,8 +138,8 @@ class SharedSolve:
 
     @staticmethod
     def allowed(model: SpinModel) -> bool:
-        """Whether no bond leaves the cell along c, and the ions of a shared moment lie level."""
-        return all(bond.cell[2] == 0 for bond in model.bonds) and not np.any(model.pairs[:, 2])
+        """Whether no bond leaves the cell along c, and the ions of a shared moment lie level; dipoles couple all cells."""
+        return model.dipoles is None and all(bond.cell[2] == 0 for bond in model.bonds) and not np.any(model.pairs[:, 2])
 
     def solve(self, table: np.ndarray, workers: int | None = None, kind: type = complex) -> list[PlanarModes] | None:
         """Modes for one parameter set, (parameter,) in the model's order, by symmetry; None if it is unstable at any of the momenta.

@@ -51,16 +51,25 @@ def require_uniform(model: SpinModel, axis: np.ndarray) -> None:
     """Raise `MaterialError` unless every term of the model keeps its form under rotations about the unit vector `axis`."""
     generator = _cross(axis)
 
-    def check(matrix: np.ndarray, name: str) -> None:
-        if np.abs(generator @ matrix - matrix @ generator).max() > 1e-9 * max(1e-300, np.abs(matrix).max()):
+    def check(tensor: np.ndarray, name: str) -> None:
+        change = sum(np.moveaxis(np.tensordot(generator, tensor, axes=(1, index)), 0, index) for index in range(tensor.ndim))
+        if np.abs(change).max() > 1e-9 * max(1e-300, np.abs(tensor).max()):
             raise MaterialError(
                 f"{name} changes under rotations about the spiral's axis {np.round(axis, 3).tolist()}",
                 "its magnet is not uniform in the rotating frame",
                 "use couplings that keep their form, or a supercell",
             )
 
-    for term in (*model.bonds, *model.onsite):
-        check(term.matrix, term.parameter)
+    if model.dipoles is not None:
+        raise MaterialError(
+            f"the dipole-dipole interaction {model.dipoles.parameter} changes under rotations about the spiral's axis",
+            "its magnet is not uniform in the rotating frame",
+            "leave it out, or describe the order in a supercell",
+        )
+    for bond in model.bonds:
+        check(bond.matrix, bond.parameter)
+    for term in model.onsite:
+        check(term.tensor, term.parameter)
     for field in model.fields:
         if np.linalg.norm(np.cross(axis, field.direction)) > 1e-9:
             raise MaterialError(f"the field {field.parameter} is not along the spiral's axis", "it would break the uniform rotation")

@@ -21,7 +21,7 @@ STATIONARY = 1e-6
 class ClassicalEnergy:
     """E(n) per cell, linear in the parameters, for the model's own cell; M_i = S_i n_i::
 
-        E = 1/2 sum_ij M_i K_ij M_j - sum_i f_i M_i + sum over biquadratic bonds of J (M_i m M_j)^2
+        E = 1/2 sum_ij M_i K_ij M_j - sum_i f_i M_i + sum over biquadratic bonds of J (M_i m M_j)^2 + single-ion terms of higher degree
 
     Parameters
     ----------
@@ -41,8 +41,12 @@ class ClassicalEnergy:
             if not bond.biquadratic:
                 self._coupling[p, bond.i, :, bond.j] += bond.matrix
                 self._coupling[p, bond.j, :, bond.i] += bond.matrix.T
+        self._multipoles = [(index[term.parameter], term) for term in model.onsite if term.tensor.ndim > 2]
         for term in model.onsite:
-            self._coupling[index[term.parameter], term.i, :, term.i] += 2 * term.matrix
+            if term.tensor.ndim == 2:
+                self._coupling[index[term.parameter], term.i, :, term.i] += 2 * term.tensor
+        if model.dipoles is not None:
+            self._coupling[index[model.dipoles.parameter]] += model.dipole_exchange().transpose(0, 2, 1, 3)
         for field in model.fields:
             for i, site in enumerate(model.sites):
                 self._field[index[field.parameter], i] += MU_B * (field.direction @ site.g)
@@ -58,6 +62,9 @@ class ClassicalEnergy:
             energy[p] += product**2
             gradient[p, bond.i] += 2 * product * (bond.matrix @ moments[bond.j])
             gradient[p, bond.j] += 2 * product * (moments[bond.i] @ bond.matrix)
+        for p, term in self._multipoles:
+            energy[p] += term.energy(moments[term.i])
+            gradient[p, term.i] += term.gradient(moments[term.i])
         return energy, gradient
 
     def forces(self, table: np.ndarray, directions: np.ndarray) -> np.ndarray:
@@ -115,6 +122,8 @@ class ClassicalEnergy:
             size = 2 * np.abs(bond.matrix).sum() ** 2 * spins[bond.i] * spins[bond.j]
             forces[p, bond.i] += size * spins[bond.j]
             forces[p, bond.j] += size * spins[bond.i]
+        for p, term in self._multipoles:
+            forces[p, term.i] += term.tensor.ndim * np.abs(term.tensor).sum() * spins[term.i] ** (term.tensor.ndim - 1)
         return forces.reshape(len(forces), -1).max(axis=-1, initial=0.0)
 
 
@@ -203,16 +212,21 @@ def ordering_vector(model: SpinModel, parameters: Mapping[str, float], *, grid: 
     """
     from scipy.optimize import minimize
 
-    if any(bond.biquadratic for bond in model.bonds):
+    higher = ["biquadratic bonds"] * any(bond.biquadratic for bond in model.bonds)
+    higher += ["dipole-dipole sums"] * (model.dipoles is not None)
+    higher += ["single-ion terms of 4th or 6th degree"] * any(term.tensor.ndim > 2 for term in model.onsite)
+    if higher:
         raise MaterialError(
-            "biquadratic bonds have no wave vector of Luttinger and Tisza", "their energy is no quadratic form", "use relax_spiral"
+            f"{higher[0]} have no wave vector of Luttinger and Tisza here",
+            "their energy is no quadratic form with a smooth dependence on k",
+            "use relax, or relax_spiral",
         )
     values = {name: float(np.ravel(parameters[name])[0]) for name in model.parameters}
     n = len(model.sites)
     spins = model.spins
     onsite = np.zeros((n, 3, n, 3), complex)
     for term in model.onsite:
-        onsite[term.i, :, term.i] += values[term.parameter] * spins[term.i] ** 2 * term.matrix
+        onsite[term.i, :, term.i] += values[term.parameter] * spins[term.i] ** 2 * term.tensor
 
     def lowest(k: np.ndarray) -> float:
         j = onsite.copy()

@@ -43,3 +43,66 @@ def test_what_may_not_be_meant_is_noted(insdl, tmp_path):
 
 def test_help_teaches_by_example(insdl):
     assert "insdl material pcsmo-goodenough" in insdl("material", "--help").stdout
+
+
+CHAIN = """data_x
+_cell_length_a 6
+_cell_length_b 8
+_cell_length_c 8
+_cell_angle_alpha 90
+_cell_angle_beta 90
+_cell_angle_gamma 90
+_symmetry_space_group_name_H-M 'P m m m'
+loop_
+_atom_site_label
+_atom_site_type_symbol
+_atom_site_fract_x
+_atom_site_fract_y
+_atom_site_fract_z
+Ni1 {ion} 0 0 0
+"""
+
+
+def test_first_file_is_made_from_a_cif_file_and_is_a_material(insdl, tmp_path):
+    cif, made = tmp_path / "x.cif", tmp_path / "chain.yaml"
+    cif.write_text(CHAIN.format(ion="Ni2+"), encoding="utf-8")
+    result = insdl("material", "--from", cif, "-o", made)
+    assert result.exit_code == 0 and result.stdout.strip() == str(made)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["chain.yaml", "x.cif"]
+    assert "name: chain\n" in made.read_text(encoding="utf-8")
+    shown = insdl("material", made, "--set", "J1a=-1")
+    assert shown.exit_code == 0 and "1 x S = 1  Ni2+" in shown.stdout and "Stable at all" in shown.stdout
+    printed = insdl("material", "--from", cif, "--up-to", "8").stdout
+    assert "shell: 1a" in printed and "shell: 2b" in printed and "name: x\n" in printed
+
+
+def test_first_file_replaces_no_file(insdl, tmp_path):
+    cif, made = tmp_path / "x.cif", tmp_path / "chain.yaml"
+    cif.write_text(CHAIN.format(ion="Ni2+"), encoding="utf-8")
+    made.write_text("mine", encoding="utf-8")
+    insdl.refuses("material", "--from", cif, "-o", made, code=7, words=("chain.yaml", "it exists already", "give another name"))
+    assert made.read_text(encoding="utf-8") == "mine"
+    link = tmp_path / "link.yaml"
+    link.symlink_to(tmp_path / "nowhere.yaml")
+    insdl.refuses("material", "--from", cif, "-o", link, code=7, words=("it exists already",))
+
+
+def test_file_that_makes_no_magnet_leaves_nothing(insdl, tmp_path):
+    cif, made = tmp_path / "x.cif", tmp_path / "chain.yaml"
+    cif.write_text(CHAIN.format(ion="Na1+"), encoding="utf-8")
+    insdl.refuses(
+        "material", "--from", cif, "-o", made, code=5, words=("has no magnetic ion", "its atoms are Na1+", "give the file of a magnet")
+    )
+    assert [path.name for path in tmp_path.iterdir()] == ["x.cif"]
+
+
+def test_options_of_the_two_uses_do_not_mix(insdl, tmp_path):
+    cif = tmp_path / "x.cif"
+    cif.write_text(CHAIN.format(ion="Ni2+"), encoding="utf-8")
+    insdl.refuses("material", code=2, words=("needs a MATERIAL or --from",))
+    insdl.refuses("material", "rb2mnf4", "--from", cif, code=2, words=("give one of them",))
+    insdl.refuses("material", "--from", cif, "--set", "J=1", code=2, words=("go with a MATERIAL",))
+    insdl.refuses("material", "rb2mnf4", "-o", tmp_path / "x.yaml", code=2, words=("go with --from",))
+    insdl.refuses("material", "--from", cif, "-o", tmp_path / "x.txt", code=2, words=(".yaml",))
+    insdl.refuses("material", "--from", cif, "--up-to", "nan", code=2, words=("--up-to",))
+    insdl.refuses("material", "--from", tmp_path / "no.cif", code=5, words=("there is no such file",))
