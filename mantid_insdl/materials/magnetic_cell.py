@@ -14,7 +14,7 @@ from mantid_insdl.materials.description import MaterialFile
 from mantid_insdl.materials.schema import At, SpecError, TurnSpec
 from mantid_insdl.spinwave.lattice import Lattice
 from mantid_insdl.spinwave.model import Bond, Field, OnSite, SpinModel
-from mantid_insdl.spinwave.spiral import rotation
+from mantid_insdl.spinwave.rotating_frame import rotation
 from mantid_insdl.spinwave.symmetry import SAME_PLACE
 
 

@@ -17,7 +17,7 @@ from mantid_insdl.materials.magnetic_cell import Supercell, magnetic_model
 from mantid_insdl.materials.remarks import remarks
 from mantid_insdl.materials.schema import At, SpecError
 from mantid_insdl.spinwave.model import SpinModel
-from mantid_insdl.spinwave.spiral import require_uniform
+from mantid_insdl.spinwave.rotating_frame import require_uniform
 
 
 class Material(MaterialFile):

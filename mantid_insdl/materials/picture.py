@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mantid_insdl.materials.material import Material
-from mantid_insdl.spinwave.spiral import rotation
+from mantid_insdl.spinwave.rotating_frame import rotation
 from mantid_insdl.untrusted.text import literal
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ import numpy as np
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, field_validator, model_validator
 
 from mantid_insdl.errors import InsdlError
-from mantid_insdl.spinwave.spiral import rotation
+from mantid_insdl.spinwave.rotating_frame import rotation
 from mantid_insdl.spinwave.symmetry import dm_matrix
 
 

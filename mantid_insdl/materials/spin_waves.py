@@ -6,11 +6,14 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from mantid_insdl.errors import MaterialError
 from mantid_insdl.materials.material import Material
 from mantid_insdl.spinwave.model import SpinModel
 from mantid_insdl.spinwave.modes import Modes, spin_waves
-from mantid_insdl.spinwave.spiral import require_fixed_wave_vector, spiral_waves, turning_model
-from mantid_insdl.spinwave.structure import ClassicalEnergy
+from mantid_insdl.spinwave.order import OrderEnergy
+from mantid_insdl.spinwave.relaxation import directions_of
+from mantid_insdl.spinwave.rotating_frame import turning_model
+from mantid_insdl.spinwave.spiral import spiral_waves
 
 
 def modes_of(material: Material, hkl: np.ndarray, couplings: Mapping[str, float | np.ndarray], *, velocities: bool = False) -> Modes:
@@ -35,10 +38,18 @@ def uniform_model(material: Material) -> SpinModel:
 
 
 def require_fixed_order(material: Material, names: Sequence[str] | None = None) -> None:
-    """Raise `MaterialError` if the order follows one of the parameters (all by default): see `ClassicalEnergy.require_fixed_order`."""
-    ClassicalEnergy(uniform_model(material)).require_fixed_order(names)
-    if material.spiral is not None:
-        require_fixed_wave_vector(material.model, material.spiral.k, material.spiral.axis, names)
+    """Raise `MaterialError` if the order, which the file fixes, would follow one of the parameters (all by default)."""
+    spiral = material.spiral
+    energy = OrderEnergy(material.model, None if spiral is None else spiral.axis)
+    order = directions_of(material.model) if spiral is None else directions_of(material.model, spiral.k)
+    found = [name for name, one in zip(material.model.parameters, energy.following(order), strict=True) if one]
+    following = ", ".join(name for name in found if names is None or name in names)
+    if following:
+        raise MaterialError(
+            f"there are no derivatives of a map by {following} at this structure: the order of the magnet follows {following}",
+            f"the order of {material.name} is the one its file gives, whatever the parameters are",
+            "let it follow them",
+        )
 
 
 def domain_turns(material: Material, *, twins: bool = True) -> list[tuple[float, np.ndarray]]:

@@ -31,6 +31,19 @@ def _matrix(values: float | Sequence, what: str) -> np.ndarray:
     return array
 
 
+def local_frames(directions: np.ndarray) -> np.ndarray:
+    """Right-handed local frames (e1, e2, e3) of unit vectors (..., 3) as rows, e3 along the spin, (..., 3, 3).
+
+    e1 is along the Cartesian z (of x, where the spin is along z) projected off the spin. Collinear spins then share e1,
+    and their e2 are parallel or antiparallel: all the coefficients of a Heisenberg model are real, and h folds.
+    """
+    upright = np.abs(directions[..., 2:]) < 1 - 1e-9
+    reference = np.where(upright, [0.0, 0.0, 1.0], [1.0, 0.0, 0.0])
+    e1 = reference - np.sum(reference * directions, axis=-1, keepdims=True) * directions
+    e1 /= np.linalg.norm(e1, axis=-1, keepdims=True)
+    return np.stack((e1, np.cross(directions, e1), directions), axis=-2)
+
+
 @dataclass(frozen=True, eq=False)
 class Site:
     """A magnetic ion.
@@ -74,15 +87,8 @@ class Site:
 
     @cached_property
     def frame(self) -> np.ndarray:
-        """Right-handed local frame (e1, e2, e3) as rows, e3 along the spin.
-
-        e1 is along the Cartesian z (of x, where the spin is along z) projected off the spin. Collinear spins then share e1,
-        and their e2 are parallel or antiparallel: all the coefficients of a Heisenberg model are real, and h folds.
-        """
-        reference = np.array([0.0, 0.0, 1.0]) if abs(self.direction[2]) < 1 - 1e-9 else np.array([1.0, 0.0, 0.0])
-        e1 = reference - (reference @ self.direction) * self.direction
-        e1 /= np.linalg.norm(e1)
-        return np.array([e1, np.cross(self.direction, e1), self.direction])
+        """Its `local_frames`, (3, 3)."""
+        return local_frames(self.direction)
 
 
 @dataclass(frozen=True, eq=False)
