@@ -18,7 +18,15 @@ from mantid_insdl._version import __version__
 from mantid_insdl.cli.exit_codes import EXIT_BROKEN_PIPE, EXIT_FAULT, EXIT_INTERRUPTED, exit_code
 from mantid_insdl.cli.installation import add_commands
 from mantid_insdl.cli.measured import ANSWERS_FOR
-from mantid_insdl.cli.options import OptionError, optional_stage, refuse_overwriting, require_picture, spread_materials, written_path
+from mantid_insdl.cli.options import (
+    OptionError,
+    optional_stage,
+    refuse_overwriting,
+    require_picture,
+    require_suffix,
+    spread_materials,
+    written_path,
+)
 from mantid_insdl.cli.postprocess import postprocess
 from mantid_insdl.errors import printable
 
@@ -494,6 +502,15 @@ def material_summary(
     plot: Annotated[
         Path | None, typer.Option(metavar="FILE.png", parser=written_path, help="Draw the magnetic structure (.png, .pdf or .svg).")
     ] = None,
+    relax: Annotated[
+        bool, typer.Option("--relax", help="With the order of lowest classical energy that is found, in place of the stated one.")
+    ] = False,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output", "-o", metavar="FILE.yaml", parser=written_path, help="Write the relaxed material, with the values of --set."
+        ),
+    ] = None,
 ) -> None:
     """Print what is understood of a material: spins, bonds, energy, stability.
 
@@ -502,19 +519,38 @@ def material_summary(
       insdl material pcsmo-goodenough --plot structure.png
 
       insdl material my-magnet.yaml --set J1=0.7
+
+      insdl material my-magnet.yaml --set B=12 --relax -o flopped.yaml
     """
     from mantid_insdl.materials import load_material, parse_parameters
     from mantid_insdl.materials.picture import plot_structure
     from mantid_insdl.materials.summary import summarise
 
     require_picture(plot)
+    if output is not None:
+        require_suffix(output, (".yaml", ".yml"), "--output")
+        refuse_overwriting([Path(name)], [output])
+        if not relax:
+            raise OptionError("--output writes a relaxed material", "--relax is not given", "give --relax as well, or leave --output out")
     described = load_material(name)
     values = parse_parameters(", ".join(parameters or []))
+    found = None
+    if relax:
+        from mantid_insdl.materials.relaxing import material_text, relaxed_material
+
+        found = relaxed_material(described, values)
+        described, values = found.material, {}
     print(summarise(described, values))
-    if plot is not None:
-        with optional_stage(plot) as plot_path:
+    if found is not None:
+        print(f"\n{found.describe()}")
+    with optional_stage(plot) as plot_path, optional_stage(output) as written:
+        if plot_path is not None:
             plot_structure(described, values).savefig(plot_path)
-        print(plot)
+        if written is not None:
+            written.write_text(material_text(described, output.absolute().parent), encoding="utf-8")
+    for path in (plot, output):
+        if path is not None:
+            print(path)
 
 
 @models_app.callback(invoke_without_command=True)

@@ -25,6 +25,8 @@ SHORTEST = 2.0**-10
 """Of the line of parameters: shortest step, and so how well its end is known."""
 LARGEST = 0.3
 """Turn of a spin in radian, or change of 2 pi k, that one step may make."""
+KEPT = 10_000
+"""Parameter sets whose orders are remembered."""
 _AGREEMENT, _UNCHANGED, _STEEP = 0.1, 1e-7, 1e9
 _STEPS, _CONVERGED = 12, 1e-9
 
@@ -46,6 +48,10 @@ class Followed:
     order: Order
     reached: np.ndarray
     status: np.ndarray
+
+    def of(self, index: int) -> Followed:
+        """That of one set, as a batch of one."""
+        return Followed(self.order.of(slice(index, index + 1)), self.reached[index : index + 1], self.status[index : index + 1])
 
 
 class FollowedOrder:
@@ -72,6 +78,7 @@ class FollowedOrder:
         self.model, self.energy = model, OrderEnergy(model, axis)
         self._table = np.asarray(table, float)[None]
         self.start = self._settled(directions_of(model) if k is None else directions_of(model, k))
+        self._known: dict[bytes, Followed] = {}  # a map asks for the same sets at each of its momenta
 
     def _settled(self, given: Order) -> Order:
         """The minimum next to the given order, or else the one that descent reaches from it."""
@@ -105,7 +112,23 @@ class FollowedOrder:
 
     def at(self, table: np.ndarray) -> Followed:
         """Orders of parameter sets (set, parameter)."""
-        table = np.asarray(table, float)
+        table = np.ascontiguousarray(table, float)
+        keys = [row.tobytes() for row in table]
+        new = np.array([index for index, key in enumerate(keys) if key not in self._known], int)
+        if new.size:
+            if len(self._known) > KEPT:
+                self._known.clear()
+            found = self._follow(table[new])
+            for number, index in enumerate(new):
+                self._known[keys[index]] = found.of(number)
+        each = [self._known.get(key) or self._follow(row[None]).of(0) for key, row in zip(keys, table, strict=True)]
+        return Followed(
+            Order(*(np.concatenate(x) for x in zip(*(one.order for one in each), strict=True))),
+            np.concatenate([one.reached for one in each]),
+            np.concatenate([one.status for one in each]),
+        )
+
+    def _follow(self, table: np.ndarray) -> Followed:
         sets = len(table)
         line = table - self._table
         order = self.start.of(np.zeros(sets, int))

@@ -41,10 +41,6 @@ class Order(NamedTuple):
         """Those of some sets."""
         return Order(self.directions[chosen], self.k[chosen])
 
-    def at(self, index: int) -> Order:
-        """That of one set, as a batch of one."""
-        return self.of(slice(index, index + 1))
-
 
 class Slopes(NamedTuple):
     """Of the energy: by moments (set, site, 3), by k (set, 3)."""

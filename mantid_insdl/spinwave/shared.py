@@ -76,8 +76,8 @@ class SharedSolve:
     hk : (m, 2)
         Momenta in r.l.u. of the model's cell.
     reduce
-        Solve only once for momenta equal up to a reciprocal-lattice vector, a sign and the magnet's own symmetry. (Off only to test that it
-        changes nothing.)
+        Solve only once for momenta equal up to a reciprocal-lattice vector, a sign and the magnet's own symmetry. (Off where it would not
+        pay to look for that, and to test that it changes nothing.)
 
     Attributes
     ----------
@@ -178,6 +178,8 @@ class SharedSpiral:
         As for `mantid_insdl.spinwave.spiral.spiral_waves`.
     hk : (m, 2)
         Momenta in r.l.u. of the model's cell.
+    reduce
+        As for `SharedSolve`.
 
     Attributes
     ----------
@@ -185,10 +187,10 @@ class SharedSpiral:
         As of `SharedSolve`.
     """
 
-    def __init__(self, model: SpinModel, k: Sequence[float], axis: Sequence[float], hk: np.ndarray):
+    def __init__(self, model: SpinModel, k: Sequence[float], axis: Sequence[float], hk: np.ndarray, *, reduce: bool = True):
         turning = turning_model(model, k, axis)
         hk = np.asarray(hk, float)
-        self._parts = [(SharedSolve(turning, hk + shift[:2]), projector) for shift, projector in rotating_parts(k, axis)]
+        self._parts = [(SharedSolve(turning, hk + shift[:2], reduce=reduce), projector) for shift, projector in rotating_parts(k, axis)]
         self.groups = self._parts[0][0].groups
 
     @staticmethod
