@@ -25,6 +25,8 @@ SHORTEST = 2.0**-10
 """Of the line of parameters: shortest step, and so how well its end is known."""
 LARGEST = 0.3
 """Turn of a spin in radian, or change of 2 pi k, that one step may make."""
+MEMORY = 32e6
+"""Bytes of the largest array while orders are followed, at most."""
 KEPT = 10_000
 """Parameter sets whose orders are remembered."""
 _AGREEMENT, _UNCHANGED, _STEEP = 0.1, 1e-7, 1e9
@@ -78,6 +80,7 @@ class FollowedOrder:
         self.model, self.energy = model, OrderEnergy(model, axis)
         self._table = np.asarray(table, float)[None]
         self.start = self._settled(directions_of(model) if k is None else directions_of(model, k))
+        self._batch = max(1, int(MEMORY / (8 * (3 * len(model.sites) + 3) ** 2 * (1 if axis is None else 9))))
         self._known: dict[bytes, Followed] = {}  # a map asks for the same sets at each of its momenta
 
     def _settled(self, given: Order) -> Order:
@@ -93,7 +96,7 @@ class FollowedOrder:
             raise InstabilityError(
                 f"the order that the directions lead to is no minimum at {self.named(self._table[0])}",
                 "the energy goes on falling along a turn of the spins" if converged[0] else "descent does not come to rest",
-                "give other directions: mantid_insdl.spinwave.relax finds those of lowest energy from random ones",
+                "give other directions: insdl material FILE --relax, or mantid_insdl.spinwave.relax, finds those of lowest energy",
             )
         if lowest[0] < FLAT:
             raise self._undetermined(self._table[0])
@@ -118,9 +121,10 @@ class FollowedOrder:
         if new.size:
             if len(self._known) > KEPT:
                 self._known.clear()
-            found = self._follow(table[new])
-            for number, index in enumerate(new):
-                self._known[keys[index]] = found.of(number)
+            for part in np.array_split(new, -(-new.size // self._batch)):
+                found = self._follow(table[part])
+                for number, index in enumerate(part):
+                    self._known[keys[index]] = found.of(number)
         each = [self._known.get(key) or self._follow(row[None]).of(0) for key, row in zip(keys, table, strict=True)]
         return Followed(
             Order(*(np.concatenate(x) for x in zip(*(one.order for one in each), strict=True))),

@@ -85,11 +85,6 @@ class Site:
         object.__setattr__(self, "pair", _vector(self.pair, f"the pair vector of {self.label}"))
         object.__setattr__(self, "g", _matrix(self.g, f"the g-tensor of {self.label}"))
 
-    @cached_property
-    def frame(self) -> np.ndarray:
-        """Its `local_frames`, (3, 3)."""
-        return local_frames(self.direction)
-
 
 @dataclass(frozen=True, eq=False)
 class Bond:
@@ -178,7 +173,7 @@ class SpinModel:
     @cached_property
     def frames(self) -> np.ndarray:
         """Local frames, (site, axis, Cartesian)."""
-        return np.array([site.frame for site in self.sites])
+        return local_frames(np.array([site.direction for site in self.sites]))
 
     def parameter_table(self, values: Mapping[str, float | np.ndarray]) -> np.ndarray:
         """Parameter values as (set, parameter).

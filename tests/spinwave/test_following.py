@@ -13,6 +13,7 @@ from mantid_insdl.spinwave import (
     OnSite,
     Site,
     SpinModel,
+    following,
     relax,
     spectrum_derivatives,
     spin_waves,
@@ -366,3 +367,22 @@ def test_field_that_turns_all_spins_at_once_has_no_derivative():
     # and the order ends there: the smallest field turns it
     order = FollowedOrder(ferromagnet, [-1.0, 0.0])
     assert order.at(np.array([[-1.0, 1.0], [-2.0, 0.0]])).status.tolist() == [ENDED, FOLLOWED]
+
+
+def test_descent_that_does_not_come_to_rest_is_refused(monkeypatch):
+    monkeypatch.setattr(following, "_STEPS", 0)
+    with pytest.raises(InstabilityError, match=r"no minimum at J=1, B=5: descent does not come to rest; give other directions"):
+        FollowedOrder(chain(ACROSS), [1.0, 5.0])
+
+
+def test_orders_do_not_depend_on_what_was_asked_before(monkeypatch):
+    table = np.column_stack((np.linspace(0.7, 1.4, 9), np.linspace(20.0, 3.0, 9)))
+    together = FollowedOrder(chain(ACROSS), [1.0, 5.0]).at(table)
+    monkeypatch.setattr(following, "MEMORY", 2000.0)  # four sets at once
+    alone, again = FollowedOrder(chain(ACROSS), [1.0, 5.0]), FollowedOrder(chain(ACROSS), [1.0, 5.0])
+    for number in reversed(range(9)):
+        one = alone.at(table[number : number + 1])
+        assert one.order.directions[0] == pytest.approx(together.order.directions[number], abs=1e-14)
+    assert again.at(table[::-1]).order.directions[::-1] == pytest.approx(together.order.directions, abs=1e-14)
+    monkeypatch.setattr(following, "KEPT", 0)
+    assert again.at(np.concatenate((table, 1.01 * table))).order.directions[:9] == pytest.approx(together.order.directions, abs=1e-14)
