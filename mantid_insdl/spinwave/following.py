@@ -29,7 +29,7 @@ MEMORY = 32e6
 """Bytes of the largest array while orders are followed, at most."""
 KEPT = 10_000
 """Parameter sets whose orders are remembered."""
-_AGREEMENT, _UNCHANGED, _STEEP = 0.1, 1e-7, 1e9
+_AGREEMENT, _UNCHANGED = 0.1, 1e-7
 _STEPS, _CONVERGED = 12, 1e-9
 
 
@@ -87,11 +87,11 @@ class FollowedOrder:
         """The minimum next to the given order, or else the one that descent reaches from it."""
         order, converged = _newton(self.energy, self._table, given)
         near = np.abs(_vector(order) - _vector(given)).max() < LARGEST
-        lowest = self.energy.across_free_turns(self._table, order)[1]
+        lowest = self.energy.across_free_turns(self._table, order).lowest
         if not (converged[0] and near and lowest[0] > FLAT):
             order, converged = _newton(self.energy, self._table, descend(self.energy, self._table, given)[1])
             order = Order(order.directions, order.k - np.rint(order.k - given.k))
-            lowest = self.energy.across_free_turns(self._table, order)[1]
+            lowest = self.energy.across_free_turns(self._table, order).lowest
         if not converged[0] or lowest[0] < -FLAT:
             raise InstabilityError(
                 f"the order that the directions lead to is no minimum at {self.named(self._table[0])}",
@@ -109,7 +109,7 @@ class FollowedOrder:
     def _undetermined(self, row: np.ndarray) -> InstabilityError:
         return InstabilityError(
             f"the energy does not determine the order at {self.named(row)}",
-            "spins can turn, not all alike, at no cost: there is no unique ground state, or one ends at just these values",
+            "spins can turn, not all alike, or the wave vector change at no cost: there is no unique ground state, or one ends just here",
             "add what decides (an anisotropy, a field, a further exchange), or choose other values",
         )
 
@@ -169,12 +169,12 @@ class FollowedOrder:
                 found, converged = _newton(self.energy, table, places[-1])
                 good &= converged
                 places.append(found)
-            curvature, lowest, _ = self.energy.across_free_turns(table, places[-1])
-            flat = np.abs(lowest) < FLAT
+            curvature = self.energy.across_free_turns(table, places[-1])
+            flat = np.abs(curvature.lowest) < FLAT
             if slopes:
-                good &= lowest >= FLAT
-            change = -_solved(curvature, self.energy.gradient(line, places[-1]))
-            slopes.append(_vector(self.energy.tangent(places[-1], np.clip(change, -_STEEP, _STEEP))))
+                good &= curvature.lowest >= FLAT
+            change = -curvature.solve(self.energy.gradient(line, places[-1]))
+            slopes.append(_vector(self.energy.tangent(places[-1], change)))
         vectors = [_vector(one) for one in places]
         for first, last in ((0, 1), (1, 2), (0, 2)):
             length = (end - begin)[:, None] * (0.5 if last - first == 1 else 1.0)
@@ -206,14 +206,6 @@ def _vector(order: Order) -> np.ndarray:
     return np.concatenate((order.directions.reshape(len(order.k), -1), 2 * np.pi * order.k), axis=1)
 
 
-def _solved(curvature: np.ndarray, gradient: np.ndarray) -> np.ndarray:
-    """curvature^-1 gradient of each set; zero where there is no inverse."""
-    try:
-        return np.linalg.solve(curvature, gradient[..., None])[..., 0]
-    except np.linalg.LinAlgError:
-        return np.stack([g @ np.linalg.pinv(c, hermitian=True) for c, g in zip(curvature, gradient, strict=True)])
-
-
 def _newton(energy: OrderEnergy, table: np.ndarray, order: Order) -> tuple[Order, np.ndarray]:
     """The stationary orders next to given ones, and which of them were found."""
     order = Order(*(x.copy() for x in order))
@@ -223,10 +215,7 @@ def _newton(energy: OrderEnergy, table: np.ndarray, order: Order) -> tuple[Order
         if not now.size:
             break
         here = order.of(now)
-        curvature, _, free = energy.across_free_turns(table[now], here)
-        gradient = energy.gradient(table[now], here)
-        gradient = gradient - np.einsum("sab,sb->sa", free, gradient)
-        change = -_solved(curvature, gradient)
+        change = -energy.across_free_turns(table[now], here).solve(energy.gradient(table[now], here))
         largest = np.abs(change).max(axis=1)
         change *= np.minimum(1.0, LARGEST / np.maximum(largest, 1e-300))[:, None]
         moved = energy.moved_by(here, change)

@@ -49,6 +49,29 @@ class Slopes(NamedTuple):
     k: np.ndarray
 
 
+class Curvature(NamedTuple):
+    """Curvature of the energy of orders across their free turns: eigenvalues (set, change), rising, and eigenvectors (set, change, change).
+
+    Along with its size (set,), in meV, and the projectors on the free turns (set, change, change).
+    """
+
+    values: np.ndarray
+    vectors: np.ndarray
+    size: np.ndarray
+    free: np.ndarray
+
+    @property
+    def lowest(self) -> np.ndarray:
+        """Smallest eigenvalue over the size, (set,): an order is a minimum if above zero, and the only one near if above `FLAT`."""
+        return self.values[:, 0] / self.size
+
+    def solve(self, gradient: np.ndarray) -> np.ndarray:
+        """The pseudo-inverse times a gradient, (set, change): nothing along free turns and what else is flat."""
+        flat = np.abs(self.values) < FLAT * self.size[:, None]
+        along = np.einsum("sab,sa->sb", self.vectors, gradient - np.einsum("sab,sb->sa", self.free, gradient))
+        return np.einsum("sab,sb->sa", self.vectors, np.where(flat, 0.0, along / np.where(flat, 1.0, self.values)))
+
+
 class OrderEnergy:
     """E(n, k), its slopes and its curvature.
 
@@ -272,24 +295,14 @@ class OrderEnergy:
         largest = np.broadcast_to(by_angle.max(axis=1, keepdims=True), (number, 2 * n))
         return np.concatenate((largest, by_k[:, self.moved]), axis=1)
 
-    def across_free_turns(self, table: np.ndarray, order: Order) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """What solves for changes of an order.
-
-        Returns
-        -------
-        curvature : (set, change, change)
-            Across the free turns that of the energy, along them its own size: to be inverted.
-        lowest : (set,)
-            Its smallest eigenvalue over its largest: an order is a minimum if it is above zero, and the only one near if above `FLAT`.
-        free : (set, change, change)
-            Projector on the free turns.
-        """
+    def across_free_turns(self, table: np.ndarray, order: Order) -> Curvature:
+        """The curvature of the energy of orders across their free turns; along these it is its own size."""
         free = self.free_turns(table, order)
         rest = np.eye(free.shape[-1]) - free
         curvature = rest @ self.curvature(table, order) @ rest
-        size = np.maximum(np.abs(curvature).sum(axis=-1).max(axis=-1), 1e-300)
-        curvature = curvature + size[:, None, None] * free
-        return curvature, np.linalg.eigvalsh(curvature)[:, 0] / size, free
+        size = np.abs(curvature).sum(axis=-1).max(axis=-1)
+        size = np.where(size > 0, size, 1.0)  # of couplings that are all zero
+        return Curvature(*np.linalg.eigh(curvature + size[:, None, None] * free), size, free)
 
     def moved_by(self, order: Order, change: np.ndarray) -> Order:
         """Orders after changes (set, change), along great circles."""

@@ -18,7 +18,7 @@ import numpy as np
 from mantid_insdl.errors import InstabilityError
 from mantid_insdl.spinwave.hamiltonian import Form, Hamiltonian
 from mantid_insdl.spinwave.model import SpinModel
-from mantid_insdl.spinwave.order import FLAT, STATIONARY, Order, OrderEnergy
+from mantid_insdl.spinwave.order import FLAT, STATIONARY, Curvature, Order, OrderEnergy
 from mantid_insdl.spinwave.rotating_frame import cross_matrix, rotation, unit
 
 _DIFFERENCES = ((1, 45 / 60), (2, -9 / 60), (3, 1 / 60))
@@ -96,20 +96,21 @@ def total_derivatives(
 def _response(energy: OrderEnergy, row: np.ndarray, order: Order) -> tuple[np.ndarray, np.ndarray]:
     """Derivatives of the directions (parameter, site, 3) and of k (parameter, 3)."""
     number = len(row)
-    many = order.of(np.zeros(number, int))
+    many_sets = np.zeros(number, int)
+    many = order.of(many_sets)
     following = energy.following(order)
     if not following.any():  # then it need not be determined either
         return np.zeros((number, *order.directions.shape[1:])), np.zeros((number, 3))
     names = [name for name, one in zip(energy.model.parameters, following, strict=True) if one]
-    curvature, lowest, free = energy.across_free_turns(row[None], order)
-    if abs(lowest[0]) < FLAT:
+    curvature = energy.across_free_turns(row[None], order)
+    if abs(curvature.lowest[0]) < FLAT:
         raise InstabilityError(
             f"there are no derivatives by {', '.join(names)} at this order, which follows them",
             "spins can turn, not all alike, at no cost: the energy does not determine the order, or it ends at just these values",
             "add what decides (an anisotropy, a field, a further exchange), or choose other values",
         )
     pushes = energy.gradient(np.eye(number), many) * following[:, None]
-    turned = np.abs(pushes @ free[0]).max(axis=1)
+    turned = np.abs(pushes @ curvature.free[0]).max(axis=1)
     for name, turn, push in zip(energy.model.parameters, turned, np.abs(pushes).max(axis=1), strict=True):
         if turn > STATIONARY * push and turn > 0:
             raise InstabilityError(
@@ -117,8 +118,7 @@ def _response(energy: OrderEnergy, row: np.ndarray, order: Order) -> tuple[np.nd
                 f"the smallest {name} turns all of its spins at once",
                 f"choose a value of {name} that is not zero, or spins along or across its field or axis",
             )
-    change = -np.linalg.solve(curvature[0], pushes.T).T
-    response = energy.tangent(many, change)
+    response = energy.tangent(many, -Curvature(*(x[many_sets] for x in curvature)).solve(pushes))
     return response.directions, response.k
 
 

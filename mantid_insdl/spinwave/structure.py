@@ -11,14 +11,12 @@ from collections.abc import Mapping
 import numpy as np
 
 from mantid_insdl.errors import InstabilityError, MaterialError
-from mantid_insdl.spinwave.model import MU_B, SpinModel
-from mantid_insdl.spinwave.order import STATIONARY
+from mantid_insdl.spinwave.model import SpinModel
+from mantid_insdl.spinwave.order import STATIONARY, Order, OrderEnergy
 
 
 class ClassicalEnergy:
-    """E(n) per cell, linear in the parameters, for the model's own cell; M_i = S_i n_i::
-
-        E = 1/2 sum_ij M_i K_ij M_j - sum_i f_i M_i + sum over biquadratic bonds of J (M_i m M_j)^2
+    """The classical energy of given directions in the model's own cell, and its forces, for many parameter sets.
 
     Parameters
     ----------
@@ -27,43 +25,20 @@ class ClassicalEnergy:
     """
 
     def __init__(self, model: SpinModel):
-        self.model = model
-        n, number = len(model.sites), len(model.parameters)
-        index = {name: p for p, name in enumerate(model.parameters)}
-        self._coupling = np.zeros((number, n, 3, n, 3))
-        self._field = np.zeros((number, n, 3))
-        self._quartic = [(index[bond.parameter], bond) for bond in model.bonds if bond.biquadratic]
-        for bond in model.bonds:
-            p = index[bond.parameter]
-            if not bond.biquadratic:
-                self._coupling[p, bond.i, :, bond.j] += bond.matrix
-                self._coupling[p, bond.j, :, bond.i] += bond.matrix.T
-        for term in model.onsite:
-            self._coupling[index[term.parameter], term.i, :, term.i] += 2 * term.matrix
-        for field in model.fields:
-            for i, site in enumerate(model.sites):
-                self._field[index[field.parameter], i] += MU_B * (field.direction @ site.g)
+        self.model, self._energy = model, OrderEnergy(model)
 
-    def _per_parameter(self, directions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Energy (parameter,) and its gradient by each spin vector (parameter, site, 3), per unit of each parameter."""
-        moments = self.model.spins[:, None] * directions
-        exchange = np.einsum("piajb,jb->pia", self._coupling, moments, optimize=True)
-        energy = np.einsum("pia,ia->p", 0.5 * exchange - self._field, moments)
-        gradient = exchange - self._field
-        for p, bond in self._quartic:
-            product = moments[bond.i] @ bond.matrix @ moments[bond.j]
-            energy[p] += product**2
-            gradient[p, bond.i] += 2 * product * (bond.matrix @ moments[bond.j])
-            gradient[p, bond.j] += 2 * product * (moments[bond.i] @ bond.matrix)
-        return energy, gradient
+    def _each(self, directions: np.ndarray) -> tuple[np.ndarray, Order]:
+        """A table of one unit of each parameter, and the order for each."""
+        number = len(self.model.parameters)
+        return np.eye(number), Order(np.repeat(directions[None], number, axis=0), np.zeros((number, 3)))
 
     def forces(self, table: np.ndarray, directions: np.ndarray) -> np.ndarray:
         """Gradient of the energy by each spin vector, (set, site, 3) in meV, for parameters (set, parameter) and unit vectors (site, 3)."""
-        return np.tensordot(table, self._per_parameter(directions)[1], axes=1)
+        return np.tensordot(table, self._energy.slopes(*self._each(directions)).moments, axes=1)
 
     def energy(self, table: np.ndarray, directions: np.ndarray) -> np.ndarray:
         """Energy per cell in meV, (set,)."""
-        return table @ self._per_parameter(directions)[0]
+        return table @ self._energy.energy(*self._each(directions))
 
     def require_stationary(self, table: np.ndarray) -> None:
         """Raise `InstabilityError` if the model's structure is not stationary for one of the parameter sets.
