@@ -13,8 +13,8 @@ import numpy as np
 from mantid_insdl.errors import InstabilityError, MaterialError
 from mantid_insdl.materials.magnetic_cell import Supercell
 from mantid_insdl.materials.material import Material
-from mantid_insdl.materials.spin_waves import ordered
-from mantid_insdl.spinwave.following import FollowedOrder
+from mantid_insdl.materials.spin_waves import ordered, orders_of
+from mantid_insdl.spinwave.following import FOLLOWED, FollowedOrder
 from mantid_insdl.spinwave.model import SpinModel
 from mantid_insdl.spinwave.order import OrderEnergy
 from mantid_insdl.spinwave.relaxation import directions_of, relax, relax_spiral, with_order
@@ -112,6 +112,24 @@ def lower_order(material: Material, values: Mapping[str, float], *, starts: int 
         f"At {material.describe(rounded)} another order of {material.name} is lower by {(stated - lowest) / len(model.sites):.3g} meV a "
         "spin: this one is metastable, beyond a phase boundary. `insdl material FILE --set NAME=VALUE --relax -o NEW.yaml` writes the "
         "other down."
+    )
+
+
+def near_boundary(material: Material, values: Mapping[str, float], errors: Mapping[str, float]) -> str:
+    """A remark where the order of a `relaxed` material ends within the error bar of a parameter; empty where it does not."""
+    if not material.relaxed:
+        return ""
+    names = [name for name, error in errors.items() if name in values and error > 0]
+    sides = {
+        name: np.array([value + sign * errors[one] * (name == one) for one in names for sign in (-1, 1)]) for name, value in values.items()
+    }
+    followed = orders_of(material, material.couplings(sides))[1].status == FOLLOWED if names else np.ones(0, bool)
+    ending = [name for name, sound in zip(names, followed.reshape(-1, 2).all(axis=1), strict=True) if not sound]
+    if not ending:
+        return ""
+    return (
+        f"The order of {material.name} ends within the error bar of {', '.join(ending)}: what lies beyond that phase boundary is another "
+        "order, with which the map was not compared."
     )
 
 

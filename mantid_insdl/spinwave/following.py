@@ -30,7 +30,7 @@ MEMORY = 32e6
 KEPT = 10_000
 """Parameter sets whose orders are remembered."""
 _AGREEMENT, _UNCHANGED = 0.1, 1e-7
-_STEPS, _CONVERGED = 12, 1e-9
+_STEPS, _CONVERGED = 8, 1e-9
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,7 +136,7 @@ class FollowedOrder:
         sets = len(table)
         line = table - self._table
         order = self.start.of(np.zeros(sets, int))
-        reached, step = np.zeros(sets), np.ones(sets)
+        reached, step, grows = np.zeros(sets), np.ones(sets), np.ones(sets, bool)
         status = np.full(sets, FOLLOWED)
         active = np.ones(sets, bool)
         while active.any():
@@ -148,8 +148,9 @@ class FollowedOrder:
             done = now[good]
             order.directions[done], order.k[done] = found.directions[good], found.k[good]
             reached[done] = ends[good]
-            step[done] *= 2
+            step[done] *= np.where(grows[done], 2.0, 1.0)  # near an end a step that is longer again only fails
             failed = now[~good]
+            grows[done], grows[failed] = True, False
             step[failed] = 0.5 * np.minimum(step[failed], 1 - reached[failed])
             lost = failed[step[failed] < SHORTEST]
             status[lost] = ENDED
@@ -175,6 +176,8 @@ class FollowedOrder:
                 good &= curvature.lowest >= FLAT
             change = -curvature.solve(self.energy.gradient(line, places[-1]))
             slopes.append(_vector(self.energy.tangent(places[-1], change)))
+            if not good.any():
+                return places[-1], good, flat
         vectors = [_vector(one) for one in places]
         for first, last in ((0, 1), (1, 2), (0, 2)):
             length = (end - begin)[:, None] * (0.5 if last - first == 1 else 1.0)

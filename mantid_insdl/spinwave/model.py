@@ -41,7 +41,9 @@ def local_frames(directions: np.ndarray) -> np.ndarray:
     reference = np.where(upright, [0.0, 0.0, 1.0], [1.0, 0.0, 0.0])
     e1 = reference - np.sum(reference * directions, axis=-1, keepdims=True) * directions
     e1 /= np.linalg.norm(e1, axis=-1, keepdims=True)
-    return np.stack((e1, np.cross(directions, e1), directions), axis=-2)
+    first, second = [1, 2, 0], [2, 0, 1]  # the cross product, at a fraction of the time of np.cross for few vectors
+    e2 = directions[..., first] * e1[..., second] - directions[..., second] * e1[..., first]
+    return np.stack((e1, e2, directions), axis=-2)
 
 
 @dataclass(frozen=True, eq=False)

@@ -232,13 +232,13 @@ class OrderEnergy:
         """Projectors on the free turns of orders, (set, change, change)."""
         found = np.zeros((len(table), *[2 * len(self.model.sites) + len(self.moved)] * 2))
         frames = local_frames(order.directions)[:, :, :2]
-        present, which = np.unique(table != 0, axis=0, return_inverse=True)
-        for number, names in enumerate(present):
+        present = table != 0
+        for names in present[:1] if np.all(present == present[:1]) else np.unique(present, axis=0):
             axes = self._free_axes(names)
-            chosen = np.flatnonzero(which.ravel() == number)
+            chosen = np.flatnonzero(np.all(present == names, axis=1))
             if not len(axes) or not chosen.size:
                 continue
-            turned = np.cross(axes[None, :, None], order.directions[chosen][:, None])  # (set, turn, site, 3)
+            turned = np.einsum("rab,sib->sria", [cross_matrix(axis) for axis in axes], order.directions[chosen])
             angles = np.einsum("sita,sria->srit", frames[chosen], turned).reshape(len(chosen), len(axes), -1)
             _, sizes, rows = np.linalg.svd(angles, full_matrices=False)
             rows = rows * (sizes > _STILL * np.sqrt(angles.shape[-1]))[:, :, None]

@@ -63,3 +63,19 @@ def test_metastable_order_is_remarked_on(follower):
     found = fit(cut.replace(error=np.full(cut.shape, 0.01)), material, measurement=Measurement(fwhm=0.3), **start)
     assert found.parameters[2].value == pytest.approx(11.0, abs=0.05)
     assert any("another order of easy-axis is lower" in one for one in found.warnings)
+
+
+def test_phase_boundary_that_a_fit_runs_into_is_told(follower):
+    # a map of saturated spins, 36 T, and a magnet that is canted up to 34.55 T
+    field = {"name": "B", "unit": "T", "low": 20.0, "high": 45.0, "description": "along c"}
+    exchange = {"name": "J", "value": 1.0, "low": 0.5, "high": 2.0, "description": "along the chain"}
+    sites = [{**one.model_dump(exclude_unset=True), "direction": (0, 0, 1)} for one in follower("canted").sites]
+    saturated = follower("canted", parameters=[exchange, {**field, "value": 36.0}], sites=sites)
+    canted = follower("canted", parameters=[exchange, {**field, "value": 25.0}])
+    energy = Axis("energy", MEV, np.linspace(0.2, 5, 40))
+    cut = simulate_cut(saturated, corners=[[0.05, 0, 0], [0.95, 0.1, 0]], energy=energy, points=20, fwhm=0.5)
+    measured = cut.replace(error=np.full(cut.shape, 0.05))
+    found = fit(measured, canted, measurement=Measurement(fwhm=0.5), fixed={"J": 1.0})
+    assert found.parameters[1].value < 34.56
+    assert any("order of canted ends within the error bar of B" in one for one in found.warnings)
+    assert not any("ends within" in one for one in fit(measured, saturated, measurement=Measurement(fwhm=0.5), fixed={"J": 1.0}).warnings)
