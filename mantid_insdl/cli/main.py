@@ -542,6 +542,9 @@ def material_summary(
     plot: Annotated[
         Path | None, typer.Option(metavar="FILE.png", parser=written_path, help="Draw the magnetic structure (.png, .pdf or .svg).")
     ] = None,
+    relax: Annotated[
+        bool, typer.Option("--relax", help="With the order of lowest classical energy that is found, in place of the stated one.")
+    ] = False,
     cif: Annotated[
         Path | None, typer.Option("--from", metavar="FILE.cif", help="Write a first material file out of a CIF file, magnetic or not.")
     ] = None,
@@ -550,7 +553,13 @@ def material_summary(
     ] = None,
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", metavar="NAME.yaml", parser=written_path, help="With --from: the new file; else it is printed."),
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="NAME.yaml",
+            parser=written_path,
+            help="With --from: the new file; else it is printed. With --relax: that of the relaxed material, with the values of --set.",
+        ),
     ] = None,
 ) -> None:
     """Print what is understood of a material: spins, bonds, energy, stability. Or write a first material file out of a CIF file.
@@ -561,6 +570,8 @@ def material_summary(
 
       insdl material my-magnet.yaml --set J1=0.7
 
+      insdl material my-magnet.yaml --set B=12 --relax --output flopped.yaml
+
       insdl material --from magnet.mcif --output my-magnet.yaml
     """
     from mantid_insdl.cli.material import print_summary, write_draft
@@ -568,13 +579,21 @@ def material_summary(
     if (name is None) == (cif is None):
         raise OptionError("insdl material needs a MATERIAL or --from FILE.cif", "it has neither or both", "give one of them")
     if cif is not None:
-        if parameters or plot:
-            raise OptionError("--set and --plot go with a MATERIAL", "--from makes one", "run insdl material again with the new file")
+        if parameters or plot or relax:
+            raise OptionError(
+                "--set, --plot and --relax go with a MATERIAL", "--from makes one", "run insdl material again with the new file"
+            )
         write_draft(cif, up_to, output)
         return
-    if up_to is not None or output is not None:
-        raise OptionError("--up-to and --output go with --from", "a summary is printed", "leave them out")
-    print_summary(name, parameters or [], plot)
+    if up_to is not None:
+        raise OptionError("--up-to goes with --from", "a summary is printed", "leave it out")
+    if output is not None and not relax:
+        raise OptionError(
+            "--output writes a new material file: a relaxed one with --relax, a first one with --from FILE.cif",
+            "neither is given",
+            "give one of them, or leave --output out",
+        )
+    print_summary(name, parameters or [], plot, relax=relax, output=output)
 
 
 @models_app.callback(invoke_without_command=True)

@@ -10,6 +10,7 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from mantid_insdl.errors import did_you_mean
 from mantid_insdl.materials.schema import (
+    SHAPES,
     AnisotropySpec,
     BondSpec,
     CellSpec,
@@ -49,6 +50,9 @@ class MaterialFile(Strict):
     """Commensurate order in the supercell."""
     spiral: TurnSpec | None = None
     """Single-k order, calculated in the rotating frame (`mantid_insdl.spinwave.spiral_waves`); needs no supercell."""
+    relaxed: bool = False
+    """The stated order is that of the stated values, or near it, and follows the parameters: spins turn, and k of a spiral changes, to the
+    least classical energy within its phase. Otherwise the order is as it is stated, whatever the parameters are."""
     bonds: list[BondSpec]
     anisotropy: list[AnisotropySpec] = Field(default=[])
     fields: list[FieldSpec] = Field(default=[])
@@ -107,6 +111,14 @@ class MaterialFile(Strict):
             )
         if self.spiral is not None:
             self._require_rotating_frame(self.spiral)
+        if self.relaxed and self.dipoles is not None and self.dipoles.demagnetisation is None:
+            raise SpecError(
+                "an order that follows the parameters may get a moment: its dipole sums then depend on the shape of the sample",
+                SHAPES,
+                ("dipoles",),
+            )
+        if self.relaxed and self.closed_form is not None:
+            raise SpecError("the closed form is that of a fixed order", "leave out closed_form or relaxed", ("closed_form",))
         names = [p.name for p in self.parameters]
         if len(set(names)) != len(names):
             raise SpecError("a parameter is given twice", "give each once", ("parameters",))

@@ -11,7 +11,7 @@ import numpy as np
 from mantid_insdl.materials.bonds import Coupling, anisotropy_of
 from mantid_insdl.materials.crystal import Crystal
 from mantid_insdl.materials.description import MaterialFile
-from mantid_insdl.materials.schema import At, SpecError, TurnSpec
+from mantid_insdl.materials.schema import SHAPES, At, SpecError, TurnSpec
 from mantid_insdl.spinwave.lattice import Lattice
 from mantid_insdl.spinwave.model import Bond, Dipoles, Field, OnSite, Site, SpinModel
 from mantid_insdl.spinwave.stevens import turned
@@ -118,8 +118,7 @@ def _require_shape(material: MaterialFile, sites: Sequence[Site]) -> None:
     if material.dipoles.demagnetisation is None and net > 1e-6 * np.abs(moments).sum():
         raise SpecError(
             f"the magnetic cell has a moment of {net:.4g} Bohr magnetons: its dipole sums depend on the shape of the sample",
-            "give demagnetisation: [1/3, 1/3, 1/3] of a sphere, [1/2, 1/2, 0] of a needle along z, [0, 0, 1] of a plate across z, "
-            "[0, 0, 0] where domains close the flux",
+            SHAPES,
         )
 
 

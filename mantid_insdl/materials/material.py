@@ -16,8 +16,9 @@ from mantid_insdl.materials.description import MaterialFile
 from mantid_insdl.materials.magnetic_cell import Supercell, magnetic_model
 from mantid_insdl.materials.remarks import remarks
 from mantid_insdl.materials.schema import At, Parameter, SpecError
+from mantid_insdl.spinwave.following import FollowedOrder
 from mantid_insdl.spinwave.model import SpinModel
-from mantid_insdl.spinwave.spiral import require_uniform
+from mantid_insdl.spinwave.rotating_frame import require_uniform
 
 
 def _unit(parameter: Parameter) -> str:
@@ -177,6 +178,14 @@ class Material(MaterialFile):
         """The spin model of the magnetic cell: lattice, sites, bonds."""
         with At():
             return magnetic_model(self, self.crystal, self.exchange)
+
+    @cached_property
+    def followed(self) -> FollowedOrder:
+        """Its order as a function of its parameters: see `relaxed`."""
+        table = self.model.parameter_table(self.defaults)[0]
+        return (
+            FollowedOrder(self.model, table) if self.spiral is None else FollowedOrder(self.model, table, self.spiral.k, self.spiral.axis)
+        )
 
     def couplings(self, values: Mapping[str, float | np.ndarray]) -> dict[str, float | np.ndarray]:
         """Parameters as linear spin-wave theory needs them: times the renormalisation of the energies, which they all scale."""

@@ -9,7 +9,7 @@ import numpy as np
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, WithJsonSchema, field_validator, model_validator
 
 from mantid_insdl.errors import InsdlError
-from mantid_insdl.spinwave.spiral import rotation
+from mantid_insdl.spinwave.rotating_frame import rotation
 from mantid_insdl.spinwave.stevens import NAME, stevens_tensors, turned
 from mantid_insdl.spinwave.symmetry import dm_matrix
 
@@ -335,12 +335,19 @@ class FieldSpec(Strict):
     _direction = field_validator("direction")(_not_zero)
 
 
+SHAPES = (
+    "give demagnetisation: [1/3, 1/3, 1/3] of a sphere, [1/2, 1/2, 0] of a needle along z, [0, 0, 1] of a plate across z, "
+    "[0, 0, 0] where domains close the flux"
+)
+"""What to do where the shape of the sample is needed and not given."""
+
+
 class DipoleSpec(Strict):
     """The dipole-dipole interaction of all moments g S, summed over the crystal, times a parameter that is 1 and has no unit.
 
     `demagnetisation` is the tensor of the sample's shape, three diagonal elements or 3 x 3, Cartesian, of trace 1, or zero where domains
-    close the flux. It is needed where the magnetic cell has a moment; else it only counts at momenta of the reciprocal lattice, where that
-    of a sphere is the default.
+    close the flux. It is needed where the magnetic cell has a moment, or with `relaxed` may get one; else it only counts at momenta of the
+    reciprocal lattice, where that of a sphere is the default.
     """
 
     parameter: str

@@ -10,9 +10,10 @@ import numpy as np
 from mantid_insdl.errors import InstabilityError
 from mantid_insdl.materials.bonds import Coupling, bond_name
 from mantid_insdl.materials.material import Material
+from mantid_insdl.materials.relaxing import lower_order
 from mantid_insdl.materials.schema import DomainSpec
 from mantid_insdl.materials.shells import bond_length, kinds, kinds_within
-from mantid_insdl.materials.spin_waves import modes_of, uniform_model
+from mantid_insdl.materials.spin_waves import modes_of, ordered, uniform_model
 from mantid_insdl.spinwave.hamiltonian import Hamiltonian
 from mantid_insdl.spinwave.lattice import Lattice
 from mantid_insdl.spinwave.model import Bond, SpinModel
@@ -35,7 +36,7 @@ def summarise(material: Material, parameters: Mapping[str, float] | None = None,
         Stability is looked at on `grid` momenta along each reciprocal axis along which the magnet is coupled.
     """
     values = material.resolve(parameters)
-    model = material.model
+    model, k, unrelaxed = _shown(material, values)
     lines = [material.title, "", *_crystal(material), "", f"Spins in the cell: {len(model.sites)}"]
     ions = {spec.name: f"{spec.ion} (own form factor)".lstrip() for spec in material.sites if spec.form_factor}
     elements = {spec.name: element for spec, element in zip(material.sites, material.crystal.elements, strict=True) if element}
@@ -49,7 +50,9 @@ def summarise(material: Material, parameters: Mapping[str, float] | None = None,
     for turn, name in ((material.order, "Order"), (material.spiral, "Spiral in the rotating frame")):
         if turn is not None:
             how = "spins reversed" if turn.axis is None else f"about {_vector(turn.axis)}"
-            lines.append(f"{name}: k = {_vector(turn.k)} r.l.u. of the file's cell, {how}")
+            lines.append(f"{name}: k = {_vector(turn.k if k is None else k)} r.l.u. of the file's cell, {how}")
+    if material.relaxed:
+        lines.append("The order follows the parameters" + ("; shown is the stated one." if unrelaxed else _away(material, model, k)))
     lines += ["", f"  {'coupling':10}{'value':>10} {'unit':4}{'bonds':>7}{'length':>10}  what it is"]
     for parameter in material.parameters:
         lengths = [_length(model, b) for b in model.bonds if b.parameter == parameter.name]
@@ -62,9 +65,26 @@ def summarise(material: Material, parameters: Mapping[str, float] | None = None,
         shape = ", ".join(f"{x:.3g}" for x in np.diag(material.dipoles.tensor))
         lines += ["", f"Dipole-dipole interaction of all moments, times {material.dipoles.parameter}; demagnetisation {shape}"]
     lines += ["", *_shells(material)]
-    lines += ["", *(f"Note: {remark}" for remark in material.remarks)] if material.remarks else []
-    lines += ["", *_state(material, values, grid), "", "Sources:", *(f"  {source}" for source in material.sources)]
+    noted = [*filter(None, [*material.remarks, "" if unrelaxed else lower_order(material, values)])]
+    lines += ["", *(f"Note: {remark}" for remark in noted)] if noted else []
+    lines += ["", *(unrelaxed or _state(material, values, grid)), "", "Sources:", *(f"  {source}" for source in material.sources)]
     return "\n".join(lines)
+
+
+def _shown(material: Material, values: Mapping[str, float]) -> tuple[SpinModel, np.ndarray | None, list[str]]:
+    """The model with its order, k of a spiral, and why that is the stated one although it should follow the parameters."""
+    try:
+        return *ordered(material, material.couplings(values)), []
+    except InstabilityError as error:
+        return material.model, None, [str(error)]
+
+
+def _away(material: Material, model: SpinModel, k: np.ndarray | None) -> str:
+    """How far a relaxed order is from the stated one, in words."""
+    pairs = zip(material.model.sites, model.sites, strict=True)
+    turned = np.degrees(max(2 * np.arcsin(0.5 * np.linalg.norm(a.direction - b.direction)) for a, b in pairs))
+    away = "" if k is None else f", and k by {_vector(np.round(k - np.array(material.spiral.k), 7))}"
+    return f"; shown is that of these values, from which the stated one differs by up to {round(turned, 4):.3g} degrees{away}."
 
 
 def _vector(numbers: Sequence[float]) -> str:
@@ -198,8 +218,8 @@ def _state(material: Material, values: dict[str, float], grid: int) -> list[str]
     """Energy, stability and band in words."""
     if not any(values.values()):
         return ["No parameter has a value other than zero: there is nothing to calculate."]
-    model, uniform = material.model, uniform_model(material)
     couplings = material.couplings(values)
+    model, uniform = material.model, uniform_model(material, couplings)
     table = uniform.parameter_table(couplings)
     classical = ClassicalEnergy(uniform)
     energy = classical.energy(table, np.array([s.direction for s in uniform.sites]))[0]

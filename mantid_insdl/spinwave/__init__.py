@@ -13,8 +13,9 @@ from mantid_insdl.spinwave.hamiltonian import Hamiltonian
 from mantid_insdl.spinwave.lattice import Lattice
 from mantid_insdl.spinwave.model import Bond, Dipoles, Field, OnSite, Site, SpinModel
 from mantid_insdl.spinwave.modes import Modes, complex_energies, spin_waves
-from mantid_insdl.spinwave.spiral import relax_spiral, spiral_waves
-from mantid_insdl.spinwave.structure import ordering_vector, relax
+from mantid_insdl.spinwave.relaxation import relax, relax_spiral
+from mantid_insdl.spinwave.spiral import spiral_waves
+from mantid_insdl.spinwave.structure import ordering_vector
 
 __all__ = [
     "Bond",

@@ -95,13 +95,16 @@ class Hamiltonian:
     ----------
     model
         The magnet, with its ordered structure.
+    frames : (site, axis, Cartesian)
+        In place of the model's own local frames. The coefficients are polynomials in them, also where they are no frames.
     """
 
-    def __init__(self, model: SpinModel):
+    def __init__(self, model: SpinModel, frames: np.ndarray | None = None):
         self.model = model
         n, spins = len(model.sites), model.spins
-        self._u = model.frames[:, 0] + 1j * model.frames[:, 1]
-        self._v = model.frames[:, 2]
+        frames = model.frames if frames is None else frames
+        self._u = frames[:, 0] + 1j * frames[:, 1]
+        self._v = frames[:, 2]
         self._index = {name: p for p, name in enumerate(model.parameters)}
         self._diagonal_a = np.zeros((len(self._index), n), complex)
         self._diagonal_b = np.zeros((len(self._index), n), complex)

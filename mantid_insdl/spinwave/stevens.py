@@ -92,11 +92,12 @@ def turned(tensor: np.ndarray, rotation: np.ndarray) -> np.ndarray:
     return tensor
 
 
-def contracted(tensor: np.ndarray, vector: np.ndarray, left: int) -> np.ndarray:
-    """A symmetric tensor contracted with a vector (3,) until `left` of its indices are left."""
+def contracted(tensor: np.ndarray, vectors: np.ndarray, left: int) -> np.ndarray:
+    """A symmetric tensor contracted with each of the vectors (..., 3) until `left` of its indices are left, (..., 3, 3, ...)."""
+    found = np.broadcast_to(tensor.reshape(-1), (*vectors.shape[:-1], tensor.size))
     for _ in range(tensor.ndim - left):
-        tensor = tensor @ vector
-    return tensor
+        found = np.einsum("...a,...ab->...b", vectors, found.reshape(*vectors.shape, -1))
+    return found.reshape((*vectors.shape[:-1], *tensor.shape[:left]))
 
 
 def describe_operators(operators: Sequence[Mapping[str, float]]) -> str:

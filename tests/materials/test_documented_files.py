@@ -30,7 +30,7 @@ def example(tmp_path):
 
 
 def test_there_is_an_example_of_each_route():
-    assert set(EXAMPLES) == {"neel", "neel-by-symmetry", "chain-from-cif", "chain-from-mcif", "zigzag-chain"}
+    assert set(EXAMPLES) == {"neel", "neel-by-symmetry", "chain-from-cif", "chain-from-mcif", "zigzag-chain", "canted-chain"}
 
 
 @pytest.mark.parametrize("name", EXAMPLES)

@@ -15,7 +15,7 @@ from mantid_insdl.materials import Material, load_material, material_names, pars
 from mantid_insdl.materials.spin_waves import modes_of
 from mantid_insdl.simulation.slices import simulate
 from mantid_insdl.spinwave import ordering_vector, relax_spiral, spin_waves
-from mantid_insdl.spinwave.spiral import turning_model
+from mantid_insdl.spinwave.rotating_frame import turning_model
 from mantid_insdl.spinwave.structure import ClassicalEnergy
 
 MATERIALS = resources.files("mantid_insdl.materials")

@@ -8,7 +8,9 @@ from test_biquadratic import precession
 
 from mantid_insdl.errors import MaterialError
 from mantid_insdl.spinwave import Bond, Lattice, OnSite, Site, SpinModel, relax, spin_waves
-from mantid_insdl.spinwave.spiral import require_uniform, rotation
+from mantid_insdl.spinwave.order import OrderEnergy
+from mantid_insdl.spinwave.relaxation import directions_of
+from mantid_insdl.spinwave.rotating_frame import require_uniform, rotation
 from mantid_insdl.spinwave.stevens import stevens_coefficients, stevens_tensors, turned
 from mantid_insdl.spinwave.structure import ClassicalEnergy, ordering_vector
 
@@ -152,9 +154,10 @@ def test_derivative_of_energies_by_its_parameter():
 
 
 def test_order_follows_an_operator_that_pushes_sideways():
-    with pytest.raises(MaterialError, match="the order of the magnet follows B"):
-        ClassicalEnergy(ferromagnet((1, 1, 2), {"B": {"O42": 1}})).require_fixed_order()
-    ClassicalEnergy(ferromagnet((0, 0, 1), {"B": {"O42": 1}})).require_fixed_order()
+    for direction, follows in (((1, 1, 2), True), ((0, 0, 1), False)):
+        model = ferromagnet(direction, {"B": {"O42": 1}})
+        following = OrderEnergy(model).following(directions_of(model))
+        assert dict(zip(model.parameters, following, strict=True)) == {"J": False, "B": follows}
 
 
 def test_rotating_frame_needs_operators_that_turn_with_it():
