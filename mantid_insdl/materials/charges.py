@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-_RARE_EARTHS = ["Ce", "Pr", "Nd", "Pm", "Sm", "Eu", "Gd", "Tb", "Dy", "Ho", "Er", "Tm", "Yb"]
-_CHANGING = {"Ce", "Eu", "Yb"}  # rare earths that are of another charge in many insulators: the formula decides
+_RARE_EARTHS = ["Ce", "Pr", "Nd", "Pm", "Sm", "Gd", "Tb", "Dy", "Ho", "Er", "Tm", "Yb"]
+"""Of charge 3 where the formula does not say otherwise; Eu is of 2 as often."""
+_CHANGING = {"Ce", "Yb"}
+"""Those of them that may be of another charge: by themselves, they are of that which makes the formula neutral."""
 _USUAL = {
     1: "H D Li Na K Rb Cs Ag Tl",
     2: "Be Mg Ca Sr Ba Zn Cd Hg Pb",
@@ -44,9 +46,8 @@ def assumed_charges(amounts: Mapping[str, float]) -> dict[str, tuple[int, str]]:
             total += amount * usual[element]
         else:
             left[element] = amount
-    if len(left) > 1:  # of EuTiO3 nothing would follow: of EuFe2As2 neither
-        for element in _CHANGING & left.keys():
-            total += 3 * left.pop(element)
+    if len(left) > 1:
+        total += sum(3 * left.pop(element) for element in _CHANGING & left.keys())
     if len(left) == 1:
         ((element, amount),) = left.items()
         charge = -total / amount

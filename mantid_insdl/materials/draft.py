@@ -33,7 +33,7 @@ REACH = 6.0
 """Length in angstrom up to which bonds are listed, where no other is given."""
 MOST_KINDS = 200
 """Kinds of bonds of a draft: more are nothing to edit."""
-_OPEN_SHELLS = ["Ti", "V", "Cr", "Mn", "Fe", "Co", "Ni", "Cu", "Mo", "Tc", "Ru", "Rh", "Re", "Os", "Ir", "U", "Np", "Pu"]
+_OPEN_SHELLS = ["Ti", "V", "Cr", "Mn", "Fe", "Co", "Ni", "Cu", "Mo", "Tc", "Ru", "Rh", "Re", "Os", "Ir", "Eu", "U", "Np", "Pu"]
 """Elements that are taken for magnetic where their charge is not known."""
 
 
