@@ -385,5 +385,6 @@ def test_orders_do_not_depend_on_what_was_asked_before(monkeypatch):
         one = alone.at(table[number : number + 1])
         assert one.order.directions[0] == pytest.approx(together.order.directions[number], abs=1e-14)
     assert again.at(table[::-1]).order.directions[::-1] == pytest.approx(together.order.directions, abs=1e-14)
+    assert alone.at(table[:0]).status.shape == (0,)
     monkeypatch.setattr(following, "KEPT", 0)
     assert again.at(np.concatenate((table, 1.01 * table))).order.directions[:9] == pytest.approx(together.order.directions, abs=1e-14)
