@@ -116,6 +116,8 @@ class FollowedOrder:
     def at(self, table: np.ndarray) -> Followed:
         """Orders of parameter sets (set, parameter)."""
         table = np.ascontiguousarray(table, float)
+        if not len(table):
+            return self._follow(table)
         keys = [row.tobytes() for row in table]
         new = np.array([index for index, key in enumerate(keys) if key not in self._known], int)
         if new.size:

@@ -96,8 +96,8 @@ def total_derivatives(
 def _response(energy: OrderEnergy, row: np.ndarray, order: Order) -> tuple[np.ndarray, np.ndarray]:
     """Derivatives of the directions (parameter, site, 3) and of k (parameter, 3)."""
     number = len(row)
-    many_sets = np.zeros(number, int)
-    many = order.of(many_sets)
+    repeated = np.zeros(number, int)  # the one set, for each parameter
+    many = order.of(repeated)
     following = energy.following(order)
     if not following.any():  # then it need not be determined either
         return np.zeros((number, *order.directions.shape[1:])), np.zeros((number, 3))
@@ -118,7 +118,7 @@ def _response(energy: OrderEnergy, row: np.ndarray, order: Order) -> tuple[np.nd
                 f"the smallest {name} turns all of its spins at once",
                 f"choose a value of {name} that is not zero, or spins along or across its field or axis",
             )
-    response = energy.tangent(many, -Curvature(*(x[many_sets] for x in curvature)).solve(pushes))
+    response = energy.tangent(many, -Curvature(*(x[repeated] for x in curvature)).solve(pushes))
     return response.directions, response.k
 
 

@@ -266,6 +266,7 @@ def with_operators(model, *operators):
 
 CASES = {
     "canted": (chain(ACROSS, [0, 1.0, 0], "Mn2+"), {"J": 1.0, "D": 0.1, "B": 9.0}, (6.0, 0.3), None),
+    "flopped": (chain(ACROSS, [0, 0, 1.0], "Mn2+"), {"J": 1.0, "D": -0.2, "B": 12.0}, (6.0, 0.3), None),
     "no symmetry": (two_sites(), {"J": 1.0, "Q": 0.02, "D": 0.3, "B": 5.0}, (20.0, 1.0), None),
     "operators": (
         with_operators(two_sites(), {"O40": 1.0, "O43": 2.0}, {"O41": 0.5, "O60": -0.02, "O6-4": 0.05}),
@@ -452,5 +453,6 @@ def test_orders_do_not_depend_on_what_was_asked_before(monkeypatch):
         one = alone.at(table[number : number + 1])
         assert one.order.directions[0] == pytest.approx(together.order.directions[number], abs=1e-14)
     assert again.at(table[::-1]).order.directions[::-1] == pytest.approx(together.order.directions, abs=1e-14)
+    assert alone.at(table[:0]).status.shape == (0,)
     monkeypatch.setattr(following, "KEPT", 0)
     assert again.at(np.concatenate((table, 1.01 * table))).order.directions[:9] == pytest.approx(together.order.directions, abs=1e-14)
