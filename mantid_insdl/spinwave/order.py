@@ -190,7 +190,7 @@ class OrderEnergy:
         found -= np.sum((table @ self._field.reshape(len(self._field), -1)) * moments, axis=-1)
         for p, product, *_ in self._products(order):
             found += table[:, p] * product**2
-        each = moments.reshape(len(moments), -1, 3)
+        each = moments.reshape(len(moments), len(self.model.sites), 3)
         for p, term in self._multipoles:
             found += table[:, p] * term.energy(each[:, term.i])
         return found
@@ -206,7 +206,7 @@ class OrderEnergy:
         for p, product, slope, _ in self._products(order):
             change = 2 * (table[:, p] * product)[:, None] * slope
             by_moment, by_k = by_moment + change[:, :-3], by_k + change[:, -3:]
-        by_moment, each = by_moment.reshape(len(by_moment), -1, 3), moments.reshape(len(moments), -1, 3)
+        by_moment, each = (x.reshape(len(x), len(self.model.sites), 3) for x in (by_moment, moments))
         for p, term in self._multipoles:
             by_moment[:, term.i] += table[:, p, None] * term.gradient(each[:, term.i])
         return Slopes(by_moment, by_k)

@@ -96,7 +96,7 @@ def contracted(tensor: np.ndarray, vectors: np.ndarray, left: int) -> np.ndarray
     """A symmetric tensor contracted with each of the vectors (..., 3) until `left` of its indices are left, (..., 3, 3, ...)."""
     found = np.broadcast_to(tensor.reshape(-1), (*vectors.shape[:-1], tensor.size))
     for _ in range(tensor.ndim - left):
-        found = np.einsum("...a,...ab->...b", vectors, found.reshape(*vectors.shape, -1))
+        found = np.einsum("...a,...ab->...b", vectors, found.reshape(*vectors.shape, found.shape[-1] // 3))
     return found.reshape((*vectors.shape[:-1], *tensor.shape[:left]))
 
 

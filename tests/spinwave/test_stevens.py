@@ -153,6 +153,15 @@ def test_derivative_of_energies_by_its_parameter():
     assert modes.derivatives[0, 0, 0, 1:] == pytest.approx(gaps, rel=1e-9)
 
 
+def test_operators_of_many_spins_are_those_of_each():
+    moments = np.random.default_rng(2).normal(size=(2, 3, 3))
+    for name in ("O2-1", "O43", "O6-5"):
+        term = OnSite(0, "B", stevens_tensors({name: 1.0})[0])
+        for what in (term.energy, term.gradient, term.curvature):
+            assert what(moments)[1, 2] == pytest.approx(what(moments[1, 2]), abs=1e-10)
+            assert what(moments[:0]).shape == (0, *what(moments).shape[1:])
+
+
 def test_order_follows_an_operator_that_pushes_sideways():
     for direction, follows in (((1, 1, 2), True), ((0, 0, 1), False)):
         model = ferromagnet(direction, {"B": {"O42": 1}})
