@@ -84,6 +84,27 @@ def staged_file(target: str | Path) -> Iterator[Path]:
             (folder / target.name).replace(target)
 
 
+@contextmanager
+def new_file(target: str | Path) -> Iterator[Path]:
+    """A `staged_file` that replaces none.
+
+    Raises
+    ------
+    OutputError
+        At once, where `target` exists already or cannot be written to; later, where it was made meanwhile, or the disk is full.
+    """
+    target = Path(target)
+    _refuse_existing(target)
+    with staged_file(target) as path:
+        yield path
+        _refuse_existing(target)
+
+
+def _refuse_existing(target: Path) -> None:
+    if target.exists() or target.is_symlink():
+        raise OutputError(f"cannot make the file '{target}'", "it exists already", "give another name, or remove it first")
+
+
 def check_new_folder(target: str | Path) -> None:
     """Raise `OutputError` where the folder `target` exists already, or could not be made."""
     target = Path(target)

@@ -107,3 +107,61 @@ def hand_made_analysis(hand_made_fit):
         return Analysis(**(contents | changes))
 
     return make
+
+
+@pytest.fixture
+def follower():
+    """A function that makes a magnet the order of which follows its parameters, by its name; or, with changes, one like it."""
+    from mantid_insdl.materials.material import Material
+
+    chain = {
+        "family": "example",
+        "sources": ["closed form"],
+        "cell": {"a": 6.0, "b": 8.0, "c": 8.0},
+        "relaxed": True,
+        "bonds": [{"parameter": "J", "distance": 3.0}],
+        "fields": [{"parameter": "B", "direction": [0, 0, 1]}],
+        "map": {"cell": [[2, 0, 0], [0, 1, 0], [0, 0, 1]]},
+    }
+    exchange = {"name": "J", "value": 1.0, "low": 0.5, "high": 2.0, "description": "along the chain"}
+    anisotropy = {"name": "D", "value": -0.2, "low": -0.5, "high": 0.0, "description": "easy axis"}
+
+    def field(value, low, high):
+        return {"name": "B", "value": value, "unit": "T", "low": low, "high": high, "description": "along z"}
+
+    def sites(first, second):
+        return [
+            {"label": name, "positions": [[x, 0, 0]], "spin": 1.0, "direction": n, "ion": "Ni2+"}
+            for name, x, n in (("a", 0, first), ("b", 0.5, second))
+        ]
+
+    easy_axis = {"anisotropy": [{"parameter": "D", "axis": [0, 0, 1]}]}
+    canted = sites([1, 0, 0.2], [-1, 0, 0.2])
+    magnets = {
+        "canted": {**chain, "sites": canted, "parameters": [exchange, field(9.0, 4.0, 14.0)]},
+        "flopped": {**chain, **easy_axis, "sites": canted, "parameters": [exchange, anisotropy, field(12.0, 8.0, 20.0)]},
+        "easy-axis": {
+            **chain,
+            **easy_axis,
+            "sites": sites([0, 0, 1], [0, 0, -1]),
+            "parameters": [exchange, anisotropy, field(1.0, 0.0, 20.0)],
+        },
+        "spiral": {
+            "family": "example",
+            "sources": ["closed form"],
+            "parameters": [
+                {"name": "J1", "value": -1.0, "low": -1.6, "high": -0.4, "description": "nearest neighbours"},
+                {"name": "J2", "value": 0.5, "low": 0.3, "high": 1.0, "description": "next-nearest neighbours"},
+            ],
+            "cell": {"a": 3.0, "b": 8.0, "c": 8.0},
+            "sites": [{"label": "Cu", "positions": [[0, 0, 0]], "spin": 0.5, "direction": [1, 0, 0], "ion": "Cu2+"}],
+            "spiral": {"k": [0.15, 0, 0], "axis": [0, 0, 1]},
+            "relaxed": True,
+            "bonds": [{"parameter": "J1", "shell": 1}, {"parameter": "J2", "distance": 6.0}],
+        },
+    }
+
+    def make(name, **changes):
+        return Material.model_validate({"name": name, "title": name, **magnets[name], **changes})
+
+    return make

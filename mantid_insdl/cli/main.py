@@ -18,7 +18,7 @@ from mantid_insdl._version import __version__
 from mantid_insdl.cli.exit_codes import EXIT_BROKEN_PIPE, EXIT_FAULT, EXIT_INTERRUPTED, exit_code
 from mantid_insdl.cli.installation import add_commands
 from mantid_insdl.cli.measured import ANSWERS_FOR
-from mantid_insdl.cli.options import OptionError, optional_stage, refuse_overwriting, require_picture, spread_materials, written_path
+from mantid_insdl.cli.options import OptionError, refuse_overwriting, spread_materials, written_path
 from mantid_insdl.cli.postprocess import postprocess
 from mantid_insdl.errors import printable
 
@@ -532,34 +532,68 @@ def panel(
 
 @app.command("material")
 def material_summary(
-    name: Annotated[str, typer.Argument(metavar="MATERIAL", help="Name of a material, or a material file (.yaml).")],
+    name: Annotated[
+        str | None, typer.Argument(metavar="MATERIAL", show_default=False, help="Name of a material, or a material file (.yaml).")
+    ] = None,
+    *,
     parameters: Annotated[
         list[str] | None, typer.Option("--set", "-s", metavar="NAME=VALUE", help="A parameter; others keep the material's value.")
     ] = None,
     plot: Annotated[
         Path | None, typer.Option(metavar="FILE.png", parser=written_path, help="Draw the magnetic structure (.png, .pdf or .svg).")
     ] = None,
+    relax: Annotated[
+        bool, typer.Option("--relax", help="With the order of lowest classical energy that is found, in place of the stated one.")
+    ] = False,
+    cif: Annotated[
+        Path | None, typer.Option("--from", metavar="FILE.cif", help="Write a first material file out of a CIF file, magnetic or not.")
+    ] = None,
+    up_to: Annotated[
+        float | None, typer.Option("--up-to", metavar="A", help="With --from: length of the longest bonds in angstrom, 6 by default.")
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="NAME.yaml",
+            parser=written_path,
+            help="With --from: the new file; else it is printed. With --relax: that of the relaxed material, with the values of --set.",
+        ),
+    ] = None,
 ) -> None:
-    """Print what is understood of a material: spins, bonds, energy, stability.
+    """Print what is understood of a material: spins, bonds, energy, stability. Or write a first material file out of a CIF file.
 
     [bold]Examples:[/bold]
 
       insdl material pcsmo-goodenough --plot structure.png
 
       insdl material my-magnet.yaml --set J1=0.7
-    """
-    from mantid_insdl.materials import load_material, parse_parameters
-    from mantid_insdl.materials.picture import plot_structure
-    from mantid_insdl.materials.summary import summarise
 
-    require_picture(plot)
-    described = load_material(name)
-    values = parse_parameters(", ".join(parameters or []))
-    print(summarise(described, values))
-    if plot is not None:
-        with optional_stage(plot) as plot_path:
-            plot_structure(described, values).savefig(plot_path)
-        print(plot)
+      insdl material my-magnet.yaml --set B=12 --relax --output flopped.yaml
+
+      insdl material --from magnet.mcif --output my-magnet.yaml
+    """
+    from mantid_insdl.cli.material import print_summary, write_draft
+
+    if (name is None) == (cif is None):
+        raise OptionError("insdl material needs a MATERIAL or --from FILE.cif", "it has neither or both", "give one of them")
+    if cif is not None:
+        if parameters or plot or relax:
+            raise OptionError(
+                "--set, --plot and --relax go with a MATERIAL", "--from makes one", "run insdl material again with the new file"
+            )
+        write_draft(cif, up_to, output)
+        return
+    if up_to is not None:
+        raise OptionError("--up-to goes with --from", "a summary is printed", "leave it out")
+    if output is not None and not relax:
+        raise OptionError(
+            "--output writes a new material file: a relaxed one with --relax, a first one with --from FILE.cif",
+            "neither is given",
+            "give one of them, or leave --output out",
+        )
+    print_summary(name, parameters or [], plot, relax=relax, output=output)
 
 
 @models_app.callback(invoke_without_command=True)

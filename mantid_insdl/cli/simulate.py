@@ -23,6 +23,7 @@ from mantid_insdl.cli.options import (
 )
 from mantid_insdl.maps import MEV, PER_ANGSTROM, RLU, Axis, Map, Slices
 from mantid_insdl.materials import Material, load_material, parse_parameters
+from mantid_insdl.materials.relaxing import lower_order
 from mantid_insdl.simulation.paths import MAX_POINTS
 
 if TYPE_CHECKING:
@@ -79,9 +80,9 @@ def run(request: Request) -> list[Path]:
 
     _check(request)
     material = load_material(request.material)
-    for remark in material.remarks:
-        print(f"insdl: note: {remark}", file=sys.stderr)
     values = material.resolve(parse_parameters(", ".join(request.parameters or [])))
+    for remark in filter(None, [*material.remarks, lower_order(material, values)]):
+        print(f"insdl: note: {remark}", file=sys.stderr)
     prepare = _path if request.path is not None else _powder if request.powder is not None else _slices
     simulate = prepare(request, material, values)
     with (

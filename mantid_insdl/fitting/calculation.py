@@ -18,7 +18,7 @@ from mantid_insdl.instrument.kinematics import along_beam, kf_over_ki, split_by_
 from mantid_insdl.instrument.resolution import FWHM_TO_SIGMA, ChopperSpectrometer, blur, blur_matrix, load_instrument
 from mantid_insdl.maps import Map
 from mantid_insdl.materials import Material, load_material
-from mantid_insdl.materials.spin_waves import domain_turns
+from mantid_insdl.materials.spin_waves import domain_turns, orders_of
 from mantid_insdl.simulation.slices import Q_SIGMA_PIXELS, SliceSimulator
 from mantid_insdl.simulation.spectra import simulate_cut, simulate_powder
 
@@ -255,6 +255,8 @@ class SpectrumCalculation(Calculation):
         """See `Calculation.images`."""
         sets, which = np.unique(np.column_stack((values, self.column(nuisances, "width"))), axis=0, return_inverse=True)
         found = np.full((len(sets), *self.map.shape), np.nan)
+        if self.material.relaxed:
+            orders_of(self.material, self.material.couplings(self.named(sets[:, :-1])))  # all at once
         for index, row in enumerate(sets):
             try:
                 found[index] = np.nan_to_num(self._image(row[:-1], row[-1]))

@@ -20,6 +20,7 @@ from mantid_insdl.fitting.remarks import reviewed
 from mantid_insdl.fitting.results import Fit, Fitted
 from mantid_insdl.maps import Map
 from mantid_insdl.materials import Material
+from mantid_insdl.materials.relaxing import lower_order, near_boundary
 from mantid_insdl.progress import Progress, ignore_progress
 
 FULL = (*USUAL, "twin")
@@ -435,6 +436,8 @@ def _report(run: Refinement, best: Point, others: list[Point], warnings: list[st
         for n, value in zip(calculation.nuisances.values(), nuisances, strict=True)
     )
     warnings += _remarks(likelihood, best, parameters)
+    named = dict(zip(material.defaults, values.tolist(), strict=True))
+    warnings += filter(None, [lower_order(material, named), near_boundary(material, named, errors)])
     difference = (likelihood.data - best.model) / likelihood.data_sigma
     freedom = max(likelihood.data.size - len(likelihood.design(best, slopes)), 1)
     described = material.describe({name: float(f"{value:.4g}") for name, value in zip(material.defaults, values, strict=True)})

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mantid_insdl.errors import did_you_mean
 from mantid_insdl.materials.crystal import FORBIDDEN, Crystal, require_allowed
 from mantid_insdl.materials.description import MaterialFile
-from mantid_insdl.materials.schema import At, BondSpec, SpecError
+from mantid_insdl.materials.schema import AnisotropySpec, At, BondSpec, SpecError
+from mantid_insdl.materials.shells import named_kind, shells
 from mantid_insdl.spinwave.model import OnSite, SpinModel
+from mantid_insdl.spinwave.stevens import turned
 from mantid_insdl.spinwave.symmetry import SAME_PLACE, Ends, allowed_dm, describe, project, reversed_ends
-
-_SAME_DISTANCE = 0.005  # angstrom
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +40,8 @@ def couplings_of(material: MaterialFile, crystal: Crystal) -> list[Coupling]:
         with At("bonds", index):
             if spec.named:
                 found += _by_segment(crystal, spec, index, material.layers)
+            elif spec.kind:
+                found += _images(crystal, spec, named_kind(crystal, spec.kind)[0], index)
             else:
                 found += [Coupling(ends, _checked(crystal, spec, ends), index) for ends in _by_distance(bare, spec)]
     _require_once(material, crystal, found)
@@ -62,20 +65,15 @@ def _require_once(material: MaterialFile, crystal: Crystal, couplings: Sequence[
 
 def _by_distance(bare: SpinModel, spec: BondSpec) -> list[Ends]:
     labels = [s.label for s in bare.sites]
-    unknown = set(spec.between or ()) - set(labels)
-    if unknown:
-        raise SpecError(
-            f"bonds of {spec.parameter} name {', '.join(sorted(unknown))}; the sites are {', '.join(sorted(set(labels)))}",
-            "name one of these",
-        )
+    require_labels(spec.between or (), labels, f"bonds of {spec.parameter}", "name one of these")
     if spec.distance is not None:
         distance, pairs = spec.distance, bare.neighbours(spec.distance)
     else:
-        distance, tolerance = shell_distance(bare, spec.shell)
+        distance, tolerance = shells(bare, int(spec.shell))[-1]
         pairs = bare.neighbours(distance, tolerance)
     pairs = [x for x in pairs if spec.between is None or sorted((labels[x[0]], labels[x[1]])) == sorted(spec.between)]
     if not pairs:
-        shortest = ", ".join(f"{shell_distance(bare, n)[0]:.3f}" for n in range(1, 6))
+        shortest = ", ".join(f"{length:.3f}" for length, _ in shells(bare, 5))
         raise SpecError(
             f"{spec.parameter} has no bond: no such pair of sites at {distance:.5g} angstrom",
             f"the five shortest distances between magnetic sites are {shortest} angstrom",
@@ -83,21 +81,12 @@ def _by_distance(bare: SpinModel, spec: BondSpec) -> list[Ends]:
     return pairs
 
 
-def shell_distance(bare: SpinModel, shell: int) -> tuple[float, float]:
-    """The n-th shortest distance between sites in angstrom, and the tolerance that takes in all of it."""
-    vectors, positions = bare.lattice.vectors, np.array([s.position for s in bare.sites])
-    reach = float(np.linalg.norm(vectors, axis=1).min())
-    while True:
-        count = np.ceil(reach * np.linalg.norm(bare.lattice.reciprocal, axis=1) / (2 * np.pi)).astype(int) + 1
-        cells = np.stack(np.meshgrid(*(np.arange(-n, n + 1) for n in count), indexing="ij"), -1).reshape(-1, 3)
-        apart = (positions[:, None, None] - positions[None, :, None] + cells) @ vectors
-        lengths = np.sort(np.linalg.norm(apart, axis=-1).ravel())
-        lengths = lengths[(lengths > SAME_PLACE) & (lengths <= reach)]
-        shells = np.split(lengths, np.flatnonzero(np.diff(lengths) > _SAME_DISTANCE) + 1)
-        if len(shells) > shell:  # the last may go on beyond the reach
-            one = shells[shell - 1]
-            return float(one[0] + one[-1]) / 2, float(one[-1] - one[0]) / 2 + _SAME_DISTANCE / 2
-        reach *= 1.5
+def require_labels(named: Sequence[str], labels: Sequence[str], what: str, fix: str) -> None:
+    """Refuse names that are no labels of sites."""
+    known = sorted(set(labels))
+    unknown = sorted(set(named) - set(known))
+    if unknown:
+        raise SpecError(f"{what} name {', '.join(unknown)}{did_you_mean(unknown[0], known)}; the sites are {', '.join(known)}", fix)
 
 
 def _by_segment(crystal: Crystal, spec: BondSpec, index: int, layers: Sequence[Sequence[float]]) -> list[Coupling]:
@@ -123,21 +112,23 @@ def _by_segment(crystal: Crystal, spec: BondSpec, index: int, layers: Sequence[S
                 raise SpecError(
                     f"a bond of {spec.parameter} joins a site with itself", "use a single-ion term, or name the neighbouring cell"
                 )
-            matrix = _checked(crystal, spec, ends)
-            if not spec.symmetric:
-                images = [(ends, np.eye(3))]
-            elif crystal.equivalents is None:
+            if spec.symmetric and crystal.equivalents is None:
                 raise SpecError(f"bonds of {spec.parameter} are symmetric, but the magnet has no space group", "add space_group or cif")
-            else:
-                images = crystal.equivalents.orbit(ends)
-            for image, turn in images:
-                if image in found or reversed_ends(image) in found:
+            one = Coupling(ends, _checked(crystal, spec, ends), index)
+            for coupling in _images(crystal, spec, ends, index) if spec.symmetric else [one]:
+                if coupling.ends in found or reversed_ends(coupling.ends) in found:
                     raise SpecError(
                         f"a bond of {spec.parameter} is given twice",
                         "name one of all equivalent bonds" if spec.symmetric else "give each bond once",
                     )
-                found[image] = Coupling(image, turn @ matrix @ turn.T if spec.symmetric else matrix, index)
+                found[coupling.ends] = coupling
     return list(found.values())
+
+
+def _images(crystal: Crystal, spec: BondSpec, ends: Ends, index: int) -> list[Coupling]:
+    """A bond and those that the space group makes of it, with their matrices."""
+    matrix = _checked(crystal, spec, ends)
+    return [Coupling(image, turn @ matrix @ turn.T, index) for image, turn in crystal.equivalents.orbit(ends)]
 
 
 def _checked(crystal: Crystal, spec: BondSpec, ends: Ends) -> np.ndarray:
@@ -155,7 +146,7 @@ def _checked(crystal: Crystal, spec: BondSpec, ends: Ends) -> np.ndarray:
             f"{crystal.symmetry.name}: it allows the matrices {describe(basis)}, and {dm} (Cartesian)",
             "give an exchange of this form, or a space group of lower symmetry",
         )
-    return allowed if spec.symmetric else matrix
+    return allowed if spec.symmetric or spec.kind else matrix
 
 
 def bond_name(crystal: Crystal, ends: Ends) -> str:
@@ -177,24 +168,28 @@ def anisotropy_of(material: MaterialFile, crystal: Crystal) -> list[OnSite]:
     terms = []
     for index, spec in enumerate(material.anisotropy):
         with At("anisotropy", index):
-            labels = {site.label for site in crystal.sites}
-            if spec.labels is not None and (not spec.labels or set(spec.labels) - labels):
-                raise SpecError(
-                    f"the anisotropy {spec.parameter} names {', '.join(sorted(set(spec.labels) - labels)) or 'no site'}; "
-                    f"the sites are {', '.join(sorted(labels))}",
-                    "name one of these, or leave labels out for all sites",
-                )
-            matrices: dict[int, np.ndarray] = {}
-            for i, site in enumerate(crystal.sites):
-                if i in matrices or (spec.labels is not None and site.label not in spec.labels):
-                    continue
-                matrices[i] = spec.tensor
-                if crystal.equivalents is None:
-                    continue
-                matrix = require_allowed(crystal.equivalents, i, spec.tensor, f"the anisotropy {spec.parameter} of {site.label}")
-                for images, turn in zip(crystal.equivalents.images, crystal.equivalents.rotations, strict=True):
-                    image = int(images[i])
-                    if crystal.sites[image].label == site.label:
-                        matrices.setdefault(image, turn @ matrix @ turn.T)
-            terms += [OnSite(i, spec.parameter, matrices[i]) for i in sorted(matrices)]
+            if spec.labels is not None:
+                fix = "name one of these, or leave labels out for all sites"
+                labels = [site.label for site in crystal.sites]
+                require_labels(spec.labels or ["no site"], labels, f"the labels of the anisotropy {spec.parameter}", fix)
+            for tensor in spec.tensors:
+                found = _on_sites(crystal, spec, tensor)
+                terms += [OnSite(i, spec.parameter, found[i]) for i in sorted(found)]
     return terms
+
+
+def _on_sites(crystal: Crystal, spec: AnisotropySpec, tensor: np.ndarray) -> dict[int, np.ndarray]:
+    """A single-ion tensor on the sites of the entry: given for the first of each label, and turned to those equivalent to it."""
+    found: dict[int, np.ndarray] = {}
+    for i, site in enumerate(crystal.sites):
+        if i in found or (spec.labels is not None and site.label not in spec.labels):
+            continue
+        found[i] = tensor
+        if crystal.equivalents is None:
+            continue
+        allowed = require_allowed(crystal.equivalents, i, tensor, f"the anisotropy {spec.parameter} of {site.label}")
+        for images, turn in zip(crystal.equivalents.images, crystal.equivalents.rotations, strict=True):
+            image = int(images[i])
+            if crystal.sites[image].label == site.label:
+                found.setdefault(image, turned(allowed, turn))
+    return found

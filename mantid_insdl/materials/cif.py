@@ -16,7 +16,7 @@ import numpy as np
 
 from mantid_insdl.errors import MaterialError
 from mantid_insdl.spinwave.lattice import Lattice
-from mantid_insdl.spinwave.symmetry import SAME_PLACE, Symmetry, read_operations, require_gemmi, space_group
+from mantid_insdl.spinwave.symmetry import SAME_PLACE, Symmetry, linear_map, read_operations, require_gemmi, space_group
 from mantid_insdl.untrusted.reading import Origin, read_bytes
 
 if TYPE_CHECKING:
@@ -52,6 +52,11 @@ class CifCrystal:
     lattice: Lattice
     symmetry: Symmetry
     atoms: dict[str, tuple[Atom, ...]]
+    formula: str = ""
+    source: str = ""
+    """Where the structure was published, as far as the file tells."""
+    parent: np.ndarray | None = None
+    """Of a magnetic CIF file that tells it: the vectors of the cell in terms of those of the paramagnetic one, (3, 3), as rows."""
 
     def sharing(self, atom: Atom) -> dict[str, Atom]:
         """The other atoms at the place of an atom, by their labels: symmetry takes them there, or the file lists them there."""
@@ -72,6 +77,15 @@ MOST_ROWS = 1000
 
 _OPERATIONS = ("_space_group_symop_operation_xyz", "_symmetry_equiv_pos_as_xyz")
 _NAMES = ("_space_group_name_h-m_alt", "_symmetry_space_group_name_h-m", "_space_group_it_number", "_symmetry_int_tables_number")
+_FORMULA = ("_chemical_formula_structural", "_chemical_formula_sum", "_chemical_name_common")
+_PUBLISHED = (
+    ("_citation_journal_abbrev", "_journal_name_full", "_citation_journal_full"),
+    ("_citation_journal_volume", "_journal_volume"),
+    ("_citation_page_first", "_journal_page_first", "_citation_article_id"),
+    ("_citation_year", "_journal_year"),
+    ("_citation_doi", "_journal_paper_doi"),
+)
+_FROM_PARENT = ("_parent_space_group_child_transform_pp_abc", "_magnetic_space_group_transform_from_parent_pp_abc")
 _READ = ("_atom_site_", "_cell_", "_space_group_", "_symmetry_")
 _CELL = [f"_cell_{x}" for x in ("length_a", "length_b", "length_c", "angle_alpha", "angle_beta", "angle_gamma")]
 
@@ -105,7 +119,8 @@ def read_cif(path: str | Path) -> CifCrystal:
     if None in numbers:
         raise MaterialError(f"the CIF file '{path}' has no {_CELL[numbers.index(None)]}")
     lattice = Lattice(*numbers)
-    return CifCrystal(lattice, _symmetry(found, lattice, path), _atoms(found, lattice, path))
+    atoms = _atoms(found, lattice, path)
+    return CifCrystal(lattice, _symmetry(found, lattice, path), atoms, found.text(*_FORMULA), _source(found), _parent(found))
 
 
 def _text(contents: bytes) -> str:
@@ -175,6 +190,11 @@ class _Tables:
         gemmi = require_gemmi()
         return [gemmi.cif.as_number(text) for text in self.column(*tags)]
 
+    def text(self, *tags: str) -> str:
+        """The first value of the first tag that has one, in one line; empty where none has."""
+        found = (" ".join(values[0].split()) for tag in tags if (values := self._columns.get(tag)))
+        return next((text for text in found if text not in ("", "?", ".")), "")
+
     def number(self, tag: str) -> float | None:
         """A single number, None where it is not given."""
         found = self.numbers(tag)
@@ -209,6 +229,21 @@ def _symmetry(tables: _Tables, lattice: Lattice, path: str | Path) -> Symmetry:
     return space_group(name, lattice)
 
 
+def _source(tables: _Tables) -> str:
+    journal, *rest = (tables.text(*tags) for tags in _PUBLISHED)
+    return ", ".join(part for part in (journal, *rest) if part)
+
+
+def _parent(tables: _Tables) -> np.ndarray | None:
+    """Rows of a transformation such as ``a-b,a+b,2c;0,0,0``."""
+    vectors = tables.text(*_FROM_PARENT).partition(";")[0]
+    try:
+        rows = linear_map(vectors.translate(str.maketrans("abc", "xyz")))[:, :3]
+    except (ValueError, ZeroDivisionError):
+        return None
+    return rows if abs(np.linalg.det(rows)) > 1e-9 else None
+
+
 def _magnetic(texts: list[str], name: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Rotations, translations and reversals of operations such as ``x,y+1/2,-z,-1``; the last number is time reversal."""
     parts = [text.replace(" ", "").rsplit(",", 1) for text in texts]
@@ -225,11 +260,17 @@ def _atoms(tables: _Tables, lattice: Lattice, path: str | Path) -> dict[str, tup
             f"the CIF file '{path}' gives no positions of atoms", "there is no _atom_site_label with _atom_site_fract_x, y, z"
         )
     symbols = tables.column("_atom_site_type_symbol") or labels
+    charges = dict(zip(tables.column("_atom_type_symbol"), tables.numbers("_atom_type_oxidation_number"), strict=False))
     occupancies = np.array(tables.numbers("_atom_site_occupancy") or [1.0] * len(labels))
     moment = _moments(tables, labels, lattice, path)
     found: dict[str, tuple[Atom, ...]] = {}
     for label, *position, symbol, occupancy in zip(labels, *columns, symbols, occupancies, strict=True):
-        atom = Atom(np.array(position), _symbol(symbol), moment.get(label), 1.0 if math.isnan(occupancy) else float(occupancy))
+        atom = Atom(
+            np.array(position),
+            _charged(_symbol(symbol), charges.get(symbol, 0.0)),
+            moment.get(label),
+            1.0 if math.isnan(occupancy) else float(occupancy),
+        )
         found[label] = (*found.get(label, ()), atom)
     return found
 
@@ -270,3 +311,10 @@ def _symbol(text: str) -> str:
             charge = (match[2] or match[5] or "") + (match[3] or match[4] or "")
             return element.name + (charge if len(letters) == len(match[1]) else "")
     return ""
+
+
+def _charged(symbol: str, charge: float) -> str:
+    """An element with its charge, where the symbol has none and the charge is a whole number."""
+    if not symbol.isalpha() or not math.isfinite(charge) or charge == 0 or charge != round(charge):
+        return symbol
+    return f"{symbol}{abs(round(charge))}{'+' if charge > 0 else '-'}"

@@ -7,13 +7,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mantid_insdl.errors import did_you_mean
 from mantid_insdl.materials.cif import Atom, CifCrystal, read_cif
 from mantid_insdl.materials.description import MaterialFile
 from mantid_insdl.materials.ions import require_magnetic
 from mantid_insdl.materials.schema import At, SiteSpec, SpecError
 from mantid_insdl.spinwave.lattice import Lattice
 from mantid_insdl.spinwave.model import Site
-from mantid_insdl.spinwave.symmetry import SAME_PLACE, SymmetricSites, Symmetry, describe, expand, find_symmetry, project, space_group
+from mantid_insdl.spinwave.stevens import describe_operators
+from mantid_insdl.spinwave.symmetry import SAME_PLACE, SymmetricSites, Symmetry, describe, expand, find_symmetry, space_group
 
 FORBIDDEN = 1e-3
 """Part of a matrix, relative to all of it, that symmetry may forbid: below, it is rounding in the file and is taken out."""
@@ -113,7 +115,8 @@ def _places(spec: SiteSpec, cif: CifCrystal | None) -> list[tuple[np.ndarray, np
     if cif is None:
         raise SpecError(f"site {spec.name} names an atom, but there is no CIF file", "add cif: FILE, or give positions")
     if spec.atom not in cif.atoms:
-        raise SpecError(f"the CIF file has no atom {spec.atom}: it has {', '.join(cif.atoms)}", "name one of these")
+        meant = did_you_mean(spec.atom, list(cif.atoms))
+        raise SpecError(f"the CIF file has no atom {spec.atom}{meant}: it has {', '.join(cif.atoms)}", "name one of these")
     found = []
     kinds = list(dict.fromkeys(atom.symbol for atom in cif.atoms[spec.atom]))
     if len(kinds) > 1:
@@ -200,15 +203,17 @@ def _require_apart(new: Sequence[Site], others: Sequence[Site], lattice: Lattice
                 )
 
 
-def require_allowed(equivalents: SymmetricSites, site: int, matrix: np.ndarray, what: str) -> np.ndarray:
-    """The part of a site's matrix that its symmetry allows, which must be all of it."""
-    allowed = project(equivalents.tensor_projector(site), matrix)
-    if np.abs(allowed - matrix).max() > FORBIDDEN * np.abs(matrix).max():
-        form = describe(equivalents.allowed_anisotropy(site))
+def require_allowed(equivalents: SymmetricSites, site: int, tensor: np.ndarray, what: str) -> np.ndarray:
+    """The part of a site's matrix, or of a single-ion tensor of higher rank, that its symmetry allows, which must be all of it."""
+    allowed = equivalents.allowed_part(site, tensor)
+    if np.abs(allowed - tensor).max() > FORBIDDEN * np.abs(tensor).max():
+        if tensor.ndim == 2:
+            form = f"the symmetric matrices {describe(equivalents.allowed_anisotropy(site))}"
+        else:
+            form = f"the Stevens operators of degree {tensor.ndim} {describe_operators(equivalents.allowed_operators(site, tensor.ndim))}"
         raise SpecError(
-            f"{what} is forbidden by the symmetry of its site in {equivalents.symmetry.name}: "
-            f"it allows the symmetric matrices {form} (Cartesian)",
-            "give a matrix of this form, or a space group of lower symmetry",
+            f"{what} is forbidden by the symmetry of its site in {equivalents.symmetry.name}: it allows {form} (Cartesian)",
+            "give one of this form, or a space group of lower symmetry",
         )
     return allowed
 

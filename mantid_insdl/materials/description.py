@@ -8,10 +8,13 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
+from mantid_insdl.errors import did_you_mean
 from mantid_insdl.materials.schema import (
+    SHAPES,
     AnisotropySpec,
     BondSpec,
     CellSpec,
+    DipoleSpec,
     FieldSpec,
     MapSpec,
     Parameter,
@@ -47,9 +50,13 @@ class MaterialFile(Strict):
     """Commensurate order in the supercell."""
     spiral: TurnSpec | None = None
     """Single-k order, calculated in the rotating frame (`mantid_insdl.spinwave.spiral_waves`); needs no supercell."""
+    relaxed: bool = False
+    """The stated order is that of the stated values, or near it, and follows the parameters: spins turn, and k of a spiral changes, to the
+    least classical energy within its phase. Otherwise the order is as it is stated, whatever the parameters are."""
     bonds: list[BondSpec]
     anisotropy: list[AnisotropySpec] = Field(default=[])
     fields: list[FieldSpec] = Field(default=[])
+    dipoles: DipoleSpec | None = None
     map: MapSpec = MapSpec()
     renormalisation: float = Field(default=1.0, gt=0)
     """Factor on all energies by which quantum fluctuations exceed linear spin-wave theory."""
@@ -96,8 +103,22 @@ class MaterialFile(Strict):
             raise SpecError("the CIF file gives the space group", "leave out space_group", ("space_group",))
         if self.order is not None and self.spiral is not None:
             raise SpecError("the material has both order and spiral", "give one of them", ("spiral",))
+        if self.spiral is not None and self.spiral.axis is None:
+            raise SpecError("the spiral has no axis", "give the one about which its spins turn, as axis: [0, 0, 1]", ("spiral",))
+        if self.spiral is not None and self.dipoles is not None:
+            raise SpecError(
+                "a spiral with dipole-dipole interaction is not uniform in the rotating frame", "leave dipoles out", ("dipoles",)
+            )
         if self.spiral is not None:
             self._require_rotating_frame(self.spiral)
+        if self.relaxed and self.dipoles is not None and self.dipoles.demagnetisation is None:
+            raise SpecError(
+                "an order that follows the parameters may get a moment: its dipole sums then depend on the shape of the sample",
+                SHAPES,
+                ("dipoles",),
+            )
+        if self.relaxed and self.closed_form is not None:
+            raise SpecError("the closed form is that of a fixed order", "leave out closed_form or relaxed", ("closed_form",))
         names = [p.name for p in self.parameters]
         if len(set(names)) != len(names):
             raise SpecError("a parameter is given twice", "give each once", ("parameters",))
@@ -109,7 +130,9 @@ class MaterialFile(Strict):
         for index, (one, other) in enumerate(self.interchangeable):
             at = ("interchangeable", index)
             if unknown := [name for name in (*one, *other) if name not in ranges]:
-                raise SpecError(f"there is no parameter {unknown[0]}", f"name two of {', '.join(ranges)}", at)
+                raise SpecError(
+                    f"there is no parameter {unknown[0]}{did_you_mean(unknown[0], list(ranges))}", f"name two of {', '.join(ranges)}", at
+                )
             if not one or len(one) != len(other) or len({*one, *other}) < 2 * len(one):
                 raise SpecError("two lists of as many different parameters each are needed", "as [[J1, D1], [J2, D2]]", at)
             for first, second in zip(one, other, strict=True):

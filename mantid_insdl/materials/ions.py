@@ -56,19 +56,42 @@ def largest_spin(ion: str) -> float | None:
     None where these say nothing: another element, a neutral atom (of a metal), a charge that opens another shell.
     [N. W. Ashcroft and N. D. Mermin, Solid State Physics (1976), table 31.3]
     """
-    found = re.fullmatch(r"([A-Z][a-z]?)([1-9])\+", ion)
-    if found is None:
+    shell = _open_shell(ion)
+    if shell is None:
         return None
-    for elements, first, momentum in _SERIES:
-        if found[1] not in elements:
-            continue
-        electrons, places = first + elements.index(found[1]) - int(found[2]), 2 * (2 * momentum + 1)
-        if 0 < electrons < places:
-            spin = min(electrons, places - electrons) / 2
-            beyond = electrons % (places // 2)
-            orbital = beyond * (places // 2 - beyond) / 2
-            together = orbital + spin if electrons > places // 2 else abs(orbital - spin)
-            return max(spin, together) if momentum == 3 else spin
+    _, electrons, momentum = shell
+    half = 2 * momentum + 1
+    spin = min(electrons, 2 * half - electrons) / 2
+    beyond = electrons % half
+    orbital = beyond * (half - beyond) / 2
+    together = orbital + spin if electrons > half else abs(orbital - spin)
+    return max(spin, together) if momentum == 3 else spin
+
+
+def usual_spin(ion: str) -> tuple[float, str] | None:
+    """Length of the moment of an ion in an insulator, and by which rule; None where the ion has none or no rule says anything.
+
+    By Hund's rules, or of 4d and 5d ions in low spin: there the octahedral field is the larger, and n electrons fill its three lower
+    levels before the upper two. [S. V. Streltsov and D. I. Khomskii, Phys. Usp. 60, 1121 (2017)]
+    """
+    shell = _open_shell(ion)
+    if shell is None:
+        return None
+    row, electrons, _ = shell
+    if row not in (1, 2):
+        return largest_spin(ion), "Hund's rules"
+    spin = min(electrons, 6 - electrons) / 2 if electrons <= 6 else min(electrons - 6, 10 - electrons) / 2
+    return (spin, "low spin") if spin else None
+
+
+def _open_shell(ion: str) -> tuple[int, int, int] | None:
+    """Row in `_SERIES`, number of electrons and orbital momentum of the open shell of an ion; None where there is none."""
+    found = re.fullmatch(r"([A-Z][a-z]?)([1-9])\+", ion)
+    for row, (elements, first, momentum) in enumerate(_SERIES):
+        if found is not None and found[1] in elements:
+            electrons = first + elements.index(found[1]) - int(found[2])
+            if 0 < electrons < 2 * (2 * momentum + 1):
+                return row, electrons, momentum
     return None
 
 

@@ -58,26 +58,43 @@ def load_material(name_or_path: str | Path | Material) -> Material:
     if name in _shipped:
         return _shipped[name]
     if name in material_names():
-        _shipped[name] = _parse(resources.files(__package__).joinpath(f"{name}.yaml").read_text(encoding="utf-8"), name)
+        _shipped[name] = parse_material(resources.files(__package__).joinpath(f"{name}.yaml").read_text(encoding="utf-8"), name)
         return _shipped[name]
     if path.suffix.lower() not in (".yaml", ".yml"):
         family = [one for one in material_names() if load_material(one).family == name]
         if family:
             raise MaterialError(f"'{name}' is a family of models", f"its models are {', '.join(family)}", "name one of these")
         known = ", ".join(material_names())
-        raise MaterialError(f"there is no material '{name}'", f"known are {known}", "use one of these, or the path of a .yaml file")
+        meant = did_you_mean(name, material_names())
+        raise MaterialError(f"there is no material '{name}'{meant}", f"known are {known}", "use one of these, or the path of a .yaml file")
     try:
         text = read_text(path, _origin(name), LONGEST_YAML)
     except FileNotFoundError:
         raise MaterialError(f"cannot read the material file '{path}'", "there is no such file", "check the path") from None
-    return _parse(text, name, path.absolute().parent)
+    return parse_material(text, name, path.absolute().parent)
 
 
 def _origin(name: str) -> Origin:
     return Origin(f"the material file '{name}'", MaterialError)
 
 
-def _parse(text: str, origin: str, folder: Path | None = None) -> Material:
+def parse_material(text: str, origin: str, folder: Path | None = None) -> Material:
+    """A material out of the text of its file.
+
+    Parameters
+    ----------
+    text
+        YAML.
+    origin
+        Name of the file, for messages.
+    folder
+        That of the file, beside which its CIF file is.
+
+    Raises
+    ------
+    MaterialError
+        If it is wrong (the message says where).
+    """
     data = yaml_of(text, _origin(origin))
     if not isinstance(data, dict):
         raise MaterialError(f"the material file '{origin}' holds no material", "it is not a mapping of keys to values")

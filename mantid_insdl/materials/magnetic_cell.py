@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from fractions import Fraction
 
@@ -11,11 +11,14 @@ import numpy as np
 from mantid_insdl.materials.bonds import Coupling, anisotropy_of
 from mantid_insdl.materials.crystal import Crystal
 from mantid_insdl.materials.description import MaterialFile
-from mantid_insdl.materials.schema import At, SpecError, TurnSpec
+from mantid_insdl.materials.schema import SHAPES, At, SpecError, TurnSpec
 from mantid_insdl.spinwave.lattice import Lattice
-from mantid_insdl.spinwave.model import Bond, Field, OnSite, SpinModel
-from mantid_insdl.spinwave.spiral import rotation
+from mantid_insdl.spinwave.model import Bond, Dipoles, Field, OnSite, Site, SpinModel
+from mantid_insdl.spinwave.stevens import turned
 from mantid_insdl.spinwave.symmetry import SAME_PLACE
+
+_SAME_DIRECTION = 2e-3
+"""Difference of two unit vectors, by component, that rounding in a file may make."""
 
 
 class Supercell:
@@ -97,10 +100,26 @@ def magnetic_model(material: MaterialFile, crystal: Crystal, couplings: Sequence
             ends = index * number + i, other * number + j, tuple(int(n) for n in magnetic)
             bonds.append(Bond(*ends, spec.parameter, matrix, biquadratic=spec.biquadratic))
     for term in anisotropy_of(material, crystal):
-        matrix = turn @ term.matrix @ turn.T
-        onsite += [OnSite(index * number + term.i, term.parameter, matrix) for index in range(len(supercell.points))]
+        tensor = turned(term.tensor, turn)
+        onsite += [OnSite(index * number + term.i, term.parameter, tensor) for index in range(len(supercell.points))]
     fields = [Field(f.parameter, turn @ np.array(f.direction)) for f in material.fields]
-    return SpinModel(supercell.lattice, tuple(sites), tuple(bonds), tuple(onsite), tuple(fields))
+    dipoles = None
+    if material.dipoles is not None:
+        with At("dipoles"):
+            _require_shape(material, sites)
+            dipoles = Dipoles(material.dipoles.parameter, turn @ material.dipoles.tensor @ turn.T)
+    return SpinModel(supercell.lattice, tuple(sites), tuple(bonds), tuple(onsite), tuple(fields), dipoles)
+
+
+def _require_shape(material: MaterialFile, sites: Sequence[Site]) -> None:
+    """Refuse dipole sums of a cell with a moment where the shape of the sample, on which they depend, is not given."""
+    moments = np.array([site.spin * site.g @ site.direction for site in sites])
+    net = float(np.linalg.norm(moments.sum(axis=0)))
+    if material.dipoles.demagnetisation is None and net > 1e-6 * np.abs(moments).sum():
+        raise SpecError(
+            f"the magnetic cell has a moment of {net:.4g} Bohr magnetons: its dipole sums depend on the shape of the sample",
+            SHAPES,
+        )
 
 
 def _require_commensurate(order: TurnSpec, supercell: Supercell) -> None:
@@ -119,29 +138,51 @@ def _require_commensurate(order: TurnSpec, supercell: Supercell) -> None:
 
 def _directions(material: MaterialFile, crystal: Crystal, supercell: Supercell) -> np.ndarray:
     """Directions of the spins, (cell, site, 3), in the Cartesian frame of the chemical cell."""
-    base = np.array([site.direction for site in crystal.sites])
-    if material.order is None:
-        found = np.repeat(base[None], len(supercell.points), axis=0)
-    else:
-        axis = np.array(material.order.axis) / np.linalg.norm(material.order.axis)
-        k = np.array(material.order.k)
-        found = np.array([base @ rotation(axis, 2 * np.pi * (k @ point)).T for point in supercell.points])
-        found[np.abs(found) < 1e-12] = 0.0
-    places = np.array([[site.position + point for site in crystal.sites] for point in supercell.points])
+    turn = material.order or material.spiral
+    if turn is None:
+        return _given_directions(material, crystal, supercell, lambda cell: np.eye(3))
+    first = Supercell(crystal.lattice, np.eye(3, dtype=int))
+    base = _given_directions(material, crystal, first, turn.rotation)[0]
+    found = np.array([base @ turn.rotation(point).T for point in supercell.points])
+    found[np.abs(found) < 1e-12] = 0.0
+    return found
+
+
+def _given_directions(material: MaterialFile, crystal: Crystal, cell: Supercell, turn: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+    """Directions in the file of the spins of a cell, (chemical cell, site, 3).
+
+    Parameters
+    ----------
+    material, crystal
+        The magnet.
+    cell
+        What the order repeats, by itself or turned.
+    turn
+        The rotation (3, 3) by which the order takes the spins of `cell` to the cell that is so many chemical cells (3,) away.
+    """
+    places = np.array([[site.position + point for site in crystal.sites] for point in cell.points])
+    found = np.repeat(np.array([site.direction for site in crystal.sites])[None], len(cell.points), axis=0)
     for index, spec in enumerate(material.sites):
         own = np.array(crystal.origin) == index
         given = np.zeros(places.shape[:2], bool)
         for number, moment in enumerate(spec.moments):
             with At("sites", index, "moments", number):
-                apart = supercell.position(places - np.array(moment.position))
-                near = np.linalg.norm((apart - np.rint(apart)) @ supercell.lattice.vectors, axis=-1) < SAME_PLACE
+                away = cell.position(np.array(moment.position) - places)
+                near = np.linalg.norm((away - np.rint(away)) @ cell.lattice.vectors, axis=-1) < SAME_PLACE
                 if not (near & own).any():
                     raise SpecError(f"no site of {spec.name} is at {list(moment.position)}", f"its sites are at {_list(places[:, own])}")
                 if not np.linalg.norm(moment.direction) > 0:
                     raise SpecError(
                         f"the spin of {spec.name} at {list(moment.position)} has no direction: the vector is zero", "give its direction"
                     )
-                found[near & own] = np.array(moment.direction) / np.linalg.norm(moment.direction)
+                back = turn(np.rint(away[near & own][0]) @ cell.matrix).T
+                direction = back @ np.array(moment.direction) / np.linalg.norm(moment.direction)
+                if (given & near).any() and np.abs(found[given & near] - direction).max() > _SAME_DIRECTION:
+                    raise SpecError(
+                        f"the spin of {spec.name} at {list(moment.position)} has another direction by the moments before",
+                        "leave out one of them: the order repeats each moment in all cells, turned by 2 pi k.R",
+                    )
+                found[near & own] = direction
                 given |= near & own
         undirected = own & ~np.array(crystal.directed)
         if not given[:, undirected].all():

@@ -9,15 +9,20 @@ from functools import cached_property
 import numpy as np
 from pydantic import model_validator
 
-from mantid_insdl.errors import MaterialError
+from mantid_insdl.errors import MaterialError, did_you_mean
 from mantid_insdl.materials.bonds import Coupling, couplings_of
 from mantid_insdl.materials.crystal import Crystal, crystal_of
 from mantid_insdl.materials.description import MaterialFile
 from mantid_insdl.materials.magnetic_cell import Supercell, magnetic_model
 from mantid_insdl.materials.remarks import remarks
-from mantid_insdl.materials.schema import At, SpecError
+from mantid_insdl.materials.schema import At, Parameter, SpecError
+from mantid_insdl.spinwave.following import FollowedOrder
 from mantid_insdl.spinwave.model import SpinModel
-from mantid_insdl.spinwave.spiral import require_uniform
+from mantid_insdl.spinwave.rotating_frame import require_uniform
+
+
+def _unit(parameter: Parameter) -> str:
+    return f"its unit is {parameter.unit}" if parameter.unit else "it has no unit"
 
 
 class Material(MaterialFile):
@@ -29,24 +34,44 @@ class Material(MaterialFile):
             with At("spiral"):
                 require_uniform(self.model, np.array(self.spiral.axis) / np.linalg.norm(self.spiral.axis))
         self._require_units()
-        names, used = [p.name for p in self.parameters], set(self.model.parameters)
-        if used != set(names):
-            raise SpecError(
-                f"parameters are {', '.join(names)}, the bonds and anisotropy use {', '.join(sorted(used))}", location=("parameters",)
-            )
+        self._require_parameters()
         return self
 
+    def _require_parameters(self) -> None:
+        """Each parameter is used, and each that is used is there."""
+        names = [p.name for p in self.parameters]
+        places = [((key, index), term) for key in ("bonds", "anisotropy", "fields") for index, term in enumerate(getattr(self, key))]
+        for place, term in [*places, *([] if self.dipoles is None else [(("dipoles",), self.dipoles)])]:
+            if term.parameter not in names:
+                meant = did_you_mean(term.parameter, names)
+                raise SpecError(
+                    f"there is no parameter {term.parameter}{meant}: there are {', '.join(names) or 'none'}",
+                    "name one of these, or add it to parameters",
+                    (*place, "parameter"),
+                )
+        if unused := [name for name in names if name not in self.model.parameters]:
+            raise SpecError(
+                f"the parameter {unused[0]} has no bond, anisotropy, field or dipoles",
+                "leave it out, or use it",
+                ("parameters", names.index(unused[0])),
+            )
+
     def _require_units(self) -> None:
-        """A field is in T, all else in meV."""
+        """A field is in T, the factor of dipoles has no unit, all else is in meV."""
+        dipoles = set() if self.dipoles is None else {self.dipoles.parameter}
         fields, others = {term.parameter for term in self.fields}, {term.parameter for term in (*self.bonds, *self.anisotropy)}
         for index, parameter in enumerate(self.parameters):
             name, at = parameter.name, ("parameters", index)
-            if name in fields & others:
-                raise SpecError(f"{name} is both a field and a coupling", "give them a parameter each", at)
+            if name in fields & others or name in dipoles & (fields | others):
+                raise SpecError(
+                    f"{name} is both a {'field' if name in fields else 'factor'} and a coupling", "give them a parameter each", at
+                )
+            if name in dipoles and parameter.unit:
+                raise SpecError(f"{name} multiplies dipole sums and has no unit, but its unit is {parameter.unit}", 'add unit: ""', at)
             if name in fields and parameter.unit != "T":
-                raise SpecError(f"{name} is a magnetic field, which is in T, but its unit is {parameter.unit}", "add unit: T", at)
+                raise SpecError(f"{name} is a magnetic field, which is in T, but {_unit(parameter)}", "add unit: T", at)
             if name in others and parameter.unit != "meV":
-                raise SpecError(f"{name} is a coupling, which is in meV, but its unit is {parameter.unit}", "leave out the unit", at)
+                raise SpecError(f"{name} is a coupling, which is in meV, but {_unit(parameter)}", "leave out the unit", at)
 
     @property
     def frame(self) -> str:
@@ -91,7 +116,8 @@ class Material(MaterialFile):
         units = {p.name: p.unit for p in self.parameters}
         names = list(values)
         parts = [
-            f"{name}={values[name]:g}" + ("" if i + 1 < len(names) and units[names[i + 1]] == units[name] else f" {units[name]}")
+            f"{name}={values[name]:g}"
+            + ("" if not units[name] or (i + 1 < len(names) and units[names[i + 1]] == units[name]) else f" {units[name]}")
             for i, name in enumerate(names)
         ]
         return ", ".join(parts)
@@ -116,7 +142,11 @@ class Material(MaterialFile):
         values = self.defaults
         for name, value in (overrides or {}).items():
             if name not in values:
-                raise MaterialError(f"{self.name} has no parameter '{name}'", f"its parameters are {', '.join(values)}", "use one of these")
+                raise MaterialError(
+                    f"{self.name} has no parameter '{name}'{did_you_mean(name, list(values))}",
+                    f"its parameters are {', '.join(values)}",
+                    "use one of these",
+                )
             try:
                 number = float(value)
             except (TypeError, ValueError):
@@ -148,6 +178,14 @@ class Material(MaterialFile):
         """The spin model of the magnetic cell: lattice, sites, bonds."""
         with At():
             return magnetic_model(self, self.crystal, self.exchange)
+
+    @cached_property
+    def followed(self) -> FollowedOrder:
+        """Its order as a function of its parameters: see `relaxed`."""
+        table = self.model.parameter_table(self.defaults)[0]
+        return (
+            FollowedOrder(self.model, table) if self.spiral is None else FollowedOrder(self.model, table, self.spiral.k, self.spiral.axis)
+        )
 
     def couplings(self, values: Mapping[str, float | np.ndarray]) -> dict[str, float | np.ndarray]:
         """Parameters as linear spin-wave theory needs them: times the renormalisation of the energies, which they all scale."""

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mantid_insdl.materials.material import Material
-from mantid_insdl.spinwave.spiral import rotation
+from mantid_insdl.materials.spin_waves import ordered
+from mantid_insdl.spinwave.model import SpinModel
+from mantid_insdl.spinwave.rotating_frame import rotation
 from mantid_insdl.untrusted.text import literal
 
 if TYPE_CHECKING:
@@ -41,19 +43,20 @@ def plot_structure(material: Material, parameters: Mapping[str, float] | None = 
     from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
 
-    model, values = material.model, material.resolve(parameters)
+    values = material.resolve(parameters)
+    model, k = ordered(material, material.couplings(values))
     heights = _layers([float(site.position[2]) for site in model.sites])
     shown = heights[:_MOST_LAYERS]
     figure = Figure(layout="constrained")
     FigureCanvasAgg(figure)
     panels = figure.subplots(1, len(shown), squeeze=False)[0]
     names = list(dict.fromkeys(bond.parameter for bond in model.bonds))
-    cells = _cells_shown(material)
+    cells = _cells_shown(k)
     lines = {name: _lines(material, name, cells) for name in names}
     widths = _widths(lines, model.lattice.vectors)
     colours = {name: colormaps["tab10"](index % 10) for index, name in enumerate(names)}
     for axes, height in zip(panels, shown, strict=True):
-        _draw_layer(axes, material, height, cells)
+        _draw_layer(axes, model, None if k is None else (k, np.array(material.spiral.axis)), height, cells)
         for name in names:
             _draw_bonds(axes, lines[name], height, model.lattice.vectors, colours[name], widths[name])
     entries = [Line2D([], [], color="0.6", linewidth=1, label="magnetic cell" if material.spiral is None else "cells")]
@@ -93,11 +96,11 @@ def _level(one: float, other: float) -> bool:
     return abs(apart - round(apart)) < _LEVEL
 
 
-def _cells_shown(material: Material) -> tuple[int, int]:
+def _cells_shown(k: np.ndarray | None) -> tuple[int, int]:
     """Number of cells of the picture along a and b: the magnetic one, or as many as a spiral takes for a turn."""
-    if material.spiral is None:
+    if k is None:
         return 1, 1
-    parts = [abs(k - round(k)) for k in material.spiral.k[:2]]
+    parts = np.abs(k - np.rint(k))[:2].tolist()
     counts = [1 if part < 1e-6 else min(8, int(np.ceil(1 / part - 1e-6))) for part in parts]
     return counts[0], counts[1]
 
@@ -191,9 +194,9 @@ def _draw_bonds(axes: Axes, lines: list[_Line], height: float, vectors: np.ndarr
             axes.plot(ends[:, 0], ends[:, 1], color=colour, linewidth=width, linestyle=style, zorder=1 + 1 / width, solid_capstyle="butt")
 
 
-def _draw_layer(axes: Axes, material: Material, height: float, cells: tuple[int, int]) -> None:
-    """The outline of the cells and the spins at one height, those on its edges at both."""
-    model, vectors = material.model, material.model.lattice.vectors
+def _draw_layer(axes: Axes, model: SpinModel, spiral: tuple[np.ndarray, np.ndarray] | None, height: float, cells: tuple[int, int]) -> None:
+    """The outline of the cells and the spins at one height, those on its edges at both; `spiral` are the k and the axis of one."""
+    vectors = model.lattice.vectors
     a, b = cells
     for x in range(a + 1):
         axes.plot(*(np.array([[x, 0, 0], [x, b, 0]]) @ vectors).T[:2], color="0.6", linewidth=1, zorder=0.5)
@@ -209,9 +212,9 @@ def _draw_layer(axes: Axes, material: Material, height: float, cells: tuple[int,
             if np.any(place[:2] > np.array(cells) + 1e-6):
                 continue
             turn = np.eye(3)
-            if material.spiral is not None:
-                axis = np.array(material.spiral.axis)
-                turn = rotation(axis / np.linalg.norm(axis), 2 * np.pi * (np.array(material.spiral.k) @ cell))
+            if spiral is not None:
+                k, axis = spiral
+                turn = rotation(axis / np.linalg.norm(axis), 2 * np.pi * (k @ cell))
             _draw_spin(axes, (place @ vectors)[:2], turn @ site.direction, size)
     corners = np.array([[0, 0, 0], [a, 0, 0], [a, b, 0], [0, b, 0]]) @ vectors
     margin = 1.2 * size

@@ -11,6 +11,7 @@ from mantid_insdl.materials.crystal import Crystal
 from mantid_insdl.materials.description import MaterialFile
 from mantid_insdl.materials.ions import largest_spin
 from mantid_insdl.materials.schema import BondSpec, SiteSpec
+from mantid_insdl.materials.shells import bond_length, kinds
 from mantid_insdl.spinwave.model import SpinModel
 from mantid_insdl.spinwave.symmetry import Ends, reversed_ends
 
@@ -29,21 +30,20 @@ def remarks(material: MaterialFile, crystal: Crystal, couplings: Sequence[Coupli
         if atom.occupancy < 1 - 1e-3
     ]
     found += _odd_moments(material.sites)
-    bare = SpinModel(crystal.lattice, crystal.sites)
     coupled = {end for coupling in couplings for end in (coupling.ends, reversed_ends(coupling.ends))}
     for index, spec in enumerate(material.bonds):
         own = [coupling.ends for coupling in couplings if coupling.spec == index]
-        if spec.named:
+        if spec.named or spec.kind:
             continue
-        kinds = unlike_bonds(crystal, own)
-        if len(kinds) > 1:
+        unlike = kinds(crystal, own)
+        if len(unlike) > 1:
             what = f"shell {spec.shell}" if spec.shell else f"the distance {spec.distance:g} angstrom"
-            named = "; ".join(f"{len(kind)} as {bond_name(crystal, kind[0])}" for kind in kinds)
+            named = "; ".join(f"{len(kind)} as {bond_name(crystal, kind[0])}" for kind in unlike)
             found.append(
-                f"{spec.parameter} joins {len(kinds)} kinds of bonds at {what} that {crystal.symmetry.name} tells apart: {named}. "
-                "To tell them apart too, name one of each by segment with symmetric: true."
+                f"{spec.parameter} joins {len(unlike)} kinds of bonds at {what} that {crystal.symmetry.name} tells apart: {named}. "
+                "To tell them apart too, name each by its shell and letter, which insdl material lists."
             )
-        found += _split(bare, spec, own, coupled)
+        found += _split(crystal, spec, own, coupled)
     alike: dict[tuple, Coupling] = {}
     twice: dict[tuple[str, str], list[Ends]] = {}
     for coupling in couplings:
@@ -76,40 +76,22 @@ def _odd_moments(sites: Sequence[SiteSpec]) -> list[str]:
     return found
 
 
-def unlike_bonds(crystal: Crystal, bonds: Sequence[Ends]) -> list[list[Ends]]:
-    """Bonds in groups of those that symmetry takes into one another; without a space group one group."""
-    if crystal.equivalents is None:
-        return [list(bonds)] if bonds else []
-    groups: list[tuple[set[Ends], list[Ends]]] = []
-    for ends in bonds:
-        for orbit, group in groups:
-            if ends in orbit or reversed_ends(ends) in orbit:
-                group.append(ends)
-                break
-        else:
-            groups.append(({image for image, _ in crystal.equivalents.orbit(ends)}, [ends]))
-    return [group for _, group in groups]
-
-
-def _split(bare: SpinModel, spec: BondSpec, bonds: Sequence[Ends], coupled: Collection[Ends]) -> list[str]:
+def _split(crystal: Crystal, spec: BondSpec, bonds: Sequence[Ends], coupled: Collection[Ends]) -> list[str]:
     """A remark on pairs without any coupling that are left out for a difference in length that rounded coordinates may make."""
-    labels = [site.label for site in bare.sites]
-    lengths = [_length(bare, ends) for ends in bonds]
-    near = bare.neighbours(0.5 * (min(lengths) + max(lengths)), 0.5 * (max(lengths) - min(lengths)) + ROUNDING)
+    labels = [site.label for site in crystal.sites]
+    lengths = [bond_length(crystal, ends) for ends in bonds]
+    near = SpinModel(crystal.lattice, crystal.sites).neighbours(
+        0.5 * (min(lengths) + max(lengths)), 0.5 * (max(lengths) - min(lengths)) + ROUNDING
+    )
     other = [ends for ends in near if ends not in coupled]
     other = [ends for ends in other if spec.between is None or sorted((labels[ends[0]], labels[ends[1]])) == sorted(spec.between)]
     if not other:
         return []
-    spans = [f"{len(some)} of {_span([_length(bare, ends) for ends in some])} angstrom" for some in (bonds, other)]
+    spans = [f"{len(some)} of {_span([bond_length(crystal, ends) for ends in some])} angstrom" for some in (bonds, other)]
     return [
         f"{spec.parameter} takes {spans[0]} and leaves out {spans[1]}: if rounded coordinates make the difference, give more digits or "
         "the space group; if not, all is well."
     ]
-
-
-def _length(bare: SpinModel, ends: Ends) -> float:
-    i, j, cell = ends
-    return float(np.linalg.norm((bare.sites[j].position + np.array(cell) - bare.sites[i].position) @ bare.lattice.vectors))
 
 
 def _span(lengths: Sequence[float]) -> str:

@@ -6,16 +6,19 @@ import re
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, WithJsonSchema, field_validator, model_validator
 
 from mantid_insdl.errors import InsdlError
-from mantid_insdl.spinwave.spiral import rotation
+from mantid_insdl.spinwave.rotating_frame import rotation
+from mantid_insdl.spinwave.stevens import NAME, stevens_tensors, turned
 from mantid_insdl.spinwave.symmetry import dm_matrix
+
+_FRACTION = r"\s*([+-]?\d{1,9})\s*/\s*(\d{1,9})\s*"
 
 
 def _number(value: Any) -> Any:
     """The number that a fraction such as 1/3 is; anything else as it is."""
-    parts = re.fullmatch(r"\s*([+-]?\d{1,9})\s*/\s*(\d{1,9})\s*", value) if isinstance(value, str) else None
+    parts = re.fullmatch(_FRACTION, value) if isinstance(value, str) else None
     if parts is None:
         return value
     if int(parts[2]) == 0:
@@ -23,7 +26,9 @@ def _number(value: Any) -> Any:
     return int(parts[1]) / int(parts[2])
 
 
-Number = Annotated[float, BeforeValidator(_number)]
+Number = Annotated[
+    float, BeforeValidator(_number), WithJsonSchema({"anyOf": [{"type": "number"}, {"type": "string", "pattern": f"^{_FRACTION}$"}]})
+]
 """A number, which may be written as a fraction."""
 Vector = tuple[Number, Number, Number]
 Matrix = tuple[Vector, Vector, Vector]
@@ -65,6 +70,26 @@ class At:
             error.location = (*self.location, *error.location)
 
 
+def _shell(value: Any) -> Any:
+    """The name of a shell, as text."""
+    name = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+    if not isinstance(name, str) or not re.fullmatch(_SHELL, name):
+        raise SpecError(
+            f"{value!r} is no shell of neighbours",
+            "give a number from 1 to 99, the shortest distance first, or number and letter, as 5a, for bonds that symmetry tells apart",
+        )
+    return name
+
+
+_SHELL = "[1-9][0-9]?[a-z]{0,2}"
+ShellName = Annotated[
+    str,
+    BeforeValidator(_shell),
+    WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 1, "maximum": 99}, {"type": "string", "pattern": f"^{_SHELL}$"}]}),
+]
+"""A shell of neighbours by its number, or with a letter for one of its kinds of bonds."""
+
+
 class Strict(BaseModel):
     """A part that knows its keys: others are refused, and it does not change."""
 
@@ -82,7 +107,7 @@ class Parameter(Strict):
 
     name: str
     value: Finite
-    unit: Literal["meV", "T"] = "meV"
+    unit: Literal["meV", "T", ""] = "meV"
     low: Finite
     high: Finite
     description: str
@@ -106,7 +131,10 @@ class CellSpec(Strict):
 
 
 class MomentSpec(Strict):
-    """The Cartesian direction of the spin at one fractional position, where it is not that of the other sites of its label."""
+    """The Cartesian direction of the spin at one fractional position, where it is not that of the other sites of its label.
+
+    With `order` or `spiral` it holds for all cells, turned.
+    """
 
     position: Vector
     direction: Vector
@@ -122,7 +150,7 @@ class SiteSpec(Strict):
     label: str = ""
     atom: str | None = None
     positions: list[Vector] = []
-    spin: float = Field(gt=0)
+    spin: Number = Field(gt=0)
     direction: Vector | None = None
     moments: list[MomentSpec] = []
     ion: str = ""
@@ -180,14 +208,15 @@ class BondSpec(Strict):
     """Bonds of one parameter: by `distance` in angstrom or by `shell` (and `between` two labels), or as a `segment` or several `segments`.
 
     Shell 1 is the shortest distance between magnetic sites, 2 the next. A segment joins two fractional positions; with `symmetric` it
-    stands for all bonds that the space group makes of it, with their matrices. The exchange is isotropic unless `matrix` gives it as 3 x
-    3 (rows; the first end of the segment comes first), or `dm` the vector D of an antisymmetric exchange D . (S_i x S_j). Both are
-    Cartesian and multiplied by the parameter. With `biquadratic` the energy is the parameter times (S_i . S_j)^2.
+    stands for all bonds that the space group makes of it, with their matrices. Where the space group tells bonds of shell 5 apart, 5a, 5b
+    ... stand for those of one kind, as their first bond (see `shells.kinds`) by `symmetric` segment would. The exchange is isotropic
+    unless `matrix` gives it as 3 x 3 (rows; the first end of the segment comes first), or `dm` the vector D of an antisymmetric exchange
+    D . (S_i x S_j). Both are Cartesian and multiplied by the parameter. With `biquadratic` the energy is the parameter times (S_i . S_j)^2.
     """
 
     parameter: str
     distance: float | None = Field(default=None, gt=0)
-    shell: int | None = Field(default=None, ge=1)
+    shell: ShellName | None = None
     between: tuple[str, str] | None = None
     segment: tuple[Vector, Vector] | None = None
     segments: list[tuple[Vector, Vector]] = []
@@ -204,6 +233,11 @@ class BondSpec(Strict):
         return np.eye(3) if self.matrix is None else np.array(self.matrix)
 
     @property
+    def kind(self) -> str | None:
+        """The name of the shell where it has a letter, so that it names bonds of one kind."""
+        return self.shell if self.shell is not None and not self.shell.isdecimal() else None
+
+    @property
     def named(self) -> list[tuple[Vector, Vector]]:
         """The segments, one or more."""
         return [*([] if self.segment is None else [self.segment]), *self.segments]
@@ -213,15 +247,16 @@ class BondSpec(Strict):
         ways = [self.distance is not None, self.shell is not None, bool(self.named)]
         if sum(ways) != 1:
             raise SpecError(f"bonds of {self.parameter} need either a distance or segments or a shell", "give one of them")
-        if self.named and self.between:
-            raise SpecError(f"bonds of {self.parameter} have both segments and between", "leave out between: the segments name the ends")
+        if (self.named or self.kind) and self.between:
+            what = "segments name" if self.named else f"shell {self.kind} names"
+            raise SpecError(f"bonds of {self.parameter} have between, but the {what} the ends", "leave out between")
         if self.symmetric and not self.named:
             raise SpecError(f"bonds of {self.parameter} are symmetric, but no bond is named", "give the segment that stands for them")
         directed = self.dm is not None or not np.allclose(self.exchange, self.exchange.T)
-        if directed and not self.named:
+        if directed and not self.named and not self.kind:
             raise SpecError(
-                f"antisymmetric exchange {self.parameter} has a sense from one end to the other: give its bonds as segments",
-                "give its bonds as segments, or one segment with symmetric: true and a space group",
+                f"antisymmetric exchange {self.parameter} has a sense from one end to the other, which a distance does not tell",
+                "give its bonds as segments, or with a space group one segment with symmetric: true, or a shell with a letter, as 5a",
             )
         if (self.dm is not None) + (self.matrix is not None) + self.biquadratic > 1:
             raise SpecError(f"bonds of {self.parameter} have more than one of matrix, dm and biquadratic", "give them a parameter each")
@@ -229,32 +264,65 @@ class BondSpec(Strict):
 
 
 class AnisotropySpec(Strict):
-    """Single-ion anisotropy on all sites, or on those with the given labels: D (S . axis)^2, or D S^T matrix S with a symmetric matrix.
+    """Single-ion anisotropy on all sites, or on those with the given labels.
 
-    Both are Cartesian. With a space group they are given for the first site of each label and turned to the equivalent ones.
+    Its energy is D (S . axis)^2, or D S^T matrix S with a symmetric matrix, or D times a sum of Stevens operators of degree 2, 4 and 6 in
+    the limit of large spins, by their names, as {O40: 1, O44: 5} (see `spinwave.stevens`). All are Cartesian; `axes` has the x, y and z of
+    the operators as rows, where these are others. With a space group they are given for the first site of each label and turned to the
+    equivalent ones.
     """
 
     parameter: str
     axis: Vector | None = None
     matrix: Matrix | None = None
+    stevens: dict[str, Number] | None = None
+    axes: Matrix | None = None
     labels: list[str] | None = None
 
     @property
-    def tensor(self) -> np.ndarray:
-        """The 3 x 3 matrix."""
+    def tensors(self) -> list[np.ndarray]:
+        """The matrix, or the symmetric tensors of each degree."""
+        if self.stevens is not None:
+            return [turned(tensor, self._rows.T) for tensor in stevens_tensors(self.stevens)]
         if self.matrix is not None:
-            return np.array(self.matrix)
+            return [np.array(self.matrix)]
         axis = np.array(self.axis) / np.linalg.norm(self.axis)
-        return np.outer(axis, axis)
+        return [np.outer(axis, axis)]
+
+    @property
+    def _rows(self) -> np.ndarray:
+        rows = np.eye(3) if self.axes is None else np.array(self.axes)
+        return rows / np.linalg.norm(rows, axis=1, keepdims=True)
 
     _direction = field_validator("axis")(_not_zero)
 
+    @field_validator("stevens")
+    @classmethod
+    def _operators(cls, stevens: dict[str, float] | None) -> dict[str, float] | None:
+        if stevens is None:
+            return None
+        wrong = [name for name in stevens if (found := NAME.fullmatch(name)) is None or abs(int(found[2])) > int(found[1])]
+        if wrong or not any(stevens.values()):
+            raise SpecError(
+                f"'{wrong[0]}' is no Stevens operator" if wrong else "the sum of Stevens operators is zero",
+                "give operators of degree 2, 4 or 6 by degree and order with their factors, as {O40: 1, O44: 5} or {O6-3: 1}",
+            )
+        return stevens
+
     @model_validator(mode="after")
     def _one_way(self) -> AnisotropySpec:
-        if (self.axis is None) == (self.matrix is None):
-            raise SpecError(f"the anisotropy {self.parameter} needs either an axis or a matrix", "give one of the two")
-        if not np.allclose(self.tensor, self.tensor.T):
+        if (self.axis, self.matrix, self.stevens).count(None) != 2:
+            raise SpecError(f"the anisotropy {self.parameter} needs either an axis or a matrix or stevens", "give one of the three")
+        if self.matrix is not None and not np.allclose(self.matrix, np.transpose(self.matrix)):
             raise SpecError(f"the matrix of the anisotropy {self.parameter} is not symmetric", "its antisymmetric part has no energy")
+        if self.axes is not None and self.stevens is None:
+            raise SpecError(f"the anisotropy {self.parameter} has axes, but no Stevens operators", "leave out axes")
+        if self.axes is not None and not (
+            np.all(np.any(self.axes, axis=1)) and np.allclose(self._rows @ self._rows.T, np.eye(3), atol=1e-4)
+        ):
+            raise SpecError(f"the axes of the anisotropy {self.parameter} are not at right angles", "give x, y and z as three rows")
+        if self.axes is not None and np.linalg.det(self._rows) < 0:
+            raise SpecError(f"the axes of the anisotropy {self.parameter} are left-handed", "turn one of them round")
         return self
 
 
@@ -267,13 +335,57 @@ class FieldSpec(Strict):
     _direction = field_validator("direction")(_not_zero)
 
 
+SHAPES = (
+    "give demagnetisation: [1/3, 1/3, 1/3] of a sphere, [1/2, 1/2, 0] of a needle along z, [0, 0, 1] of a plate across z, "
+    "[0, 0, 0] where domains close the flux"
+)
+"""What to do where the shape of the sample is needed and not given."""
+
+
+class DipoleSpec(Strict):
+    """The dipole-dipole interaction of all moments g S, summed over the crystal, times a parameter that is 1 and has no unit.
+
+    `demagnetisation` is the tensor of the sample's shape, three diagonal elements or 3 x 3, Cartesian, of trace 1, or zero where domains
+    close the flux. It is needed where the magnetic cell has a moment, or with `relaxed` may get one; else it only counts at momenta of the
+    reciprocal lattice, where that of a sphere is the default.
+    """
+
+    parameter: str
+    demagnetisation: Vector | Matrix | None = None
+
+    @property
+    def tensor(self) -> np.ndarray:
+        """The 3 x 3 matrix."""
+        given = np.array((1 / 3, 1 / 3, 1 / 3) if self.demagnetisation is None else self.demagnetisation)
+        return given if given.ndim == 2 else np.diag(given)
+
+
 class TurnSpec(Strict):
-    """Order with wave vector `k` (r.l.u. of the cell of the file): spins in the cell R turn by 2 pi k.R about `axis` (Cartesian)."""
+    """Order with wave vector `k` (r.l.u. of the cell of the file): spins in the cell R turn by 2 pi k.R about `axis` (Cartesian).
+
+    Without `axis` they are reversed where k.R is a half: k is then made of halves.
+    """
 
     k: Vector
-    axis: Vector
+    axis: Vector | None = None
 
     _direction = field_validator("axis")(_not_zero)
+
+    @model_validator(mode="after")
+    def _turned_or_reversed(self) -> TurnSpec:
+        if self.axis is None and np.abs(2 * np.array(self.k) - np.rint(2 * np.array(self.k))).max() > 1e-9:
+            raise SpecError(
+                f"spins turn by k = {list(self.k)}, but about no axis: only with k of halves are they reversed and need none",
+                "give the axis, as axis: [0, 0, 1]",
+            )
+        return self
+
+    def rotation(self, cell: np.ndarray) -> np.ndarray:
+        """The matrix (3, 3) that takes spins of the cell at the origin to those of the cell R (3,): a rotation, or plus or minus 1."""
+        phase = float(np.array(self.k) @ cell)
+        if self.axis is None:
+            return np.eye(3) * np.rint(np.cos(2 * np.pi * phase))
+        return rotation(np.array(self.axis) / np.linalg.norm(self.axis), 2 * np.pi * phase)
 
 
 class DomainSpec(Strict):
@@ -283,7 +395,7 @@ class DomainSpec(Strict):
     `matrix`, all Cartesian; with none of them, the crystal as it is.
     """
 
-    weight: float = Field(gt=0, le=1)
+    weight: Number = Field(gt=0, le=1)
     axis: Vector | None = None
     angle: float | None = None
     mirror: Vector | None = None

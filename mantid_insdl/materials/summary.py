@@ -10,15 +10,17 @@ import numpy as np
 from mantid_insdl.errors import InstabilityError
 from mantid_insdl.materials.bonds import Coupling, bond_name
 from mantid_insdl.materials.material import Material
-from mantid_insdl.materials.remarks import unlike_bonds
+from mantid_insdl.materials.relaxing import lower_order
 from mantid_insdl.materials.schema import DomainSpec
-from mantid_insdl.materials.spin_waves import modes_of, uniform_model
+from mantid_insdl.materials.shells import bond_length, kinds, kinds_within
+from mantid_insdl.materials.spin_waves import modes_of, ordered, uniform_model
 from mantid_insdl.spinwave.hamiltonian import Hamiltonian
 from mantid_insdl.spinwave.lattice import Lattice
 from mantid_insdl.spinwave.model import Bond, SpinModel
 from mantid_insdl.spinwave.modes import UNSTABLE
+from mantid_insdl.spinwave.stevens import describe_operators
 from mantid_insdl.spinwave.structure import ClassicalEnergy
-from mantid_insdl.spinwave.symmetry import describe
+from mantid_insdl.spinwave.symmetry import Ends, describe, reversed_ends
 
 
 def summarise(material: Material, parameters: Mapping[str, float] | None = None, *, grid: int = 8) -> str:
@@ -34,20 +36,23 @@ def summarise(material: Material, parameters: Mapping[str, float] | None = None,
         Stability is looked at on `grid` momenta along each reciprocal axis along which the magnet is coupled.
     """
     values = material.resolve(parameters)
-    model = material.model
+    model, k, unrelaxed = _shown(material, values)
     lines = [material.title, "", *_crystal(material), "", f"Spins in the cell: {len(model.sites)}"]
     ions = {spec.name: f"{spec.ion} (own form factor)".lstrip() for spec in material.sites if spec.form_factor}
     elements = {spec.name: element for spec, element in zip(material.sites, material.crystal.elements, strict=True) if element}
-    for label in dict.fromkeys(s.label for s in model.sites):
-        same = [s for s in model.sites if s.label == label]
+    for label, spin, ion in dict.fromkeys((s.label, s.spin, s.ion) for s in model.sites):
+        same = [s for s in model.sites if (s.label, s.spin, s.ion) == (label, spin, ion)]
         ways = sorted({tuple((np.round(s.direction, 3) + 0.0).tolist()) for s in same}, reverse=True)
         where = " and ".join(_vector(way) for way in ways)
         atom = f" (atom {elements[label]})" if label in elements else ""
-        ion = ions.get(label, same[0].ion or "no form factor")
-        lines.append(f"  {label:10} {len(same):3} x S = {same[0].spin:g}  {ion:6}{atom} along {where}")
+        named = ions.get(label, ion or "no form factor")
+        lines.append(f"  {label:10} {len(same):3} x S = {spin:g}  {named:6}{atom} along {where}")
     for turn, name in ((material.order, "Order"), (material.spiral, "Spiral in the rotating frame")):
         if turn is not None:
-            lines.append(f"{name}: k = {_vector(turn.k)} r.l.u. of the file's cell, about {_vector(turn.axis)}")
+            how = "spins reversed" if turn.axis is None else f"about {_vector(turn.axis)}"
+            lines.append(f"{name}: k = {_vector(turn.k if k is None else k)} r.l.u. of the file's cell, {how}")
+    if material.relaxed:
+        lines.append("The order follows the parameters" + ("; shown is the stated one." if unrelaxed else _away(material, model, k)))
     lines += ["", f"  {'coupling':10}{'value':>10} {'unit':4}{'bonds':>7}{'length':>10}  what it is"]
     for parameter in material.parameters:
         lengths = [_length(model, b) for b in model.bonds if b.parameter == parameter.name]
@@ -56,9 +61,30 @@ def summarise(material: Material, parameters: Mapping[str, float] | None = None,
         lines.append(f"  {parameter.name:10}{values[parameter.name]:>10g} {parameter.unit:4}{count:>7}{span:>10}  {parameter.description}")
     lines += ["", *_bonds(material)] if material.bonds else []
     lines += _onsite(material)
-    lines += ["", *(f"Note: {remark}" for remark in material.remarks)] if material.remarks else []
-    lines += ["", *_state(material, values, grid), "", "Sources:", *(f"  {source}" for source in material.sources)]
+    if material.dipoles is not None:
+        shape = ", ".join(f"{x:.3g}" for x in np.diag(material.dipoles.tensor))
+        lines += ["", f"Dipole-dipole interaction of all moments, times {material.dipoles.parameter}; demagnetisation {shape}"]
+    lines += ["", *_shells(material)]
+    noted = [*filter(None, [*material.remarks, "" if unrelaxed else lower_order(material, values)])]
+    lines += ["", *(f"Note: {remark}" for remark in noted)] if noted else []
+    lines += ["", *(unrelaxed or _state(material, values, grid)), "", "Sources:", *(f"  {source}" for source in material.sources)]
     return "\n".join(lines)
+
+
+def _shown(material: Material, values: Mapping[str, float]) -> tuple[SpinModel, np.ndarray | None, list[str]]:
+    """The model with its order, k of a spiral, and why that is the stated one although it should follow the parameters."""
+    try:
+        return *ordered(material, material.couplings(values)), []
+    except InstabilityError as error:
+        return material.model, None, [str(error)]
+
+
+def _away(material: Material, model: SpinModel, k: np.ndarray | None) -> str:
+    """How far a relaxed order is from the stated one, in words."""
+    pairs = zip(material.model.sites, model.sites, strict=True)
+    turned = np.degrees(max(2 * np.arcsin(0.5 * np.linalg.norm(a.direction - b.direction)) for a, b in pairs))
+    away = "" if k is None else f", and k by {_vector(np.round(k - np.array(material.spiral.k), 7))}"
+    return f"; shown is that of these values, from which the stated one differs by up to {round(turned, 4):.3g} degrees{away}."
 
 
 def _vector(numbers: Sequence[float]) -> str:
@@ -122,17 +148,15 @@ def _bonds(material: Material) -> list[str]:
     """The entries of the file with their bonds, one line for each length, pair of labels and kind, and what symmetry allows."""
     crystal = material.crystal
     cells = len(material.model.sites) // len(crystal.sites)
-    vectors, sites = crystal.lattice.vectors, crystal.sites
     lines = [f"  {'bonds of':10}{'number':>7}{'length':>10}  for instance"]
     for index, spec in enumerate(material.bonds):
         groups: dict[tuple, list[Coupling]] = {}
         own = [coupling for coupling in material.exchange if coupling.spec == index]
-        kinds = unlike_bonds(crystal, [coupling.ends for coupling in own])
+        unlike = kinds(crystal, [coupling.ends for coupling in own])
         for coupling in own:
-            i, j, cell = coupling.ends
-            apart = sites[j].position + np.array(cell) - sites[i].position
-            kind = next(number for number, bonds in enumerate(kinds) if coupling.ends in bonds)
-            key = (round(float(np.linalg.norm(apart @ vectors)), 3), tuple(sorted((sites[i].label, sites[j].label))), kind)
+            labels = tuple(sorted(crystal.sites[end].label for end in coupling.ends[:2]))
+            kind = next(number for number, bonds in enumerate(unlike) if coupling.ends in bonds)
+            key = (round(bond_length(crystal, coupling.ends), 3), labels, kind)
             groups.setdefault(key, []).append(coupling)
         for (length, *_), couplings in groups.items():
             first = couplings[0]
@@ -148,22 +172,54 @@ def _bonds(material: Material) -> list[str]:
     return lines
 
 
+MORE_SHELLS = 3
+"""Shells that are listed beyond the longest bond of the file."""
+MOST_KINDS = 40
+"""Kinds of bonds that are listed."""
+
+
+def _shells(material: Material) -> list[str]:
+    """All kinds of bonds, up to a few shells beyond the longest of the file: what couples them, or what symmetry allows."""
+    crystal = material.crystal
+    cells = len(material.model.sites) // len(crystal.sites)
+    couplings: dict[Ends, list[str]] = {}
+    for coupling in material.exchange:
+        for ends in (coupling.ends, reversed_ends(coupling.ends)):
+            couplings.setdefault(ends, []).append(material.bonds[coupling.spec].parameter)
+    reach = max((_length(material.model, bond) for bond in material.model.bonds), default=0.0)
+    listed = kinds_within(crystal, reach, more=MORE_SHELLS)
+    lines = [f"  {'shell':10}{'number':>7}{'length':>10}  for instance"]
+    for kind in listed[:MOST_KINDS]:
+        names = list(dict.fromkeys(name for ends in kind.bonds for name in couplings.get(ends, [])))
+        what = ", ".join(names) or "no coupling"
+        if not names and crystal.equivalents is not None:
+            what += f", symmetry allows {describe(crystal.equivalents.allowed_exchange(kind.bonds[0]))}"
+        where = bond_name(crystal, kind.bonds[0])
+        lines.append(f"  {kind.name:10}{len(kind.bonds) * cells:>7}{kind.length:>10.3f}  {where}: {what}")
+    return [*lines, f"  and {len(listed) - MOST_KINDS} more"] if len(listed) > MOST_KINDS else lines
+
+
 def _onsite(material: Material) -> list[str]:
     """What symmetry allows of the single-ion terms."""
     crystal = material.crystal
     if crystal.equivalents is None or not material.anisotropy:
         return []
     first = {site.label: index for index, site in reversed(list(enumerate(crystal.sites)))}
-    return [
-        f"  On {label} symmetry allows the single-ion matrix {describe(crystal.equivalents.allowed_anisotropy(index))}"
-        for label, index in sorted(first.items(), key=lambda item: item[1])
-    ]
+    lines = []
+    for label, index in sorted(first.items(), key=lambda item: item[1]):
+        lines.append(f"  On {label} symmetry allows the single-ion matrix {describe(crystal.equivalents.allowed_anisotropy(index))}")
+        if any(spec.stevens for spec in material.anisotropy):
+            each = (describe_operators(crystal.equivalents.allowed_operators(index, degree)) for degree in (4, 6))
+            lines[-1] += ", and of Stevens operators " + "; ".join(each)
+    return lines
 
 
 def _state(material: Material, values: dict[str, float], grid: int) -> list[str]:
     """Energy, stability and band in words."""
-    model, uniform = material.model, uniform_model(material)
+    if not any(values.values()):
+        return ["No parameter has a value other than zero: there is nothing to calculate."]
     couplings = material.couplings(values)
+    model, uniform = material.model, uniform_model(material, couplings)
     table = uniform.parameter_table(couplings)
     classical = ClassicalEnergy(uniform)
     energy = classical.energy(table, np.array([s.direction for s in uniform.sites]))[0]
@@ -172,7 +228,7 @@ def _state(material: Material, values: dict[str, float], grid: int) -> list[str]
         classical.require_stationary(table)
     except InstabilityError as error:
         return [*lines, str(error)]
-    coupled = [any(b.cell[axis] for b in model.bonds) for axis in range(3)]
+    coupled = [model.dipoles is not None or any(b.cell[axis] for b in model.bonds) for axis in range(3)]
     momenta = [np.arange(grid) / grid + 0.25 / grid if one else np.zeros(1) for one in coupled]
     q = np.stack(np.meshgrid(*momenta, indexing="ij"), -1).reshape(-1, 3)
     modes = modes_of(material, q, couplings)

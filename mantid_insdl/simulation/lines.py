@@ -9,7 +9,7 @@ import numpy as np
 
 from mantid_insdl.errors import InstabilityError, MapError
 from mantid_insdl.materials import Material
-from mantid_insdl.materials.spin_waves import domain_turns, modes_of
+from mantid_insdl.materials.spin_waves import domain_turns, modes_of, require_order
 from mantid_insdl.spinwave.modes import UNSTABLE, Modes
 from mantid_insdl.spinwave.polarisation import COMPONENTS, polarised
 
@@ -71,6 +71,7 @@ def lines_of(
     check_component(component, vertical)
     lattice = material.model.lattice
     q, up = (lattice.to_cartesian(np.asarray(x, float) @ material.map.matrix.T) for x in (hkl, vertical))
+    require_order(material, material.couplings(values))
     parts = []
     for weight, turn in domain_turns(material, twins=twins):
         to_model = turn @ np.linalg.inv(lattice.reciprocal)

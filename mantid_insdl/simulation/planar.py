@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+from mantid_insdl.errors import InstabilityError
+from mantid_insdl.materials import Material
+from mantid_insdl.materials.spin_waves import ordered, orders_of
 from mantid_insdl.parallel import in_threads
 from mantid_insdl.progress import Progress
 from mantid_insdl.simulation.pixels import Pieces, cut, differences, divide
@@ -23,12 +26,41 @@ DEGENERATE = 1e-5
 """Of the largest energy: modes nearer to one another than that are one level."""
 
 
+class OwnOrders:
+    """Solver over in-plane momenta for an order that follows the parameters: `SharedSolve` or `SharedSpiral` of each set's own order.
+
+    What these can find out about a magnet, to solve at fewer momenta, would take longer than it saves.
+    """
+
+    def __init__(self, material: Material, hk: np.ndarray):
+        self._material, self._hk = material, hk
+        self.groups = _solver(material, material.couplings(material.defaults), hk[:1], reduce=False).groups
+
+    def solve(self, table: np.ndarray, workers: int | None = None, kind: type = complex) -> list[PlanarModes] | None:
+        """As `SharedSolve.solve`; None also where the order ends before."""
+        couplings = dict(zip(self._material.model.parameters, table, strict=True))
+        try:
+            solver = _solver(self._material, couplings, self._hk, reduce=False)
+        except InstabilityError:
+            return None
+        return solver.solve(table, workers, kind)
+
+
+Solver = SharedSolve | SharedSpiral | OwnOrders
+
+
+def _solver(material: Material, couplings: Mapping[str, float], hk: np.ndarray, *, reduce: bool = True) -> SharedSolve | SharedSpiral:
+    """About the order of one parameter set."""
+    model, k = ordered(material, couplings)
+    return SharedSolve(model, hk, reduce=reduce) if k is None else SharedSpiral(model, k, material.spiral.axis, hk, reduce=reduce)
+
+
 @dataclass(frozen=True, eq=False)
 class Lattice:
     """Momenta that one or several incident energies are solved at, and the pieces of pixels that take their modes."""
 
     pieces: Pieces
-    solver: SharedSolve | SharedSpiral
+    solver: Solver
     hkl: np.ndarray
     across_squared: np.ndarray
     reached: dict[int, np.ndarray | None] = field(default_factory=dict)
@@ -92,7 +124,7 @@ class Planar(SliceEngine):
     def __init__(self, *arguments: Any):
         super().__init__(*arguments)
         if self.material.spiral is not None:  # of its three branches the steepest is rare among the momenta that are looked at
-            self.finer = 1.4
+            self.finer = 2.0 if self._wandering else 1.4
         steps = _merged([self._steps(group) for group in self.groups])
         cells = {step: np.min([self.cell(g) for g, one in zip(self.groups, steps, strict=True) if one == step], axis=0) for step in steps}
         lattices = {step: self._lattice(step, cells[step]) for step in cells}
@@ -108,14 +140,25 @@ class Planar(SliceEngine):
         hkl = 0.5 * (self.low + self.high) @ self.to_hkl
         self._screen = self._shared(hkl[:: max(1, len(hkl) // 40), :2])
 
-    def _shared(self, hk: np.ndarray) -> SharedSolve | SharedSpiral:
-        model, spiral = self.material.model, self.material.spiral
-        return SharedSolve(model, hk) if spiral is None else SharedSpiral(model, spiral.k, spiral.axis, hk)
+    def _shared(self, hk: np.ndarray) -> Solver:
+        if self.material.relaxed:
+            return OwnOrders(self.material, hk)
+        return _solver(self.material, self.material.couplings(self.material.defaults), hk)
+
+    @property
+    def _wandering(self) -> bool:
+        """Whether modes have kinks that move with the parameters, at the wave vector of a spiral: no lattice keeps its nodes off these."""
+        return self.material.relaxed and self.material.spiral is not None
 
     def _steps(self, group: Group) -> tuple[int, int] | None:
-        """Cells to 1 r.l.u. along each axis, a multiple of four to a zone; None where a whole pixel is small enough to be one cell."""
+        """Cells to 1 r.l.u. along each axis, a multiple of four to a zone (of a wandering spiral: parts of a pixel).
+
+        None where a whole pixel is small enough to be one cell.
+        """
         if self.parts(group) == (1, 1):
             return None
+        if self._wandering:
+            return self.parts(group)
         multiple = 4 * self._whole_zones
         width = np.median(self.high - self.low, axis=0)
         wanted = np.maximum(1 / self.cell(group), 0.8 / width)  # a cell much larger than a pixel has its modes elsewhere
@@ -127,8 +170,8 @@ class Planar(SliceEngine):
         return np.maximum(np.rint(self.zones), 1).astype(int)
 
     def _lattice(self, steps: tuple[int, int] | None, cell: np.ndarray) -> Lattice:
-        if steps is None:
-            pieces = divide(self.low, self.high, (1, 1))
+        if steps is None or self._wandering:
+            pieces = divide(self.low, self.high, steps or (1, 1))
         else:
             pieces = cut(self.low, self.high, cell, LINES_PER_ZONE * self._whole_zones, np.array(steps))
         hkl = pieces.nodes @ self.to_hkl
@@ -141,6 +184,9 @@ class Planar(SliceEngine):
         out, stable = self.empty(len(table), dtype), np.ones(len(table), bool)
         one_by_one = len(table) == 1  # then the threads share the momenta and the incident energies of the one set
         workers = None if one_by_one else 1
+
+        if self.material.relaxed:
+            orders_of(self.material, dict(zip(self.material.model.parameters, table.T, strict=True)))  # all at once
 
         def work(index: int) -> None:
             values, scale = table[index], widths[index]

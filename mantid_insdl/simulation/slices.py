@@ -15,7 +15,7 @@ from mantid_insdl.instrument.ellipsoid import TabulatedResolution
 from mantid_insdl.instrument.resolution import ChopperSpectrometer, blur, load_instrument
 from mantid_insdl.maps import COMPONENT_LOG, MAXIMUM_COUNTS, RLU, Axis, Map, Slices
 from mantid_insdl.materials import Material, load_material
-from mantid_insdl.materials.spin_waves import domain_turns, modes_of, require_fixed_order, uniform_model
+from mantid_insdl.materials.spin_waves import domain_turns, modes_of, require_fixed_order, require_order, uniform_model
 from mantid_insdl.progress import Progress
 from mantid_insdl.simulation.engines import ClosedForm, General, engine_for
 from mantid_insdl.simulation.lines import check_component
@@ -84,8 +84,8 @@ class SliceSimulator:
         vertical: Sequence[float] | None = None,
         ellipsoids: TabulatedResolution | str | Path | None = None,
     ):
-        self.material = load_material(material)
-        self._classical = ClassicalEnergy(uniform_model(self.material))
+        self.material = known = load_material(material)
+        self._fixed = None if known.relaxed else ClassicalEnergy(uniform_model(known, known.couplings(known.defaults)))
         self.slices, self.qh, self.qk = slices, qh, qk
         self.instrument = load_instrument(instrument) if isinstance(instrument, str) else instrument
         _check_axes(slices, qh, qk)
@@ -180,7 +180,7 @@ class SliceSimulator:
         Raises
         ------
         MaterialError
-            If the order follows one of the parameters: the derivative would be that at a fixed order.
+            If the order, where the file fixes it, would follow one of the parameters: the derivative would be that at a fixed order.
         """
         values = self.material.resolve(parameters)
         require_fixed_order(self.material, names)
@@ -209,7 +209,8 @@ class SliceSimulator:
         if unknown:
             raise MaterialError(f"{self.material.name} has no parameter '{unknown[0]}'", f"its parameters are {', '.join(names)}")
         table = self.material.model.parameter_table(self.material.couplings({**names, **parameters}))
-        self._classical.require_stationary(table)
+        if self._fixed is not None:
+            self._fixed.require_stationary(table)
         return table
 
 
@@ -358,6 +359,7 @@ def simulate(
     scale, blurred = (0.0, 0.0) if resolution is False else (1.0, None)
     images, stable = simulator.intensity(values, energy_width_scale=scale, q_sigma_pixels=blurred, progress=progress)
     if not stable[0]:
+        require_order(known, known.couplings(values))
         raise _instability(simulator, values)
     intensity = images[0].astype(float) + background
     mask = None if like is None else like.mask

@@ -11,13 +11,15 @@ matrices over momenta serves all parameter sets, and it is also the derivative o
 from mantid_insdl.spinwave.derivatives import spectrum_derivatives
 from mantid_insdl.spinwave.hamiltonian import Hamiltonian
 from mantid_insdl.spinwave.lattice import Lattice
-from mantid_insdl.spinwave.model import Bond, Field, OnSite, Site, SpinModel
+from mantid_insdl.spinwave.model import Bond, Dipoles, Field, OnSite, Site, SpinModel
 from mantid_insdl.spinwave.modes import Modes, complex_energies, spin_waves
-from mantid_insdl.spinwave.spiral import relax_spiral, spiral_waves
-from mantid_insdl.spinwave.structure import ordering_vector, relax
+from mantid_insdl.spinwave.relaxation import relax, relax_spiral
+from mantid_insdl.spinwave.spiral import spiral_waves
+from mantid_insdl.spinwave.structure import ordering_vector
 
 __all__ = [
     "Bond",
+    "Dipoles",
     "Field",
     "Hamiltonian",
     "Lattice",

@@ -10,6 +10,7 @@ Fourier transform taken at the sites' own positions (the bond-vector gauge)::
     h(q) = sum over parameters p and waves k of p C_pk w_k(q),   w = (1, cos 2 pi q.d_1, cos 2 pi q.d_2, ..., sin 2 pi q.d_1, ...)
 
 with constant matrices C. Few bond vectors differ by more than a sign, so that all of h(q) for a parameter set is one small matrix product.
+With the dipole-dipole interaction, waves are also the real and imaginary parts of its lattice sums (`dipoles.DipoleSums`).
 
 Two exact reductions, each found in the constant matrices themselves:
 
@@ -94,13 +95,16 @@ class Hamiltonian:
     ----------
     model
         The magnet, with its ordered structure.
+    frames : (site, axis, Cartesian)
+        In place of the model's own local frames. The coefficients are polynomials in them, also where they are no frames.
     """
 
-    def __init__(self, model: SpinModel):
+    def __init__(self, model: SpinModel, frames: np.ndarray | None = None):
         self.model = model
         n, spins = len(model.sites), model.spins
-        self._u = model.frames[:, 0] + 1j * model.frames[:, 1]
-        self._v = model.frames[:, 2]
+        frames = model.frames if frames is None else frames
+        self._u = frames[:, 0] + 1j * frames[:, 1]
+        self._v = frames[:, 2]
         self._index = {name: p for p, name in enumerate(model.parameters)}
         self._diagonal_a = np.zeros((len(self._index), n), complex)
         self._diagonal_b = np.zeros((len(self._index), n), complex)
@@ -108,13 +112,30 @@ class Hamiltonian:
         for bond in model.bonds:
             self._add_bond(bond)
         for term in model.onsite:
-            i, p, m = term.i, self._index[term.parameter], term.matrix
+            i, p = term.i, self._index[term.parameter]
             u, v = self._u[i], self._v[i]
-            self._diagonal_a[p, i] += spins[i] * (u.conj() @ m @ u - 2 * (v @ m @ v))
+            # to second order about the ordered spin: half of the curvature across it, and the slope along it
+            m, slope = 0.5 * term.curvature(spins[i] * v), v @ term.gradient(spins[i] * v)
+            self._diagonal_a[p, i] += spins[i] * (u.conj() @ m @ u) - slope
             self._diagonal_b[p, i] += spins[i] * (u @ m @ u)
         for field in model.fields:
             for i, site in enumerate(model.sites):
                 self._diagonal_a[self._index[field.parameter], i] += MU_B * (field.direction @ site.g @ self._v[i])
+
+        self._dipoles = self._dipole_coefficients()
+        if model.dipoles is not None:
+            along = np.einsum("ix,ijxy,jy->ij", self._v, model.dipole_exchange(), self._v)
+            self._diagonal_a[self._index[model.dipoles.parameter]] -= along @ spins
+
+    def _dipole_coefficients(self) -> list[tuple[int, int, complex, complex]]:
+        """Sites of each lattice sum of the dipole-dipole interaction, with its coefficients of a_i^+ a_j and of a_i^+ a_j^+."""
+        if self.model.dipoles is None:
+            return []
+        found, u, spins = [], self._u, self.model.spins
+        for (i, j), matrices in zip(self.model.dipole_sums.pairs.tolist(), self.model.dipole_matrices(), strict=True):
+            scale = 0.5 * np.sqrt(spins[i] * spins[j])
+            found += [(i, j, scale * (u[i] @ m @ u[j].conj()), scale * (u[i] @ m @ u[j])) for m in matrices]
+        return found
 
     def _add_bond(self, bond: Bond) -> None:
         """Coefficients of a_i^+ a_j and of a_i^+ a_j^+ of one bond; the terms on its two sites."""
@@ -154,36 +175,52 @@ class Hamiltonian:
         return (found * sign[:, None])[kept], which.ravel(), sign
 
     def waves(self, q: np.ndarray) -> np.ndarray:
-        """1, the cosines and the sines of the bond vectors' phases at momenta (m, 3) in r.l.u., (m, wave)."""
+        """1, the cosines and the sines of the bond vectors' phases at momenta (m, 3) in r.l.u., (m, wave).
+
+        Real parts of dipole sums follow the cosines, imaginary ones the sines.
+        """
         phase = 2 * np.pi * (np.asarray(q, float).reshape(-1, 3) @ self._vectors[0].T)
-        return np.concatenate((np.ones((len(phase), 1)), np.cos(phase), np.sin(phase)), axis=1)
+        sums = np.zeros((len(phase), 0)) if self.model.dipoles is None else self.model.dipole_sums.at(q).reshape(len(phase), -1)
+        return np.concatenate((np.ones((len(phase), 1)), np.cos(phase), sums.real, np.sin(phase), sums.imag), axis=1)
 
     def wave_slopes(self, q: np.ndarray) -> np.ndarray:
         """Derivatives of `waves` by h, k and l, (3, m, wave)."""
         vectors = self._vectors[0]
         phase = 2 * np.pi * (np.asarray(q, float).reshape(-1, 3) @ vectors.T)
-        turned = np.concatenate((np.zeros((len(phase), 1)), -np.sin(phase), np.cos(phase)), axis=1)
-        factors = 2 * np.pi * np.concatenate((np.zeros((1, 3)), vectors, vectors))  # (wave, 3)
-        return factors.T[:, None] * turned
+        sums = np.zeros((3, len(phase), 0))
+        if self.model.dipoles is not None:
+            sums = self.model.dipole_sums.slopes(q).reshape(3, len(phase), -1)
+        factors = 2 * np.pi * vectors.T[:, None]  # (3, 1, vector)
+        cosines, sines = -factors * np.sin(phase), factors * np.cos(phase)
+        return np.concatenate((np.zeros((3, len(phase), 1)), cosines, sums.real, sines, sums.imag), axis=2)
 
     @cached_property
     def _blocks(self) -> tuple[np.ndarray, np.ndarray]:
         """Constant matrices of A and of B, (parameter, wave, N, N) complex."""
         vectors, which, signs = self._vectors
         n, size = len(vectors), self.size
-        a, b = np.zeros((2, len(self._index), 1 + 2 * n, size, size), complex)
+        odd = n + len(self._dipoles)  # from a wave that is even in q to the odd one of the same phase
+        a, b = np.zeros((2, len(self._index), 1 + 2 * odd, size, size), complex)
         sites = np.arange(size)
         a[:, 0, sites, sites] = self._diagonal_a
         b[:, 0, sites, sites] = self._diagonal_b
         for (bond, bond_a, bond_b), wave, sign in zip(self._bonds, which, signs, strict=True):
             p, i, j = self._index[bond.parameter], bond.i, bond.j
-            cosine, sine = 1 + wave, 1 + n + wave
+            cosine, sine = 1 + wave, 1 + odd + wave
             # phase exp(2 pi i q.d) of (i, j) and its conjugate of (j, i)
             for block, forward, backward in ((a, bond_a, np.conj(bond_a)), (b, bond_b, bond_b)):
                 block[p, cosine, i, j] += forward
                 block[p, cosine, j, i] += backward
                 block[p, sine, i, j] += 1j * sign * forward
                 block[p, sine, j, i] -= 1j * sign * backward
+        for wave, (i, j, pair_a, pair_b) in enumerate(self._dipoles, start=1 + n):
+            p = self._index[self.model.dipoles.parameter]
+            for block, forward, backward in ((a, pair_a, np.conj(pair_a)), (b, pair_b, pair_b)):
+                block[p, wave, i, j] += forward
+                block[p, wave + odd, i, j] += 1j * forward
+                if i != j:
+                    block[p, wave, j, i] += backward
+                    block[p, wave + odd, j, i] -= 1j * backward
         return a, b
 
     def unfolded(self, waves: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -201,14 +238,15 @@ class Hamiltonian:
         True when every coefficient is real: then conj(A(-q)) = A(q), conj(B(-q)) = B(q), and B is Hermitian.
         """
         numbers = [np.ravel(x) for x in (self._diagonal_a, self._diagonal_b)]
-        numbers = np.concatenate([*numbers, np.array([x for _, *pair in self._bonds for x in pair], complex)])
+        pairs = [(a, b) for _, a, b in self._bonds] + [(a, b) for _, _, a, b in self._dipoles]
+        numbers = np.concatenate([*numbers, np.array(pairs, complex).ravel()])
         return bool(np.all(np.abs(numbers.imag) <= _REAL * np.abs(numbers).max(initial=0.0)))
 
     @cached_property
     def full(self) -> Form:
         """The 2N x 2N form."""
         a, b = self._blocks
-        sines = len(self._vectors[0]) + 1
+        sines = len(self._vectors[0]) + len(self._dipoles) + 1
         # conj(A(-q)) and conj(B(-q)): q -> -q turns the sign of the sines
         below_a, below_b = a.conj(), b.conj()
         for block in (below_a, below_b):

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 
 from mantid_insdl.errors import MaterialError
+from mantid_insdl.spinwave.dipoles import COMPONENTS, STRENGTH, DipoleSums
 from mantid_insdl.spinwave.form_factors import Ion
 from mantid_insdl.spinwave.lattice import Lattice
+from mantid_insdl.spinwave.stevens import contracted
 
 MU_B = 0.057883818066
 """Bohr magneton in meV/T."""
+
+MOST_DIPOLES = 20
+"""Spins of a cell with dipole-dipole interaction: the constant matrices of h(q) take 0.4 GB for each parameter."""
 
 
 def _vector(values: Sequence[float], what: str) -> np.ndarray:
@@ -29,6 +34,21 @@ def _matrix(values: float | Sequence, what: str) -> np.ndarray:
     if array.shape != (3, 3) or not np.all(np.isfinite(array)):
         raise MaterialError(f"{what} is {values!r}", "it has to be a number, three diagonal elements or a 3 x 3 matrix, all finite")
     return array
+
+
+def local_frames(directions: np.ndarray) -> np.ndarray:
+    """Right-handed local frames (e1, e2, e3) of unit vectors (..., 3) as rows, e3 along the spin, (..., 3, 3).
+
+    e1 is along the Cartesian z (of x, where the spin is along z) projected off the spin. Collinear spins then share e1,
+    and their e2 are parallel or antiparallel: all the coefficients of a Heisenberg model are real, and h folds.
+    """
+    upright = np.abs(directions[..., 2:]) < 1 - 1e-9
+    reference = np.where(upright, [0.0, 0.0, 1.0], [1.0, 0.0, 0.0])
+    e1 = reference - np.sum(reference * directions, axis=-1, keepdims=True) * directions
+    e1 /= np.linalg.norm(e1, axis=-1, keepdims=True)
+    first, second = [1, 2, 0], [2, 0, 1]  # the cross product, at a fraction of the time of np.cross for few vectors
+    e2 = directions[..., first] * e1[..., second] - directions[..., second] * e1[..., first]
+    return np.stack((e1, e2, directions), axis=-2)
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,18 +92,6 @@ class Site:
         object.__setattr__(self, "pair", _vector(self.pair, f"the pair vector of {self.label}"))
         object.__setattr__(self, "g", _matrix(self.g, f"the g-tensor of {self.label}"))
 
-    @cached_property
-    def frame(self) -> np.ndarray:
-        """Right-handed local frame (e1, e2, e3) as rows, e3 along the spin.
-
-        e1 is along the Cartesian z (of x, where the spin is along z) projected off the spin. Collinear spins then share e1,
-        and their e2 are parallel or antiparallel: all the coefficients of a Heisenberg model are real, and h folds.
-        """
-        reference = np.array([0.0, 0.0, 1.0]) if abs(self.direction[2]) < 1 - 1e-9 else np.array([1.0, 0.0, 0.0])
-        e1 = reference - (reference @ self.direction) * self.direction
-        e1 /= np.linalg.norm(e1)
-        return np.array([e1, np.cross(self.direction, e1), self.direction])
-
 
 @dataclass(frozen=True, eq=False)
 class Bond:
@@ -109,15 +117,42 @@ class Bond:
 
 @dataclass(frozen=True, eq=False)
 class OnSite:
-    """A single-ion term: parameter x S_i^T matrix S_i (matrix symmetric)."""
+    """A single-ion term: parameter x S_i^T M S_i with a symmetric matrix M, or parameter x sum T_abcd S_a S_b S_c S_d, or with six indices.
+
+    Parameters
+    ----------
+    i
+        The site.
+    parameter
+        Its name.
+    tensor : (3, 3), (3, 3, 3, 3) or of six indices
+        M or T; of higher rank symmetric in all indices, as `stevens.stevens_tensors` makes them.
+    """
 
     i: int
     parameter: str
-    matrix: np.ndarray
+    tensor: np.ndarray
 
     def __post_init__(self) -> None:
-        matrix = _matrix(self.matrix, f"the single-ion matrix of {self.parameter}")
-        object.__setattr__(self, "matrix", 0.5 * (matrix + matrix.T))
+        if np.ndim(self.tensor) <= 2:
+            matrix = _matrix(self.tensor, f"the single-ion matrix of {self.parameter}")
+            object.__setattr__(self, "tensor", 0.5 * (matrix + matrix.T))
+        elif np.shape(self.tensor) not in ((3,) * 4, (3,) * 6):
+            raise MaterialError(
+                f"the single-ion tensor of {self.parameter} has the shape {np.shape(self.tensor)}", "it has 2, 4 or 6 indices"
+            )
+
+    def energy(self, moments: np.ndarray) -> np.ndarray:
+        """Per unit of the parameter, of spin vectors (..., 3), (...)."""
+        return contracted(self.tensor, moments, 0)
+
+    def gradient(self, moments: np.ndarray) -> np.ndarray:
+        """Of the energy by each spin vector, (..., 3)."""
+        return self.tensor.ndim * contracted(self.tensor, moments, 1)
+
+    def curvature(self, moments: np.ndarray) -> np.ndarray:
+        """Second derivatives of the energy by each spin vector, (..., 3, 3)."""
+        return self.tensor.ndim * (self.tensor.ndim - 1) * contracted(self.tensor, moments, 2)
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,6 +170,39 @@ class Field:
 
 
 @dataclass(frozen=True, eq=False)
+class Dipoles:
+    """The dipole-dipole interaction of all moments g S, times a parameter that is 1 (see `dipoles`).
+
+    Parameters
+    ----------
+    parameter
+        Its name; the value has no unit.
+    demagnetisation : (3, 3)
+        Tensor of the sample's shape, Cartesian, of trace 1, or zero where domains close the flux; that of a sphere by default. It counts
+        at q = 0, and where the cell has a moment.
+    """
+
+    parameter: str
+    demagnetisation: np.ndarray = field(default_factory=lambda: np.eye(3) / 3)
+
+    def __post_init__(self) -> None:
+        given = _matrix(self.demagnetisation, "the tensor of demagnetisation")
+        if np.abs(given - given.T).max() > 1e-9 or (abs(np.trace(given) - 1) > 1e-6 and np.any(given)):
+            raise MaterialError(
+                "the tensor of demagnetisation is not that of a sample",
+                f"it is symmetric with the trace 1, not {np.trace(given):g}, or zero",
+                "give 1/3, 1/3, 1/3 of a sphere, 1/2, 1/2, 0 of a needle along z, 0, 0, 1 of a plate across z, or 0, 0, 0 of domains",
+            )
+        object.__setattr__(self, "demagnetisation", given)
+
+
+@lru_cache(maxsize=8)
+def _dipole_sums(lattice: Lattice, positions: tuple, demagnetisation: tuple) -> DipoleSums:
+    """Sums of a cell, whatever its order: those of one magnet with other directions, or for another parameter set, are made once."""
+    return DipoleSums(lattice, np.array(positions), np.reshape(demagnetisation, (3, 3)))
+
+
+@dataclass(frozen=True, eq=False)
 class SpinModel:
     """A magnetic cell with its ordered structure and couplings. Each coupling is named; its value comes later, as a parameter."""
 
@@ -143,6 +211,7 @@ class SpinModel:
     bonds: tuple[Bond, ...] = ()
     onsite: tuple[OnSite, ...] = ()
     fields: tuple[Field, ...] = ()
+    dipoles: Dipoles | None = None
 
     def __post_init__(self) -> None:
         for name in ("sites", "bonds", "onsite", "fields"):
@@ -157,7 +226,47 @@ class SpinModel:
     @cached_property
     def parameters(self) -> tuple[str, ...]:
         """Names of the couplings, in order of first use."""
-        return tuple(dict.fromkeys(term.parameter for term in (*self.bonds, *self.onsite, *self.fields)))
+        terms = (*self.bonds, *self.onsite, *self.fields, *([] if self.dipoles is None else [self.dipoles]))
+        return tuple(dict.fromkeys(term.parameter for term in terms))
+
+    @cached_property
+    def dipole_sums(self) -> DipoleSums:
+        """Lattice sums of the dipole-dipole interaction between its sites.
+
+        Raises
+        ------
+        MaterialError
+            For a cell of more sites than `MOST_DIPOLES`.
+        """
+        if len(self.sites) > MOST_DIPOLES:
+            raise MaterialError(
+                f"the cell has {len(self.sites)} spins",
+                f"dipole-dipole interactions are calculated for at most {MOST_DIPOLES}: their memory grows as the fourth power",
+                "leave out dipoles, or take a smaller magnetic cell",
+            )
+        positions = tuple(tuple(site.position.tolist()) for site in self.sites)
+        return _dipole_sums(self.lattice, positions, tuple(self.dipoles.demagnetisation.ravel().tolist()))
+
+    def dipole_matrices(self) -> np.ndarray:
+        """Exchange matrices of each pair of `dipole_sums` per unit of the components of its sum, (pair, component, 3, 3).
+
+        In meV angstrom^3.
+        """
+        found = np.zeros((len(self.dipole_sums.pairs), len(COMPONENTS), 3, 3))
+        for pair, (i, j) in enumerate(self.dipole_sums.pairs):
+            for place, (x, y) in enumerate(COMPONENTS):
+                one = np.zeros((3, 3))
+                one[x, y] = one[y, x] = STRENGTH
+                found[pair, place] = self.sites[i].g.T @ one @ self.sites[j].g
+        return found
+
+    def dipole_exchange(self) -> np.ndarray:
+        """Exchange matrices at q = 0 between all sites, each with all images of the other, (site, site, 3, 3) in meV."""
+        found = np.zeros((len(self.sites), len(self.sites), 3, 3))
+        sums = self.dipole_sums.at(np.zeros(3))[0].real
+        for (i, j), matrix in zip(self.dipole_sums.pairs, np.einsum("pc,pcxy->pxy", sums, self.dipole_matrices()), strict=True):
+            found[i, j], found[j, i] = matrix, matrix.T
+        return found
 
     @cached_property
     def spins(self) -> np.ndarray:
@@ -172,7 +281,7 @@ class SpinModel:
     @cached_property
     def frames(self) -> np.ndarray:
         """Local frames, (site, axis, Cartesian)."""
-        return np.array([site.frame for site in self.sites])
+        return local_frames(np.array([site.direction for site in self.sites]))
 
     def parameter_table(self, values: Mapping[str, float | np.ndarray]) -> np.ndarray:
         """Parameter values as (set, parameter).

@@ -15,7 +15,7 @@ squares of the folded form would lose half of their digits.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,6 +25,9 @@ from mantid_insdl.parallel import cores, in_threads
 from mantid_insdl.spinwave.form_factors import form_factor
 from mantid_insdl.spinwave.hamiltonian import Form, Hamiltonian
 from mantid_insdl.spinwave.model import SpinModel
+from mantid_insdl.spinwave.order import OrderEnergy
+from mantid_insdl.spinwave.relaxation import directions_of
+from mantid_insdl.spinwave.response import total_derivatives
 from mantid_insdl.spinwave.structure import ClassicalEnergy
 
 SHIFT = 1e-10
@@ -254,7 +257,8 @@ def spin_waves(
     fold
         Use the N x N folding; None: wherever it is exact (`Hamiltonian.folds`). True where it is not raises ValueError.
     derivatives
-        Also the derivatives of the energies with respect to the parameters, by the theorem of Hellmann and Feynman.
+        Also the derivatives of the energies with respect to the parameters, by the theorem of Hellmann and Feynman. They are total ones:
+        where the order follows a parameter (a magnet canted in a field) they take that in (`response`).
     velocities
         Also the derivatives of the energies with respect to momentum.
     memory
@@ -267,10 +271,10 @@ def spin_waves(
     Raises
     ------
     MaterialError
-        For a missing, unknown or non-finite parameter, for a calculation that would take longer than `longest`, and for derivatives where
-        the order follows a parameter (a magnet canted in a field).
+        For a missing, unknown or non-finite parameter, and for a calculation that would take longer than `longest`.
     InstabilityError
-        If the structure is not stationary for one of the parameter sets. (An unstable one is reported in `Modes.status`.)
+        If the structure is not stationary for one of the parameter sets; for derivatives where the order follows a parameter and the energy
+        does not determine it. (An unstable structure is reported in `Modes.status`.)
     """
     q = np.atleast_2d(np.asarray(q, float))
     hamiltonian = Hamiltonian(model)
@@ -278,23 +282,30 @@ def spin_waves(
         raise ValueError("h of this model does not fold: its coefficients are not all real")
     fold = hamiltonian.folds if fold is None else fold
     table = model.parameter_table(parameters)
-    require_affordable(model, estimated_seconds(len(model.sites), len(q) * len(table), fold), longest)
-    classical = ClassicalEnergy(model)
-    classical.require_stationary(table)
-    if derivatives:
-        classical.require_fixed_order()
+    seconds = estimated_seconds(len(model.sites), len(q) * len(table), fold, dipoles=model.dipoles is not None)
+    require_affordable(model, seconds, longest)
+    ClassicalEnergy(model).require_stationary(table)
+    forms: list[Form] = []
+    if derivatives and OrderEnergy(model).following(directions_of(model)).any():
+        fold = False  # what turns the spins need not fold
+        forms = [total_derivatives(hamiltonian, row).form for row in table]
+    elif derivatives:
+        forms = [hamiltonian.folded if fold else hamiltonian.full]
     workers = workers or cores()
     size = 16 * hamiltonian.size**2 * (10 if fold else 40) * (len(table) + derivatives * len(model.parameters) + 3 * velocities)
     piece = max(1, int(min(memory / workers, PIECE) / size))
     pieces = [q[start : start + piece] for start in range(0, max(len(q), 1), piece)]
-    parts = in_threads(lambda part: _spin_waves(hamiltonian, part, table, fold, derivatives, velocities), pieces, workers)
+    parts = in_threads(lambda part: _spin_waves(hamiltonian, part, table, fold, forms, velocities), pieces, workers)
     found = [None if x[0] is None else np.concatenate(x, axis=1) for x in zip(*parts, strict=True)]
     return Modes(q, *found)
 
 
-def estimated_seconds(spins: int, solves: int, fold: bool) -> float:
-    """Rough time of `solves` momenta x parameter sets on one core: a solve goes as the third power of the number of spins in the cell."""
-    return solves * (1e-8 if fold else 3e-8) * spins**3
+def estimated_seconds(spins: int, solves: int, fold: bool, *, dipoles: bool = False) -> float:
+    """Rough time of `solves` momenta x parameter sets on one core: a solve goes as the third power of the number of spins in the cell.
+
+    With dipole-dipole interaction the sums over the lattice, and what is made of them, take longer than the solve.
+    """
+    return solves * ((1e-8 if fold else 3e-8) * spins**3 + dipoles * (5e-5 + 3e-6 * spins**3))
 
 
 def require_affordable(model: SpinModel, seconds: float, longest: float = 3600.0) -> None:
@@ -343,10 +354,10 @@ def site_weights(model: SpinModel, q: np.ndarray) -> np.ndarray:
     return weight * np.cos(np.pi * (q @ model.pairs.T)) if np.any(model.pairs) else weight
 
 
-def mode_amplitudes(raw: RawModes, model: SpinModel, weight: np.ndarray, sites: np.ndarray | None = None) -> np.ndarray:
-    """Cartesian amplitude of each mode, (set, m, N, 3), from `site_weights` and the `sites` of the form that was solved."""
+def mode_amplitudes(raw: RawModes, frames: np.ndarray, weight: np.ndarray, sites: np.ndarray | None = None) -> np.ndarray:
+    """Cartesian amplitude of each mode, (set, m, N, 3), from local frames, `site_weights` and the `sites` of the form that was solved."""
     amplitudes = np.zeros((*raw.energies.shape, 3), complex)
-    for axis, vectors, factor in ((model.frames[:, 0], raw.p, 1), (model.frames[:, 1], raw.m, -1j)):
+    for axis, vectors, factor in ((frames[:, 0], raw.p, 1), (frames[:, 1], raw.m, -1j)):
         moving = np.flatnonzero(np.any(axis != 0, axis=0))
         rows = weight[:, None, :] * axis.T[moving]
         rows = rows if sites is None else rows @ sites
@@ -355,15 +366,18 @@ def mode_amplitudes(raw: RawModes, model: SpinModel, weight: np.ndarray, sites: 
 
 
 def _spin_waves(
-    hamiltonian: Hamiltonian, q: np.ndarray, table: np.ndarray, fold: bool, derivatives: bool, velocities: bool
+    hamiltonian: Hamiltonian, q: np.ndarray, table: np.ndarray, fold: bool, forms: Sequence[Form], velocities: bool
 ) -> tuple[np.ndarray | None, ...]:
+    """Fields of `Modes` after its momenta; `forms` of the derivatives are one for each set, one for all, or none."""
     model = hamiltonian.model
     form = hamiltonian.folded if fold else hamiltonian.full
     waves = hamiltonian.waves(q)
     raw = solve(*form.at(waves, table), scale=hamiltonian.scale(table)[:, None])
-    amplitudes = mode_amplitudes(raw, model, site_weights(model, q), form.sites)
+    amplitudes = mode_amplitudes(raw, model.frames, site_weights(model, q), form.sites)
     seen = perpendicular(amplitudes, model.lattice.to_cartesian(q)[:, None, :])
-    by_parameter = energy_derivatives(raw, form.derivatives(waves)) if derivatives else None
+    of_each = zip(*(one.derivatives(waves) for one in forms), strict=True)
+    slopes = tuple(x[0] if len(x) == 1 else np.stack(x, axis=1) for x in of_each)  # (parameter, [set,] m, n, n)
+    by_parameter = energy_derivatives(raw, slopes) if slopes else None
     by_momentum = mode_velocities(raw, form, hamiltonian.wave_slopes(q), table) if velocities else None
     return raw.energies, amplitudes, seen, raw.status, raw.lowest, by_parameter, by_momentum
 

@@ -25,7 +25,7 @@ from mantid_insdl.parallel import in_threads
 from mantid_insdl.spinwave.hamiltonian import Form, Hamiltonian
 from mantid_insdl.spinwave.model import SpinModel
 from mantid_insdl.spinwave.modes import PIECE, UNSTABLE, estimated_seconds, mode_velocities, require_affordable, solve
-from mantid_insdl.spinwave.spiral import rotating_parts, turning_model
+from mantid_insdl.spinwave.rotating_frame import rotating_parts, turning_model
 
 MANY_SITES = 100
 """In a larger cell the magnet's symmetry is not looked for: that would take longer than it saves."""
@@ -76,8 +76,8 @@ class SharedSolve:
     hk : (m, 2)
         Momenta in r.l.u. of the model's cell.
     reduce
-        Solve only once for momenta equal up to a reciprocal-lattice vector, a sign and the magnet's own symmetry. (Off only to test that it
-        changes nothing.)
+        Solve only once for momenta equal up to a reciprocal-lattice vector, a sign and the magnet's own symmetry. (Off where it would not
+        pay to look for that, and to test that it changes nothing.)
 
     Attributes
     ----------
@@ -138,8 +138,8 @@ class SharedSolve:
 
     @staticmethod
     def allowed(model: SpinModel) -> bool:
-        """Whether no bond leaves the cell along c, and the ions of a shared moment lie level."""
-        return all(bond.cell[2] == 0 for bond in model.bonds) and not np.any(model.pairs[:, 2])
+        """Whether no bond leaves the cell along c, and the ions of a shared moment lie level; dipoles couple all cells."""
+        return model.dipoles is None and all(bond.cell[2] == 0 for bond in model.bonds) and not np.any(model.pairs[:, 2])
 
     def solve(self, table: np.ndarray, workers: int | None = None, kind: type = complex) -> list[PlanarModes] | None:
         """Modes for one parameter set, (parameter,) in the model's order, by symmetry; None if it is unstable at any of the momenta.
@@ -178,6 +178,8 @@ class SharedSpiral:
         As for `mantid_insdl.spinwave.spiral.spiral_waves`.
     hk : (m, 2)
         Momenta in r.l.u. of the model's cell.
+    reduce
+        As for `SharedSolve`.
 
     Attributes
     ----------
@@ -185,10 +187,10 @@ class SharedSpiral:
         As of `SharedSolve`.
     """
 
-    def __init__(self, model: SpinModel, k: Sequence[float], axis: Sequence[float], hk: np.ndarray):
+    def __init__(self, model: SpinModel, k: Sequence[float], axis: Sequence[float], hk: np.ndarray, *, reduce: bool = True):
         turning = turning_model(model, k, axis)
         hk = np.asarray(hk, float)
-        self._parts = [(SharedSolve(turning, hk + shift[:2]), projector) for shift, projector in rotating_parts(k, axis)]
+        self._parts = [(SharedSolve(turning, hk + shift[:2], reduce=reduce), projector) for shift, projector in rotating_parts(k, axis)]
         self.groups = self._parts[0][0].groups
 
     @staticmethod

@@ -11,205 +11,16 @@ so that each Q shows 3 N modes: at Q, Q - k and Q + k (Toth and Lake, J. Phys.: 
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from mantid_insdl.errors import MaterialError
 from mantid_insdl.spinwave.hamiltonian import Hamiltonian
 from mantid_insdl.spinwave.model import SpinModel
-from mantid_insdl.spinwave.modes import Modes, mode_amplitudes, mode_velocities, perpendicular, site_weights, solve
-from mantid_insdl.spinwave.structure import STATIONARY, ClassicalEnergy, refuse_derivatives
-
-
-def _unit(axis: Sequence[float]) -> np.ndarray:
-    given = np.asarray(axis, float)
-    if given.shape != (3,) or not np.all(np.isfinite(given)) or not np.linalg.norm(given) > 0:
-        raise MaterialError("the axis of a spiral is a direction (x, y, z)", f"it is {given.tolist()}", "give a vector that is not zero")
-    return given / np.linalg.norm(given)
-
-
-def _wave_vector(k: Sequence[float]) -> np.ndarray:
-    given = np.asarray(k, float)
-    if given.shape != (3,) or not np.all(np.isfinite(given)):
-        raise MaterialError("a spiral needs a wave vector (h, k, l)", f"it is {given.tolist()}", "give three numbers in r.l.u.")
-    return given
-
-
-def _cross(n: np.ndarray) -> np.ndarray:
-    return np.array([[0, -n[2], n[1]], [n[2], 0, -n[0]], [-n[1], n[0], 0]])
-
-
-def rotation(axis: np.ndarray, angle: float) -> np.ndarray:
-    """Rotation by `angle` (radian) about the unit vector `axis`, 3 x 3."""
-    along = np.outer(axis, axis)
-    return along + np.cos(angle) * (np.eye(3) - along) + np.sin(angle) * _cross(axis)
-
-
-def require_uniform(model: SpinModel, axis: np.ndarray) -> None:
-    """Raise `MaterialError` unless every term of the model keeps its form under rotations about the unit vector `axis`."""
-    generator = _cross(axis)
-
-    def check(matrix: np.ndarray, name: str) -> None:
-        if np.abs(generator @ matrix - matrix @ generator).max() > 1e-9 * max(1e-300, np.abs(matrix).max()):
-            raise MaterialError(
-                f"{name} changes under rotations about the spiral's axis {np.round(axis, 3).tolist()}",
-                "its magnet is not uniform in the rotating frame",
-                "use couplings that keep their form, or a supercell",
-            )
-
-    for term in (*model.bonds, *model.onsite):
-        check(term.matrix, term.parameter)
-    for field in model.fields:
-        if np.linalg.norm(np.cross(axis, field.direction)) > 1e-9:
-            raise MaterialError(f"the field {field.parameter} is not along the spiral's axis", "it would break the uniform rotation")
-        for site in model.sites:
-            check(site.g, f"the g-tensor of {site.label}")
-
-
-def rotating_parts(k: Sequence[float], axis: Sequence[float]) -> list[tuple[np.ndarray, np.ndarray]]:
-    """(shift of the momentum, projector of the amplitude) of the three parts of which a spin deviation is made: see the module's text."""
-    k, axis = _wave_vector(k), _unit(axis)
-    along = np.outer(axis, axis)
-    part = 0.5 * (np.eye(3) - along - 1j * _cross(axis))
-    return [(0 * k, along), (-k, part), (k, part.conj())]
-
-
-def turning_model(model: SpinModel, k: Sequence[float], axis: Sequence[float]) -> SpinModel:
-    """The model as seen in the frame that turns with the spiral: uniform, with bond matrices that turn.
-
-    Raises
-    ------
-    MaterialError
-        If a coupling changes under rotations about the axis, or 2 k is a reciprocal-lattice vector.
-    """
-    k, axis = _wave_vector(k), _unit(axis)
-    doubled = 2 * k
-    if np.allclose(doubled, np.round(doubled), atol=1e-9) and not np.allclose(k, np.round(k), atol=1e-9):
-        raise MaterialError(
-            f"k = {k.tolist()} is half a reciprocal-lattice vector",
-            "there k and -k are one, and the three parts of the rotating frame interfere",
-            "describe the order in a doubled cell",
-        )
-    require_uniform(model, axis)
-    positions = np.array([s.position for s in model.sites])
-    # turn each site by its own position, so that the frames' phases are those of the bond-vector gauge
-    sites = tuple(
-        dataclasses.replace(s, direction=rotation(axis, -2 * np.pi * (k @ r)) @ s.direction)
-        for s, r in zip(model.sites, positions, strict=True)
-    )
-    bonds = []
-    for bond in model.bonds:
-        apart = positions[bond.j] + np.array(bond.cell) - positions[bond.i]
-        bonds.append(dataclasses.replace(bond, matrix=bond.matrix @ rotation(axis, 2 * np.pi * (k @ apart))))
-    return dataclasses.replace(model, sites=sites, bonds=tuple(bonds))
-
-
-def require_fixed_wave_vector(model: SpinModel, k: Sequence[float], axis: Sequence[float], names: Sequence[str] | None = None) -> None:
-    """Raise `MaterialError` if the wave vector of a spiral follows one of the parameters (all by default).
-
-    It does where that parameter's own part of the classical energy has a slope at `k`: at the minimum only the sum of all slopes is zero.
-    """
-    k, axis = _wave_vector(k), _unit(axis)
-    moments = model.spins[:, None] * np.array([site.direction for site in model.sites])
-    slopes, scales = np.zeros((len(model.parameters), 3)), np.zeros(len(model.parameters))
-    for bond in model.bonds:
-        cell, p = np.array(bond.cell), model.parameters.index(bond.parameter)
-        matrix = bond.matrix @ rotation(axis, 2 * np.pi * (k @ cell))
-        by_phase = moments[bond.i] @ matrix @ _cross(axis) @ moments[bond.j]
-        size = np.abs(bond.matrix).max() * model.spins[bond.i] * model.spins[bond.j]
-        if bond.biquadratic:
-            by_phase, size = 2 * by_phase * (moments[bond.i] @ matrix @ moments[bond.j]), 2 * size**2
-        slopes[p] += by_phase * cell
-        scales[p] += size
-    following = np.abs(slopes).max(axis=1) > STATIONARY * scales
-    refuse_derivatives([name for name, one in zip(model.parameters, following, strict=True) if one and (names is None or name in names)])
-
-
-def relax_spiral(
-    model: SpinModel, parameters: Mapping[str, float], axis: Sequence[float], *, starts: int = 20, seed: int = 0
-) -> tuple[SpinModel, np.ndarray, float]:
-    """The single-k spiral of lowest classical energy about a given axis: its directions and its wave vector.
-
-    Minimises over both at once, from the given directions at k = 0 and from random directions and wave vectors. Where the couplings are
-    isotropic the axis does not matter, as long as the spins may lie at right angles to it.
-
-    Parameters
-    ----------
-    model
-        The magnet in its chemical cell.
-    parameters
-        Numbers, in meV (fields in T).
-    axis : (3,)
-        Axis of rotation, Cartesian.
-    starts
-        Random starts.
-    seed
-        Of the random starts.
-
-    Returns
-    -------
-    model, k, energy
-        With the new directions (of the cell at the origin); k in r.l.u., components in (-1/2, 1/2], 0 along axes without bonds between
-        cells; the energy per cell in meV.
-
-    Raises
-    ------
-    MaterialError
-        See `turning_model`.
-    """
-    from scipy.optimize import minimize
-
-    axis = _unit(axis)
-    require_uniform(model, axis)
-    values = dict(zip(model.parameters, model.parameter_table(parameters)[0], strict=True))
-    bonds = model.bonds
-    i, j = (np.array([getattr(b, end) for b in bonds], int) for end in "ij")
-    cells = np.array([b.cell for b in bonds], float).reshape(-1, 3)
-    matrices = np.array([b.matrix for b in bonds]).reshape(-1, 3, 3)
-    strength, quartic = np.array([values[b.parameter] for b in bonds]), np.array([b.biquadratic for b in bonds], bool)
-    rest = ClassicalEnergy(dataclasses.replace(model, bonds=()))
-    rest_table = np.array([[values[name] for name in rest.model.parameters]])
-    used = np.any(cells != 0, axis=0)
-    along, cross = np.outer(axis, axis), _cross(axis)
-
-    def cost(flat: np.ndarray) -> tuple[float, np.ndarray]:
-        k, vectors = flat[:3], flat[3:].reshape(-1, 3)
-        length = np.linalg.norm(vectors, axis=1, keepdims=True)
-        unit = vectors / length
-        moments = model.spins[:, None] * unit
-        phase = (2 * np.pi * (cells @ k))[:, None]
-        far, across = moments[j] @ along, moments[j] - moments[j] @ along
-        turned = far + np.cos(phase) * across + np.sin(phase) * (across @ cross.T)
-        field_at_i = np.einsum("bxy,by->bx", matrices, turned)
-        product = np.sum(moments[i] * field_at_i, axis=1)
-        slope = strength * np.where(quartic, 2 * product, 1.0)
-        energy = np.sum(strength * np.where(quartic, product**2, product)) + rest.energy(rest_table, unit)[0]
-        force = rest.forces(rest_table, unit)[0]
-        np.add.at(force, i, slope[:, None] * field_at_i)
-        back = np.einsum("bx,bxy->by", moments[i], matrices)
-        back_across = back - back @ along
-        turned_back = back @ along + np.cos(phase) * back_across - np.sin(phase) * (back_across @ cross.T)
-        np.add.at(force, j, slope[:, None] * turned_back)
-        by_phase = slope * np.sum(back * (turned @ cross.T), axis=1)
-        force = force * model.spins[:, None]
-        sideways = (force - np.sum(force * unit, axis=1, keepdims=True) * unit) / length
-        return float(energy), np.concatenate((np.where(used, 2 * np.pi * (by_phase @ cells), 0.0), sideways.ravel()))
-
-    def descend(start: np.ndarray) -> tuple[float, np.ndarray]:
-        for _ in range(2):  # twice: see `structure.relax`
-            found = minimize(cost, start, jac=True, method="L-BFGS-B", options={"maxiter": 2000, "ftol": 1e-15, "gtol": 1e-10})
-            vectors = found.x[3:].reshape(-1, 3)
-            start = np.concatenate((found.x[:3], (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).ravel()))
-        return float(found.fun), start
-
-    rng = np.random.default_rng(seed)
-    given = np.concatenate((np.zeros(3), np.ravel([s.direction for s in model.sites])))
-    random = [np.concatenate((used * rng.uniform(-0.5, 0.5, 3), rng.normal(size=given.size - 3))) for _ in range(starts)]
-    energy, best = min((descend(start) for start in (given, *random)), key=lambda one: one[0])
-    sites = tuple(dataclasses.replace(site, direction=n) for site, n in zip(model.sites, best[3:].reshape(-1, 3), strict=True))
-    return dataclasses.replace(model, sites=sites), 0.5 - np.mod(0.5 - best[:3], 1.0), energy
+from mantid_insdl.spinwave.modes import Modes, energy_derivatives, mode_amplitudes, mode_velocities, perpendicular, site_weights, solve
+from mantid_insdl.spinwave.response import total_derivatives
+from mantid_insdl.spinwave.rotating_frame import rotating_parts, turning_model
+from mantid_insdl.spinwave.structure import ClassicalEnergy
 
 
 def spiral_waves(
@@ -219,6 +30,7 @@ def spiral_waves(
     q: np.ndarray,
     parameters: Mapping[str, float | np.ndarray],
     *,
+    derivatives: bool = False,
     velocities: bool = False,
 ) -> Modes:
     """Spin waves of a single-k spiral.
@@ -233,8 +45,8 @@ def spiral_waves(
         Axis of rotation, Cartesian.
     q : (m, 3)
         Momenta in r.l.u.
-    parameters, velocities
-        As for `mantid_insdl.spinwave.spin_waves`.
+    parameters, derivatives, velocities
+        As for `mantid_insdl.spinwave.spin_waves`: total derivatives take in that the wave vector follows the parameters too.
 
     Returns
     -------
@@ -244,9 +56,9 @@ def spiral_waves(
     Raises
     ------
     MaterialError
-        See `turning_model`.
+        See `rotating_frame.turning_model`.
     InstabilityError
-        If the spiral is not stationary.
+        If the spiral is not stationary; for derivatives where it follows a parameter and the energy does not determine it.
     """
     q = np.atleast_2d(np.asarray(q, float))
     turning = turning_model(model, k, axis)
@@ -255,20 +67,24 @@ def spiral_waves(
     hamiltonian = Hamiltonian(turning)
     scale = hamiltonian.scale(table)[:, None]
     weight = site_weights(model, q)  # the form factor is that of Q for all three parts
+    total = [total_derivatives(hamiltonian, row, model=model, k=k, axis=axis) for row in table] if derivatives else []
+    moved = rotating_parts(np.ones(3), axis)
     found = []
-    for shift, projector in rotating_parts(k, axis):
+    for (shift, projector), (moving, _) in zip(rotating_parts(k, axis), moved, strict=True):
         raw = solve(*hamiltonian.full.at(hamiltonian.waves(q + shift), table), scale=scale)
-        slopes = mode_velocities(raw, hamiltonian.full, hamiltonian.wave_slopes(q + shift), table) if velocities else np.zeros(0)
-        found.append((raw.energies, mode_amplitudes(raw, turning, weight) @ projector.T, raw.status, raw.lowest, slopes))
-    energies, amplitudes = (np.concatenate([one[x] for one in found], axis=2) for x in (0, 1))
-    order = np.argsort(energies, axis=-1)
-    energies = np.take_along_axis(energies, order, axis=-1)
-    amplitudes = np.take_along_axis(amplitudes, order[..., None], axis=2)
-    by_momentum = None
-    if velocities:
-        by_momentum = np.take_along_axis(np.concatenate([one[4] for one in found], axis=2), order[..., None], axis=2)
-    status = np.max([one[2] for one in found], axis=0)
-    lowest = np.fmin.reduce([one[3] for one in found])
-    cartesian = model.lattice.to_cartesian(q)
-    seen = perpendicular(amplitudes, cartesian[:, None, :])
-    return Modes(q, energies, amplitudes, seen, status, lowest, velocities=by_momentum)
+        slopes = [one.matrices(hamiltonian, q + shift, row, moving) for one, row in zip(total, table, strict=False)]
+        by_parameter = energy_derivatives(raw, (np.stack(slopes, axis=1),)) if derivatives else np.zeros(0)
+        by_momentum = mode_velocities(raw, hamiltonian.full, hamiltonian.wave_slopes(q + shift), table) if velocities else np.zeros(0)
+        amplitudes = mode_amplitudes(raw, turning.frames, weight) @ projector.T
+        found.append((raw.energies, amplitudes, by_parameter, by_momentum, raw.status, raw.lowest))
+    order = np.argsort(np.concatenate([one[0] for one in found], axis=2), axis=-1)
+
+    def joined(number: int) -> np.ndarray:
+        values = np.concatenate([one[number] for one in found], axis=2)
+        return np.take_along_axis(values, order if values.ndim == 3 else order[..., None], axis=2)
+
+    amplitudes = joined(1)
+    status = np.max([one[4] for one in found], axis=0)
+    lowest = np.fmin.reduce([one[5] for one in found])
+    seen = perpendicular(amplitudes, model.lattice.to_cartesian(q)[:, None, :])
+    return Modes(q, joined(0), amplitudes, seen, status, lowest, joined(2) if derivatives else None, joined(3) if velocities else None)

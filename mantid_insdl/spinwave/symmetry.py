@@ -19,6 +19,7 @@ import numpy as np
 
 from mantid_insdl.errors import MaterialError
 from mantid_insdl.spinwave.lattice import Lattice
+from mantid_insdl.spinwave.stevens import stevens_coefficients, stevens_tensors, turned
 
 Ends = tuple[int, int, tuple[int, int, int]]
 """A bond: from site i to site j in the cell n."""
@@ -155,12 +156,9 @@ def read_operations(triplets: Sequence[str], name: str) -> tuple[np.ndarray, np.
     """Rotations (n, 3, 3) and translations (n, 3) of operations written as ``x,y+1/2,-z`` or ``1/2x-3/2y,...``; `name` is for messages."""
     rows = []
     for text in triplets:
-        parts = text.lower().split(",")
         try:
-            if len(parts) != 3:
-                raise ValueError("three components")
-            rows.append([_component(part) for part in parts])
-            if abs(abs(np.linalg.det(np.array(rows[-1])[:, :3])) - 1) > 1e-6:
+            rows.append(linear_map(text))
+            if abs(abs(np.linalg.det(rows[-1][:, :3])) - 1) > 1e-6:
                 raise ValueError("no rotation")
         except (ValueError, ZeroDivisionError):
             raise MaterialError(
@@ -168,6 +166,20 @@ def read_operations(triplets: Sequence[str], name: str) -> tuple[np.ndarray, np.
             ) from None
     found = np.array(rows, float).reshape(-1, 3, 4)
     return found[..., :3], found[..., 3]
+
+
+def linear_map(text: str) -> np.ndarray:
+    """The factors of x, y and z, and the constant, of the three components of a text such as ``x-y,y+1/2,-z``, (3, 4).
+
+    Raises
+    ------
+    ValueError, ZeroDivisionError
+        For anything else.
+    """
+    parts = text.lower().split(",")
+    if len(parts) != 3:
+        raise ValueError("three components")
+    return np.array([_component(part) for part in parts])
 
 
 def _component(text: str) -> list[float]:
@@ -336,6 +348,18 @@ class SymmetricSites:
     def allowed_anisotropy(self, site: int) -> np.ndarray:
         """A basis of the single-ion matrices that symmetry allows on a site, symmetric, (n, 3, 3); the unit matrix is always among them."""
         return _basis(0.5 * (np.eye(9) + _TRANSPOSE) @ self.tensor_projector(site))
+
+    def allowed_part(self, site: int, tensor: np.ndarray) -> np.ndarray:
+        """The part of a tensor of even rank (single-ion, g) that the symmetry of a site allows."""
+        rotations = self.rotations[self.images[:, site] == site]
+        return np.mean([turned(tensor, rotation) for rotation in rotations], axis=0)
+
+    def allowed_operators(self, site: int, degree: int) -> list[dict[str, float]]:
+        """A basis of the single-ion operators of a degree that symmetry allows on a site, each by its Stevens operators."""
+        names = [f"O{degree}{order}" for order in (0, *(sign * q for q in range(1, degree + 1) for sign in (1, -1)))]
+        parts = [stevens_coefficients(self.allowed_part(site, stevens_tensors({name: 1.0})[0])) for name in names]
+        rows = _row_echelon(np.array([[part.get(name, 0.0) for name in names] for part in parts]))
+        return [{name: value for name, value in zip(names, row.tolist(), strict=True) if value} for row in rows]
 
     def tensor_projector(self, site: int) -> np.ndarray:
         """Projector onto the matrices (single-ion, g) that the symmetry of a site allows, (9, 9)."""

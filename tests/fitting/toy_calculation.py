@@ -32,6 +32,7 @@ class Toy(Calculation):
             parameters=parameters,
             defaults=names,
             interchangeable=[],
+            relaxed=False,
             describe=lambda values: str(dict(values)),
             remedy=lambda values: "mend it",
         )

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from mantid_insdl.materials import Material
 from mantid_insdl.spinwave import spin_waves
 from mantid_insdl.spinwave.model import MU_B
-from mantid_insdl.spinwave.spiral import relax_spiral
+from mantid_insdl.spinwave.relaxation import relax_spiral
 
 J, D, SPIN = -1.0, 0.4, 1.5
 

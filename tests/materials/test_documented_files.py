@@ -1,5 +1,6 @@
 """The examples of docs/materials.md load, and are the magnets that they say."""
 
+import json
 import re
 from pathlib import Path
 
@@ -29,7 +30,7 @@ def example(tmp_path):
 
 
 def test_there_is_an_example_of_each_route():
-    assert set(EXAMPLES) == {"neel", "neel-by-symmetry", "chain-from-cif", "chain-from-mcif", "zigzag-chain"}
+    assert set(EXAMPLES) == {"neel", "neel-by-symmetry", "chain-from-cif", "chain-from-mcif", "zigzag-chain", "canted-chain"}
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
@@ -74,3 +75,9 @@ def test_spiral_has_its_closed_form(example):
     modes = spiral_waves(material.model, spiral.k, spiral.axis, np.column_stack((h, 0 * h, 0 * h)), material.defaults)
     for one, energies in zip(expected, modes.energies[0], strict=True):
         assert np.abs(energies - one).min() < 1e-6
+
+
+def test_schema_takes_fractions(repository):
+    schema = json.loads((repository / "docs/material.schema.json").read_text(encoding="utf-8"))
+    pattern = schema["$defs"]["TurnSpec"]["properties"]["k"]["prefixItems"][0]["anyOf"][1]["pattern"]
+    assert re.search(pattern, "-1/3") and not re.search(pattern, "third")

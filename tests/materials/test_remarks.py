@@ -12,6 +12,7 @@ SHELL = {"parameter": "J", "shell": 1}
 FORWARD = {"parameter": "J", "segment": [[0, 0, 0], [1, 0, 0]]}
 BACKWARD = {"parameter": "J", "segment": [[1, 0, 0], [0, 0, 0]]}
 ELSEWHERE = {"parameter": "J", "segment": [[3, 2, 0], [2, 2, 0]]}
+SITE = {"label": "MnA", "positions": [[0, 0, 0]], "spin": 1.0, "direction": [0, 0, 1]}
 
 
 @pytest.mark.parametrize("bonds", [[SHELL, FORWARD], [BACKWARD, SHELL], [FORWARD, BACKWARD], [FORWARD, ELSEWHERE], [SHELL, {**SHELL}]])
@@ -39,8 +40,8 @@ def test_shell_of_unlike_bonds_is_said(way):
     # a = c by chance: the bonds along c are another kind in a tetragonal crystal, and the same in a cubic one
     parts = {"cell": {"a": 4.0, "b": 4.0, "c": 4.0}, "bonds": [{"parameter": "J", **way}]}
     (remark,) = material(space_group="P 4/m m m", **parts).remarks
-    assert "joins 2 kinds of bonds" in remark and "P 4/m m m tells apart: 1 as s (0, 0, 0) to s (0, 0, 1); 2 as" in remark
-    assert "segment with symmetric: true" in remark
+    assert "joins 2 kinds of bonds" in remark and "P 4/m m m tells apart: 2 as s (0, 0, 0) to s (1, 0, 0); 1 as" in remark
+    assert "by its shell and letter" in remark
     assert material(space_group="P m -3 m", **parts).remarks == []
     assert material(**parts).remarks == []  # without a group no symmetry is known
     text = summarise(material(space_group="P 4/m m m", **parts), grid=1)
@@ -140,3 +141,47 @@ def test_materials_of_the_package_have_moments_that_their_ions_can_have(name):
 def test_key_that_is_mistyped_is_corrected(load, parts, said):  # noqa: F811
     with pytest.raises(MaterialError, match=said):
         load(**parts)
+
+
+@pytest.mark.parametrize(
+    ("parts", "said"),
+    [
+        (
+            {"parameters": [parameter("Jnext", -1.0)], "bonds": [{"parameter": "Jnex", "shell": 1}]},
+            r"'bonds.0.parameter' \(line \d+\).*no parameter Jnex \(did you mean 'Jnext'\?\): there are Jnext; name one",
+        ),
+        ({"fields": [{"parameter": "K", "direction": [0, 0, 1]}]}, r"'fields.0.parameter'.*there is no parameter K: there are J"),
+        (
+            {"parameters": [parameter("J", -1.0), parameter("K", 1.0)]},
+            r"'parameters.1'.*the parameter K has no bond, anisotropy, field or dipoles",
+        ),
+        ({"sites": [SITE], "bonds": [{**SHELL, "between": ["MnA", "Mn"]}]}, r"bonds of J name Mn \(did you mean 'MnA'\?\); the sites are"),
+        (
+            {"sites": [SITE], "anisotropy": [{"parameter": "J", "axis": [0, 0, 1], "labels": ["Mna"]}]},
+            r"anisotropy J name Mna \(did you mean 'MnA'\?\)",
+        ),
+        ({"interchangeable": [[["J"], ["JJ"]]]}, r"there is no parameter JJ \(did you mean 'J'\?\)"),
+    ],
+)
+def test_name_that_is_mistyped_is_corrected(load, parts, said):  # noqa: F811
+    with pytest.raises(MaterialError, match=said):
+        load(**parts)
+
+
+def test_material_and_parameter_that_are_mistyped_are_corrected():
+    with pytest.raises(MaterialError, match=r"no material 'rb2mnf' \(did you mean 'rb2mnf4'\?\)"):
+        load_material("rb2mnf")
+    with pytest.raises(MaterialError, match=r"no parameter 'Jprep' \(did you mean 'Jperp'\?\)"):
+        load_material("pcsmo-dimer").resolve({"Jprep": 1.0})
+
+
+def test_spins_and_weights_may_be_fractions(load):  # noqa: F811
+    thirds = [{"weight": "1/3", "axis": [0, 0, 1], "angle": angle} for angle in (0, 120, 240)]
+    magnet = load(sites=[{"label": "s", "positions": [[0, 0, 0]], "spin": "5/2", "direction": [0, 0, 1]}], map={"twins": thirds})
+    assert magnet.sites[0].spin == 2.5
+    assert [weight for weight, _ in magnet.domains] == [1 / 3] * 3
+
+
+def test_summary_tells_the_spins_of_one_label_apart():
+    text = summarise(ions({"label": "s", "spin": 1.0}, {"label": "s", "spin": 2.0}), grid=1)
+    assert "1 x S = 1 " in text and "1 x S = 2 " in text

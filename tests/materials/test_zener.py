@@ -28,7 +28,7 @@ def test_energy_is_the_lower_bound_of_luttinger_and_tisza_for_every_order():
     for couplings, order, angles in draws(12, spirals=0.4):
         material = zener.ordered(angles, couplings)
         values = {**BASE.defaults, **couplings}
-        model = uniform_model(material)
+        model = uniform_model(material, values)
         classical, table = ClassicalEnergy(model), model.parameter_table(values)
         classical.require_stationary(table)
         (energy,) = classical.energy(table, np.array([site.direction for site in model.sites]))
@@ -60,3 +60,17 @@ def test_the_weakest_coupling_gives_way():
     orders, angles = zener.ground_state(np.array([-3.0, -3.0, -0.1]), np.array([-1.0, -0.1, -1.0]), np.array([0.1, 1.0, 1.0]))
     assert orders.tolist() == [zener.PARALLEL, zener.ANTIPARALLEL, zener.NEEL]
     assert angles.tolist() == [[0, 0], [0, np.pi], [np.pi, 0]]
+
+
+def test_spiral_that_follows_is_that_of_the_closed_form():
+    follower = BASE.model_copy(update={"relaxed": True})
+    momenta = np.random.default_rng(3).uniform(-1, 1, (4, 3))
+    for jfu, jfd, ja in ((0.9, 1.0, 1.0), (1.0, 0.98, 1.0), (0.8, 1.1, 1.15), (1.0, 1.0, 0.95)):
+        changed = {"JFU": jfu * BASE.defaults["JFU"], "JFD": jfd * BASE.defaults["JFD"], "JA": ja * BASE.defaults["JA"]}
+        values = {**BASE.defaults, **changed, "D": 0.02}
+        couplings = {name: values[name] for name in ("JFU", "JFD", "JA")}
+        (order,), (angles,) = zener.ground_state(*(np.array([one]) for one in couplings.values()))
+        assert order == zener.SPIRAL
+        expected = modes_of(zener.ordered(angles, couplings), momenta, values)
+        found = modes_of(follower, momenta, values)
+        assert expected.stable[0] and found.energies[0] == pytest.approx(expected.energies[0], abs=1e-6)

@@ -18,7 +18,7 @@ from mantid_insdl.simulation import engines
 from mantid_insdl.simulation.engines import General
 from mantid_insdl.simulation.slices import SliceSimulator, simulate
 from mantid_insdl.spinwave import spectrum_derivatives, spin_waves
-from mantid_insdl.spinwave.spiral import rotation
+from mantid_insdl.spinwave.rotating_frame import rotation
 
 DATA = Path(__file__).parents[2] / "../shared/data/pcsmo"
 needs_data = pytest.mark.skipif(not DATA.exists(), reason="the published maps are not at ../shared/data/pcsmo")

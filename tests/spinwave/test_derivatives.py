@@ -12,8 +12,9 @@ from mantid_insdl.simulation.slices import SliceSimulator
 from mantid_insdl.spinwave import relax, spectrum_derivatives, spin_waves
 from mantid_insdl.spinwave.lattice import Lattice
 from mantid_insdl.spinwave.model import MU_B, Bond, Field, OnSite, Site, SpinModel
-from mantid_insdl.spinwave.spiral import require_fixed_wave_vector, turning_model
-from mantid_insdl.spinwave.structure import ClassicalEnergy
+from mantid_insdl.spinwave.order import OrderEnergy
+from mantid_insdl.spinwave.relaxation import directions_of
+from mantid_insdl.spinwave.rotating_frame import turning_model
 
 Q = np.random.default_rng(4).uniform(-1, 1, (6, 3))
 
@@ -85,29 +86,19 @@ def canted(exchange=1.0, tesla=5.0, anisotropy=False):
     return SpinModel(Lattice(6.0, 8.0, 8.0), sites, bonds, onsite, [Field("B", [0, 0, 1])])
 
 
-def test_no_derivatives_where_the_order_follows_a_parameter():
-    values = {"J": 1.0, "B": 5.0}
-    for call in (
-        lambda: spin_waves(canted(), Q, values, derivatives=True),
-        lambda: spectrum_derivatives(canted(), Q, values, gaussian(5.0, 0.3)),
-    ):
-        with pytest.raises(MaterialError, match=r"derivatives by J, B .*the order of the magnet follows J, B: total.*not there yet"):
-            call()
-    # at a field of zero too: the spins turn at once
-    with pytest.raises(MaterialError, match="follows B"):
-        spin_waves(canted(tesla=0.0), Q, {"J": 1.0, "B": 0.0}, derivatives=True)
-    assert spin_waves(canted(), Q, values).stable.all()
+def following(model, k=None, axis=None):
+    """Names of the parameters that the order follows."""
+    order = directions_of(model) if k is None else directions_of(model, k)
+    found = OrderEnergy(model, axis).following(order)
+    return [name for name, one in zip(model.parameters, found, strict=True) if one]
 
 
-def test_derivatives_by_parameters_that_turn_no_spin():
-    # an anisotropy across both spins and field pushes neither sideways: its derivative at the fixed order is the total one
-    model, values = canted(anisotropy=True), {"J": 1.0, "B": 5.0, "D": 0.3}
-    classical = ClassicalEnergy(model)
-    classical.require_fixed_order(["D"])
-    with pytest.raises(MaterialError, match="by J, B at"):
-        classical.require_fixed_order()
-    relaxed, _ = relax(model, {**values, "D": 0.31}, starts=0)
-    assert [s.direction for s in relaxed.sites] == [pytest.approx(s.direction, abs=1e-6) for s in model.sites]
+def test_parameters_that_turn_no_spin():
+    # an anisotropy across both spins and field pushes neither sideways: the order does not follow it
+    assert following(canted(anisotropy=True)) == ["J", "B"]
+    assert following(canted(tesla=0.0)) == ["B"]  # at a field of zero too: the spins turn at once
+    relaxed, _ = relax(canted(anisotropy=True), {"J": 1.0, "B": 5.0, "D": 0.31}, starts=0)
+    assert [s.direction for s in relaxed.sites] == [pytest.approx(s.direction, abs=1e-6) for s in canted().sites]
 
 
 def test_couplings_that_cancel_turn_no_spin():
@@ -115,9 +106,7 @@ def test_couplings_that_cancel_turn_no_spin():
     sites = [Site("a", [0, 0, 0], 1.0, [0.6, 0.8, 0]), Site("b", [0.5, 0, 0], 1.0, [-0.6, -0.8, 0]), Site("c", [0, 0.5, 0], 1.0, [0, 0, 1])]
     bonds = [Bond(0, 1, (0, 0, 0), "J"), Bond(2, 0, (0, 0, 0), "K"), Bond(2, 1, (0, 0, 0), "K", np.diag([1.0, 1.0, 0.0]))]
     model = SpinModel(Lattice(6.0, 8.0, 8.0), sites, bonds)
-    with pytest.raises(MaterialError, match="follows K"):  # c stands across a and b: they would lean to it
-        ClassicalEnergy(model).require_fixed_order()
-    ClassicalEnergy(model).require_fixed_order(["J"])
+    assert following(model) == ["K"]  # c stands across a and b: they would lean to it
 
 
 def test_wave_vector_of_a_spiral_follows_its_exchange():
@@ -140,9 +129,8 @@ def test_wave_vector_follows_where_no_spin_is_pushed_sideways():
     # J1-J2 chain, cos(2 pi k) = -J1 / (4 J2): neighbours on both sides push alike, and only the pitch tells
     site, axis = Site("Cu", [0, 0, 0], 0.5, [1, 0, 0]), [0, 0, 1]
     chain = SpinModel(Lattice(3.0, 8.0, 8.0), [site], [Bond(0, 0, (1, 0, 0), "J1"), Bond(0, 0, (2, 0, 0), "J2")])
-    ClassicalEnergy(turning_model(chain, [1 / 6, 0, 0], axis)).require_fixed_order()
-    with pytest.raises(MaterialError, match="follows J1, J2"):
-        require_fixed_wave_vector(chain, [1 / 6, 0, 0], axis)
+    assert following(turning_model(chain, [1 / 6, 0, 0], axis)) == []
+    assert following(chain, [1 / 6, 0, 0], axis) == ["J1", "J2"]
     # 120 degrees on the triangular lattice, whatever its one exchange is
     bonds = [Bond(0, 0, cell, "J") for cell in ((1, 0, 0), (0, 1, 0), (1, 1, 0))]
-    require_fixed_wave_vector(SpinModel(Lattice(3.0, 3.0, 8.0, gamma=120.0), [site], bonds), [1 / 3, 1 / 3, 0], axis)
+    assert following(SpinModel(Lattice(3.0, 3.0, 8.0, gamma=120.0), [site], bonds), [1 / 3, 1 / 3, 0], axis) == []

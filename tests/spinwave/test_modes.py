@@ -12,8 +12,10 @@ from mantid_insdl.materials import load_material
 from mantid_insdl.spinwave import Bond, Hamiltonian, Lattice, OnSite, Site, SpinModel, spin_waves
 from mantid_insdl.spinwave.form_factors import form_factor
 from mantid_insdl.spinwave.modes import SOFT, STABLE, UNSTABLE, complex_energies
+from mantid_insdl.spinwave.relaxation import relax_spiral
+from mantid_insdl.spinwave.rotating_frame import rotation
 from mantid_insdl.spinwave.shared import SharedSolve, SharedSpiral
-from mantid_insdl.spinwave.spiral import relax_spiral, rotation, spiral_waves
+from mantid_insdl.spinwave.spiral import spiral_waves
 from mantid_insdl.spinwave.square_lattice import square_lattice_modes
 
 

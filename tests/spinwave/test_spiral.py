@@ -10,7 +10,8 @@ from mantid_insdl.materials import load_material
 from mantid_insdl.spinwave import Bond, Field, Lattice, OnSite, Site, SpinModel, spin_waves
 from mantid_insdl.spinwave.model import MU_B
 from mantid_insdl.spinwave.polarisation import polarised
-from mantid_insdl.spinwave.spiral import relax_spiral, spiral_waves
+from mantid_insdl.spinwave.relaxation import relax_spiral
+from mantid_insdl.spinwave.spiral import spiral_waves
 from mantid_insdl.spinwave.structure import ordering_vector
 
 TRIANGULAR = SpinModel(

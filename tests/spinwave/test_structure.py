@@ -7,10 +7,10 @@ import pytest
 
 from mantid_insdl.errors import InstabilityError
 from mantid_insdl.materials import load_material, material_names
-from mantid_insdl.spinwave import Bond, Field, Lattice, OnSite, Site, SpinModel, spin_waves
+from mantid_insdl.spinwave import Bond, Field, Lattice, OnSite, Site, SpinModel, relax, spin_waves
 from mantid_insdl.spinwave.model import MU_B
-from mantid_insdl.spinwave.spiral import turning_model
-from mantid_insdl.spinwave.structure import ClassicalEnergy, ordering_vector, relax
+from mantid_insdl.spinwave.rotating_frame import turning_model
+from mantid_insdl.spinwave.structure import ClassicalEnergy, ordering_vector
 
 
 def directions(model):

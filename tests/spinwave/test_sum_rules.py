@@ -7,7 +7,7 @@ import pytest
 
 from mantid_insdl.materials import load_material
 from mantid_insdl.spinwave import SpinModel, spin_waves, spiral_waves
-from mantid_insdl.spinwave.spiral import turning_model
+from mantid_insdl.spinwave.rotating_frame import turning_model
 
 Q = np.random.default_rng(5).uniform(-2, 2, (40, 3))
 
