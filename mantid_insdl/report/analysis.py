@@ -265,7 +265,7 @@ def write_maps_and_pictures(folder: Path, analysis: Analysis, *, progress: Progr
 
 def write_page(folder: Path, report: Report) -> None:
     """Write `report.html`: the answers and the pictures that are in `folder`, on one page."""
-    from mantid_insdl.report.answers import analysis_page
+    from mantid_insdl.pages.answers import analysis_page
 
     pngs = {name: (folder / name).read_bytes() for name in PICTURES if (folder / name).exists()}
     (folder / PAGE_FILE).write_text(analysis_page(report.model_dump(mode="json"), pngs), encoding="utf-8")

@@ -14,8 +14,8 @@ from pydantic import Field
 
 from mantid_insdl.explain.attribution import METHODS, TITLES
 from mantid_insdl.output import made_earlier, staged_folder
+from mantid_insdl.pages.html import bullets, document, paragraph, picture, table
 from mantid_insdl.report.captions import CAPTIONS, caption, stem
-from mantid_insdl.report.page import bullets, document, paragraph, picture, table
 from mantid_insdl.report.parts import InputFile, MapSummary, Part, ResultFile, input_file, is_simulated, software, summary_of
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from mantid_insdl.report.answers import analysis_answers, fit_answers
-from mantid_insdl.report.page import document, table
+from mantid_insdl.pages.answers import analysis_answers, fit_answers
+from mantid_insdl.pages.html import document, table
 from mantid_insdl.runs.record import DONE, PAGE_FILE, RunRecord
 
 

@@ -3,6 +3,7 @@
 import pytest
 
 from mantid_insdl.cli import console
+from mantid_insdl.progress import share_of
 
 
 def test_log_has_one_line_a_stage_not_one_a_number(capsys):
@@ -39,7 +40,7 @@ def test_bar_on_a_terminal(capsys, monkeypatch):
 
 def test_share_of_the_work():
     seen = []
-    part = console.share_of(lambda fraction, text: seen.append((fraction, text)), 0.2, 0.6)
+    part = share_of(lambda fraction, text: seen.append((fraction, text)), 0.2, 0.6)
     part(0.0, "a")
     part(1.0, "b")
     assert seen == [(pytest.approx(0.2), "a"), (pytest.approx(0.6), "b")]

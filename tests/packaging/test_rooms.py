@@ -13,7 +13,7 @@ PACKAGE = ROOT / "mantid_insdl"
 FLOORS = (
     ("_version", "errors", "progress"),
     ("untrusted",),
-    ("config", "output", "parallel"),
+    ("config", "output", "pages", "parallel"),
     ("maps",),
     ("spinwave",),
     ("materials", "instrument"),

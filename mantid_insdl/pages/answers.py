@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from html import escape
 from typing import Any
 
-from mantid_insdl.report.page import bullets, document, picture, table
+from mantid_insdl.pages.html import bullets, document, picture, table
 
 
 def _number(value: Any) -> str:

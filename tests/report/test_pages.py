@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from mantid_insdl.report.page import bullets, document, paragraph, picture, table
+from mantid_insdl.pages.html import bullets, document, paragraph, picture, table
 
 CHROMIUM = next((path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None)
 
