@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from html import escape
 from io import BytesIO
 from pathlib import Path
@@ -20,8 +21,10 @@ from mantid_insdl.report.parts import InputFile, MapSummary, Part, ResultFile, i
 
 if TYPE_CHECKING:
     from mantid_insdl.analysis.results import Classification
+    from mantid_insdl.explain.between import Line
     from mantid_insdl.explain.explanation import Explanation
     from mantid_insdl.explain.maximisation import Maximised
+    from mantid_insdl.explain.physicist import Difference
     from mantid_insdl.progress import Progress
 
 EXPLAIN_FILE = "explain.json"
@@ -141,52 +144,48 @@ def _filter_figures(one: Any, dead: dict[str, list[int]]) -> FilterFigures:
 def _drawings(found: Explanation) -> dict[str, Callable[[], Any]]:
     """Functions that draw the pictures there are, by file name."""
     from mantid_insdl import plotting
+    from mantid_insdl.fitting.information import as_importance
     from mantid_insdl.plotting import explain as draw
 
     subject = found.subject
     m, target = subject.map, subject.target
     about = f"{subject.bundle.identity.name}, {target}" + (", a simulated measurement" if is_simulated(m) else "")
-    made: dict[str, Callable[[], Any]] = {"map.png": lambda: plotting.plot_map(m, title=f"{m.material or 'map'}: the map as it was read")}
+    made: dict[str, Callable[[], Any]] = {"map.png": partial(plotting.plot_map, m, title=f"{m.material or 'map'}: the map as it was read")}
     for name, one in found.attributions.items():
-        title = f"{about}: {TITLES[name]}"
-        made[f"{stem(name)}.png"] = lambda one=one, title=title: plotting.plot_slices(m, importance=one.importance, title=title)
+        made[f"{stem(name)}.png"] = partial(plotting.plot_slices, m, importance=one.importance, title=f"{about}: {TITLES[name]}")
     if found.attributions:
         unit = "less the value moves (z)" if subject.signed else "score (logits)"
-        made["faithfulness.png"] = lambda: draw.plot_faithfulness(found.attributions, unit=unit, title=about)
+        made["faithfulness.png"] = partial(draw.plot_faithfulness, found.attributions, unit=unit, title=about)
     if found.difference is not None:
-        from mantid_insdl.fitting.information import as_importance
-
+        where = as_importance(found.difference.where)
         words = f"where {found.difference.best} and {found.difference.rival} differ"
-        made["physicist.png"] = lambda: plotting.plot_slices(m, importance=as_importance(found.difference.where), title=words)
+        made["physicist.png"] = partial(plotting.plot_slices, m, importance=where, title=words)
         with_slices = [one.agreement for one in found.attributions.values() if one.agreement is not None]
         if with_slices:
-            made["slices.png"] = lambda: draw.plot_slice_shares(with_slices[0].slices, title=about)
-    if found.line is not None:
-        made["between.png"] = lambda: draw.plot_line(found.line, title=about)
-        if found.line.nearest is not None:
-            made["turn.png"] = lambda: plotting.plot_comparison(
-                {
-                    "changes": subject.on_map(found.line.nearest[..., 0], "simulated", "mean of its Ei"),
-                    "yours": subject.on_map(subject.shown[..., 0], "as the network sees it", "mean of its Ei"),
-                },
-                title=f"{about}: {found.line.turn:.0%} of the way to {found.line.second}",
-            )
-    for neuron in found.neurons:
-        file = f"neuron-{stem(neuron.name)}.png"
-        made[file] = lambda neuron=neuron: draw.plot_neuron(neuron, found.gallery, title=f"training maps that drive {neuron.name} most")
+            made["slices.png"] = partial(draw.plot_slice_shares, with_slices[0].slices, title=about)
+    if (line := found.line) is not None:
+        made["between.png"] = partial(draw.plot_line, line, title=about)
+        if line.nearest is not None:
+            maps = {
+                "changes": subject.on_map(line.nearest[..., 0], "simulated", "mean of its Ei"),
+                "yours": subject.on_map(subject.shown[..., 0], "as the network sees it", "mean of its Ei"),
+            }
+            made["turn.png"] = partial(plotting.plot_comparison, maps, title=f"{about}: {line.turn:.0%} of the way to {line.second}")
+    for neuron in found.neurons if found.gallery is not None else ():
+        title = f"training maps that drive {neuron.name} most"
+        made[f"neuron-{stem(neuron.name)}.png"] = partial(draw.plot_neuron, neuron, found.gallery, title=title)
     if found.codes is not None:
-        made["codes.png"] = lambda: draw.plot_codes(found.codes, title=about)
-        made["constants.png"] = lambda: draw.plot_code_parameters(found.codes, title="t-SNE plane by exchange constants")
+        made["codes.png"] = partial(draw.plot_codes, found.codes, title=about)
+        made["constants.png"] = partial(draw.plot_code_parameters, found.codes, title="t-SNE plane by exchange constants")
         if found.atlas:
-            made["atlas.png"] = lambda: draw.plot_atlas(found.codes)
-    for name, one in found.maximised.items():
-        file = f"maximised-{stem(name)}.png"
-        made[file] = lambda one=one, name=name: draw.plot_maximised(subject, one, title=f"the map that shows {name} most")
+            made["atlas.png"] = partial(draw.plot_atlas, found.codes)
+    for name, grown in found.maximised.items():
+        made[f"maximised-{stem(name)}.png"] = partial(draw.plot_maximised, subject, grown, title=f"the map that shows {name} most")
     if found.activations:
         dead = found.dead.get(found.layer, found.dead.get("fourth", []) if found.layer == "last_convolution" else [])
-        made["activations.png"] = lambda: draw.plot_activations(found.activations, dead, title=f"{about}: layer {found.layer}")
+        made["activations.png"] = partial(draw.plot_activations, found.activations, dead, title=f"{about}: layer {found.layer}")
     if found.filters:
-        made["filters.png"] = lambda: draw.plot_filters(found.filters, title=f"{subject.bundle.identity.name}: weights")
+        made["filters.png"] = partial(draw.plot_filters, found.filters, title=f"{subject.bundle.identity.name}: weights")
     return made
 
 
@@ -278,9 +277,9 @@ def page(found: Explanation, verdict: Classification | None, pngs: dict[str, byt
         *shown(*(f"{stem(one)}.png" for one in found.attributions)),
         _faithfulness_table(found),
         *shown("faithfulness.png"),
-        *(["<h2>Is that where the physics is?</h2>", *_physics(found)] if found.difference is not None else []),
+        *(["<h2>Is that where the physics is?</h2>", *_physics(found, found.difference)] if found.difference is not None else []),
         *shown("physicist.png", "slices.png"),
-        *(["<h2>What would change its mind?</h2>", _turn(found)] if found.line is not None else []),
+        *(["<h2>What would change its mind?</h2>", _turn(found.line)] if found.line is not None else []),
         *shown("between.png", "turn.png"),
         "<h2>What the network has learnt</h2>" if found.neurons or found.codes or found.filters or found.activations else "",
         _neighbours(found),
@@ -319,8 +318,7 @@ def _faithfulness_table(found: Explanation) -> str:
     return table(head, rows)
 
 
-def _physics(found: Explanation) -> list[str]:
-    difference = found.difference
+def _physics(found: Explanation, difference: Difference) -> list[str]:
     probabilities = zip(difference.comparison.materials, difference.comparison.probabilities, strict=True)
     told = ", ".join(f"{name} {probability:.3g}" for name, probability in probabilities)
     rows = [
@@ -332,8 +330,7 @@ def _physics(found: Explanation) -> list[str]:
     return [paragraph(f"By the likelihoods of fits, without any network: {told}."), table(head, rows)]
 
 
-def _turn(found: Explanation) -> str:
-    line = found.line
+def _turn(line: Line) -> str:
     if not np.isfinite(line.turn):
         return paragraph(f"Nothing on the line from {line.first} to {line.second} does.")
     return paragraph(f"{line.turn:.0%} of the way from {line.first} to {line.second}, at the constants that fit your map best by either.")
