@@ -171,9 +171,10 @@ def _drawings(found: Explanation) -> dict[str, Callable[[], Any]]:
                 "yours": subject.on_map(subject.shown[..., 0], "as the network sees it", "mean of its Ei"),
             }
             made["turn.png"] = partial(plotting.plot_comparison, maps, title=f"{about}: {line.turn:.0%} of the way to {line.second}")
-    for neuron in found.neurons if found.gallery is not None else ():
-        title = f"training maps that drive {neuron.name} most"
-        made[f"neuron-{stem(neuron.name)}.png"] = partial(draw.plot_neuron, neuron, found.gallery, title=title)
+    if found.gallery is not None:
+        for neuron in found.neurons:
+            title = f"training maps that drive {neuron.name} most"
+            made[f"neuron-{stem(neuron.name)}.png"] = partial(draw.plot_neuron, neuron, found.gallery, title=title)
     if found.codes is not None:
         made["codes.png"] = partial(draw.plot_codes, found.codes, title=about)
         made["constants.png"] = partial(draw.plot_code_parameters, found.codes, title="t-SNE plane by exchange constants")
