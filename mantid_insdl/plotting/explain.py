@@ -143,7 +143,8 @@ def plot_neuron(neuron: Neuron, gallery: Gallery, *, title: str = "") -> Figure:
         constants = "\n".join(f"{n} = {v:.3g} meV" for n, v in one.parameters.items())
         window = f"Ei {m.slices.ei[index]:.0f}, {m.slices.energy_min[index]:.3g}-{m.slices.energy_max[index]:.3g} meV"
         axes.set_title(f"{one.value:.2f}: {m.material}\n{window}", fontsize=6)
-        axes.set_xlabel(constants, fontsize=6)
+        axes.set_xlabel(f"Qh (r.l.u.)\n{constants}", fontsize=6)
+        axes.set_ylabel("Qk (r.l.u.)", fontsize=6)
         axes.tick_params(labelsize=6)
     return figure
 
