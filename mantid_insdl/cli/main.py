@@ -288,7 +288,7 @@ def explain(
         list[str] | None,
         typer.Option("--view", metavar="NAME", help="A view, see below; may be repeated. grad-cam by default."),
     ] = None,
-    everything: Annotated[bool, typer.Option("--all", help="All views, two minutes on two cores.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="All views, three minutes on two cores.")] = False,
     model: Annotated[str | None, typer.Option(metavar="NAME", help="Classifier or exchange model, by its name or path.")] = None,
     target: Annotated[
         str | None, typer.Option(metavar="NAME", help="The class (the most probable by default), or the constant: what fixes JF2?")
