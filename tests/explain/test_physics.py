@@ -28,6 +28,8 @@ def test_agreement_of_known_pictures():
     other = agreement(picture(one), picture(rng.random((3, 10, 10))))
     assert abs(other.rank) < 0.15 and other.overlap < 0.25
     assert agreement(picture(one), picture(1 - one)).overlap == 0
+    top = np.where(one >= np.sort(one.ravel())[-30], 2.0, rng.random((3, 10, 10)))  # alike in the most important tenth only
+    assert agreement(picture(one), picture(top)).overlap == 1
 
 
 def test_slices_have_their_shares_and_masked_pixels_none():
