@@ -34,7 +34,7 @@ from mantid_insdl.explain.codes import nearest
 from mantid_insdl.explain.faithfulness import faithfulness_of, references_of
 from mantid_insdl.explain.filters import filters_of
 from mantid_insdl.explain.gallery import Gallery, gallery_of
-from mantid_insdl.explain.maximisation import maximised
+from mantid_insdl.explain.maximisation import maximised, physical_maps
 from mantid_insdl.explain.physicist import agreement
 from mantid_insdl.explain.subject import Subject, open_subject, scoring
 from mantid_insdl.fitting.calculation import calculation_for
@@ -194,7 +194,7 @@ def figures_of(bundle, network, gallery: Gallery, number: int) -> dict[str, str]
         tested = faithfulness_of(subject, lambda it: attribution(it, "grad-cam"))
         areas.append((tested.explained.areas[1] - tested.brightest.areas[1], tested.randomised, not tested.warnings))
     over, shuffled, believed = np.array(areas, float).T
-    grown = maximised(subject, seen, steps=20)
+    grown = maximised(subject, physical_maps(subject, seen), steps=20)
     filters = {found.layer: found for found in filters_of(one)}
     dead = dead_filters(one, gallery.maps)
     return {

@@ -8,12 +8,12 @@ import numpy as np
 
 from mantid_insdl.errors import BundleError, did_you_mean
 from mantid_insdl.explain.feature_maps import features_of
-from mantid_insdl.explain.subject import Subject
+from mantid_insdl.explain.subject import BATCH, Subject
 from mantid_insdl.maps import Axis, Map
 from mantid_insdl.networks.backend import import_keras
 from mantid_insdl.networks.bundles import Bundle
 from mantid_insdl.networks.measured import MeasuredMaps
-from mantid_insdl.networks.prediction import predict
+from mantid_insdl.networks.prediction import predict_batches
 
 SILENT = 1e-6
 """Of a layer's largest activation: a filter that never exceeds it is dead."""
@@ -66,16 +66,14 @@ def activations(subject: Subject, layer: str) -> list[Map]:
     ]
 
 
-def dead_filters(bundle: Bundle, maps: MeasuredMaps, batch: int = 8) -> dict[str, list[int]]:
+def dead_filters(bundle: Bundle, maps: MeasuredMaps) -> dict[str, list[int]]:
     """Filters of each rectified layer that no map activates; all maps show the same nothing to what follows."""
     network = bundle.models[0]
     layers = [name for name in visible_layers(network) if _rectified(network.get_layer(name))]
     outputs = import_keras().Model(network.input, [network.get_layer(name).output for name in layers])
     largest: list[np.ndarray] = []
-    for first in range(0, len(maps.stack), batch):
-        rows = slice(first, first + batch)
-        part = MeasuredMaps(maps.stack[rows], maps.scale[rows], maps.signal, maps.windows[rows], maps.used[rows])
-        found = [one.reshape(-1, one.shape[-1]).max(axis=0) for one in predict(outputs, part, batch)]
+    for batch in predict_batches(outputs, maps, BATCH):
+        found = [one.reshape(-1, one.shape[-1]).max(axis=0) for one in batch]
         largest = [np.maximum(a, b) for a, b in zip(largest, found, strict=True)] if largest else found
     return {name: np.flatnonzero(one <= SILENT * max(one.max(), SILENT)).tolist() for name, one in zip(layers, largest, strict=True)}
 

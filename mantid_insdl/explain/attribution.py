@@ -34,6 +34,11 @@ METHODS = tuple(TITLES)
 DEFAULT = "grad-cam"
 
 
+def heading(method: str) -> str:
+    """What a method is called, at the beginning of a sentence."""
+    return TITLES[method][0].upper() + TITLES[method][1:]
+
+
 def check_method(method: str) -> None:
     """Raise `BundleError` for a method that there is not."""
     if method not in METHODS:
@@ -78,9 +83,8 @@ def as_importance(subject: Subject, values: np.ndarray) -> np.ndarray:
 def explained(subject: Subject, method: str, layer: str | None, progress: Progress) -> tuple[np.ndarray, Map]:
     """Importance on the pixels of the networks and on the user's map, with the deletion test in its logs."""
     found = as_importance(subject, attribution(subject, method, layer, progress))
-    title = TITLES[method]
     what = "parameter" if subject.signed else "class"
-    note = f"{title[0].upper()}{title[1:]} of {subject.bundle.identity.name} {subject.bundle.identity.version} for {what} {subject.target}"
+    note = f"{heading(method)} of {subject.bundle.identity.name} {subject.bundle.identity.version} for {what} {subject.target}"
     if method in OF_A_LAYER:
         note += f" at layer {convolution_named(subject.bundle, layer)}"
     if not found[~subject.prepared.gridded.mask].any():

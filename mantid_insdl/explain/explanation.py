@@ -17,10 +17,10 @@ from mantid_insdl.explain.codes import Codes, codes_of
 from mantid_insdl.explain.faithfulness import Faithfulness, References, faithfulness_of, references_of
 from mantid_insdl.explain.filters import Filters, filters_of
 from mantid_insdl.explain.gallery import Gallery, gallery_of
-from mantid_insdl.explain.maximisation import Maximised, maximised
+from mantid_insdl.explain.maximisation import Maximised, maximised, physical_maps
 from mantid_insdl.explain.neurons import Neuron, neurons_of
 from mantid_insdl.explain.physicist import Agreement, Difference, agreement, where_models_differ
-from mantid_insdl.explain.subject import Subject, convolution_named, of_feature, open_subject
+from mantid_insdl.explain.subject import Subject, convolution_named, convolutions, of_feature, open_subject
 from mantid_insdl.maps import Map
 from mantid_insdl.materials import zener
 from mantid_insdl.progress import Progress, ignore_progress, share_of
@@ -179,10 +179,11 @@ def explain_answer(
             found.neurons = neurons_of(subject.bundle, gallery)
     if "maximisation" in views:
         with view("maximisation") as inner:
-            found.maximised[subject.target] = maximised(subject, gallery, lambda f, t: inner(0.5 * f, t))
+            physical = physical_maps(subject, gallery, share_of(inner, 0.0, 0.3))
+            found.maximised[subject.target] = maximised(subject, physical, share_of(inner, 0.3, 0.65))
             if found.neurons:
                 feature = of_feature(subject, int(found.neurons[0].name.removeprefix("feature ")))
-                found.maximised[feature.target] = maximised(feature, gallery, lambda f, t: inner(0.5 + 0.5 * f, t))
+                found.maximised[feature.target] = maximised(feature, physical, share_of(inner, 0.65, 1.0))
     if "physicist" in views:
         with view("physicist") as inner:
             materials = zener.fittable(subject.bundle.card.materials)
@@ -240,18 +241,11 @@ def _line(subject: Subject, difference: Difference, warnings: list[str]) -> betw
 
 
 def _attribution(subject: Subject, method: str, layer: str | None, found: Explanation, progress: Progress) -> Attribution:
-    at = layer if method in attribution.OF_A_LAYER and layer in _convolutions(subject) else None
+    at = layer if method in attribution.OF_A_LAYER and layer in convolutions(subject.bundle.models[0]) else None
     _, importance = attribution.explained(subject, method, at, lambda f, t: progress(0.2 * f, t))
     found.references = found.references or references_of(subject)
     later = share_of(progress, 0.2, 1.0)
     tested = faithfulness_of(subject, lambda one: attribution.attribution(one, method, at), found.references, later)
-    title = attribution.TITLES[method]
-    found.warnings += [f"{title[0].upper()}{title[1:]}: {one[0].lower()}{one[1:]}" for one in tested.warnings]
+    found.warnings += [f"{attribution.heading(method)}: {one[0].lower()}{one[1:]}" for one in tested.warnings]
     with_physics = None if found.difference is None else agreement(importance, found.difference.where)
     return Attribution(importance, tested, with_physics)
-
-
-def _convolutions(subject: Subject) -> list[str]:
-    from mantid_insdl.explain.subject import convolutions
-
-    return convolutions(subject.bundle.models[0])

@@ -62,13 +62,29 @@ class Maximised:
     nearest_score: float
 
 
-def maximised(subject: Subject, gallery: Gallery, progress: Progress = ignore_progress, steps: int = STEPS) -> Maximised:
+@dataclass(frozen=True, eq=False)
+class Physical:
+    """Simulated maps.
+
+    Attributes
+    ----------
+    shown : (n, slice, qh, qk, 2)
+        On the slices and with the mask of the user's.
+    of
+        Material and exchange constants of each.
+    """
+
+    shown: np.ndarray
+    of: list[tuple[str, dict[str, float]]]
+
+
+def maximised(subject: Subject, physical: Physical, progress: Progress = ignore_progress, steps: int = STEPS) -> Maximised:
     """Grow the map that maximises the subject's score, and find the simulated one that is most like it.
 
     Parameters
     ----------
-    gallery
-        Whose exchange constants are simulated on the user's slices.
+    physical
+        The simulated maps that it is compared with.
     """
     known = subject.shown[..., 1]
     begin = subject.shown.copy()
@@ -76,7 +92,7 @@ def maximised(subject: Subject, gallery: Gallery, progress: Progress = ignore_pr
     begin[..., 0] = _possible(subject, known * np.abs(1 + 0.5 * rng.standard_normal(known.shape)))
     grown = begin.copy()
     for step in range(steps):
-        progress(0.6 * step / steps, f"growing the map that shows {subject.target} most: step {step + 1} of {steps}")
+        progress(step / steps, f"growing the map that shows {subject.target} most: step {step + 1} of {steps}")
         move = tuple(rng.integers(-JITTER, JITTER + 1, 2))
         moved = np.roll(grown, move, axis=(1, 2))
         gradient = np.mean([subject.gradients(network, moved[None])[0] for network in subject.networks], axis=0)
@@ -84,15 +100,14 @@ def maximised(subject: Subject, gallery: Gallery, progress: Progress = ignore_pr
         top = np.percentile(np.abs(gradient), 99)
         values = DECAY * grown[..., 0] + RATE * np.clip(gradient / top, -1, 1) if top > 0 else grown[..., 0]
         grown[..., 0] = _possible(subject, values)
-    candidates, of = _physical(subject, gallery, lambda f, t: progress(0.6 + 0.4 * f, t))
     scores = subject.scores(np.stack([grown, subject.shown]))
-    likeness = [_likeness(grown, one) for one in candidates]
+    likeness = [_likeness(grown, one) for one in physical.shown]
     best = int(np.nanargmax(likeness))
-    (nearest_score,) = subject.scores(candidates[best][None])
-    material, parameters = of[best]
-    chance = max(_likeness(begin, one) for one in candidates)
+    (nearest_score,) = subject.scores(physical.shown[best][None])
+    material, parameters = physical.of[best]
+    chance = max(_likeness(begin, one) for one in physical.shown)
     return Maximised(
-        grown, float(scores[0]), float(scores[1]), candidates[best], material, parameters, likeness[best], chance, float(nearest_score)
+        grown, float(scores[0]), float(scores[1]), physical.shown[best], material, parameters, likeness[best], chance, float(nearest_score)
     )
 
 
@@ -108,7 +123,8 @@ def _possible(subject: Subject, values: np.ndarray) -> np.ndarray:
     return values
 
 
-def _physical(subject: Subject, gallery: Gallery, progress: Progress) -> tuple[np.ndarray, list[tuple[str, dict[str, float]]]]:
+def physical_maps(subject: Subject, gallery: Gallery, progress: Progress = ignore_progress) -> Physical:
+    """Maps of the training maps' exchange constants, simulated on the user's slices."""
     shown, of = [], []
     for number, material in enumerate(gallery.materials):
         progress(number / len(gallery.materials), "simulating maps to compare with")
@@ -118,7 +134,7 @@ def _physical(subject: Subject, gallery: Gallery, progress: Progress) -> tuple[n
             if np.isfinite(one).all():
                 shown.append(one)
                 of.append((material, parameters))
-    return np.stack(shown), of
+    return Physical(np.stack(shown), of)
 
 
 def _likeness(one: np.ndarray, other: np.ndarray) -> float:

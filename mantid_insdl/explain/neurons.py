@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from mantid_insdl.errors import BundleError
 from mantid_insdl.explain.gallery import Gallery
-from mantid_insdl.explain.subject import convolution_named
+from mantid_insdl.explain.subject import BATCH, convolution_named
 from mantid_insdl.networks.backend import import_keras
 from mantid_insdl.networks.bundles import Bundle
 from mantid_insdl.networks.measured import MeasuredMaps
-from mantid_insdl.networks.prediction import predict
+from mantid_insdl.networks.prediction import predict_batches
 
 NUMBER = 6
 """Maps for each neuron."""
@@ -98,24 +99,22 @@ def neurons_of(bundle: Bundle, gallery: Gallery, features: list[int] | None = No
     return found
 
 
-def _activity(outer: object, maps: MeasuredMaps) -> tuple[np.ndarray, np.ndarray]:
+def _activity(outer: Any, maps: MeasuredMaps) -> tuple[np.ndarray, np.ndarray]:
     """Where each feature is largest, flat index (n, filter), and its mean over the map, (n, filter)."""
     places, means = [], []
-    for first in range(0, len(maps.stack), 8):
-        rows = slice(first, first + 8)
-        part = MeasuredMaps(maps.stack[rows], maps.scale[rows], maps.signal, maps.windows[rows], maps.used[rows])
-        (features,) = predict(outer, part, 8)
-        flat = features.reshape(len(part.stack), -1, features.shape[-1])
+    slices = maps.stack.shape[1]
+    for (features,) in predict_batches(outer, maps, BATCH):
+        flat = features.reshape(-1, slices * features.shape[-3] * features.shape[-2], features.shape[-1])
         places.append(flat.argmax(axis=1))
         means.append(flat.mean(axis=1))
     return np.concatenate(places), np.concatenate(means)
 
 
-def _neuron(name: str, gallery: Gallery, values: np.ndarray, strongest: np.ndarray, outer: object, number: int) -> Neuron:
+def _neuron(name: str, gallery: Gallery, values: np.ndarray, strongest: np.ndarray, outer: Any, number: int) -> Neuron:
     from mantid_insdl.explain.faithfulness import rank_correlation
 
     best = np.argsort(-values)[:number]
-    slices, rows, columns = _coarse(outer, gallery.maps)
+    slices, (rows, columns) = gallery.maps.stack.shape[1], outer.output.shape[-3:-1]
     cell = tuple(fine // coarse for fine, coarse in zip(gallery.maps.stack.shape[2:4], (rows, columns), strict=True))
     maps = []
     for index in best:
@@ -129,9 +128,3 @@ def _neuron(name: str, gallery: Gallery, values: np.ndarray, strongest: np.ndarr
             names = list(gallery.parameters(int(mine[0])))
             correlations[material] = {n: rank_correlation(values[mine], gallery.data.parameters[mine, i]) for i, n in enumerate(names)}
     return Neuron(name, tuple(maps), float(values.mean()), float(values.std()), correlations)
-
-
-def _coarse(outer: object, maps: MeasuredMaps) -> tuple[int, int, int]:
-    shape = outer.output.shape
-    rows, columns = shape[-3:-1]
-    return maps.stack.shape[1], rows, columns

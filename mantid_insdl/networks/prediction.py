@@ -5,7 +5,7 @@ SciPy is imported where it is used: checking a map for a model, which happens in
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -23,14 +23,19 @@ def network_inputs(model: Any, maps: MeasuredMaps, rows: slice | np.ndarray = sl
 
 def predict(model: Any, maps: MeasuredMaps, batch: int = 16, progress: Progress | None = None) -> list[np.ndarray]:
     """The network's outputs, in batches so that long work can be reported and cancelled."""
-    number = maps.stack.shape[0]
     results = []
-    for start in range(0, number, batch):
-        outputs = model(network_inputs(model, maps, slice(start, start + batch)), training=False)
-        results.append([np.asarray(o) for o in (outputs if isinstance(outputs, list | tuple) else [outputs])])
+    for done, outputs in enumerate(predict_batches(model, maps, batch), 1):
+        results.append(outputs)
         if progress is not None:
-            progress(min(1.0, (start + batch) / number), "networks")
+            progress(min(1.0, done * batch / len(maps.stack)), "networks")
     return [np.concatenate(parts) for parts in zip(*results, strict=True)]
+
+
+def predict_batches(model: Any, maps: MeasuredMaps, batch: int) -> Iterator[list[np.ndarray]]:
+    """The network's outputs for one batch after the other: of layers inside it those of all maps would fill the memory."""
+    for start in range(0, len(maps.stack), batch):
+        outputs = model(network_inputs(model, maps, slice(start, start + batch)), training=False)
+        yield [np.asarray(one) for one in (outputs if isinstance(outputs, list | tuple) else [outputs])]
 
 
 def in_both_orientations(ask: Callable[[MeasuredMaps], Sequence[np.ndarray]], maps: MeasuredMaps) -> tuple[np.ndarray, np.ndarray]:

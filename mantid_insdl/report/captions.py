@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mantid_insdl.explain.attribution import METHODS, TITLES
+from mantid_insdl.explain.attribution import METHODS, heading
 
 CAPTIONS = {
     "map.png": "The map as it was read. Everything below is about what a network makes of it.",
@@ -65,7 +65,7 @@ def caption(file: str) -> str:
     for name in METHODS:
         if file == f"{stem(name)}.png":
             return (
-                f"{TITLES[name][0].upper()}{TITLES[name][1:]}: the map in grey, the more orange a pixel the more it decided. "
+                f"{heading(name)}: the map in grey, the more orange a pixel the more it decided. "
                 "It shows where the network looked, not that it looked at the right thing: the tests below tell."
             )
     if file.startswith("maximised-"):

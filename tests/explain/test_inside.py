@@ -13,7 +13,7 @@ from mantid_insdl.explain.activations import activations, dead_filters, visible_
 from mantid_insdl.explain.codes import NEIGHBOURS, codes_of, nearest
 from mantid_insdl.explain.filters import filters_of, smoothness
 from mantid_insdl.explain.gallery import gallery_of
-from mantid_insdl.explain.maximisation import maximised
+from mantid_insdl.explain.maximisation import maximised, physical_maps
 from mantid_insdl.explain.neurons import neurons_of
 from mantid_insdl.explain.simulated import magnet_of
 from mantid_insdl.networks.backend import import_keras
@@ -115,7 +115,7 @@ def test_the_maps_that_drive_a_neuron(subject, gallery):
 
 
 def test_a_map_grown_from_noise_is_one_that_an_instrument_can_give(subject, gallery):
-    found = maximised(subject, gallery, steps=6)
+    found = maximised(subject, physical_maps(subject, gallery), steps=6)
     values, known = found.shown[..., 0], found.shown[..., 1]
     assert values.min() >= 0 and not values[known == 0].any() and np.array_equal(known, subject.shown[..., 1])
     for group in (slice(0, 6), slice(6, 12)):
