@@ -5,8 +5,6 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mantid_insdl.cli.console import progress_reporter
@@ -22,34 +20,13 @@ from mantid_insdl.progress import share_of
 from mantid_insdl.report import FIT_FILE, FitReport, build_fit_report, result_files, write_fit
 
 if TYPE_CHECKING:
+    from mantid_insdl.cli.requests import FitRequest
     from mantid_insdl.fitting.results import Comparison, Fit
     from mantid_insdl.maps import Map
     from mantid_insdl.progress import Progress
 
 
-@dataclass(frozen=True)
-class Request:
-    """The options of the command, as they were given; None where one was not."""
-
-    files: list[Path]
-    materials: list[str]
-    output: Path
-    start: list[str] | None
-    fix: list[str] | None
-    effort: str
-    time_limit: float | None
-    constant_background: bool
-    ei: list[float] | None
-    select: str | None
-    mask: Path | None
-    fwhm: float | None
-    instrument: str | None
-    temperature: float
-    beam: str | None
-    quiet: bool
-
-
-def run(request: Request) -> FitReport:
+def run(request: FitRequest) -> FitReport:
     """Do it; return the report that was written."""
     started = time.monotonic()
     measurement = _check(request)
@@ -73,13 +50,13 @@ def run(request: Request) -> FitReport:
     return report
 
 
-def _read(request: Request, materials: Sequence[Material]) -> Map:
+def _read(request: FitRequest, materials: Sequence[Material]) -> Map:
     named = name_for_reading(request.materials[0])
     m = read_measured(request.files, ei=request.ei, material=named, mask=request.mask, select=request.select)
     return m.replace(material=materials[0].name if len(materials) == 1 else materials[0].family)
 
 
-def _check(request: Request) -> Measurement:
+def _check(request: FitRequest) -> Measurement:
     """Refuse options that make no sense, before any work."""
     check_ei_of_files(request.ei, request.files)
     require_positive("--time-limit", request.time_limit)
@@ -112,7 +89,7 @@ def _start(texts: Sequence[str] | None, materials: Sequence[Material]) -> dict[s
 def _fit(
     m: Map,
     materials: Sequence[Material],
-    request: Request,
+    request: FitRequest,
     start: dict[str, dict[str, float]] | None,
     fixed: dict[str, float],
     measurement: Measurement,

@@ -20,6 +20,18 @@ from mantid_insdl.cli.installation import add_commands
 from mantid_insdl.cli.measured import ANSWERS_FOR
 from mantid_insdl.cli.options import OptionError, refuse_overwriting, spread_materials, written_path
 from mantid_insdl.cli.postprocess import postprocess
+from mantid_insdl.cli.requests import (
+    EiOption,
+    FitRequest,
+    MaskOption,
+    MeasuredFiles,
+    OutputFolder,
+    PlanRequest,
+    Quiet,
+    SelectOption,
+    SimulateRequest,
+    asked_for,
+)
 from mantid_insdl.errors import printable
 
 if TYPE_CHECKING:
@@ -108,12 +120,6 @@ app.add_typer(models_app, name="models")
 add_commands(app)
 app.command()(postprocess)
 
-OutputFolder = Annotated[
-    Path, typer.Option("--output", "-o", metavar="DIR", parser=written_path, help="Folder for the results; made where it does not exist.")
-]
-EiOption = Annotated[list[float] | None, typer.Option("--ei", metavar="MEV", help="Incident energy in meV; may be repeated.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
-
 
 def _print_version(value: bool) -> None:
     if value:
@@ -163,15 +169,13 @@ def demo(
 
 @app.command()
 def analyse(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE...", show_default=False, help="NeXus (.nxs), NXSPE, MDHisto or .npz files.")],
+    files: MeasuredFiles,
     *,
     material: Annotated[str, typer.Option("--material", "-m", help=f"What was measured: {ANSWERS_FOR}.")],
     output: OutputFolder = Path("insdl-out"),
     ei: EiOption = None,
-    select: Annotated[
-        str | None, typer.Option(metavar="N,N-M", help="Use only these slices, numbered from 1 in the order of the files.")
-    ] = None,
-    mask: Annotated[Path | None, typer.Option(metavar="FILE", help="Mask of detector gaps (.npz): these pixels are not used.")] = None,
+    select: SelectOption = None,
+    mask: MaskOption = None,
     refine: Annotated[
         str, typer.Option(metavar="off|fast|full", help="A fit of the spin waves from the network's constants; off for these alone.")
     ] = "fast",
@@ -209,37 +213,8 @@ def analyse(
 
 
 @app.command(cls=FitCommand)
-def fit(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE...", show_default=False, help="NeXus (.nxs), NXSPE, MDHisto or .npz files.")],
-    *,
-    material: Annotated[
-        list[str],
-        typer.Option("--material", "-m", metavar="NAME|FILE", help="A material by name or file (.yaml). Several are compared: -m A B."),
-    ],
-    output: OutputFolder = Path("insdl-fit"),
-    start: Annotated[list[str] | None, typer.Option(metavar="NAME=VALUE", help="Start a parameter there.")] = None,
-    fix: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME=VALUE", help="Do not fit this parameter, or width, blur, flux or twin of the measurement."),
-    ] = None,
-    effort: Annotated[str, typer.Option(metavar="fast|full", help="full: more starts; blur and twin fraction are fitted, too.")] = "fast",
-    time_limit: Annotated[
-        float | None, typer.Option(metavar="S", help="Seconds after which the best so far is the answer, and it is said.")
-    ] = None,
-    constant_background: Annotated[
-        bool, typer.Option("--constant-background", help="No terms in |Q|^2 and energy in the background of each Ei.")
-    ] = False,
-    ei: EiOption = None,
-    select: Annotated[
-        str | None, typer.Option(metavar="N,N-M", help="Use only these slices, numbered from 1 in the order of the files.")
-    ] = None,
-    mask: Annotated[Path | None, typer.Option(metavar="FILE", help="Mask of detector gaps (.npz): these pixels are not used.")] = None,
-    fwhm: Annotated[float | None, typer.Option(metavar="MEV", help="Energy width of a cut or powder map, to begin with.")] = None,
-    instrument: Annotated[str | None, typer.Option(metavar="NAME", help="Whose energy width it is; MAPS by default.")] = None,
-    temperature: Annotated[float, typer.Option(metavar="K", min=0, help="Times the Bose factor n(E) + 1.")] = 0.0,
-    beam: Annotated[str | None, typer.Option(metavar="H,K,L", help="Momentum along the incident beam, for slices.")] = None,
-    quiet: Quiet = False,
-) -> None:
+@asked_for(FitRequest)
+def fit(request: FitRequest) -> None:
     """Fit the spin waves of any magnet to a map: no network, only a material. With two or more materials, say which one the map shows.
 
     Slices, a cut or a powder map. A scale and a background of each Ei, the energy width and a power of kf/ki are fitted, too.
@@ -254,34 +229,16 @@ def fit(
     """
     from rich.console import Console
 
-    from mantid_insdl.cli.fit import Request, run
+    from mantid_insdl.cli.fit import run
     from mantid_insdl.cli.fit_text import print_fit_report
 
-    request = Request(
-        files=files,
-        materials=material,
-        output=output,
-        start=start,
-        fix=fix,
-        effort=effort,
-        time_limit=time_limit,
-        constant_background=constant_background,
-        ei=ei,
-        select=select,
-        mask=mask,
-        fwhm=fwhm,
-        instrument=instrument,
-        temperature=temperature,
-        beam=beam,
-        quiet=quiet,
-    )
     print_fit_report(run(request), Console(highlight=False))
-    print(f"\nResults are in {output}")
+    print(f"\nResults are in {request.output}")
 
 
 @app.command()
 def explain(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE...", show_default=False, help="NeXus (.nxs), NXSPE, MDHisto or .npz files.")],
+    files: MeasuredFiles,
     *,
     material: Annotated[str, typer.Option("--material", "-m", help=f"What was measured: {ANSWERS_FOR}.")],
     view: Annotated[
@@ -296,10 +253,8 @@ def explain(
     layer: Annotated[str | None, typer.Option(metavar="NAME", help="Layer to look at; the last convolution by default.")] = None,
     output: OutputFolder = Path("insdl-explain"),
     ei: EiOption = None,
-    select: Annotated[
-        str | None, typer.Option(metavar="N,N-M", help="Use only these slices, numbered from 1 in the order of the files.")
-    ] = None,
-    mask: Annotated[Path | None, typer.Option(metavar="FILE", help="Mask of detector gaps (.npz): these pixels are not used.")] = None,
+    select: SelectOption = None,
+    mask: MaskOption = None,
     quiet: Quiet = False,
 ) -> None:
     """Show why a network says what it says of a map, and whether each view of it can be believed.
@@ -325,67 +280,8 @@ def explain(
 
 
 @app.command()
-def simulate(
-    *,
-    material: Annotated[str, typer.Option("--material", "-m", help="rb2mnf4, pcsmo-goodenough, pcsmo-dimer, or a material file.")],
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", metavar="FILE", parser=written_path, help="The map as a file: .nxs (Mantid) or .npz.")
-    ] = None,
-    plot: Annotated[
-        Path | None, typer.Option(metavar="FILE.png", parser=written_path, help="The map as a picture (.png, .pdf or .svg).")
-    ] = None,
-    parameters: Annotated[
-        list[str] | None, typer.Option("--set", "-s", metavar="NAME=VALUE", help="A parameter; others keep the material's value.")
-    ] = None,
-    ei: EiOption = None,
-    energy: Annotated[
-        str | None,
-        typer.Option(
-            metavar="MIN,STEP,MAX",
-            help="Energy bins in meV. By default, of slices: for every Ei ten from 0.1 Ei to 0.7 Ei; of a path or powder: up to 0.9 Ei.",
-        ),
-    ] = None,
-    qh: Annotated[str | None, typer.Option(metavar="MIN,STEP,MAX", help="Qh bins, r.l.u.; -1,0.05,1 by default.")] = None,
-    qk: Annotated[str | None, typer.Option(metavar="MIN,STEP,MAX", help="Qk bins, r.l.u.; -1,0.05,1 by default.")] = None,
-    like: Annotated[Path | None, typer.Option(metavar="FILE", help="Take axes, slices, Ei and mask from this map.")] = None,
-    path: Annotated[
-        str | None, typer.Option(metavar='"H,K,L H,K,L ..."', help="A cut along a path: its corners in r.l.u.; fractions may be 1/3.")
-    ] = None,
-    labels: Annotated[
-        str | None, typer.Option(metavar="A,B,...", help="Names of the corners; G or Gamma becomes the Greek letter.")
-    ] = None,
-    points: Annotated[int | None, typer.Option(metavar="N", min=2, help="Momenta along the path, 200 by default.")] = None,
-    across: Annotated[
-        list[str] | None,
-        typer.Option(metavar="H,K,L", help="Full width across the path that a cut is averaged over; up to two, each with --across."),
-    ] = None,
-    powder: Annotated[str | None, typer.Option(metavar="MIN,STEP,MAX", help="The map of a powder: |Q| bins in 1/angstrom.")] = None,
-    directions: Annotated[int | None, typer.Option(metavar="N", min=1, help="Momenta in each |Q| bin, 12000 by default.")] = None,
-    fwhm: Annotated[
-        float | None, typer.Option(metavar="MEV", help="Energy width of a path or powder, in place of the instrument's.")
-    ] = None,
-    instrument: Annotated[str | None, typer.Option(metavar="NAME", help="Whose energy width it is; MAPS by default.")] = None,
-    chopper: Annotated[str | None, typer.Option(metavar="NAME", help="Chopper of the instrument, in place of its usual one.")] = None,
-    frequency: Annotated[float | None, typer.Option(metavar="HZ", help="Frequency of that chopper.")] = None,
-    temperature: Annotated[float, typer.Option(metavar="K", min=0, help="Times the Bose factor n(E) + 1.")] = 0.0,
-    kf_ki: Annotated[bool, typer.Option("--kf-ki/--no-kf-ki", help="Times kf / ki, as a detector counts.")] = False,
-    component: Annotated[str, typer.Option(metavar="NAME", help="perp, or for polarised neutrons xx, yy, zz or chiral.")] = "perp",
-    vertical: Annotated[
-        str | None, typer.Option(metavar="H,K,L", help="Vertical of the spectrometer, which tells yy from zz. Of a path 0,0,1 by default.")
-    ] = None,
-    beam: Annotated[str | None, typer.Option(metavar="H,K,L", help="Momentum along the incident beam, for slices.")] = None,
-    counts: Annotated[
-        float | None, typer.Option(metavar="N", min=1, help="Number of detected neutrons in the slices: adds counting noise and errors.")
-    ] = None,
-    background: Annotated[float, typer.Option(min=0, help="Flat background of the slices, in the unit of the map.")] = 0.0,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of the counting noise.")] = 0,
-    twins: Annotated[bool, typer.Option(help="Average over the twins of the crystal.")] = True,
-    resolution: Annotated[bool, typer.Option(help="Broaden slices with the resolution of the spectrometer.")] = True,
-    ellipsoids: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Table of resolution ellipsoids (.npz), in place of the spectrometer's width.")
-    ] = None,
-    quiet: Quiet = False,
-) -> None:
+@asked_for(SimulateRequest)
+def simulate(request: SimulateRequest) -> None:
     """Simulate the map of a magnet by linear spin-wave theory: constant-energy slices, a cut along a path, or a powder.
 
     Slices need --ei or --like. A path or powder needs an energy width, --fwhm or --ei; a path without one is drawn as lines.
@@ -400,82 +296,15 @@ def simulate(
 
       insdl simulate -m rb2mnf4 --powder 0.1,0.05,4 --ei 12 --temperature 5 --plot powder.png
     """
-    from mantid_insdl.cli.simulate import Request, run
+    from mantid_insdl.cli.simulate import run
 
-    request = Request(
-        material=material,
-        parameters=parameters,
-        output=output,
-        plot=plot,
-        like=like,
-        path=path,
-        powder=powder,
-        ei=ei,
-        energy=energy,
-        qh=qh,
-        qk=qk,
-        labels=labels,
-        points=points,
-        across=across,
-        directions=directions,
-        fwhm=fwhm,
-        instrument=instrument,
-        chopper=chopper,
-        frequency=frequency,
-        temperature=temperature,
-        kf_ki=kf_ki,
-        component=component,
-        vertical=vertical,
-        beam=beam,
-        counts=counts,
-        background=background,
-        seed=seed,
-        twins=twins,
-        resolution=resolution,
-        ellipsoids=ellipsoids,
-        quiet=quiet,
-    )
     for written in run(request):
         print(written)
 
 
 @app.command()
-def plan(
-    files: Annotated[
-        list[Path], typer.Argument(metavar="FILE...", show_default=False, help="Measured slices: .nxs, NXSPE, MDHisto or .npz.")
-    ],
-    *,
-    material: Annotated[
-        list[str],
-        typer.Option("--material", "-m", metavar="NAME|FILE", help="What it may be; several times for models that are to be told apart."),
-    ],
-    candidates: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="What could be measured (.yaml); by default a grid of incident energies.")
-    ] = None,
-    constants: Annotated[
-        str | None, typer.Option(metavar="J,D,...", help="Of one material: those whose error bars are to shrink; all by default.")
-    ] = None,
-    hours: Annotated[
-        list[float] | None, typer.Option(metavar="H", help="How long the map took at each incident energy, rising; once for all of them.")
-    ] = None,
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", metavar="FILE.json", parser=written_path, help="The plan as JSON.")
-    ] = None,
-    plot: Annotated[
-        Path | None, typer.Option(metavar="FILE.png", parser=written_path, help="The plan as a picture (.png, .pdf or .svg).")
-    ] = None,
-    ei: EiOption = None,
-    select: Annotated[
-        str | None, typer.Option(metavar="N,N-M", help="Use only these slices, numbered from 1 in the order of the files.")
-    ] = None,
-    mask: Annotated[Path | None, typer.Option(metavar="FILE", help="Mask of detector gaps (.npz): these pixels are not used.")] = None,
-    instrument: Annotated[str | None, typer.Option(metavar="NAME", help="With which the map was measured; MAPS by default.")] = None,
-    chopper: Annotated[str | None, typer.Option(metavar="NAME", help="Chopper of the instrument, in place of its usual one.")] = None,
-    frequency: Annotated[float | None, typer.Option(metavar="HZ", help="Frequency of that chopper.")] = None,
-    temperature: Annotated[float, typer.Option(metavar="K", min=0, help="Of the sample: intensity times n(E) + 1.")] = 0.0,
-    beam: Annotated[str | None, typer.Option(metavar="H,K,L", help="Momentum along the incident beam.")] = None,
-    quiet: Quiet = False,
-) -> None:
+@asked_for(PlanRequest)
+def plan(request: PlanRequest) -> None:
     """What to measure next: candidates ranked by what an hour of each is expected to add to a map of constant-energy slices.
 
     With two materials or more: how well they are told apart, whichever is true. With one: how much the error bars of its constants shrink.
@@ -489,26 +318,8 @@ def plan(
 
       insdl plan slices.nxs -m my-magnet.yaml --candidates next.yaml --hours 6
     """
-    from mantid_insdl.cli.plan import Request, run
+    from mantid_insdl.cli.plan import run
 
-    request = Request(
-        files=files,
-        materials=material,
-        candidates=candidates,
-        constants=constants,
-        hours=hours,
-        output=output,
-        plot=plot,
-        ei=ei,
-        select=select,
-        mask=mask,
-        instrument=instrument,
-        chopper=chopper,
-        frequency=frequency,
-        temperature=temperature,
-        beam=beam,
-        quiet=quiet,
-    )
     for written in run(request):
         print(written)
 

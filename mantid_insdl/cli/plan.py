@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,6 +25,7 @@ from mantid_insdl.materials import Material, load_material, material_names, name
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from mantid_insdl.cli.requests import PlanRequest
     from mantid_insdl.fitting.plan import Plan, Ranked
     from mantid_insdl.maps import Map
 
@@ -33,33 +33,7 @@ SHOWN = 20
 """Candidates on the screen; the JSON file has all."""
 
 
-@dataclass(frozen=True)
-class Request:
-    """The options of the command, as they were given; None where one was not."""
-
-    files: list[Path]
-    materials: list[str]
-    candidates: Path | None
-    constants: str | None
-    hours: list[float] | None
-    output: Path | None
-    plot: Path | None
-    ei: list[float] | None
-    select: str | None
-    mask: Path | None
-    instrument: str | None
-    chopper: str | None
-    frequency: float | None
-    temperature: float
-    beam: str | None
-    quiet: bool
-
-    @property
-    def outputs(self) -> list[Path]:
-        return [path for path in (self.output, self.plot) if path is not None]
-
-
-def run(request: Request) -> list[Path]:
+def run(request: PlanRequest) -> list[Path]:
     """Do it; return the files that were written."""
     from rich.console import Console
 
@@ -101,7 +75,7 @@ def run(request: Request) -> list[Path]:
     return request.outputs
 
 
-def _check(request: Request) -> Measurement:
+def _check(request: PlanRequest) -> Measurement:
     """Refuse options that make no sense, before any work."""
     if request.output is not None:
         require_suffix(request.output, (".json",), "--output")
@@ -130,7 +104,7 @@ def _materials(names: list[str]) -> list[Material] | None:
     return [load_material(one) for one in names]
 
 
-def _read(request: Request) -> Map:
+def _read(request: PlanRequest) -> Map:
     named = name_for_reading(request.materials[0])
     return read_measured(request.files, ei=request.ei, material=named, mask=request.mask, select=request.select)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,52 +28,12 @@ from mantid_insdl.simulation.paths import MAX_POINTS
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from mantid_insdl.cli.requests import SimulateRequest
     from mantid_insdl.instrument.resolution import ChopperSpectrometer
     from mantid_insdl.progress import Progress
 
 
-@dataclass(frozen=True)
-class Request:
-    """The options of the command, as they were given; None where one was not."""
-
-    material: str
-    parameters: list[str] | None
-    output: Path | None
-    plot: Path | None
-    like: Path | None
-    path: str | None
-    powder: str | None
-    ei: list[float] | None
-    energy: str | None
-    qh: str | None
-    qk: str | None
-    labels: str | None
-    points: int | None
-    across: list[str] | None
-    directions: int | None
-    fwhm: float | None
-    instrument: str | None
-    chopper: str | None
-    frequency: float | None
-    temperature: float
-    kf_ki: bool
-    component: str
-    vertical: str | None
-    beam: str | None
-    counts: float | None
-    background: float
-    seed: int
-    twins: bool
-    resolution: bool
-    ellipsoids: Path | None
-    quiet: bool
-
-    @property
-    def outputs(self) -> list[Path]:
-        return [path for path in (self.output, self.plot) if path is not None]
-
-
-def run(request: Request) -> list[Path]:
+def run(request: SimulateRequest) -> list[Path]:
     """Do it; return the files that were written."""
     from mantid_insdl.cli.console import progress_reporter
 
@@ -103,7 +62,7 @@ def run(request: Request) -> list[Path]:
 # ---- options that do not go together
 
 
-def _check(request: Request) -> None:
+def _check(request: SimulateRequest) -> None:
     """Refuse options that contradict each other, before any work."""
     if not request.outputs:
         raise OptionError("there is nothing to write", "neither --output nor --plot is given", "give one or both")
@@ -123,7 +82,7 @@ def _check(request: Request) -> None:
         raise OptionError("--chopper and --frequency are those of an instrument", fix="give --instrument as well")
 
 
-def _refuse_foreign(request: Request) -> None:
+def _refuse_foreign(request: SimulateRequest) -> None:
     """Refuse options of one kind of map with another."""
     kinds = {"--path": request.path, "--powder": request.powder, "--like": request.like}
     given = [name for name, value in kinds.items() if value is not None]
@@ -165,7 +124,7 @@ def _refuse_foreign(request: Request) -> None:
         raise OptionError("--like cannot go with --energy, --qh or --qk", "the axes come from the file", "leave one of them out")
 
 
-def _check_component(request: Request) -> None:
+def _check_component(request: SimulateRequest) -> None:
     from mantid_insdl.spinwave.polarisation import COMPONENTS
 
     if request.component not in COMPONENTS:
@@ -176,7 +135,7 @@ def _check_component(request: Request) -> None:
         raise OptionError(f"--component {request.component} needs --vertical", "it tells yy from zz", "give it, as --vertical 0,1,0")
 
 
-def _spectrometer(request: Request) -> ChopperSpectrometer | None:
+def _spectrometer(request: SimulateRequest) -> ChopperSpectrometer | None:
     """The instrument that was asked for, if one was."""
     from mantid_insdl.instrument.resolution import load_instrument
 
@@ -194,7 +153,7 @@ def _spectrometer(request: Request) -> ChopperSpectrometer | None:
 # ---- the three kinds of map
 
 
-def _slices(request: Request, material: Material, values: dict[str, float]) -> Any:
+def _slices(request: SimulateRequest, material: Material, values: dict[str, float]) -> Any:
     place: dict[str, Any]
     if request.like is not None:
         refuse_overwriting([request.like], request.outputs)
@@ -238,7 +197,7 @@ def _slices(request: Request, material: Material, values: dict[str, float]) -> A
     return simulate
 
 
-def _path(request: Request, material: Material, values: dict[str, float]) -> Any:
+def _path(request: SimulateRequest, material: Material, values: dict[str, float]) -> Any:
     corners = [momentum("--path", part) for part in request.path.replace(";", " ").split()]
     if len(corners) < 2:
         raise OptionError(f"--path '{request.path}' is no path", "it has two corners or more", 'write --path "0,0,0 0.5,0.5,0 0.5,0,0"')
@@ -271,7 +230,7 @@ def _path(request: Request, material: Material, values: dict[str, float]) -> Any
     return simulate
 
 
-def _refuse_without_width(request: Request) -> None:
+def _refuse_without_width(request: SimulateRequest) -> None:
     """Without an energy width there are lines, and no intensity against energy."""
     needing = {
         "--output": request.output,
@@ -290,7 +249,7 @@ def _refuse_without_width(request: Request) -> None:
             )
 
 
-def _powder(request: Request, material: Material, values: dict[str, float]) -> Any:
+def _powder(request: SimulateRequest, material: Material, values: dict[str, float]) -> Any:
     lengths = edges("--powder", request.powder)
     if lengths[0] < 0:
         raise OptionError(f"--powder '{request.powder}' begins below zero", "it is |Q| in 1/angstrom", "write --powder 0.1,0.05,4")
@@ -311,7 +270,7 @@ def _powder(request: Request, material: Material, values: dict[str, float]) -> A
     return simulate
 
 
-def _broadening(request: Request) -> dict[str, Any]:
+def _broadening(request: SimulateRequest) -> dict[str, Any]:
     """Energy axis, width, temperature and flux factor of a cut or a powder map."""
     ei = request.ei[0] if request.ei else None
     if request.energy is None and ei is None:
