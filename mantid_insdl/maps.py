@@ -49,6 +49,24 @@ def _frozen(values: Any, dtype: type = float) -> np.ndarray:
     return array
 
 
+def _shaped(what: str, values: Any, shape: tuple[int, ...], dtype: type = float) -> np.ndarray:
+    """A copy of what belongs to each pixel."""
+    array = np.array(values, dtype=dtype)
+    if array.shape != shape:
+        raise MapError(f"{what} shape {array.shape}", f"the axes say {shape}", "transpose the data or correct the axes")
+    return array
+
+
+def _require_finite(known: np.ndarray) -> None:
+    if np.any(np.isinf(known)):
+        raise MapError("the map has infinite intensities", "they cannot be weighed against other pixels", "mask those pixels (NaN)")
+
+
+def _require_errors(known: np.ndarray) -> None:
+    if not np.all(np.isfinite(known)) or np.any(known < 0):
+        raise MapError("the map has errors that are infinite, negative or NaN", "they weigh the pixels", "mask those pixels")
+
+
 @dataclass(frozen=True, eq=False)
 class Axis:
     """A named axis with a unit, given as bin edges or as points (bin centres).
@@ -245,55 +263,53 @@ class Map:
     logs: Mapping[str, tuple[Any, str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        def put(name: str, value: Any) -> None:
-            object.__setattr__(self, name, value)
-
+        put = partial(object.__setattr__, self)
         put("axes", tuple(self.axes))
+        self._require_a_kind()
+        shape = tuple(axis.size for axis in self.axes)
+        if self.slices is not None:
+            shape = (self.slices.size, *shape)
+        intensity = _shaped("intensity has", self.intensity, shape)
+        mask = np.isnan(intensity)
+        if self.mask is not None:
+            mask |= _shaped("the mask has", self.mask, shape, bool)
+        intensity[mask] = np.nan
+        _require_finite(intensity[~mask])
+        put("intensity", _frozen(intensity))
+        put("mask", _frozen(mask, bool))
+        if self.error is not None:
+            error = _shaped("the errors have", self.error, shape)
+            error[mask] = np.nan
+            _require_errors(error[~mask])
+            put("error", _frozen(error))
+        if self.path is not None:
+            put("path", _frozen(self.path))
+        put("corners", tuple((int(index), str(label)) for index, label in self.corners))
+        self._require_ei()
+        self._require_path_and_corners()
+        put("provenance", tuple(self.provenance))
+        put("warnings", tuple(dict.fromkeys(self.warnings)))
+        put("logs", MappingProxyType(dict(self.logs)))
+
+    def _require_a_kind(self) -> None:
         names = tuple(axis.name for axis in self.axes)
         if names not in _KIND_OF_AXES:
             known = ", ".join("(" + ", ".join(k) + ")" for k in _KIND_OF_AXES)
             raise MapError(f"axes {names} are no known kind of map", f"known are {known}", "name and order the axes so")
         if (self.kind == "slices") != (self.slices is not None):
             raise MapError("a map has slices exactly when its axes are (qh, qk)", fix="give the energy window of each slice")
-        intensity = np.array(self.intensity, dtype=float)
-        shape = tuple(axis.size for axis in self.axes)
-        if self.slices is not None:
-            shape = (self.slices.size, *shape)
-        if intensity.shape != shape:
-            raise MapError(f"intensity has shape {intensity.shape}", f"the axes say {shape}", "transpose the data or correct the axes")
-        mask = np.isnan(intensity)
-        if self.mask is not None:
-            given = np.asarray(self.mask, dtype=bool)
-            if given.shape != shape:
-                raise MapError(f"the mask has shape {given.shape}", f"the intensity has {shape}")
-            mask |= given
-        if np.any(np.isinf(intensity[~mask])):
-            raise MapError("the map has infinite intensities", "they cannot be weighed against other pixels", "mask those pixels (NaN)")
-        intensity[mask] = np.nan
-        put("intensity", _frozen(intensity))
-        put("mask", _frozen(mask, bool))
-        if self.error is not None:
-            error = np.array(self.error, dtype=float)
-            if error.shape != shape:
-                raise MapError(f"the errors have shape {error.shape}", f"the intensity has {shape}")
-            error[mask] = np.nan
-            if not np.all(np.isfinite(error[~mask])) or np.any(error[~mask] < 0):
-                raise MapError("the map has errors that are infinite, negative or NaN", "they weigh the pixels", "mask those pixels")
-            put("error", _frozen(error))
+
+    def _require_ei(self) -> None:
         if self.ei is not None and not (np.isfinite(self.ei) and self.ei > 0):
             raise MapError(f"the incident energy is {self.ei}", "it must be positive and finite", "give Ei in meV, or None where unknown")
-        if self.path is not None:
-            put("path", _frozen(self.path))
-            if self.path.shape != (shape[0], 3) or self.kind != "cut":
-                raise MapError(f"the path has shape {self.path.shape}", "a cut needs one (h, k, l) for each of its points")
-        put("corners", tuple((int(index), str(label)) for index, label in self.corners))
-        if self.corners:
-            places = [index for index, _ in self.corners]
-            if self.kind != "cut" or places != sorted(set(places)) or not 0 <= places[0] <= places[-1] < shape[0]:
-                raise MapError(f"the corners are at the points {places}", "they are rising indices of the points of a cut's path")
-        put("provenance", tuple(self.provenance))
-        put("warnings", tuple(dict.fromkeys(self.warnings)))
-        put("logs", MappingProxyType(dict(self.logs)))
+
+    def _require_path_and_corners(self) -> None:
+        points = self.axes[0].size if self.kind == "cut" else 0
+        if self.path is not None and not (points and self.path.shape == (points, 3)):
+            raise MapError(f"the path has shape {self.path.shape}", "a cut needs one (h, k, l) for each of its points")
+        places = [index for index, _ in self.corners]
+        if places and (places != sorted(set(places)) or not 0 <= places[0] <= places[-1] < points):
+            raise MapError(f"the corners are at the points {places}", "they are rising indices of the points of a cut's path")
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickled as what it is made of, for work in other processes: a read-only view of the logs cannot be."""
