@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mantid_insdl.errors import FileFormatError, InsdlError, printable
-from mantid_insdl.untrusted.hdf5 import require_own
+from mantid_insdl.untrusted.hdf5 import require_own, require_short_texts
 from mantid_insdl.untrusted.reading import MOST_VALUES, Origin, size_text
 
 if TYPE_CHECKING:
@@ -37,6 +37,9 @@ _DAMAGED = "copy or write the file again"
 _left: ContextVar[int] = ContextVar("_left", default=MAX_TOTAL)
 """Values that may still be read from the file that is open."""
 
+_short: ContextVar[bool] = ContextVar("_short", default=False)
+"""Whether the texts of variable length of the file that is open are known to be short."""
+
 
 def check_size(shape: tuple[int, ...], what: str, path: Path) -> None:
     """Refuse arrays above `MAX_VALUES` before memory is taken for them."""
@@ -56,6 +59,7 @@ _CUT = "cut or rebin the data to a smaller map first"
 def _spend(node: h5py.Dataset) -> None:
     """Count the values of a dataset as read, before they are; refuse where they, its chunks or all of the file are too much."""
     path = where(node)
+    _require_short_texts(node.dtype, path)
     check_size(node.shape, f"'{node.name}'", path)
     if node.chunks is not None and int(np.prod(node.chunks, dtype=object)) * node.dtype.itemsize > MAX_CHUNK:
         raise FileFormatError(f"'{path.name}' is too large", f"'{node.name}' has chunks of more than {size_text(MAX_CHUNK)}", _CUT)
@@ -63,6 +67,17 @@ def _spend(node: h5py.Dataset) -> None:
     if left < 0:
         raise FileFormatError(f"'{path.name}' is too large", f"it has more than {MAX_TOTAL:.3g} values in all", _CUT)
     _left.set(left)
+
+
+def _require_short_texts(kind: np.dtype, path: Path) -> None:
+    """Before the first value of variable length is read from a file: look whether one of them is huge."""
+    if kind.hasobject and not _short.get():
+        require_short_texts(path, _origin(path))
+        _short.set(True)
+
+
+def _origin(path: Path) -> Origin:
+    return Origin(f"'{path.name}'", FileFormatError)
 
 
 @contextmanager
@@ -73,11 +88,11 @@ def open_hdf5(path: Path) -> Iterator[h5py.File]:
     """
     import h5py
 
-    budget = _left.set(MAX_TOTAL)
+    budget, short = _left.set(MAX_TOTAL), _short.set(False)
     try:
         # best-effort: many network file systems have no locks
         with h5py.File(path, "r", locking="best-effort") as file:
-            require_own(file, Origin(f"'{path.name}'", FileFormatError))
+            require_own(file, _origin(path))
             yield file
     except InsdlError:
         raise
@@ -87,6 +102,7 @@ def open_hdf5(path: Path) -> Iterator[h5py.File]:
         raise _explained(path, error) from error
     finally:
         _left.reset(budget)
+        _short.reset(short)
 
 
 def _explained(path: Path, error: Exception) -> FileFormatError:
@@ -123,6 +139,7 @@ def attribute(node: h5py.Group | h5py.Dataset, name: str) -> str:
     if name not in node.attrs:
         return ""
     stored = node.attrs.get_id(name)
+    _require_short_texts(stored.dtype, where(node))
     _require_short(int(np.prod(stored.shape, dtype=object)) * stored.dtype.itemsize, f"the attribute '{name}' of '{node.name}'", node)
     return text(node.attrs[name])
 

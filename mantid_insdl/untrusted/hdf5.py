@@ -5,16 +5,20 @@ h5py is imported inside the functions: a Mantid process that carries another HDF
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
 
-from mantid_insdl.untrusted.reading import Origin
+from mantid_insdl.untrusted.reading import Origin, open_regular, size_text
 
 if TYPE_CHECKING:
     import h5py
 
 MOST_OBJECTS = 100_000
 """Groups and datasets of one file."""
+LARGEST_COLLECTION = 50_000_000
+"""Bytes of a collection of texts of variable length, which HDF5 reads as a whole for any of them; usual are 4096."""
 
 _FIX = "write a file that holds its data itself (in Mantid: load it and save it again)"
 
@@ -64,3 +68,55 @@ def require_own(file: h5py.File, origin: Origin) -> None:
     """Raise as `own_datasets`."""
     for _ in own_datasets(file, origin):
         pass
+
+
+def require_short_texts(path: Path, origin: Origin) -> None:
+    """Refuse a file that may hold an endless text of variable length: HDF5 tells how long one is only after reading it.
+
+    Such texts lie in collections, which begin with "GCOL", a version, three zeros and their size in 8 bytes (HDF5 File Format Specification
+    3.0, III.E). Whatever looks like a large one is refused, wherever in the file it is. Holes are passed over, a file of holes is quick.
+
+    Raises
+    ------
+    InsdlError
+        There is a collection of more than `LARGEST_COLLECTION`.
+    """
+    with open_regular(path, origin) as file:
+        length = os.fstat(file.fileno()).st_size
+        for start, end in _written(file.fileno(), length) if length > LARGEST_COLLECTION else ():
+            for block in _blocks(file, start, end):
+                place = block.find(_COLLECTION)
+                while place >= 0:
+                    size = int.from_bytes(block[place + len(_COLLECTION) : place + len(_COLLECTION) + 8], "little")
+                    if size > LARGEST_COLLECTION:
+                        reason = (
+                            f"texts of variable length in it may have {size_text(size)} and {size_text(LARGEST_COLLECTION)} are allowed"
+                        )
+                        raise origin.refused(reason, "write it with shorter texts")
+                    place = block.find(_COLLECTION, place + 1)
+
+
+_COLLECTION = b"GCOL\x01\0\0\0"
+_BLOCK = 2**24
+
+
+def _written(descriptor: int, length: int) -> Iterator[tuple[int, int]]:
+    """The parts of a file that are no holes, where the system tells."""
+    if not hasattr(os, "SEEK_DATA"):
+        yield 0, length
+        return
+    end = 0
+    while end < length:
+        try:
+            start = os.lseek(descriptor, end, os.SEEK_DATA)
+        except OSError:  # nothing but a hole is left
+            return
+        end = os.lseek(descriptor, start, os.SEEK_HOLE)
+        yield start, end
+
+
+def _blocks(file: BinaryIO, start: int, end: int) -> Iterator[bytes]:
+    """A part of a file in blocks, each with the first bytes of the next, where a collection may begin at its end."""
+    for place in range(start, end, _BLOCK):
+        file.seek(place)
+        yield file.read(_BLOCK + 16)

@@ -11,6 +11,7 @@ import json
 import os
 import shutil
 import socket
+import struct
 import sys
 import zipfile
 import zlib
@@ -154,6 +155,34 @@ def many_links(file: h5py.File, folder: Path) -> None:
     parent = file["mantid_workspace_1/workspace"].id
     for number in range(110_000):
         parent.links.create_hard(f"again{number}".encode(), parent, b"values")
+
+
+def huge_text(write: Callable[[h5py.File], None]) -> Make:
+    """A file of 4 GB, all but some kB of it a hole, in which the text "huge" of variable length fills the hole."""
+
+    def make(folder: Path) -> Path:
+        path = processed(lambda file, folder: write(file))(folder)
+        whole = path.read_bytes()
+        place, size = (len(whole) + 7) // 8 * 8, 4 * GB
+        heap = whole.index(b"GCOL")
+        number = next(n for n in range(1, 9) if struct.pack("<IQI", 4, heap, n) in whole)
+        whole = whole.replace(struct.pack("<IQI", 4, heap, number), struct.pack("<IQI", size - 64, place, 1))
+        whole = whole[:40] + struct.pack("<Q", place + size) + whole[48:]  # where the file ends
+        with open(path, "wb") as file:
+            file.write(whole.ljust(place, b"\0") + b"GCOL\x01\0\0\0" + struct.pack("<QHHIQ", size, 1, 1, 0, size - 64))
+            file.truncate(place + size)
+        return path
+
+    return make
+
+
+def _huge_title(file: h5py.File) -> None:
+    del file["mantid_workspace_1/title"]
+    file["mantid_workspace_1/title"] = "huge"
+
+
+def _huge_unit(file: h5py.File) -> None:
+    file["mantid_workspace_1/workspace/axis1"].attrs["units"] = "huge"
 
 
 def nxspe(change: Callable[[h5py.File, Path], None]) -> Make:
@@ -550,6 +579,8 @@ CASES: dict[str, tuple[Make, Callable[[Path], Any]]] = {
     "HDF5: virtual values from a pipe": (processed(virtual(lambda folder: fifo(folder / "pipe"))), read_map),
     "HDF5: a title of 6 GB": (processed(long_title), read_map),
     "HDF5: 60 large workspaces": (processed(large_workspaces, 60), read_map),
+    "HDF5: a title of 4 GB in a hole": (huge_text(_huge_title), read_map),
+    "HDF5: a unit of 4 GB in a hole": (huge_text(_huge_unit), read_map),
     "HDF5: a text axis of 1e10": (
         processed(replaced("mantid_workspace_1/workspace/axis1", shape=(10**10,), dtype="S8", chunks=(1000,))),
         read_map,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import h5py
 import numpy as np
 import pytest
@@ -9,6 +11,7 @@ import pytest
 from mantid_insdl.errors import FileFormatError
 from mantid_insdl.files import _hdf5, load
 from mantid_insdl.untrusted import hdf5
+from mantid_insdl.untrusted.reading import Origin
 
 
 @pytest.fixture
@@ -106,3 +109,41 @@ def test_links_within_the_file_are_followed(processed):
         workspace["itself"] = h5py.SoftLink("/mantid_workspace_1/workspace/itself")
         workspace["parent"] = file["mantid_workspace_1"]
     assert load(path).shape == (2, 3)
+
+
+HEAP = b"GCOL\x01\0\0\0"
+ORIGIN = Origin("'a.nxs'", FileFormatError)
+
+
+@pytest.mark.parametrize("place", [0, 5, hdf5._BLOCK - 31, hdf5._BLOCK - 24, hdf5._BLOCK - 17, hdf5._BLOCK, 3 * hdf5._BLOCK + 7])
+@pytest.mark.parametrize("whole", [False, True], ids=["holes passed over", "where no system tells holes"])
+def test_large_collections_of_texts_are_found_anywhere(tmp_path, monkeypatch, place, whole):
+    if whole:
+        monkeypatch.delattr(os, "SEEK_DATA", raising=False)
+    path = tmp_path / "a.nxs"
+    for size, refused in ((hdf5.LARGEST_COLLECTION, False), (hdf5.LARGEST_COLLECTION + 1, True)):
+        with open(path, "wb") as file:
+            file.write(b"x")
+            file.seek(place)
+            file.write(HEAP + (4096).to_bytes(8, "little") + HEAP + size.to_bytes(8, "little"))
+            file.truncate(100_000_000)
+        if refused:
+            with pytest.raises(FileFormatError, match="texts of variable length in it may have 50 MB and 50 MB are allowed"):
+                hdf5.require_short_texts(path, ORIGIN)
+        else:
+            hdf5.require_short_texts(path, ORIGIN)
+
+
+def test_the_texts_of_a_file_are_looked_at_once(processed, monkeypatch):
+    path, looked = processed(), []
+    with h5py.File(path, "a") as file:
+        for name in ("axis1", "axis2"):
+            file[f"mantid_workspace_1/workspace/{name}"].attrs["units"] = "meV"
+    monkeypatch.setattr(_hdf5, "require_short_texts", lambda path, origin: looked.append(path))
+    with _hdf5.open_hdf5(path) as file:
+        for name in ("axis1", "axis2"):
+            assert _hdf5.attribute(file[f"mantid_workspace_1/workspace/{name}"], "units") == "meV"
+    assert looked == [path]
+    with _hdf5.open_hdf5(path) as file:
+        _hdf5.attribute(file["mantid_workspace_1/workspace/axis1"], "units")
+    assert looked == [path, path], "once for each time that it is opened"
