@@ -201,7 +201,8 @@ def read_array(parent: h5py.Group, name: str, ndim: int | None = None) -> np.nda
         raise FileFormatError(
             f"'{path.name}' has a dataset of a wrong shape", f"'{label}' has {node.ndim} dimensions and needs {ndim}", _DAMAGED
         )
-    return np.asarray(values_of(node), dtype=float)
+    with np.errstate(over="ignore"):  # of a longer kind of number: infinite then, and refused where it is used
+        return np.asarray(values_of(node), dtype=float)
 
 
 def values_of(node: h5py.Dataset) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -17,7 +18,7 @@ from mantid_insdl.training.batches import Batches, in_parts
 from mantid_insdl.training.layouts import room
 from mantid_insdl.training.recipes import Measurement
 
-BATCH = 64
+BATCH, EVEN = 64, 8
 
 
 @dataclass
@@ -64,9 +65,10 @@ class Ensemble:
 
 
 def _answers(model: Any, maps: MeasuredMaps) -> list[np.ndarray]:
-    """The outputs for up to `BATCH` maps; always that many are asked about, since every other number would be compiled anew."""
-    rows = np.minimum(np.arange(BATCH), len(maps.stack) - 1)
-    return [np.asarray(output)[: len(maps.stack)] for output in model.predict_on_batch(network_inputs(model, maps, rows))]
+    """The outputs for up to `BATCH` maps; a multiple of `EVEN` is asked about, since every other number would be compiled anew."""
+    number = len(maps.stack)
+    rows = np.minimum(np.arange(math.ceil(number / EVEN) * EVEN), number - 1)
+    return [np.asarray(output)[:number] for output in model.predict_on_batch(network_inputs(model, maps, rows))]
 
 
 def with_energies(maps: MeasuredMaps, number: int, bins: int, rng: np.random.Generator) -> MeasuredMaps:

@@ -50,7 +50,7 @@ def train(
     output
         Folder of the new bundle; default: the recipe's name in the current folder.
     quick
-        A hundred times less data and one epoch: to see that everything runs.
+        Some hundred times less data and one epoch: to see that everything runs.
     data_folder
         Where simulated data sets and fitted weights are kept: recipes on the same data simulate them once, and a training that was
         interrupted goes on with the network that it was fitting.

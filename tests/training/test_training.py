@@ -1,5 +1,9 @@
 """A very small training from recipe to bundle, and what a fit keeps."""
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -22,7 +26,7 @@ def test_a_quick_training_makes_a_sound_bundle(tmp_path, monkeypatch):
     assert verify_bundle(folder) == []
     card = load_bundle(folder).card
     assert card.version.endswith("-quick")
-    assert sum(dict(card.training.samples).values()) == 24
+    assert dict(card.training.samples) == {"train": 4, "validation": 2, "calibration": 2, "test": 2}
     assert {o.name for o in card.outputs} == {"J1", "J2", "D"}
     assert all(t.n >= 1 and t.command == "insdl train rb2mnf4-exchange" for t in card.test)
     data = load_or_generate(recipe.dataset, tmp_path / "data")  # as it was kept
@@ -83,3 +87,12 @@ def test_a_fit_ends_with_the_weights_of_its_best_epoch_and_is_not_repeated(tmp_p
     assert len(orders) > 8 * 4 / 2 and {i for order in orders for i in order} == set(range(40))
     seen.clear()
     assert run(network(), ConstantMaps()) == pytest.approx(final) and not seen
+
+
+@pytest.mark.slow
+def test_the_command_prints_the_bundle_and_nothing_of_tensorflow(tmp_path):
+    """In a process of its own, as TensorFlow's libraries write to its standard error while they are loaded."""
+    command = ["-m", "mantid_insdl", "train", "rb2mnf4-exchange", "--quick", "--quiet", "--output", tmp_path / "b", "--data", tmp_path / "d"]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("TF_")}
+    done = subprocess.run([sys.executable, *map(str, command)], env=environment, capture_output=True, text=True, check=True)
+    assert (done.stdout.splitlines(), done.stderr) == ([str(tmp_path / "b")], "")
