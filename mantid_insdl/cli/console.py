@@ -9,7 +9,7 @@ import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from mantid_insdl.progress import Progress
+from mantid_insdl.progress import Progress, ignore_progress
 
 LOG_INTERVAL = 10.0  # seconds between lines of a log that say the same thing with other numbers
 
@@ -44,7 +44,7 @@ def progress_reporter(quiet: bool = False) -> Iterator[Progress]:
     In a log (automated reduction) a line is printed when the words change; where only numbers in them do, every 10 seconds.
     """
     if quiet:
-        yield lambda fraction, text: None
+        yield ignore_progress
     elif sys.stderr.isatty():
         with _bar() as report:
             yield report

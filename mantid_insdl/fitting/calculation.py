@@ -175,9 +175,9 @@ class SlicesCalculation(Calculation):
         self.groups = [group for group in groups if group.size]
         momenta = np.stack([axis.centres[index] for axis, index in zip(m.axes, place, strict=True)], axis=-1) @ material.map_frame[:2]
         beam = np.asarray(material.map.beam if measurement.beam is None else measurement.beam, float) @ material.map_frame
-        _, across = split_by_beam(momenta, beam)
-        along = along_beam(np.nan_to_num(self.ei, nan=np.inf), self.energy, across)
-        self.q_squared = across + np.where(np.isfinite(self.ei), along, 0.0) ** 2
+        _, across_squared = split_by_beam(momenta, beam)
+        along = along_beam(np.nan_to_num(self.ei, nan=np.inf), self.energy, across_squared)
+        self.q_squared = across_squared + np.where(np.isfinite(self.ei), along, 0.0) ** 2
         names = ["width", "blur", "flux", "twin"] if np.all(np.isfinite(self.ei)) else ["blur", "twin"]
         self.nuisances = {name: NUISANCES[name] for name in names}
         domains = domain_turns(material)

@@ -10,11 +10,11 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable
 from typing import Any, BinaryIO
 
 from mantid_insdl import __version__, errors
 from mantid_insdl.errors import InsdlError, WorkerError
+from mantid_insdl.progress import Progress
 from mantid_insdl.worker import protocol
 from mantid_insdl.worker.tasks import TASKS
 
@@ -68,7 +68,7 @@ def _answer(header: dict[str, Any], maps: dict[str, Any], replies: BinaryIO) -> 
     reply.write(replies)
 
 
-def _reporter(replies: BinaryIO) -> Callable[[float, str], None]:
+def _reporter(replies: BinaryIO) -> Progress:
     last = -_REPORT_INTERVAL
 
     def report(fraction: float, text: str) -> None:

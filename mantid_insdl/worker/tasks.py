@@ -29,7 +29,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from mantid_insdl.maps import Axis, Map, Slices
-from mantid_insdl.progress import Progress
+from mantid_insdl.progress import Progress, share_of
 
 if TYPE_CHECKING:
     from mantid_insdl.simulation.kept import KeptSimulators
@@ -84,12 +84,12 @@ def _classify(maps: Mapping[str, Map], options: Mapping[str, Any], progress: Pro
     method = options.pop("method", "network")
     by_network = {"network": 1.0, "both": 0.1, "fit": 0.0}[method]
     if method != "fit":
-        told = classify(measured, progress=lambda fraction, text: progress(by_network * fraction, text), **options)
+        told = classify(measured, progress=share_of(progress, 0.0, by_network), **options)
         answer = told.to_dict()
     if method != "network":
         materials = choose_bundle("classify", measured, options.get("model")).card.materials
         fitted = zener.fittable(materials)
-        found = compare(measured, fitted, progress=lambda fraction, text: progress(by_network + (1 - by_network) * fraction, text))
+        found = compare(measured, fitted, progress=share_of(progress, by_network, 1.0))
         answer["comparison"] = found.to_dict()
         if len(fitted) < len(materials):
             answer["comparison"]["warnings"].append(zener.NOT_FITTED)
@@ -104,12 +104,12 @@ def _fit_exchange(maps: Mapping[str, Map], options: Mapping[str, Any], progress:
     measured = maps["input"]
     named = {name: options[name] for name in ("model", "refine", "material") if options.get(name)}
     fitted = "material" in named or named.get("refine", "off") != "off"
-    answer = fit_exchange(measured, progress=lambda fraction, text: progress((1.0 if fitted else 0.5) * fraction, text), **named)
+    answer = fit_exchange(measured, progress=share_of(progress, 0.0, 1.0 if fitted else 0.5), **named)
     if not options.get("simulate_fit"):
         return {}, answer.to_dict()
     if answer.fit is not None:
         return {"fit": answer.fit.model}, answer.to_dict()
-    best = simulate_fit(measured, answer, progress=lambda fraction, text: progress(0.5 + 0.5 * fraction, text))
+    best = simulate_fit(measured, answer, progress=share_of(progress, 0.5, 1.0))
     return {"fit": best}, answer.to_dict()
 
 
@@ -135,8 +135,8 @@ def _explain_all(maps: Mapping[str, Map], options: Mapping[str, Any], progress: 
 
     given = {name: options.get(name) for name in ("model", "target", "layer")}
     views = options.get("views") or VIEWS
-    found = explain_answer(maps["input"], views=views, **given, progress=lambda fraction, text: progress(0.85 * fraction, text))
-    report = explanation_in(options["folder"], found, progress=lambda fraction, text: progress(0.85 + 0.15 * fraction, text))
+    found = explain_answer(maps["input"], views=views, **given, progress=share_of(progress, 0.0, 0.85))
+    report = explanation_in(options["folder"], found, progress=share_of(progress, 0.85, 1.0))
     return {}, report.model_dump(mode="json")
 
 
