@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import os
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
@@ -25,10 +26,8 @@ def cores() -> int:
 
 
 @functools.cache
-def _libraries() -> ThreadpoolController:
-    """The libraries of linear algebra, numpy's and scipy's; looking for them takes milliseconds, once."""
-    import scipy.linalg  # noqa: F401 (it brings a library of its own, which has to be there to be found)
-
+def _libraries(with_scipy: bool) -> ThreadpoolController:
+    """The libraries of linear algebra: numpy's, and scipy's once it has been imported. Looking for them takes milliseconds."""
     return ThreadpoolController()
 
 
@@ -42,7 +41,7 @@ def in_threads(work: Callable[[T], R], items: Iterable[T], workers: int | None =
     if workers <= 1:
         yield from map(work, items)
         return
-    with _libraries().limit(limits=1, user_api="blas"), ThreadPoolExecutor(workers) as pool:
+    with _libraries("scipy.linalg" in sys.modules).limit(limits=1, user_api="blas"), ThreadPoolExecutor(workers) as pool:
         futures = [pool.submit(work, item) for item in items]
         try:
             for future in futures:

@@ -1,5 +1,7 @@
 """Threads: order, cancelling, and the threads of linear algebra below them."""
 
+import subprocess
+import sys
 import threading
 import time
 
@@ -23,6 +25,21 @@ def test_linear_algebra_has_one_thread_inside_and_its_own_after():
         inside = list(in_threads(blas_threads, range(4), 2))
         assert all(set(one) == {1} for one in inside)
         assert blas_threads(None) == before
+
+
+def test_a_library_that_comes_later_is_held_too():
+    program = (
+        "from threadpoolctl import threadpool_info, threadpool_limits\n"
+        "import numpy\n"
+        "from mantid_insdl.parallel import in_threads\n"
+        "def most(_): return max(one['num_threads'] for one in threadpool_info())\n"
+        "assert list(in_threads(most, range(2), 2)) == [1, 1]\n"
+        "import scipy.linalg\n"
+        "threadpool_limits(2, user_api='blas')\n"
+        "assert (most(None), *in_threads(most, range(2), 2)) == (2, 1, 1)\n"
+    )
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
 
 
 def test_results_are_in_order_and_an_error_ends_the_rest():

@@ -19,12 +19,24 @@ All lengths are in metres and all times in seconds, unless a name says otherwise
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mantid_insdl.errors import InsdlError
 from mantid_insdl.instrument.kinematics import wavenumber
-from mantid_insdl.instrument.specification import Disks, DiskSlot, FermiChopper, FermiPackage, FlightPath, Moderator, Sample, Spectrometer
+
+if TYPE_CHECKING:
+    from mantid_insdl.instrument.specification import (
+        Disks,
+        DiskSlot,
+        FermiChopper,
+        FermiPackage,
+        FlightPath,
+        Moderator,
+        Sample,
+        Spectrometer,
+    )
 
 FWHM_TO_SIGMA = 1 / np.sqrt(8 * np.log(2))
 VELOCITY = 437.39336

@@ -6,12 +6,15 @@ import re
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mantid_insdl.errors import InsdlError
 from mantid_insdl.instrument.chopper_width import FWHM_TO_SIGMA, chopper_sigma
-from mantid_insdl.instrument.specification import FittedWidth, Spectrometer, read_spectrometer
+
+if TYPE_CHECKING:
+    from mantid_insdl.instrument.specification import FittedWidth, Spectrometer
 
 
 @dataclass(frozen=True)
@@ -184,6 +187,8 @@ def load_instrument(name: str = "MAPS", *, chopper: str | None = None, frequency
 
 @cache
 def _specification(name: str) -> Spectrometer:
+    from mantid_insdl.instrument.specification import read_spectrometer
+
     with resources.as_file(resources.files(__package__).joinpath(f"{name.lower()}.yaml")) as path:
         return read_spectrometer(path)
 

@@ -123,15 +123,13 @@ def plot_dispersion(found: Dispersion, *, title: str = "") -> Figure:
     title_axes(axes, title or found.title or found.material)
     _draw_corners(axes, where, found.hkl, found.corners, colour="0.5")
     _name_momentum(figure, axes, found.frame)
-    named = {"perp": r"$S_\perp$", "chiral": r"chiral $i(S^{yz}-S^{zy})$"}.get(found.component, f"$S^{{{found.component}}}$")
-    figure.colorbar(lines, ax=axes, extend=extend(values[seen], scale), label=f"{named} (spin$^2$ per magnetic ion)")
+    named = {"perp": "S⊥", "chiral": r"chiral $i(S^{yz}-S^{zy})$"}.get(found.component, f"$S^{{{found.component}}}$")
+    figure.colorbar(lines, ax=axes, extend=extend(values[seen], scale), label=f"{named} (spin² per magnetic ion)")
     return figure
 
 
 def _branches(energies: np.ndarray, intensities: np.ndarray, top: float, corners: Sequence[int]) -> np.ndarray:
     """Order of the modes at each point, (point, mode), in which every mode goes on straight, through crossings, and as strong as it was."""
-    from scipy.optimize import linear_sum_assignment
-
     strength = np.sqrt(np.abs(np.nan_to_num(intensities)))
     strength *= _TOGETHER * top / (strength.max(initial=0.0) or 1.0)
     order = np.empty(energies.shape, int)
@@ -142,21 +140,40 @@ def _branches(energies: np.ndarray, intensities: np.ndarray, top: float, corners
         expected = now if point - 1 in corners else 2 * now - before
         cost = np.abs(np.nan_to_num(expected)[:, None] - np.nan_to_num(there))
         cost += np.abs(strength[point - 1, order[point - 1]][:, None] - strength[point])
-        order[point] = linear_sum_assignment(cost)[1]
+        order[point] = _paired(cost, order[point - 1])
         before, now = now, there[order[point]]
     return order
 
 
+def _paired(cost: np.ndarray, order: np.ndarray) -> np.ndarray:
+    """The column of each row of a square `cost`, from those of `order` on, with no two of them exchanged for a larger sum."""
+    order = order.copy()
+    while True:
+        chosen = cost[:, order]
+        own = chosen.diagonal()
+        gain = own[:, None] + own - chosen - chosen.T
+        first, second = np.unravel_index(np.argmax(gain), gain.shape)
+        if gain[first, second] <= 1e-9 * own.sum():
+            return order
+        order[[first, second]] = order[[second, first]]
+
+
 def _together(energies: np.ndarray, intensities: np.ndarray, top: float) -> np.ndarray:
     """Intensities (point, mode) of lines: summed over modes that go together, NaN where a mode's own is or is not defined."""
-    from scipy.ndimage import binary_opening
-
     apart = np.abs(energies[:, :, None] - energies[:, None, :])
     stretch = max(3, int(_STRETCH * len(energies)))
-    joined = binary_opening(apart < _TOGETHER * top, np.ones((stretch, 1, 1))) | np.eye(energies.shape[1], dtype=bool)
+    joined = _stretches(apart < _TOGETHER * top, stretch) | np.eye(energies.shape[1], dtype=bool)
     meeting = np.any((apart < _DEGENERATE * top) & ~joined, axis=2)
     summed = np.einsum("pij,pj->pi", joined, np.nan_to_num(intensities))
     return np.where(np.isnan(intensities) | meeting, np.nan, summed)
+
+
+def _stretches(true: np.ndarray, length: int) -> np.ndarray:
+    """Where (point, ...) is true at that many points on end."""
+    before = np.cumsum(np.pad(true, ((1, 0), (0, 0), (0, 0))), axis=0)
+    whole = before[length:] - before[:-length] == length  # of the stretch that begins at each point
+    begun = np.cumsum(np.pad(whole, ((length, length - 1), (0, 0), (0, 0))), axis=0)
+    return begun[length:] > begun[:-length]
 
 
 def _between(values: np.ndarray) -> np.ndarray:

@@ -55,6 +55,31 @@ def test_help_is_quick_and_imports_nothing_heavy():
     assert time.monotonic() - start < 3.0  # 0.3 s on an idle machine
 
 
+LAZY = {  # of what the command does not use
+    ("material", "rb2mnf4"): {"matplotlib", "PIL", "mantid_insdl.simulation"},
+    ("simulate", "-m", "rb2mnf4", "--path", "0,0,0 0.5,0.5,0", "--plot", "a.png"): {
+        "matplotlib.pyplot",
+        "mantid_insdl.instrument.specification",
+        "mantid_insdl.simulation.slices",
+        "mantid_insdl.files",
+    },
+}
+
+
+@pytest.mark.parametrize("arguments", LAZY, ids=" ".join)
+def test_commands_import_only_what_they_use(arguments, tmp_path):
+    """What is slow at the start of a command is imports: `scipy.optimize` alone takes longer than numpy and the physics."""
+    program = (
+        f"import sys; sys.argv = {['insdl', *arguments]}\n"
+        "try:\n    from mantid_insdl.__main__ import main; main()\n"
+        "except SystemExit as end:\n    assert not end.code\n"
+        f"heavy = {LAZY[arguments] | {'scipy', 'h5py', 'tensorflow', 'keras'}} & set(sys.modules)\n"
+        "sys.exit(f'imported {heavy}' if heavy else 0)"
+    )
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+
+
 def test_analyse_writes_all_results(insdl, map_file, tmp_path, made_by_hand):
     result = insdl("analyse", map_file(), "-m", "pcsmo", "-o", tmp_path / "out")
     assert result.exit_code == 0, result.stderr

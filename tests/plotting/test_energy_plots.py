@@ -1,5 +1,7 @@
 """Pictures against energy: powder maps, cuts with named corners, dispersions."""
 
+import itertools
+
 import numpy as np
 import pytest
 from matplotlib.collections import LineCollection
@@ -7,6 +9,7 @@ from matplotlib.collections import LineCollection
 from mantid_insdl import plotting
 from mantid_insdl.errors import MapError
 from mantid_insdl.maps import MEV, PER_ANGSTROM, Axis, Map
+from mantid_insdl.plotting.energy import _paired, _stretches
 from mantid_insdl.simulation.spectra import Dispersion, dispersion, simulate_cut, simulate_powder
 
 CORNERS = [[0, 0, 0], [0.5, 0.5, 0], [0.5, 0, 0], [0, 0, 0]]
@@ -97,6 +100,30 @@ def test_crossing_modes_go_on_with_their_own_intensities(points):
     values = np.asarray(seen.get_array())
     assert (slopes > 1e-9).sum() == (slopes < -1e-9).sum() == points - 1
     assert values[slopes > 0] == pytest.approx(strong) and values[slopes < 0] == pytest.approx(weak)
+
+
+def test_modes_are_paired_so_that_no_two_would_better_be_exchanged():
+    rng = np.random.default_rng(0)
+    for size in (1, 2, 5, 9):
+        cost = rng.uniform(0, 1, (size, size))
+        start = rng.permutation(size)
+        found = _paired(cost, start)
+        assert sorted(found) == list(range(size))
+        for i, j in itertools.combinations(range(size), 2):
+            assert cost[i, found[i]] + cost[j, found[j]] <= cost[i, found[j]] + cost[j, found[i]]
+    # of two modes there is but one exchange
+    assert list(_paired(np.array([[1.0, 0.0], [0.0, 1.0]]), np.arange(2))) == [1, 0]
+
+
+def test_stretches_are_whole_ones():
+    true = np.array([1, 1, 0, 1, 1, 1, 0, 1, 1, 1, 1], bool)[:, None, None]
+    assert _stretches(true, 3)[:, 0, 0].tolist() == [False] * 3 + [True] * 3 + [False] + [True] * 4
+    assert not _stretches(true[:2], 3).any()
+
+
+def test_the_label_needs_no_mathematical_typesetting(lines):
+    """Its grammar takes a tenth of the command `insdl simulate --plot`."""
+    assert [axes.get_ylabel() for axes in plotting.plot_dispersion(lines).axes] == ["energy (meV)", "S⊥ (spin² per magnetic ion)"]
 
 
 def test_modes_that_go_together_for_a_while_are_one_line_there():
