@@ -9,11 +9,11 @@ import numpy as np
 
 from mantid_insdl.analysis.denoise import denoise as denoise_map
 from mantid_insdl.analysis.ensemble import STRUCTURELESS, logits_of
-from mantid_insdl.analysis.estimate import ask_constants, estimate
+from mantid_insdl.analysis.estimate import ask_constants, estimate, exchange_bundle
 from mantid_insdl.analysis.results import Classification, ExchangeFit
 from mantid_insdl.fitting.results import NONE_OF_THESE, UNDECIDED
 from mantid_insdl.maps import Map
-from mantid_insdl.networks.bundles import Bundle, bundles_for, find_bundle, load_bundle, read_card
+from mantid_insdl.networks.bundles import Bundle, load_bundle
 from mantid_insdl.networks.cards import Card
 from mantid_insdl.networks.prediction import ensemble_probabilities
 from mantid_insdl.networks.preparation import Prepared, open_question, prepare
@@ -129,11 +129,11 @@ def _rivals(m: Map, card: Card, exchange: ExchangeFit, progress: Progress) -> st
         return lambda fraction, text: progress((number + fraction) / (len(others) + 1), text)
 
     for number, name in enumerate(others, 1):
-        bundle = _exchange_bundle(name, card.family)
+        bundle = exchange_bundle(name, card.family)
         if bundle is None:
             continue
         if first is None:
-            mine = _exchange_bundle(exchange.material, card.family).card
+            mine = exchange_bundle(exchange.material, card.family).card
             first = Fitted(prepare(m, mine), exchange.material, np.array(exchange.values), _ranges(mine), part(0))
         prepared = prepare(m, bundle.card)
         values, _, _ = ask_constants(bundle, prepared)
@@ -146,13 +146,6 @@ def _ranges(card: Card) -> dict[str, tuple[float, float]]:
     return {output.name: (output.low, output.high) for output in card.outputs}
 
 
-def _exchange_bundle(material: str, family: str) -> Bundle | None:
-    for name in bundles_for("exchange", family):
-        if read_card(find_bundle(name)).materials == (material,):
-            return load_bundle(name)
-    return None
-
-
 def _constants(m: Map, material: str, family: str, progress: Progress) -> ExchangeFit | None:
-    bundle = _exchange_bundle(material, family)
+    bundle = exchange_bundle(material, family)
     return bundle and estimate(bundle, prepare(m, bundle.card), progress)

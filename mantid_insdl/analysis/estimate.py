@@ -7,7 +7,7 @@ import numpy as np
 from mantid_insdl.analysis.ensemble import ask
 from mantid_insdl.analysis.results import ExchangeFit
 from mantid_insdl.errors import BundleError
-from mantid_insdl.networks.bundles import Bundle
+from mantid_insdl.networks.bundles import Bundle, bundles_for, find_bundle, load_bundle, read_card
 from mantid_insdl.networks.cards import CardOutput
 from mantid_insdl.networks.posterior import Posterior
 from mantid_insdl.networks.preparation import Prepared
@@ -17,6 +17,14 @@ UNCONSTRAINED = 0.8  # of the spread of the training values: an error bar this l
 EDGE = 0.01  # of the trained range: a value nearer to its end may as well lie beyond
 DRAWS = 64  # parameter sets drawn from the posterior: where a fit may start, and a picture of what goes together
 LIMIT = "unexplained_limit"  # entry of an exchange model's card: largest figure of `Evidence` with which a map counts as explained
+
+
+def exchange_bundle(material: str, family: str) -> Bundle | None:
+    """The networks that say the constants of one material of a family; None where there are none."""
+    for name in bundles_for("exchange", family):
+        if read_card(find_bundle(name)).materials == (material,):
+            return load_bundle(name)
+    return None
 
 
 def ask_posterior(bundle: Bundle, prepared: Prepared, progress: Progress = ignore_progress) -> tuple[Posterior, list[str]]:

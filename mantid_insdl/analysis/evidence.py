@@ -13,11 +13,10 @@ import numpy as np
 
 from mantid_insdl.fitting.results import Evidence
 from mantid_insdl.fitting.unexplained import LEAST_PIXELS, Structure, shares_of
-from mantid_insdl.materials import zener
 from mantid_insdl.networks.preparation import Prepared
 from mantid_insdl.networks.preprocessing import incident_energy_groups, normalise
 from mantid_insdl.progress import Progress, ignore_progress
-from mantid_insdl.simulation.slices import SliceSimulator
+from mantid_insdl.simulation.polarons import simulator_for
 
 WEIGHT_FLOOR = 0.3  # of the mean intensity of an incident energy: what an empty slice's counting noise is taken for
 HOPELESS = 0.75  # an unexplained share from which a few least-squares steps lead nowhere
@@ -48,7 +47,7 @@ class Comparison:
         used = np.flatnonzero(prepared.used)
         self.map = prepared.gridded.select(used)
         self.groups = incident_energy_groups(self.map.slices)
-        self._simulator = SliceSimulator(material, self.map.slices, *self.map.axes)
+        self._simulator = simulator_for(material, self.map.slices, *self.map.axes)
         self.material = self._simulator.material.name
         known = ~self.map.mask & self._simulator.reach
         self.known = known & (known.sum(axis=(1, 2)) >= LEAST_PIXELS)[:, None, None]
@@ -68,19 +67,10 @@ class Comparison:
 
     def simulated(self, parameters: Mapping[str, np.ndarray]) -> np.ndarray:
         """Structure of simulations with `parameters` (n,), (n, slice, qh, qk); NaN where the magnetic order is unstable."""
-        intensity, stable = self._intensity(parameters)
+        intensity, stable = self._simulator.intensity(parameters)
         structure = self._structure(self._normalised(intensity))
         structure[~stable] = np.nan
         return structure
-
-    def _intensity(self, parameters: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-        if self.material != zener.MATERIAL:
-            return self._simulator.intensity(parameters)
-        # The order of the polarons follows their constants: every set is a magnet of its own.
-        sets = [dict(zip(parameters, row, strict=True)) for row in zip(*parameters.values(), strict=True)]
-        each = [SliceSimulator(zener.in_ground_state(one), self.map.slices, *self.map.axes).intensity(one) for one in sets]
-        intensity, stable = (np.concatenate(part) for part in zip(*each, strict=True))
-        return intensity, stable
 
     def scaled(self, structure: np.ndarray) -> np.ndarray:
         """A simulation (slice, qh, qk) times the scale of each incident energy that fits the map best, not below zero."""

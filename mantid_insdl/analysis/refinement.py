@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from mantid_insdl.analysis.estimate import ask_posterior, exchange_bundle
 from mantid_insdl.analysis.results import ExchangeFit
-from mantid_insdl.errors import MaterialError
+from mantid_insdl.errors import MaterialError, UnsuitableMapError
 from mantid_insdl.fitting.results import Evidence, Fit
 from mantid_insdl.maps import Map
-from mantid_insdl.materials import Material, zener
+from mantid_insdl.materials import Material
+from mantid_insdl.networks.preparation import prepare
 from mantid_insdl.progress import Progress
 
 if TYPE_CHECKING:
@@ -21,7 +26,6 @@ EFFORTS = (OFF, "fast", "full")
 """How much work the fit after the network may be."""
 OF_NETWORK = "Of the network: "
 """Before a warning that does not concern the fit."""
-NOT_REFINED = f"The constants are the network's, after its own least squares: {zener.ORDER_FOLLOWS}."
 DRAWS = 16
 """Draws from the network's posterior that the fit may start from, beside the network's own values and the published ones."""
 
@@ -60,8 +64,6 @@ def refined(
     UnsuitableMapError, InstabilityError
         As `mantid_insdl.fit`.
     """
-    if exchange.material == zener.MATERIAL:
-        return replace(exchange, warnings=(*exchange.warnings, NOT_REFINED))
     found, evidence = _fitted(m, exchange.material, effort, measurement, time_limit, progress, start=starts_of(exchange))
     named = {one.name: one for one in found.parameters}
     parameters = [named[name] for name in exchange.names]
@@ -121,6 +123,23 @@ def _fitted(
 def starts_of(exchange: ExchangeFit) -> list[dict[str, float]]:
     """The network's values, draws from its posterior, and the published values."""
     return [dict(zip(exchange.names, row, strict=True)) for row in (exchange.values, *exchange.draws[:DRAWS])] + [{}]
+
+
+def starts_by_networks(m: Map, materials: Sequence[str], family: str) -> dict[str, list[dict[str, float]]]:
+    """Where fits of several materials to a map may begin: as `starts_of`, for those whose networks can be asked about it."""
+    starts = {}
+    for material in materials:
+        bundle = exchange_bundle(material, family)
+        if bundle is None:
+            continue
+        try:
+            posterior, _ = ask_posterior(bundle, prepare(m, bundle.card))
+        except UnsuitableMapError:
+            continue
+        rows = [posterior.median[0], *posterior.draws(DRAWS, np.random.default_rng(0))]
+        names = [output.name for output in bundle.card.outputs]
+        starts[material] = [{name: float(value) for name, value in zip(names, row, strict=True)} for row in rows] + [{}]
+    return starts
 
 
 def disagreements(exchange: ExchangeFit, found: Fit) -> list[str]:

@@ -22,7 +22,6 @@ from mantid_insdl.explain.neurons import Neuron, neurons_of
 from mantid_insdl.explain.physicist import Agreement, Difference, agreement, where_models_differ
 from mantid_insdl.explain.subject import Subject, convolution_named, convolutions, of_feature, open_subject
 from mantid_insdl.maps import Map
-from mantid_insdl.materials import zener
 from mantid_insdl.progress import Progress, ignore_progress, share_of
 
 ORDER = ("activations", "weights", "codes", "atlas", "neurons", "maximisation", "physicist", "between", *attribution.METHODS)
@@ -186,7 +185,7 @@ def explain_answer(
                 found.maximised[feature.target] = maximised(feature, physical, share_of(inner, 0.65, 1.0))
     if "physicist" in views:
         with view("physicist") as inner:
-            materials = zener.fittable(subject.bundle.card.materials)
+            materials = subject.bundle.card.materials
             found.difference = where_models_differ(m, materials, _starts(found.codes, materials), inner)
     if "between" in views and found.difference is not None:
         with view("between"):

@@ -9,7 +9,7 @@ import numpy as np
 from mantid_insdl.explain.subject import Subject
 from mantid_insdl.materials import Material, load_material, zener
 from mantid_insdl.networks.preprocessing import incident_energy_groups, normalise
-from mantid_insdl.simulation.slices import SliceSimulator
+from mantid_insdl.simulation.polarons import simulator_for
 
 
 def magnet_of(name: str, parameters: Mapping[str, float]) -> Material:
@@ -17,18 +17,16 @@ def magnet_of(name: str, parameters: Mapping[str, float]) -> Material:
     return zener.in_ground_state(parameters) if name == zener.MATERIAL else load_material(name)
 
 
-def simulated_as(subject: Subject, material: Material, parameters: Mapping[str, np.ndarray | float]) -> np.ndarray:
+def simulated_as(subject: Subject, material: str | Material, parameters: Mapping[str, np.ndarray | float]) -> np.ndarray:
     """Noise-free maps of a twinned crystal with the user's mask, (n, slice, qh, qk, 2) as `Subject.shown`; NaN for unstable constants."""
     gridded = subject.prepared.gridded
-    intensity, _ = SliceSimulator(material, gridded.slices, *gridded.axes).intensity(parameters)
+    intensity, _ = simulator_for(material, gridded.slices, *gridded.axes).intensity(parameters)
     return as_shown(subject, intensity)
 
 
 def simulated_sets(subject: Subject, name: str, sets: Sequence[Mapping[str, float]]) -> np.ndarray:
     """As `simulated_as`, of several parameter sets of one material, each in the order that it has."""
-    if name == zener.MATERIAL:
-        return np.concatenate([simulated_as(subject, magnet_of(name, one), one) for one in sets])
-    return simulated_as(subject, load_material(name), {key: np.array([one[key] for one in sets]) for key in sets[0]})
+    return simulated_as(subject, name, {key: np.array([one[key] for one in sets]) for key in sets[0]})
 
 
 def as_shown(subject: Subject, intensity: np.ndarray) -> np.ndarray:

@@ -17,8 +17,9 @@ from mantid_insdl.errors import InstabilityError, UnsuitableMapError
 from mantid_insdl.instrument.kinematics import along_beam, kf_over_ki, split_by_beam
 from mantid_insdl.instrument.resolution import FWHM_TO_SIGMA, ChopperSpectrometer, blur, blur_matrix, load_instrument
 from mantid_insdl.maps import Map
-from mantid_insdl.materials import Material, load_material
+from mantid_insdl.materials import Material, load_material, zener
 from mantid_insdl.materials.spin_waves import domain_turns, orders_of
+from mantid_insdl.simulation.polarons import PolaronSimulator, simulator_for
 from mantid_insdl.simulation.slices import Q_SIGMA_PIXELS, SliceSimulator
 from mantid_insdl.simulation.spectra import simulate_cut, simulate_powder
 
@@ -142,6 +143,10 @@ class Calculation(ABC):
         stable : (n,) bool
         """
 
+    def orders(self, values: np.ndarray) -> np.ndarray:
+        """Which order each set (n, parameter) has, (n,) int; one number for all where it changes at no phase boundary."""
+        return zener.order_of(self.named(values)) if zener.follows(self.material) else np.zeros(len(values), int)
+
     def named(self, values: np.ndarray) -> dict[str, Any]:
         """Parameters by name, from their last axis."""
         return dict(zip(self.material.defaults, np.moveaxis(values, -1, 0), strict=True))
@@ -166,7 +171,7 @@ class SlicesCalculation(Calculation):
 
     def __init__(self, m: Map, material: Material, measurement: Measurement):
         options = {"temperature": measurement.temperature, "beam": measurement.beam, "instrument": measurement.spectrometer}
-        self._make = lambda twins: SliceSimulator(material, m.slices, *m.axes, twins, **options)
+        self._make = lambda twins: simulator_for(material, m.slices, *m.axes, twins, **options)
         self._simulator, self._first_domain = self._make(True), None
         super().__init__(m, material, ~m.mask & self._simulator.reach)
         slice_of, *place = np.nonzero(self.known)
@@ -212,7 +217,7 @@ class SlicesCalculation(Calculation):
         out[~stable[which]] = np.nan
         return out, stable[which]
 
-    def _solve(self, simulator: SliceSimulator, sets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _solve(self, simulator: SliceSimulator | PolaronSimulator, sets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Slices before any blur, 0 out of reach."""
         found, stable = simulator.intensity(self.named(sets[:, :-1]), energy_width_scale=sets[:, -1], q_sigma_pixels=0.0, dtype=float)
         return np.nan_to_num(found), stable
@@ -275,9 +280,11 @@ class SpectrumCalculation(Calculation):
     def _image(self, values: np.ndarray, width: float) -> np.ndarray:
         m, measurement = self.map, self._measurement
         options: dict[str, Any] = {"energy": m.axes[1], "ei": m.ei, "temperature": measurement.temperature, "fwhm": self._width(width)}
+        parameters = self.named(values)
+        material = zener.in_ground_state(parameters) if zener.follows(self.material) else self.material
         if m.kind == "powder":
-            return simulate_powder(self.material, self.named(values), q=m.axes[0], directions=FIT_DIRECTIONS, **options).intensity
-        return simulate_cut(self.material, self.named(values), along=m.path, **options).intensity
+            return simulate_powder(material, parameters, q=m.axes[0], directions=FIT_DIRECTIONS, **options).intensity
+        return simulate_cut(material, parameters, along=m.path, **options).intensity
 
     def _width(self, factor: float) -> Any:
         """FWHM in meV, as the simulations take it."""

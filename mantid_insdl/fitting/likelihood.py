@@ -186,6 +186,10 @@ class Likelihood:
         ]
         return [tuple([self.names.index(name) for name in names] for names in lists) for lists in free]
 
+    def orders(self, thetas: np.ndarray) -> np.ndarray:
+        """Which magnetic order there is at places (n, free): see `Calculation.orders`."""
+        return self.calculation.orders(self.table(thetas)[0])
+
     def points(self, thetas: np.ndarray) -> list[Point | None]:
         """The likelihood at places (n, free); None where the magnetic order is unstable."""
         images, stable = self.calculation.images(*self.table(np.asarray(thetas, float)))
@@ -236,18 +240,24 @@ class Likelihood:
         """Derivative of the model by each free parameter at fixed scales and backgrounds, (free, pixel), in one batch.
 
         Differences over `steps` (free,), by default `STEP` of the distance between the bounds, in the direction in which they stay within
-        the bounds and within what is stable; 0 where neither does.
+        the bounds, within what is stable and within the order of the point; 0 where neither does.
         """
         steps = STEP * (self.high - self.low) if steps is None else steps
         steps = steps * np.where((point.theta + steps > self.high) | (point.theta + steps < self.low), -1, 1)
-        images, stable = self.calculation.images(*self.table(point.theta + np.diag(steps)))
-        wrong = np.flatnonzero(~stable)
+        images, usable = self._images_beside(point, np.diag(steps))
+        wrong = np.flatnonzero(~usable)
         if wrong.size:
             steps[wrong] *= -1
-            images[wrong], stable[wrong] = self.calculation.images(*self.table(point.theta + np.diag(steps)[wrong]))
+            images[wrong], usable[wrong] = self._images_beside(point, np.diag(steps)[wrong])
         slopes = (images - point.image) / steps[:, None] * self._per_pixel(point.scale)
-        slopes[~stable] = 0.0
+        slopes[~usable] = 0.0
         return slopes
+
+    def _images_beside(self, point: Point, steps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Images at steps (n, free) from a point, and which of them are stable and of its order."""
+        there = point.theta + steps
+        images, stable = self.calculation.images(*self.table(there))
+        return images, stable & (self.orders(there) == self.orders(point.theta[None]))
 
     def _per_pixel(self, by_ei: np.ndarray) -> np.ndarray:
         out = np.empty(self.data.size)

@@ -80,8 +80,11 @@ class Refinement:
         self._done = max(self._done, begin)
         self._progress(self._done, text)
 
-    def screen(self, thetas: np.ndarray, keep: int) -> list[np.ndarray]:
-        """The best of many places: stable ones, and where the calculation resembles the map (else nothing would pull the parameters)."""
+    def screen(self, thetas: np.ndarray, keep: int, *, every_order: bool = False) -> list[np.ndarray]:
+        """The best of many places: stable ones, and where the calculation resembles the map (else nothing would pull the parameters).
+
+        With `every_order` the best place of every magnetic order among them as well.
+        """
         found: list[Point] = []
         pieces = np.array_split(thetas, max(1, len(thetas) // 8))
         for number, piece in enumerate(pieces):
@@ -90,27 +93,32 @@ class Refinement:
             found += [point for point in self.likelihood.points(piece) if point is not None]
         self._remember(found)
         found = [point for point in found if np.any(point.scale > 0)] or found
-        return [point.theta for point in sorted(found, key=lambda point: point.cost)[:keep]]
+        best = [point.theta for point in sorted(found, key=lambda point: point.cost)]
+        _, first = np.unique(self.likelihood.orders(np.array(best)), return_index=True) if every_order and best else ([], [])
+        return [best[index] for index in sorted({*range(min(keep, len(best))), *(int(one) for one in first)})]
 
     def descend(self, theta: np.ndarray, tolerance: tuple[float, float]) -> Point:
-        """The minimum that least squares reach from a stable place: within the bounds, and within what is stable."""
+        """The minimum that least squares reach from a stable place: within the bounds, what is stable, and the order of the place."""
         everything = np.ones(theta.size, bool)
         point, crossed = self._least_squares(self.inside(theta), everything, tolerance)
-        for _ in range(BORDER_ROUNDS):
-            # at the border of what is stable every step that crosses it is taken back: what points across waits while the rest moves on
-            free = everything if not crossed else ~self._across_the_border(point)
-            if free.all() or not free.any():
+        for _ in range(BORDER_ROUNDS if crossed else 0):
+            # at the border of what is stable every step that crosses it is taken back, until steps are too short to gain: begin anew,
+            # and what points across waits while the rest moves on
+            free = ~self._across_the_border(point)
+            if not free.any():
                 break
             before = point.cost
-            point, _ = self._least_squares(point.theta, free, tolerance)
+            if not free.all():
+                point, _ = self._least_squares(point.theta, free, tolerance)
             point, crossed = self._least_squares(point.theta, everything, tolerance)
-            if before - point.cost < tolerance[0] * abs(before):
+            if not crossed or before - point.cost < tolerance[0] * abs(before):
                 break
         return point
 
     def _least_squares(self, theta: np.ndarray, free: np.ndarray, tolerance: tuple[float, float]) -> tuple[Point, bool]:
-        """The minimum along the parameters `free`, and whether a step on the way was taken back because the order was unstable there."""
+        """The minimum along the parameters `free`, and whether a step was taken back: the order was unstable or another one there."""
         likelihood = self.likelihood
+        own = likelihood.orders(theta[None])
         last: dict[bytes, Point | None] = {}
         calls, crossed = 0, False
 
@@ -123,7 +131,8 @@ class Refinement:
             if x.tobytes() not in last:
                 last.clear()
                 self.evaluations += 1
-                (last[x.tobytes()],) = likelihood.points(whole(x)[None])
+                place = whole(x)[None]
+                (last[x.tobytes()],) = likelihood.points(place) if likelihood.orders(place) == own else [None]
                 self._remember([last[x.tobytes()]])
             return last[x.tobytes()]
 
@@ -157,13 +166,31 @@ class Refinement:
         return point_at(solved.x), crossed
 
     def _across_the_border(self, point: Point) -> np.ndarray:
-        """Parameters that the likelihood pulls to where the order is unstable, (free,) bool."""
+        """Parameters that the likelihood pulls to where the order is unstable or another, (free,) bool."""
+        there = self._beside(point)
+        other = self.likelihood.orders(there) != self.likelihood.orders(point.theta[None])
+        other[~other] = [one is None for one in self.likelihood.points(there[~other])]
+        self.evaluations += len(there)
+        return other
+
+    def _beside(self, point: Point) -> np.ndarray:
+        """Places (free, free) a small step away, each along the one parameter and in the direction of its pull."""
         likelihood = self.likelihood
         weighted = robust_weight(point.residual, likelihood.freedom) * point.residual / likelihood.sigma
         pull = np.sign(likelihood.profiled(point, likelihood.slopes(point)) @ weighted)
-        there = np.clip(point.theta + np.diag(pull * BORDER * (likelihood.high - likelihood.low)), likelihood.low, likelihood.high)
-        self.evaluations += 2 * len(there)
-        return np.array([one is None for one in likelihood.points(there)])
+        self.evaluations += len(pull)
+        return np.clip(point.theta + np.diag(pull * BORDER * (likelihood.high - likelihood.low)), likelihood.low, likelihood.high)
+
+    def beyond(self, point: Point) -> list[np.ndarray]:
+        """Places (free,) next to a minimum where there is another order, one for each that it is pulled to."""
+        step = np.diag(BORDER * (self.likelihood.high - self.likelihood.low))
+        own = self.likelihood.orders(point.theta[None])
+        if np.all(self.likelihood.orders(np.concatenate([point.theta + step, point.theta - step])) == own):
+            return []
+        there = self._beside(point)
+        orders = self.likelihood.orders(there)
+        _, first = np.unique(orders, return_index=True)
+        return [there[index] for index in first if orders[index] != own]
 
     def inside(self, theta: np.ndarray) -> np.ndarray:
         """The place next to `theta` within the bounds, and not on one."""
@@ -302,7 +329,7 @@ def _starts(run: Refinement, start: Mapping[str, float] | Sequence[Mapping[str, 
         sample = qmc.LatinHypercube(free, rng=np.random.default_rng(0)).random(DRAWS * free)
         ranges = np.array([(p.low, p.high) for p in material.parameters if p.name in likelihood.names])
         drawn[1:, :free] = ranges[:, 0] + sample * (ranges[:, 1] - ranges[:, 0])
-    found = run.screen(np.array([run.inside(theta) for theta in drawn]), KEPT[effort])
+    found = run.screen(np.array([run.inside(theta) for theta in drawn]), KEPT[effort], every_order=True)
     if not found:
         raise InstabilityError(
             f"the magnetic order of {material.name} is stable at none of {len(drawn)} sets of values from its ranges",
@@ -330,7 +357,8 @@ def _search(run: Refinement, starts: list[np.ndarray]) -> tuple[Point, list[Poin
 
     follow(starts, 0.2, 0.6, "start")
     best = min(found, key=lambda point: point.cost)
-    follow([run.inside(theta) for theta in _stable(likelihood, likelihood.exchanged(best.theta))], 0.6, 0.7, "exchanged values")
+    follow([run.inside(theta) for theta in _stable(likelihood, likelihood.exchanged(best.theta))], 0.6, 0.65, "exchanged values")
+    follow(_stable(likelihood, run.beyond(best)), 0.65, 0.7, "another order")
     found.sort(key=lambda point: point.cost)
     likelihood.weigh(found[0])
     run.best = None

@@ -92,7 +92,7 @@ def turning_model(model: SpinModel, k: Sequence[float], axis: Sequence[float]) -
     """
     k, axis = _wave_vector(k), unit(axis)
     doubled = 2 * k
-    if np.allclose(doubled, np.round(doubled), atol=1e-9) and not np.allclose(k, np.round(k), atol=1e-9):
+    if np.allclose(doubled, np.round(doubled), rtol=0, atol=1e-9) and not np.allclose(k, np.round(k), rtol=0, atol=1e-9):
         raise MaterialError(
             f"k = {k.tolist()} is half a reciprocal-lattice vector",
             "there k and -k are one, and the three parts of the rotating frame interfere",

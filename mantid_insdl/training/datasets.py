@@ -83,16 +83,24 @@ class SimulatedMaps:
 
 
 def generate(
-    spec: Dataset, folder: Path, *, scheduler: str | None = None, processes: int | None = None, progress: Progress | None = None
+    spec: Dataset,
+    folder: Path,
+    *,
+    part: str | None = None,
+    scheduler: str | None = None,
+    processes: int | None = None,
+    progress: Progress | None = None,
 ) -> SimulatedMaps:
     """Simulate a data set into a folder, going on where an earlier run ended.
 
     Parameters
     ----------
+    part
+        Of `SPLITS`: simulate no other maps. They are those that the whole data set has there.
     scheduler, processes
         See `cluster.each`.
     """
-    tasks = list(chunks.tasks(spec))
+    tasks = [task for task in chunks.tasks(spec) if part is None or task.part == SPLITS.index(part)]
     missing = [task for task in tasks if not store.is_kept(folder, task.number)]
     done, total = sum(t.sets for t in tasks) - sum(t.sets for t in missing), sum(t.sets for t in tasks)
     if missing:
@@ -147,11 +155,22 @@ def opened(folder: Path) -> SimulatedMaps:
 
 
 def load_or_generate(
-    spec: Dataset, folder: Path, *, scheduler: str | None = None, processes: int | None = None, progress: Progress | None = None
+    spec: Dataset,
+    folder: Path,
+    *,
+    part: str | None = None,
+    scheduler: str | None = None,
+    processes: int | None = None,
+    progress: Progress | None = None,
 ) -> SimulatedMaps:
-    """The data set kept in `folder` if it was made by the same recipe and package version, else a new one that is then kept."""
+    """The data set kept in `folder` if it was made by the same recipe and package version, else a new one that is then kept.
+
+    Of one `part` of the split alone there is another folder, unless the whole is there.
+    """
     key = hashlib.sha256((spec.model_dump_json() + __version__).encode()).hexdigest()[:12]
-    kept = folder / f"{spec.name}-{key}"
-    if (kept / store.INDEX).is_file():
-        return opened(kept)
-    return generate(spec, kept, scheduler=scheduler, processes=processes, progress=progress)
+    whole = folder / f"{spec.name}-{key}"
+    kept = whole if part is None else folder / f"{spec.name}-{key}-{part}"
+    for one in (whole, kept):
+        if (one / store.INDEX).is_file():
+            return opened(one)
+    return generate(spec, kept, part=part, scheduler=scheduler, processes=processes, progress=progress)

@@ -75,8 +75,8 @@ def _denoise(maps: Mapping[str, Map], options: Mapping[str, Any], progress: Prog
 def _classify(maps: Mapping[str, Map], options: Mapping[str, Any], progress: Progress) -> Outcome:
     from mantid_insdl.analysis import classify
     from mantid_insdl.analysis.combination import combined
+    from mantid_insdl.analysis.refinement import starts_by_networks
     from mantid_insdl.fitting.compare import compare
-    from mantid_insdl.materials import zener
     from mantid_insdl.networks.preparation import choose_bundle
 
     measured, answer = maps["input"], {}
@@ -87,12 +87,10 @@ def _classify(maps: Mapping[str, Map], options: Mapping[str, Any], progress: Pro
         told = classify(measured, progress=share_of(progress, 0.0, by_network), **options)
         answer = told.to_dict()
     if method != "network":
-        materials = choose_bundle("classify", measured, options.get("model")).card.materials
-        fitted = zener.fittable(materials)
-        found = compare(measured, fitted, progress=share_of(progress, by_network, 1.0))
+        card = choose_bundle("classify", measured, options.get("model")).card
+        starts = starts_by_networks(measured, card.materials, card.family)
+        found = compare(measured, card.materials, start=starts, progress=share_of(progress, by_network, 1.0))
         answer["comparison"] = found.to_dict()
-        if len(fitted) < len(materials):
-            answer["comparison"]["warnings"].append(zener.NOT_FITTED)
     if method == "both":
         answer["combined"] = combined(told, found).to_dict()
     return {}, answer

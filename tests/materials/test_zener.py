@@ -74,3 +74,32 @@ def test_spiral_that_follows_is_that_of_the_closed_form():
         expected = modes_of(zener.ordered(angles, couplings), momenta, values)
         found = modes_of(follower, momenta, values)
         assert expected.stable[0] and found.energies[0] == pytest.approx(expected.energies[0], abs=1e-6)
+
+
+def test_spirals_know_the_order_of_any_constants():
+    """In closed form, that of `ordered`, whose energy the tests above hold against the lower bound."""
+    spirals = zener.Spirals.new()
+    for couplings, _, angles in draws(6, seed=5, spirals=0.5):
+        table = spirals.model.parameter_table({**BASE.defaults, **couplings})
+        found = spirals.followed.at(table)
+        expected = zener.ordered(angles, couplings)
+        own = expected.spiral.k[1] if expected.spiral is not None else found.order.k[0, 1]
+        assert found.order.k[0] == pytest.approx([0, own, 0]) and (expected.spiral is not None or own == pytest.approx(round(own)))
+        directions = [site.direction for site in expected.model.sites]
+        assert found.order.directions[0] == pytest.approx(np.array(directions), abs=1e-12)
+
+
+def test_couplings_of_another_sign_have_no_order_here():
+    sets = {
+        "JFU": np.array([-1.0, 0.0, 1.0, -1.0, -1.0]),
+        "JFD": np.array([-0.1, -0.1, -0.1, 0.1, 0.0]),
+        "JA": np.array([0.0, 1, 1, 1, -1]),
+    }
+    assert zener.order_of(sets).tolist() == [zener.PARALLEL, zener.NONE, zener.NONE, zener.NONE, zener.NONE]
+
+
+@pytest.mark.parametrize("order", [zener.PARALLEL, zener.ANTIPARALLEL, zener.NEEL])
+def test_a_phase_is_that_of_its_name(order):
+    material = zener.in_phase(order)
+    assert material.spiral is None
+    assert zener.order_of({name: np.array([value]) for name, value in material.defaults.items()}).tolist() == [order]

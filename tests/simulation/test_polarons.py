@@ -1,0 +1,50 @@
+"""Maps of Zener polarons: every parameter set in the order that its constants have."""
+
+import numpy as np
+import pytest
+
+from mantid_insdl.maps import RLU, Axis, Slices
+from mantid_insdl.materials import load_material, zener
+from mantid_insdl.simulation.polarons import PolaronSimulator, simulator_for
+from mantid_insdl.simulation.slices import SliceSimulator
+
+SLICES = Slices([50.0] * 3, [8.0, 20.0, 30.0], [12.0, 24.0, 34.0])
+AXES = Axis("qh", RLU, np.linspace(-1, 1, 11)), Axis("qk", RLU, np.linspace(-1, 1, 13))
+SETS = {
+    "JFU": np.array([-5.0, -4.0, -6.0, -5.0, -4.0, -6.0]),
+    "JFD": np.array([-1.0, -0.2, -1.0, 0.3, -0.2, -0.9]),
+    "JA": np.array([0.2, 0.9, 0.95, 0.2, -0.1, 1.0]),
+    "Jperp": np.array([0.9, 0.5, 0.8, 0.9, 0.9, 0.8]),
+    "D": np.array([0.02, 0.05, 0.03, 0.02, 0.02, 0.03]),
+}
+WIDTHS = np.array([0.8, 1.3, 1.1, 1.0, 1.0, 0.9])
+
+
+def one(index):
+    return {name: float(values[index]) for name, values in SETS.items()}
+
+
+def test_sets_of_a_batch_have_their_own_orders():
+    assert zener.order_of(SETS).tolist() == [zener.PARALLEL, zener.ANTIPARALLEL, zener.SPIRAL, zener.NONE, zener.NONE, zener.SPIRAL]
+    found, stable = PolaronSimulator(SLICES, *AXES).intensity(SETS, energy_width_scale=WIDTHS, dtype=float)
+    assert stable.tolist() == [True, True, True, False, False, True]
+    assert np.all(np.isnan(found[3:5]))
+    for index, accuracy in ((0, 1e-6), (1, 1e-6), (2, 0.03), (5, 0.03)):  # momenta that a wandering spiral is solved at are others
+        alone = SliceSimulator(zener.in_ground_state(one(index)), SLICES, *AXES)
+        ((expected,), _) = alone.intensity(one(index), energy_width_scale=WIDTHS[index], dtype=float)
+        expected = np.nan_to_num(expected)
+        assert np.nan_to_num(found[index]) == pytest.approx(expected, abs=accuracy * np.sqrt(np.mean(expected**2)) * 4)
+
+
+def test_numbers_and_the_file_s_own_values():
+    polarons = PolaronSimulator(SLICES, *AXES)
+    ((own,), stable) = polarons.intensity({}, dtype=float)
+    ((named,), _) = polarons.intensity(load_material("pcsmo-zener").defaults, dtype=float)
+    assert stable.tolist() == [True]
+    np.testing.assert_array_equal(own, named)
+
+
+def test_only_the_magnet_of_the_package_follows_its_constants():
+    assert isinstance(simulator_for("pcsmo-zener", SLICES, *AXES), PolaronSimulator)
+    assert isinstance(simulator_for(zener.in_ground_state(one(0)), SLICES, *AXES), SliceSimulator)
+    assert isinstance(simulator_for("pcsmo-dimer", SLICES, *AXES), SliceSimulator)
