@@ -57,6 +57,8 @@ class MaterialFile(Strict):
     anisotropy: list[AnisotropySpec] = Field(default=[])
     fields: list[FieldSpec] = Field(default=[])
     dipoles: DipoleSpec | None = None
+    scattering: Literal["moments", "spins"] = "moments"
+    """What neutrons see: moments g S / 2, in units in which g = 2 leaves the spin, or spins, whatever their g-tensors."""
     map: MapSpec = MapSpec()
     renormalisation: float = Field(default=1.0, gt=0)
     """Factor on all energies by which quantum fluctuations exceed linear spin-wave theory."""
