@@ -235,6 +235,10 @@ def fit(
     ] = None,
     mask: Annotated[Path | None, typer.Option(metavar="FILE", help="Mask of detector gaps (.npz): these pixels are not used.")] = None,
     fwhm: Annotated[float | None, typer.Option(metavar="MEV", help="Energy width of a cut or powder map, to begin with.")] = None,
+    intrinsic_fwhm: Annotated[
+        str | None,
+        typer.Option(metavar="A[,B,...]", help="Lorentzian full width of the modes in meV, A + B E + ...: as given, it is not fitted."),
+    ] = None,
     instrument: Annotated[str | None, typer.Option(metavar="NAME", help="Whose energy width it is; MAPS by default.")] = None,
     temperature: Annotated[float, typer.Option(metavar="K", min=0, help="Times the Bose factor n(E) + 1.")] = 0.0,
     beam: Annotated[str | None, typer.Option(metavar="H,K,L", help="Momentum along the incident beam, for slices.")] = None,
@@ -270,6 +274,7 @@ def fit(
         select=select,
         mask=mask,
         fwhm=fwhm,
+        intrinsic_fwhm=intrinsic_fwhm,
         instrument=instrument,
         temperature=temperature,
         beam=beam,
@@ -364,6 +369,10 @@ def simulate(
     fwhm: Annotated[
         float | None, typer.Option(metavar="MEV", help="Energy width of a path or powder, in place of the instrument's.")
     ] = None,
+    intrinsic_fwhm: Annotated[
+        str | None,
+        typer.Option(metavar="A[,B,...]", help="Lorentzian full width of the modes themselves in meV, A + B E + ... of their energy E."),
+    ] = None,
     instrument: Annotated[str | None, typer.Option(metavar="NAME", help="Whose energy width it is; MAPS by default.")] = None,
     chopper: Annotated[str | None, typer.Option(metavar="NAME", help="Chopper of the instrument, in place of its usual one.")] = None,
     frequency: Annotated[float | None, typer.Option(metavar="HZ", help="Frequency of that chopper.")] = None,
@@ -419,6 +428,7 @@ def simulate(
         across=across,
         directions=directions,
         fwhm=fwhm,
+        intrinsic_fwhm=intrinsic_fwhm,
         instrument=instrument,
         chopper=chopper,
         frequency=frequency,
