@@ -58,7 +58,7 @@ class IntrinsicWidth:
         return width if any(coefficients) else None
 
     def hwhm(self, energy: np.ndarray) -> np.ndarray:
-        """Half width of modes at `energy` (meV), in its precision.
+        """Half width of modes at `energy` (meV), in its precision. An energy of zero stands for no mode, and has any width.
 
         Raises
         ------
@@ -66,14 +66,15 @@ class IntrinsicWidth:
             If the width of one of them is below zero.
         """
         width = np.polynomial.polynomial.polyval(np.abs(energy), self.coefficients).astype(energy.dtype, copy=False)
-        if np.any(width < 0):
-            worst = float(np.abs(energy).flat[np.argmin(width)])
+        wrong = np.where(energy != 0, width, 0.0)
+        if np.any(wrong < 0):
+            worst = float(np.abs(energy).flat[np.argmin(wrong)])
             raise MapError(
-                f"the intrinsic width of modes at {worst:.4g} meV is {float(width.min()):.3g} meV, below zero",
+                f"the intrinsic width of modes at {worst:.4g} meV is {float(wrong.min()):.3g} meV, below zero",
                 f"it is that of {self.describe()}",
                 "give coefficients that leave it positive at all energies of the modes",
             )
-        return 0.5 * width
+        return 0.5 * np.maximum(width, 0)
 
     def describe(self) -> str:
         """In words."""

@@ -393,7 +393,8 @@ class _Spectrum:
         if self.intrinsic is None:
             fractions = bin_fractions(energies, sigma, edges)
         else:
-            fractions = 0.5 * np.diff(voigt_below(energies, sigma, self.intrinsic.hwhm(energies), edges))
+            hwhm = self.intrinsic.hwhm(np.where(usable, energies, 0.0))
+            fractions = 0.5 * np.diff(voigt_below(energies, sigma, hwhm, edges))
         return np.sum(weights[..., None] * fractions, axis=1) / np.diff(edges)
 
     def _sigma(self, energies: np.ndarray) -> np.ndarray:

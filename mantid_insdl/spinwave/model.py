@@ -67,7 +67,8 @@ class Site:
     direction : (3,)
         Direction of the ordered spin, Cartesian; need not be normalised.
     ion
-        For the form factor, as ``Mn3+``, or the coefficients A, a, B, b, ..., D of it; empty for none (F = 1).
+        For the form factor, as ``Mn3+``, or the coefficients A, a, B, b, ..., D of it, or a `form_factors.FormFactor`; empty for none
+        (F = 1).
     g
         g-tensor: a number, three diagonal elements or 3 x 3.
     pair : (3,)

@@ -124,7 +124,8 @@ def oguchi_factors(model: SpinModel, parameters: Mapping[str, float]) -> dict[st
             f"zero-point motion makes its spins shorter by {numbers.min():.4f} to {numbers.max():.4f}: they are not all alike",
             _LEAVE_OUT,
         )
-    classical = np.array([bond.matrix[0, 0] * s @ t for bond in model.bonds for s, t in [_ends(model, bond.i, bond.j)]])
+    spins = np.array([site.spin * site.direction for site in model.sites])
+    classical = np.array([bond.matrix[0, 0] * spins[bond.i] @ spins[bond.j] for bond in model.bonds])
     factors = 1 + changes / (2 * classical)
     by_parameter: dict[str, float] = {}
     for name in model.parameters:
@@ -163,12 +164,6 @@ def _require_heisenberg(model: SpinModel) -> None:
             )
 
 
-def _ends(model: SpinModel, i: int, j: int) -> tuple[np.ndarray, np.ndarray]:
-    """The spins of two sites."""
-    first, second = model.sites[i], model.sites[j]
-    return first.spin * first.direction, second.spin * second.direction
-
-
 def _of_single_ions(model: SpinModel, row: np.ndarray) -> float:
     """What S^T A S has beyond its classical value by the order of its operators: S / 2 times A across the spin, in a cell."""
     frames, index = model.frames, {name: p for p, name in enumerate(model.parameters)}
@@ -188,7 +183,8 @@ class _Zone:
         self.model, self._hamiltonian = model, Hamiltonian(model)
         table = model.parameter_table(parameters)
         self.row = table[0]
-        require_affordable(model, estimated_seconds(len(model.sites), _MOST_MOMENTA // 4, self._hamiltonian.folds))
+        seconds = estimated_seconds(len(model.sites), _MOST_MOMENTA // 4, self._hamiltonian.folds, dipoles=model.dipoles is not None)
+        require_affordable(model, seconds)
         ClassicalEnergy(model).require_stationary(table)
         self._form = self._hamiltonian.folded if self._hamiltonian.folds else self._hamiltonian.full
         self.scale = float(self._hamiltonian.scale(table)[0])
@@ -283,14 +279,16 @@ def zone_mean(values: Callable[[np.ndarray], np.ndarray], axes: list[int]) -> tu
     here = integrals(corners, size)
     total, error, changed = np.zeros(here.shape[1]), 0.0, np.full(len(here), np.inf)
     while len(corners):
+        if used + len(corners) * len(halves) * len(inside) > _MOST_MOMENTA:
+            total, error = total + here.sum(axis=0), error + changed.sum()
+            break
         below = (corners[:, None] + size * halves).reshape(-1, number)
         parts = integrals(below, size / 2).reshape(len(corners), len(halves), -1)
         whole = parts.sum(axis=1)
         soft = np.isnan(whole).any(axis=1)
         whole[soft] = here[soft]
         change = np.where(soft, changed, np.abs(whole - here).max(axis=1))
-        last = size / 2 < _SMALLEST or used > _MOST_MOMENTA
-        done = soft | last | (change < TOLERANCE[number])
+        done = soft | (change < TOLERANCE[number]) | (size / 2 < _SMALLEST)
         total += whole[done].sum(axis=0)
         error += change[done].sum()
         corners, size = below.reshape(len(done), -1, number)[~done].reshape(-1, number), size / 2

@@ -56,5 +56,7 @@ def test_what_is_no_width_is_refused(wrong):
 def test_width_that_falls_below_zero_is_refused_where_a_mode_has_it():
     falling = IntrinsicWidth.of([0.5, -0.1])
     assert falling.hwhm(np.array([4.0])) == pytest.approx([0.05])
+    # zero stands for no mode
+    assert IntrinsicWidth.of([-0.5, 0.3]).hwhm(np.array([0.0, 2.0])) == pytest.approx([0, 0.05])
     with pytest.raises(MapError, match=r"width of modes at 8 meV is -0.3 meV, below zero: it is that of 0.5 \+ -0.1 E meV"):
         falling.hwhm(np.array([4.0, 8.0]))
