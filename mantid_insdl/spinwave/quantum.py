@@ -75,7 +75,7 @@ def zero_point(model: SpinModel, parameters: Mapping[str, float]) -> ZeroPoint:
     Raises
     ------
     InstabilityError
-        If the order is not stationary or not stable, and if the reduction of the moments diverges (chains without a gap).
+        If the order is not stationary or not stable, and if the reduction of the moments does not converge (chains without a gap).
     MaterialError
         If it would take more than an hour.
     """
@@ -301,7 +301,7 @@ def _require_converged(error: float) -> None:
     if error > CONVERGED:
         change = f"smaller cells of the Brillouin zone still change it by {error:.2g}, as of a chain without a gap"
         raise InstabilityError(
-            "the zero-point correction to this magnet's moments diverges",
+            "the zero-point correction to this magnet's moments does not converge",
             change if np.isfinite(error) else "a mode costs no energy at many momenta",
             "add what lifts the energy of its soft modes (an anisotropy, an exchange between chains)",
         )
