@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from mantid_insdl.cli.console import progress_reporter
 from mantid_insdl.cli.measured import check_ei_of_files, read_measured
-from mantid_insdl.cli.options import OptionError, momentum, refuse_overwriting, require_positive
+from mantid_insdl.cli.options import OptionError, intrinsic_width, momentum, refuse_overwriting, require_positive
 from mantid_insdl.fitting.calculation import NUISANCES, Measurement
 from mantid_insdl.fitting.compare import compare
 from mantid_insdl.fitting.refine import fit
@@ -71,7 +71,7 @@ def _check(request: FitRequest) -> Measurement:
     if request.instrument is not None:
         load_instrument(request.instrument)
     beam = None if request.beam is None else momentum("--beam", request.beam)
-    return Measurement(request.instrument, request.fwhm, request.temperature, beam)
+    return Measurement(request.instrument, request.fwhm, request.temperature, beam, intrinsic_width(request.intrinsic_fwhm))
 
 
 def _start(texts: Sequence[str] | None, materials: Sequence[Material]) -> dict[str, dict[str, float]] | None:

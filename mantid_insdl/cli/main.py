@@ -356,6 +356,9 @@ def material_summary(
     relax: Annotated[
         bool, typer.Option("--relax", help="With the order of lowest classical energy that is found, in place of the stated one.")
     ] = False,
+    quantum: Annotated[
+        bool, typer.Option("--quantum", help="Also zero-point energy and moments, and renormalised energies, to first order in 1/S.")
+    ] = False,
     cif: Annotated[
         Path | None, typer.Option("--from", metavar="FILE.cif", help="Write a first material file out of a CIF file, magnetic or not.")
     ] = None,
@@ -390,9 +393,9 @@ def material_summary(
     if (name is None) == (cif is None):
         raise OptionError("insdl material needs a MATERIAL or --from FILE.cif", "it has neither or both", "give one of them")
     if cif is not None:
-        if parameters or plot or relax:
+        if parameters or plot or relax or quantum:
             raise OptionError(
-                "--set, --plot and --relax go with a MATERIAL", "--from makes one", "run insdl material again with the new file"
+                "--set, --plot, --relax and --quantum go with a MATERIAL", "--from makes one", "run insdl material again with the new file"
             )
         write_draft(cif, up_to, output)
         return
@@ -404,7 +407,7 @@ def material_summary(
             "neither is given",
             "give one of them, or leave --output out",
         )
-    print_summary(name, parameters or [], plot, relax=relax, output=output)
+    print_summary(name, parameters or [], plot, relax=relax, quantum=quantum, output=output)
 
 
 @models_app.callback(invoke_without_command=True)

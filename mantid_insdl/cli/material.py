@@ -9,15 +9,19 @@ from mantid_insdl.cli.options import optional_stage, require_picture, require_po
 from mantid_insdl.materials import load_material, parse_parameters
 from mantid_insdl.materials.draft import draft
 from mantid_insdl.materials.picture import plot_structure
+from mantid_insdl.materials.quantum import describe_corrections
 from mantid_insdl.materials.relaxing import material_text, relaxed_material
 from mantid_insdl.materials.summary import summarise
 from mantid_insdl.output import new_file
 
 
-def print_summary(name: str, parameters: list[str], plot: Path | None, *, relax: bool = False, output: Path | None = None) -> None:
+def print_summary(
+    name: str, parameters: list[str], plot: Path | None, *, relax: bool = False, quantum: bool = False, output: Path | None = None
+) -> None:
     """Print the summary of a material, and draw its structure where `plot` names a picture.
 
-    With `relax` it is that of its order of lowest energy, which is written to the new file `output` where one is named.
+    With `relax` it is that of its order of lowest energy, which is written to the new file `output` where one is named; with `quantum` the
+    corrections to linear spin-wave theory follow.
     """
     require_picture(plot)
     if output is not None:
@@ -32,6 +36,8 @@ def print_summary(name: str, parameters: list[str], plot: Path | None, *, relax:
         print(summarise(described, values))
         if found is not None:
             print(f"\n{found.describe()}")
+        if quantum:
+            print(f"\n{describe_corrections(described, values)}")
         if plot_path is not None:
             plot_structure(described, values).savefig(plot_path)
         if written is not None:

@@ -56,6 +56,23 @@ def edges(option: str, text: str) -> np.ndarray:
     return np.linspace(low, high, round(bins) + 1)
 
 
+def intrinsic_width(text: str | None) -> tuple[float, ...] | None:
+    """Coefficients A, B, ... of --intrinsic-fwhm "A,B,..."; None where it is not given."""
+    if text is None:
+        return None
+    try:
+        numbers = tuple(float(part) for part in text.split(","))
+        if not all(math.isfinite(x) for x in numbers) or max(numbers) < 0:
+            raise ValueError
+    except ValueError:
+        raise OptionError(
+            f"--intrinsic-fwhm '{text}' is no width",
+            "it is the full width of Lorentzian lines in meV, zero or more, or the coefficients A,B,C of A + B E + C E^2",
+            "write --intrinsic-fwhm 0.5 or 0.2,0.05",
+        ) from None
+    return numbers
+
+
 def momentum(option: str, text: str) -> tuple[float, float, float]:
     """(h, k, l) from "h,k,l", whose numbers may be fractions such as 1/3."""
     try:

@@ -78,6 +78,10 @@ class FitRequest:
     select: SelectOption = None
     mask: MaskOption = None
     fwhm: Annotated[float | None, typer.Option(metavar="MEV", help="Energy width of a cut or powder map, to begin with.")] = None
+    intrinsic_fwhm: Annotated[
+        str | None,
+        typer.Option(metavar="A[,B,...]", help="Lorentzian full width of the modes in meV, A + B E + ...: as given, it is not fitted."),
+    ] = None
     instrument: Annotated[str | None, typer.Option(metavar="NAME", help="Whose energy width it is; MAPS by default.")] = None
     temperature: Annotated[float, typer.Option(metavar="K", min=0, help="Times the Bose factor n(E) + 1.")] = 0.0
     beam: Annotated[str | None, typer.Option(metavar="H,K,L", help="Momentum along the incident beam, for slices.")] = None
@@ -123,6 +127,10 @@ class SimulateRequest:
     fwhm: Annotated[float | None, typer.Option(metavar="MEV", help="Energy width of a path or powder, in place of the instrument's.")] = (
         None
     )
+    intrinsic_fwhm: Annotated[
+        str | None,
+        typer.Option(metavar="A[,B,...]", help="Lorentzian full width of the modes themselves in meV, A + B E + ... of their energy E."),
+    ] = None
     instrument: Annotated[str | None, typer.Option(metavar="NAME", help="Whose energy width it is; MAPS by default.")] = None
     chopper: Annotated[str | None, typer.Option(metavar="NAME", help="Chopper of the instrument, in place of its usual one.")] = None
     frequency: Annotated[float | None, typer.Option(metavar="HZ", help="Frequency of that chopper.")] = None

@@ -13,6 +13,7 @@ from mantid_insdl.cli.options import (
     OptionError,
     check_ei,
     edges,
+    intrinsic_width,
     momentum,
     optional_stage,
     refuse_overwriting,
@@ -70,7 +71,8 @@ def _check(request: SimulateRequest) -> None:
         require_suffix(request.output, (".nxs", ".npz"), "--output")
     require_picture(request.plot)
     check_ei(request.ei)
-    require_positive("--fwhm", request.fwhm)
+    require_positive("--fwhm", request.fwhm, or_zero=request.intrinsic_fwhm is not None)
+    intrinsic_width(request.intrinsic_fwhm)
     require_positive("--temperature", request.temperature, or_zero=True)
     _refuse_foreign(request)
     _check_component(request)
@@ -190,6 +192,7 @@ def _slices(request: SimulateRequest, material: Material, values: dict[str, floa
             temperature=request.temperature,
             kf_over_ki=request.kf_ki,
             component=request.component,
+            intrinsic_fwhm=intrinsic_width(request.intrinsic_fwhm),
             progress=progress,
         )
         return m, lambda: plot_map(m, title=material.title)
@@ -239,6 +242,7 @@ def _refuse_without_width(request: SimulateRequest) -> None:
         "--kf-ki": request.kf_ki or None,
         "--instrument": request.instrument,
         "--across": request.across or None,
+        "--intrinsic-fwhm": request.intrinsic_fwhm,
     }
     for option, value in needing.items():
         if value is not None:
@@ -284,6 +288,7 @@ def _broadening(request: SimulateRequest) -> dict[str, Any]:
         "energy": Axis("energy", MEV, values, is_edges=True),
         "ei": ei,
         "fwhm": request.fwhm,
+        "intrinsic_fwhm": intrinsic_width(request.intrinsic_fwhm),
         "instrument": _spectrometer(request),
         "temperature": request.temperature,
         "kf_over_ki": request.kf_ki,

@@ -76,6 +76,8 @@ class Measurement:
         Whose energy width it has, by name or at a setting; MAPS where None.
     fwhm
         Energy width in meV of a cut or powder map, in place of an instrument's.
+    intrinsic_fwhm
+        Lorentzian full width of the modes themselves in meV, or coefficients of a polynomial of their energy; it is not fitted.
     temperature
         In kelvin.
     beam : (h, k, l)
@@ -86,6 +88,7 @@ class Measurement:
     fwhm: float | None = None
     temperature: float = 0.0
     beam: tuple[float, float, float] | None = None
+    intrinsic_fwhm: float | tuple[float, ...] | None = None
 
     @property
     def spectrometer(self) -> ChopperSpectrometer:
@@ -170,7 +173,8 @@ class SlicesCalculation(Calculation):
     """Of constant-energy slices."""
 
     def __init__(self, m: Map, material: Material, measurement: Measurement):
-        options = {"temperature": measurement.temperature, "beam": measurement.beam, "instrument": measurement.spectrometer}
+        options = {name: getattr(measurement, name) for name in ("temperature", "beam", "intrinsic_fwhm")}
+        options["instrument"] = measurement.spectrometer
         self._make = lambda twins: simulator_for(material, m.slices, *m.axes, twins, **options)
         self._simulator, self._first_domain = self._make(True), None
         super().__init__(m, material, ~m.mask & self._simulator.reach)
@@ -279,7 +283,8 @@ class SpectrumCalculation(Calculation):
 
     def _image(self, values: np.ndarray, width: float) -> np.ndarray:
         m, measurement = self.map, self._measurement
-        options: dict[str, Any] = {"energy": m.axes[1], "ei": m.ei, "temperature": measurement.temperature, "fwhm": self._width(width)}
+        options: dict[str, Any] = {name: getattr(measurement, name) for name in ("temperature", "intrinsic_fwhm")}
+        options |= {"energy": m.axes[1], "ei": m.ei, "fwhm": self._width(width)}
         parameters = self.named(values)
         material = zener.in_ground_state(parameters) if zener.follows(self.material) else self.material
         if m.kind == "powder":

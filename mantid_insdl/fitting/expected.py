@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -85,7 +85,7 @@ class Setting:
         self.candidate = candidate
         self.instrument, slices = candidate.spectrometer(measurement), candidate.slices(measured)
         self.hours = float(np.mean(hours)) if candidate.hours is None else candidate.hours
-        self.measurement = Measurement(self.instrument, None, measurement.temperature, candidate.beam or measurement.beam)
+        self.measurement = replace(measurement, instrument=self.instrument, fwhm=None, beam=candidate.beam or measurement.beam)
         self.repeated = self._repeated(slices, measured, measurement)
         mask = np.zeros((slices.size, *m.shape[1:]), bool)
         again = self.repeated >= 0

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mantid_insdl.instrument.line_shapes import voigt_below
+
 NEGLIGIBLE = 1e-4
 """Neighbours with a smaller share of every pixel are left out."""
 
@@ -60,6 +62,7 @@ class PixelKernel:
         intensity: np.ndarray,
         known: np.ndarray | None = None,
         spread: np.ndarray | float = 0.0,
+        hwhm: np.ndarray | None = None,
     ) -> None:
         """Add lines to slices, as densities in 1/meV.
 
@@ -75,13 +78,15 @@ class PixelKernel:
             Pixels whose lines count, slice by slice; all by default. Give `normalise` the same.
         spread : (line,)
             Variance of the energy of each line within its pixel, meV^2.
+        hwhm : (line,)
+            Half width of each where it is Lorentzian, meV; sharp lines by default.
         """
         from scipy.special import erf
 
         low, high = self.windows
         rows, columns = self.weights.shape[1:3]
         for one in np.atleast_1d(index):
-            margin = self.reach(np.array([one])) + 4 * np.sqrt(spread)
+            margin = self.reach(np.array([one])) + 4 * np.sqrt(spread) if hwhm is None else np.inf
             near = (energy > low[one] - margin) & (energy < high[one] + margin)
             if known is not None:
                 near &= known[one][pixel]
@@ -92,8 +97,12 @@ class PixelKernel:
                 inside = (row >= dh) & (row - dh < rows) & (column >= dk) & (column - dk < columns)
                 i, j = row[inside] - dh, column[inside] - dk
                 centre = chosen[inside] + self.shifts[one, i, j, number]
-                scale = np.sqrt(2 * (self.sigma[one, i, j, number] ** 2 + own[inside]))
-                share = 0.5 * self.weights[one, i, j, number] * (erf((high[one] - centre) / scale) - erf((low[one] - centre) / scale))
+                sigma = np.sqrt(self.sigma[one, i, j, number] ** 2 + own[inside])
+                if hwhm is None:
+                    within = erf((high[one] - centre) / (np.sqrt(2) * sigma)) - erf((low[one] - centre) / (np.sqrt(2) * sigma))
+                else:
+                    within = np.diff(voigt_below(centre, sigma, hwhm[near][inside], np.array([low[one], high[one]])))[:, 0]
+                share = 0.5 * self.weights[one, i, j, number] * within
                 out[one] += np.bincount(i * columns + j, share * strength[inside], rows * columns).astype(out.dtype)
 
     def normalise(self, images: np.ndarray, known: np.ndarray) -> np.ndarray:

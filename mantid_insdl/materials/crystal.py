@@ -110,7 +110,8 @@ def crystal_of(material: MaterialFile) -> Crystal:
 def _places(spec: SiteSpec, cif: CifCrystal | None) -> list[tuple[np.ndarray, np.ndarray | None]]:
     """Position of each site of an entry, and its ordered moment where the CIF file gives one, after a look at its ion and its occupancy."""
     if spec.atom is None:
-        require_magnetic(spec.ion, own=bool(spec.form_factor))
+        for ion in spec.ions or [spec]:
+            require_magnetic(ion.ion, own=bool(ion.form_factor))
         return [(exact_thirds(position), None) for position in spec.positions]
     if cif is None:
         raise SpecError(f"site {spec.name} names an atom, but there is no CIF file", "add cif: FILE, or give positions")
@@ -122,10 +123,12 @@ def _places(spec: SiteSpec, cif: CifCrystal | None) -> list[tuple[np.ndarray, np
     if len(kinds) > 1:
         raise SpecError(f"the CIF file repeats the label {spec.atom} for {' and '.join(kinds)}", "give each atom of it its own label")
     for atom in cif.atoms[spec.atom]:
-        require_magnetic(spec.ion, atom.symbol, own=bool(spec.form_factor))
+        for ion in spec.ions or [spec]:
+            require_magnetic(ion.ion, _symbol_of(ion.ion, atom, cif) if spec.ions else atom.symbol, own=bool(ion.form_factor))
         if not np.all(np.isfinite(atom.position)):
             raise SpecError(f"the atom {spec.atom} has no known position in the CIF file", "add it to the file, or give positions")
-        _require_full(spec.atom, atom, cif)
+        if not spec.ions:
+            _require_full(spec.atom, atom, cif)
         moment = atom.moment if atom.moment is not None and np.linalg.norm(atom.moment) > 0 else None
         if moment is not None and (spec.direction is not None or spec.moments):
             raise SpecError(
@@ -140,12 +143,22 @@ def _require_full(label: str, atom: Atom, cif: CifCrystal) -> None:
     """Refuse an atom that shares its place with another, or occupies a part of its places only: each site carries one spin."""
     where = np.round(atom.position, 4).tolist()
     others = cif.sharing(atom)
-    fix = f"to take the place as full, list its position in place of the atom, as label: {label}, positions: [{where}]"
+    fix = (
+        "give all its ions with their occupancies, as ions: [{ion: Mn3+, spin: 2, occupancy: 0.5}, ...], or to take the place as full, "
+        f"list its position in place of the atom, as label: {label}, positions: [{where}]"
+    )
     if others:
         parts = ", ".join(f"{name} {one.occupancy:g}" for name, one in ((label, atom), *others.items()))
         raise SpecError(f"the atom {label} shares its place {where} with {', '.join(others)} (occupancies {parts})", fix)
     if atom.occupancy < FULL:
         raise SpecError(f"the atom {label} at {where} has the occupancy {atom.occupancy:g}: some of its places have no spin", fix)
+
+
+def _symbol_of(ion: str, atom: Atom, cif: CifCrystal) -> str:
+    """What the CIF file says of the one of the atoms at a place that an ion is; of the first of them where it is none."""
+    charge = "+-0123456789"
+    symbols = [atom.symbol, *(other.symbol for other in cif.sharing(atom).values())]
+    return next((symbol for symbol in symbols if symbol.rstrip(charge) == ion.rstrip(charge)), symbols[0])
 
 
 def exact_thirds(position: Sequence[float]) -> np.ndarray:
@@ -186,7 +199,7 @@ def _equivalent_sites(
     for place, operation, direction in zip(positions, operations, directions, strict=True):
         turn = rotations[operation]
         g, pair = (spec.g_tensor, spec.pair) if single else (turn @ spec.g_tensor @ turn.T, symmetry.rotations[operation] @ spec.pair)
-        sites.append(Site(spec.name, place, spec.spin, direction, spec.form_factor or spec.ion, g=g, pair=np.array(pair)))
+        sites.append(Site(spec.name, place, spec.length, direction, spec.scatterer, g=g, pair=np.array(pair)))
     return sites
 
 

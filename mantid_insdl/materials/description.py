@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from pydantic import Field, ValidationInfo, field_validator, model_validator
@@ -57,9 +57,12 @@ class MaterialFile(Strict):
     anisotropy: list[AnisotropySpec] = Field(default=[])
     fields: list[FieldSpec] = Field(default=[])
     dipoles: DipoleSpec | None = None
+    scattering: Literal["moments", "spins"] = "moments"
+    """What neutrons see: moments g S / 2, in units in which g = 2 leaves the spin, or spins, whatever their g-tensors."""
     map: MapSpec = MapSpec()
-    renormalisation: float = Field(default=1.0, gt=0)
-    """Factor on all energies by which quantum fluctuations exceed linear spin-wave theory."""
+    renormalisation: Annotated[float, Field(gt=0)] | Literal["oguchi"] = 1.0
+    """Factor on all energies by which quantum fluctuations exceed linear spin-wave theory; ``oguchi`` for that of first order in 1/S, of
+    collinear Heisenberg magnets with one exchange (`mantid_insdl.spinwave.quantum`)."""
     interchangeable: list[tuple[list[str], list[str]]] = Field(default=[])
     """Two lists of parameters each: exchanging their values changes no map. In a fit the first list begins with the larger magnitude."""
     closed_form: Literal["square-lattice antiferromagnet"] | None = None

@@ -56,6 +56,30 @@ def largest_spin(ion: str) -> float | None:
     None where these say nothing: another element, a neutral atom (of a metal), a charge that opens another shell.
     [N. W. Ashcroft and N. D. Mermin, Solid State Physics (1976), table 31.3]
     """
+    found = _ground_term(ion)
+    if found is None:
+        return None
+    spin, _, together, momentum = found
+    return max(spin, together) if momentum == 3 else spin
+
+
+def orbital_momentum(ion: str) -> float | None:
+    """L of an ion by Hund's rules, which a crystal field may quench; None where these say nothing."""
+    found = _ground_term(ion)
+    return None if found is None else found[1]
+
+
+def lande_factor(ion: str) -> float | None:
+    """g_J of a rare-earth ion by Hund's rules; None of other ions, and where J is zero."""
+    found = _ground_term(ion)
+    if found is None or found[3] != 3 or not found[2]:
+        return None
+    spin, orbital, together, _ = found
+    return 1.5 + (spin * (spin + 1) - orbital * (orbital + 1)) / (2 * together * (together + 1))
+
+
+def _ground_term(ion: str) -> tuple[float, float, float, int] | None:
+    """S, L and J of the open shell by Hund's rules, and the orbital momentum of one of its electrons."""
     shell = _open_shell(ion)
     if shell is None:
         return None
@@ -64,8 +88,7 @@ def largest_spin(ion: str) -> float | None:
     spin = min(electrons, 2 * half - electrons) / 2
     beyond = electrons % half
     orbital = beyond * (half - beyond) / 2
-    together = orbital + spin if electrons > half else abs(orbital - spin)
-    return max(spin, together) if momentum == 3 else spin
+    return spin, orbital, orbital + spin if electrons > half else abs(orbital - spin), momentum
 
 
 def usual_spin(ion: str) -> tuple[float, str] | None:

@@ -108,7 +108,7 @@ def magnetic_model(material: MaterialFile, crystal: Crystal, couplings: Sequence
         with At("dipoles"):
             _require_shape(material, sites)
             dipoles = Dipoles(material.dipoles.parameter, turn @ material.dipoles.tensor @ turn.T)
-    return SpinModel(supercell.lattice, tuple(sites), tuple(bonds), tuple(onsite), tuple(fields), dipoles)
+    return SpinModel(supercell.lattice, tuple(sites), tuple(bonds), tuple(onsite), tuple(fields), dipoles, material.scattering)
 
 
 def _require_shape(material: MaterialFile, sites: Sequence[Site]) -> None:

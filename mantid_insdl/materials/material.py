@@ -18,6 +18,7 @@ from mantid_insdl.materials.remarks import remarks
 from mantid_insdl.materials.schema import At, Parameter, SpecError
 from mantid_insdl.spinwave.following import FollowedOrder
 from mantid_insdl.spinwave.model import SpinModel
+from mantid_insdl.spinwave.quantum import oguchi_factors
 from mantid_insdl.spinwave.rotating_frame import require_uniform
 
 
@@ -35,6 +36,8 @@ class Material(MaterialFile):
                 require_uniform(self.model, np.array(self.spiral.axis) / np.linalg.norm(self.spiral.axis))
         self._require_units()
         self._require_parameters()
+        with At("renormalisation"):
+            self.energy_factor  # noqa: B018  there has to be one
         return self
 
     def _require_parameters(self) -> None:
@@ -189,4 +192,17 @@ class Material(MaterialFile):
 
     def couplings(self, values: Mapping[str, float | np.ndarray]) -> dict[str, float | np.ndarray]:
         """Parameters as linear spin-wave theory needs them: times the renormalisation of the energies, which they all scale."""
-        return {name: np.asarray(value, float) * self.renormalisation for name, value in values.items()}
+        return {name: np.asarray(value, float) * self.energy_factor for name, value in values.items()}
+
+    @cached_property
+    def energy_factor(self) -> float:
+        """The factor on all energies that `renormalisation` says."""
+        if self.renormalisation != "oguchi":
+            return self.renormalisation
+        if self.spiral is not None or len(self.parameters) > 1:
+            raise SpecError(
+                "the factor of Oguchi is one on all energies of a magnet with one exchange",
+                "give a number; insdl material --quantum tells the factor on each exchange",
+            )
+        (factor,) = oguchi_factors(self.model, self.defaults).values()
+        return factor

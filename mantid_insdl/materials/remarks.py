@@ -9,8 +9,8 @@ import numpy as np
 from mantid_insdl.materials.bonds import Coupling, bond_name
 from mantid_insdl.materials.crystal import Crystal
 from mantid_insdl.materials.description import MaterialFile
-from mantid_insdl.materials.ions import largest_spin
-from mantid_insdl.materials.schema import BondSpec, SiteSpec
+from mantid_insdl.materials.ions import lande_factor, largest_spin, orbital_momentum
+from mantid_insdl.materials.schema import BondSpec, FormFactorSpec, SiteSpec
 from mantid_insdl.materials.shells import bond_length, kinds
 from mantid_insdl.spinwave.model import SpinModel
 from mantid_insdl.spinwave.symmetry import Ends, reversed_ends
@@ -27,7 +27,7 @@ def remarks(material: MaterialFile, crystal: Crystal, couplings: Sequence[Coupli
         f"{spec.name} has the occupancy {atom.occupancy:g} and is taken as full."
         for spec, atoms in zip(material.sites, crystal.atoms, strict=True)
         for atom in atoms
-        if atom.occupancy < 1 - 1e-3
+        if atom.occupancy < 1 - 1e-3 and not spec.ions
     ]
     found += _odd_moments(material.sites)
     coupled = {end for coupling in couplings for end in (coupling.ends, reversed_ends(coupling.ends))}
@@ -60,20 +60,42 @@ def remarks(material: MaterialFile, crystal: Crystal, couplings: Sequence[Coupli
 
 
 def _odd_moments(sites: Sequence[SiteSpec]) -> list[str]:
-    """Spins that an ion cannot have, g-tensors that leave nothing to see, and labels for two kinds of sites."""
+    """Spins and orbital moments that an ion cannot have, g-tensors that leave nothing to see, and labels for two kinds of sites."""
     found, spins = [], {}
     for spec in sites:
-        most = None if any(spec.pair) else largest_spin(spec.ion)  # a moment shared by two ions may be larger than of one
-        if most is not None and spec.spin >= most + MIXED:
-            found.append(f"{spec.name} has the spin {spec.spin:g}, but {spec.ion} has at most {most:g} by Hund's rules.")
+        for ion, spin in [(one, one.spin) for one in spec.ions] or [(spec, spec.length)]:
+            most = None if any(spec.pair) else largest_spin(ion.ion)  # a moment shared by two ions may be larger than of one
+            if most is not None and spin >= most + MIXED:
+                found.append(f"{spec.name} has the spin {spin:g}, but {ion.ion} has at most {most:g} by Hund's rules.")
+            found += _odd_orbital(spec.name, ion)
+        if spec.ions and (total := sum(one.occupancy for one in spec.ions)) < 1 - 1e-6:
+            found.append(f"{1 - total:.3g} of the sites {spec.name} have no spin: all carry the mean one, {spec.length:.4g}.")
         if not np.any(spec.g_tensor):
-            found.append(f"The g-tensor of {spec.name} is zero: no field acts on it.")
-        other = spins.setdefault(spec.name, spec.spin)
-        if other != spec.spin:
+            found.append(f"The g-tensor of {spec.name} is zero: no field acts on it, and neutrons do not see it.")
+        other = spins.setdefault(spec.name, spec.length)
+        if other != spec.length:
             found.append(
-                f"Two entries of sites are called {spec.name}, with the spins {other:g} and {spec.spin:g}: a bond between takes both."
+                f"Two entries of sites are called {spec.name}, with the spins {other:g} and {spec.length:g}: a bond between takes both."
             )
     return found
+
+
+def _odd_orbital(name: str, spec: FormFactorSpec) -> list[str]:
+    """Lande factors that are not the ion's, and orbital moments of ions that have none."""
+    if not spec.orbital:
+        return []
+    if not orbital_momentum(spec.ion):
+        return [f"{name} has C2 = {spec.orbital:.3g}, but {spec.ion} has no orbital moment by Hund's rules."]
+    usual = lande_factor(spec.ion)
+    if spec.lande is not None and usual is not None and abs(spec.lande - usual) > 0.05 * usual:
+        return [f"{name} has the Lande factor {spec.lande:.4g}, but that of {spec.ion} is {usual:.4g} by Hund's rules."]
+    if spec.lande is not None and usual is None and spec.lande > 2:
+        share = 1 - 2 / spec.lande
+        return [
+            f"{name} has the Lande factor {spec.lande:.4g}: for a moment J. If it is the effective g of a spin, C2 is (g - 2) / g: c2: "
+            f"{share:.3g}."
+        ]
+    return []
 
 
 def _split(crystal: Crystal, spec: BondSpec, bonds: Sequence[Ends], coupled: Collection[Ends]) -> list[str]:

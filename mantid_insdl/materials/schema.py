@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, WithJsonSchema, field_validator, model_validator
 
 from mantid_insdl.errors import InsdlError
+from mantid_insdl.spinwave.form_factors import FormFactor, Ion, mixed, with_orbital
 from mantid_insdl.spinwave.rotating_frame import rotation
 from mantid_insdl.spinwave.stevens import NAME, stevens_tensors, turned
 from mantid_insdl.spinwave.symmetry import dm_matrix
@@ -140,7 +141,96 @@ class MomentSpec(Strict):
     direction: Vector
 
 
-class SiteSpec(Strict):
+class FormFactorSpec(Strict):
+    """The form factor of an ion: that of the tables or one by hand, with the part of an orbital moment where C2 is given."""
+
+    ion: str = ""
+    form_factor: tuple[Finite, ...] = ()
+    """Own coefficients A, a, B, b, ..., D of <j0> = A exp(-a s^2) + B exp(-b s^2) + ... + D, s = q / 4 pi in 1/angstrom."""
+    form_factor_j2: tuple[Finite, ...] = ()
+    """Own coefficients of <j2> / s^2, of the same form; they go with `form_factor`."""
+    lande: Number | None = Field(default=None, gt=0)
+    """Lande factor g_J of a moment J: C2 is (2 - g_J) / g_J."""
+    c2: Number | None = None
+    """Orbital part of the moment over all of it: the form factor is <j0> + C2 <j2>."""
+
+    @property
+    def orbital(self) -> float:
+        """C2."""
+        return (self.c2 or 0.0) if self.lande is None else (2 - self.lande) / self.lande
+
+    @property
+    def scatterer(self) -> Ion:
+        """What the form factor is calculated from."""
+        if self.lande is None and self.c2 is None:
+            return self.form_factor or self.ion
+        return with_orbital(self.form_factor or self.ion, self.orbital, self.form_factor_j2)
+
+    @property
+    def scatterer_name(self) -> str:
+        """The same in words."""
+        name = f"{self.ion} (own form factor)".lstrip() if self.form_factor else self.ion or "no form factor"
+        return f"{name}, C2 = {self.orbital:.4g}" if self.orbital else name
+
+    @field_validator("form_factor", "form_factor_j2")
+    @classmethod
+    def _pairs(cls, numbers: tuple[float, ...]) -> tuple[float, ...]:
+        if numbers and (len(numbers) < 3 or len(numbers) % 2 == 0):
+            raise SpecError(
+                f"a form factor of {len(numbers)} numbers", "give pairs of height and width and a constant, as [A, a, B, b, C, c, D]"
+            )
+        return numbers
+
+    @model_validator(mode="after")
+    def _form_factor(self) -> Self:
+        if self.form_factor:
+            values = FormFactor(self.form_factor).at(_TRIED_Q**2)
+            if abs(values[0] - 1) > 0.005:
+                raise SpecError(
+                    f"the form factor is {values[0]:.4g} at Q = 0, not 1",
+                    "give A, a, B, b, ..., D with A + B + ... + D = 1",
+                    ("form_factor",),
+                )
+            if (largest := np.abs(values).max()) > 1.05:
+                raise SpecError(
+                    f"the form factor grows to {largest:.3g} at Q = {_TRIED_Q[np.abs(values).argmax()]:g} 1/angstrom",
+                    "give widths a, b, c in angstrom^2 that are positive (but for a term that hardly changes)",
+                    ("form_factor",),
+                )
+        if self.form_factor_j2:
+            if not self.form_factor or (self.lande is None and self.c2 is None):
+                raise SpecError(
+                    "form_factor_j2 goes with form_factor and lande or c2", "give these too, or leave it out", ("form_factor_j2",)
+                )
+            if (largest := np.abs(FormFactor((0.0,), self.form_factor_j2).at(_TRIED_Q**2)).max()) > 0.5:
+                raise SpecError(
+                    f"<j2> is up to {largest:.3g}, but that of an ion is at most 0.3",
+                    "give A, a, B, b, ..., D of <j2> / s^2, s = Q / 4 pi",
+                    ("form_factor_j2",),
+                )
+        if self.lande is not None and self.c2 is not None:
+            raise SpecError("both lande and c2 give C2", "leave one of them out", ("c2",))
+        if (self.lande is not None or self.c2 is not None) and not self.form_factor_j2:
+            if self.form_factor or not self.ion:
+                missing = "beside form_factor, form_factor_j2" if self.form_factor else "the ion, as ion: Co2+"
+                raise SpecError("C2 multiplies <j2>, which is not known", f"give {missing}", ("lande" if self.c2 is None else "c2",))
+            with At("ion"):
+                self.scatterer  # noqa: B018  its <j2> has to be in the tables
+        return self
+
+
+_TRIED_Q = np.linspace(0, 20, 401)
+"""Momenta in 1/angstrom at which form factors by hand are looked at."""
+
+
+class IonSpec(FormFactorSpec):
+    """One of the ions that share a site: its spin and the fraction of the sites that it occupies."""
+
+    spin: Number = Field(gt=0)
+    occupancy: Number = Field(gt=0, le=1)
+
+
+class SiteSpec(FormFactorSpec):
     """Sites with a common label: fractional positions (or the label of an atom of the CIF file), spin length, Cartesian direction, ion.
 
     With a space group, one position stands for all that are equivalent to it, and `g` and `pair`, given for it, are turned to the others.
@@ -150,12 +240,11 @@ class SiteSpec(Strict):
     label: str = ""
     atom: str | None = None
     positions: list[Vector] = []
-    spin: Number = Field(gt=0)
+    spin: Number | None = Field(default=None, gt=0)
+    ions: list[IonSpec] = []
+    """In place of `spin` and `ion`: all ions that share these sites, which then carry the mean spin and the mean moment's form factor."""
     direction: Vector | None = None
     moments: list[MomentSpec] = []
-    ion: str = ""
-    form_factor: tuple[Finite, ...] = ()
-    """Own coefficients A, a, B, b, ..., D of <j0> = A exp(-a s^2) + B exp(-b s^2) + ... + D, s = q / 4 pi in 1/angstrom."""
     g: float | Vector | Matrix = 2.0
     """g-tensor: a number, three diagonal elements, or 3 x 3."""
     pair: Vector = (0.0, 0.0, 0.0)
@@ -165,6 +254,24 @@ class SiteSpec(Strict):
     def name(self) -> str:
         """The label, or the atom's."""
         return self.label or self.atom or ""
+
+    @property
+    def length(self) -> float:
+        """Spin length; of several ions the mean, of an empty site zero."""
+        return self.spin if self.spin is not None else sum(one.occupancy * one.spin for one in self.ions)
+
+    @property
+    def scatterer(self) -> Ion:
+        """What the form factor is calculated from; that of several ions is their mean, weighted by their spins."""
+        if not self.ions:
+            return super().scatterer
+        alike = {one.scatterer for one in self.ions}
+        return alike.pop() if len(alike) == 1 else mixed([(one.occupancy * one.spin / self.length, one.scatterer) for one in self.ions])
+
+    @property
+    def scatterer_name(self) -> str:
+        """The same in words."""
+        return " + ".join(f"{one.occupancy:g} {one.scatterer_name}" for one in self.ions) or super().scatterer_name
 
     @property
     def g_tensor(self) -> np.ndarray:
@@ -183,24 +290,21 @@ class SiteSpec(Strict):
             raise SpecError("g is no g-tensor", "give a number, three diagonal elements or three rows of three")
         return g
 
-    @field_validator("form_factor")
-    @classmethod
-    def _normalised(cls, numbers: tuple[float, ...]) -> tuple[float, ...]:
-        if numbers and (len(numbers) < 3 or len(numbers) % 2 == 0):
-            raise SpecError(
-                f"a form factor of {len(numbers)} numbers", "give pairs of height and width and a constant, as [A, a, B, b, C, c, D]"
-            )
-        total = sum(numbers[0:-1:2]) + numbers[-1] if numbers else 1.0
-        if abs(total - 1) > 0.05:
-            raise SpecError(f"the form factor is {total:.3g} at Q = 0, not 1", "give A, a, B, b, ..., D with A + B + ... + D = 1")
-        return numbers
-
     @model_validator(mode="after")
     def _placed(self) -> SiteSpec:
         if not self.name:
             raise SpecError("a site has no label", "name it, as label: Mn1")
         if (self.atom is None) == (not self.positions):
             raise SpecError(f"site {self.name} needs either positions or an atom of the CIF file", "give one of the two")
+        if self.ions:
+            given = [key for key in ("spin", *FormFactorSpec.model_fields) if key in self.model_fields_set]
+            if given:
+                raise SpecError(f"site {self.name} has both ions and {given[0]}", "give each ion its own, or leave out ions", ("ions",))
+            total = sum(one.occupancy for one in self.ions)
+            if total > 1 + 1e-6:
+                raise SpecError(f"the occupancies of the ions of {self.name} add up to {total:g}", "they are at most 1 in all", ("ions",))
+        elif self.spin is None:
+            raise SpecError(f"site {self.name} has no spin", "give it, as spin: 5/2, or several ions", ("spin",))
         return self
 
 

@@ -68,7 +68,7 @@ def _about_own_orders(material: Material, hkl: np.ndarray, couplings: Mapping[st
 def orders_of(material: Material, couplings: Mapping[str, float | np.ndarray]) -> tuple[np.ndarray, Followed]:
     """Couplings (set, parameter), and the order of each set of a `relaxed` material. (A factor on all energies changes no order.)"""
     table = material.model.parameter_table(couplings)
-    return table, material.followed.at(table / material.renormalisation)
+    return table, material.followed.at(table / material.energy_factor)
 
 
 def require_order(material: Material, couplings: Mapping[str, float | np.ndarray]) -> None:
@@ -76,7 +76,7 @@ def require_order(material: Material, couplings: Mapping[str, float | np.ndarray
     if material.relaxed:
         table, orders = orders_of(material, couplings)
         for index in range(len(table)):
-            error = material.followed.error(orders, table / material.renormalisation, index)
+            error = material.followed.error(orders, table / material.energy_factor, index)
             if error is not None:
                 raise error
 

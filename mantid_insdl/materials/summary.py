@@ -38,15 +38,19 @@ def summarise(material: Material, parameters: Mapping[str, float] | None = None,
     values = material.resolve(parameters)
     model, k, unrelaxed = _shown(material, values)
     lines = [material.title, "", *_crystal(material), "", f"Spins in the cell: {len(model.sites)}"]
-    ions = {spec.name: f"{spec.ion} (own form factor)".lstrip() for spec in material.sites if spec.form_factor}
     elements = {spec.name: element for spec, element in zip(material.sites, material.crystal.elements, strict=True) if element}
-    for label, spin, ion in dict.fromkeys((s.label, s.spin, s.ion) for s in model.sites):
-        same = [s for s in model.sites if (s.label, s.spin, s.ion) == (label, spin, ion)]
+    origin = [material.sites[index] for index in material.crystal.origin] * (len(model.sites) // len(material.crystal.origin))
+    kinds = [(s.label, s.spin, spec.scatterer_name) for s, spec in zip(model.sites, origin, strict=True)]
+    for label, spin, named in dict.fromkeys(kinds):
+        same = [s for s, kind in zip(model.sites, kinds, strict=True) if kind == (label, spin, named)]
         ways = sorted({tuple((np.round(s.direction, 3) + 0.0).tolist()) for s in same}, reverse=True)
         where = " and ".join(_vector(way) for way in ways)
         atom = f" (atom {elements[label]})" if label in elements else ""
-        named = ions.get(label, ion or "no form factor")
         lines.append(f"  {label:10} {len(same):3} x S = {spin:g}  {named:6}{atom} along {where}")
+    if any(np.any(spec.g_tensor != 2 * np.eye(3)) for spec in material.sites):
+        lines.append(
+            "Neutrons see " + ("moments g S / 2." if material.scattering == "moments" else "spins: g-tensors change no intensity.")
+        )
     for turn, name in ((material.order, "Order"), (material.spiral, "Spiral in the rotating frame")):
         if turn is not None:
             how = "spins reversed" if turn.axis is None else f"about {_vector(turn.axis)}"

@@ -30,7 +30,7 @@ from mantid_insdl.progress import Progress
 from mantid_insdl.simulation.pixels import divide
 from mantid_insdl.simulation.planar import Planar
 from mantid_insdl.simulation.slice_engine import Batch, Group, Plane, SliceEngine, View
-from mantid_insdl.spinwave.form_factors import coefficients, j0
+from mantid_insdl.spinwave.form_factors import known
 from mantid_insdl.spinwave.modes import Modes
 from mantid_insdl.spinwave.shared import SharedSolve, SharedSpiral
 from mantid_insdl.spinwave.square_lattice import square_lattice_modes, square_lattice_slopes
@@ -95,7 +95,7 @@ class ClosedForm(SliceEngine):
         # both transverse directions, a and b, by the angle of Q to the easy axis c: 2 - sin^2
         seen = s_xx * (2 - across_squared / np.where(q_squared > 0, q_squared, 1.0)) * self.view.factor(group.ei, energy)
         if self._ion:
-            seen *= j0(coefficients(self._ion), q_squared) ** 2
+            seen *= known(self._ion).at(q_squared) ** 2
         energy, spread, seen = (x.astype(dtype, copy=False) for x in (energy, spread, seen * pieces.share))
         density = self.density(energy, spread, group, widths.astype(dtype))
         density *= seen[..., None]
@@ -210,4 +210,5 @@ def engine_for(material: Material, view: View, plane: Plane) -> type[ClosedForm 
     planar = SharedSolve.allowed(model) if spiral is None else SharedSpiral.allowed(model, spiral.k)
     if np.abs(beam[:2]).max() > 1e-9 * abs(beam[2]) or not planar:
         return General
-    return ClosedForm if material.closed_form and view.component == "perp" and view.kernel is None else Planar
+    closed = material.closed_form and view.component == "perp" and view.kernel is None and model.shows_spins
+    return ClosedForm if closed else Planar

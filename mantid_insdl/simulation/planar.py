@@ -15,7 +15,7 @@ from mantid_insdl.parallel import in_threads
 from mantid_insdl.progress import Progress
 from mantid_insdl.simulation.pixels import Pieces, cut, differences, divide
 from mantid_insdl.simulation.slice_engine import Batch, Group, SliceEngine
-from mantid_insdl.spinwave.form_factors import coefficients, j0
+from mantid_insdl.spinwave.form_factors import known
 from mantid_insdl.spinwave.shared import PlanarModes, SharedSolve, SharedSpiral
 
 LINES_PER_ZONE = 2
@@ -134,7 +134,7 @@ class Planar(SliceEngine):
         solver = self._lattices[0].solver
         self._groups = solver.groups
         ions = list(dict.fromkeys(one.ion for one in self._groups))
-        self._ions = [coefficients(ion) if ion else None for ion in ions]
+        self._ions = [known(ion) if ion else None for ion in ions]
         self._group_ion = [ions.index(one.ion) for one in self._groups]
         # a few momenta spread over the map find most unstable parameter sets at a fraction of the cost
         hkl = 0.5 * (self.low + self.high) @ self.to_hkl
@@ -251,7 +251,7 @@ class Planar(SliceEngine):
         amplitudes = bent.modes.amplitudes(node, mode)
         along = self.along(energy, across_squared, group).astype(real)
         q_squared = across_squared + along**2
-        factors = [None if table is None else j0(table, q_squared) for table in self._ions]
+        factors = [None if table is None else table.at(q_squared) for table in self._ions]
         third = lattice.hkl[:, 2].astype(real)[node] + along * real.type(self.beam_hkl[2])  # l
         turns = {z: real.type(2 * np.pi * z) * third for z in {abs(one.z) for one in self._groups}}
         phases = {z: np.cos(turn) - 1j * np.sin(turn) for z, turn in turns.items()}

@@ -11,6 +11,7 @@ import numpy as np
 
 from mantid_insdl.errors import InstabilityError
 from mantid_insdl.instrument.kinematics import along_beam, kf_over_ki, reachable, split_by_beam
+from mantid_insdl.instrument.line_shapes import IntrinsicWidth, voigt_below
 from mantid_insdl.instrument.resolution import ChopperSpectrometer, line_below
 from mantid_insdl.instrument.temperature import bose
 from mantid_insdl.maps import Axis, Slices
@@ -50,6 +51,8 @@ class View:
         Cartesian direction that tells ``yy`` from ``zz``.
     kernel
         Resolution ellipsoid at each pixel, in place of the instrument's width.
+    intrinsic
+        Lorentzian width of the modes themselves; None for sharp ones.
     """
 
     instrument: ChopperSpectrometer
@@ -58,6 +61,7 @@ class View:
     component: str = "perp"
     vertical: np.ndarray | None = None
     kernel: PixelKernel | None = None
+    intrinsic: IntrinsicWidth | None = None
 
     def factor(self, ei: float, energy: np.ndarray) -> np.ndarray | float:
         """Factor on the intensity of a mode at `energy` (meV)."""
@@ -273,7 +277,9 @@ class SliceEngine:
         return along_beam(group.ei, energy, across_squared)
 
     def margin(self, group: Group, scale: float) -> float:
-        """How far from an energy window a mode still reaches into it, in meV."""
+        """How far from an energy window a mode still reaches into it, in meV; the tails of a Lorentzian line have no end."""
+        if self.view.intrinsic is not None:
+            return np.inf
         if self.view.kernel is not None:
             return self.view.kernel.reach(group.index)
         return 4 * scale * float(self.view.instrument.sigma(group.ei, np.zeros(()))) if np.isfinite(group.ei) else 0.0
@@ -282,7 +288,11 @@ class SliceEngine:
         """Density in each window of the group of lines at `energy` with variances `spread`, (..., window), in 1/meV."""
         if np.isfinite(group.ei):
             spread = spread + (scale * self.view.instrument.sigma(group.ei, energy)) ** 2
-        return line_below(energy, np.sqrt(spread), group.edges) @ group.windows.astype(energy.dtype)
+        if self.view.intrinsic is None:
+            below = line_below(energy, np.sqrt(spread), group.edges)
+        else:
+            below = voigt_below(energy, np.sqrt(spread), self.view.intrinsic.hwhm(energy), group.edges)
+        return below @ group.windows.astype(energy.dtype)
 
     def reached(self, pieces: Pieces, group: Group) -> np.ndarray | None:
         """Share of each piece in the part of its pixel that the kinematics allow, over its share of all of it, (piece, window).
@@ -306,7 +316,8 @@ class SliceEngine:
                 target = np.argsort(source)
                 for lines in batches:
                     strength = weight * lines.intensity
-                    self.view.kernel.add(out, group.index, target[lines.pixel], lines.energy, strength, self.reach, lines.spread)
+                    hwhm = None if self.view.intrinsic is None else self.view.intrinsic.hwhm(lines.energy)
+                    self.view.kernel.add(out, group.index, target[lines.pixel], lines.energy, strength, self.reach, lines.spread, hwhm)
             return
         summed = np.zeros((len(self.across_squared), group.index.size))
         for lines in batches:

@@ -12,6 +12,7 @@ import numpy as np
 from mantid_insdl._version import __version__
 from mantid_insdl.errors import InsdlError, InstabilityError, MapError, MaterialError
 from mantid_insdl.instrument.ellipsoid import TabulatedResolution
+from mantid_insdl.instrument.line_shapes import IntrinsicWidth
 from mantid_insdl.instrument.resolution import ChopperSpectrometer, blur, load_instrument
 from mantid_insdl.maps import COMPONENT_LOG, MAXIMUM_COUNTS, RLU, Axis, Map, Slices
 from mantid_insdl.materials import Material, load_material
@@ -61,6 +62,10 @@ class SliceSimulator:
     ellipsoids
         Table of resolution ellipsoids (`mantid_insdl.instrument.ellipsoid.TabulatedResolution`) or its file, in place of the energy width
         of `instrument` and of the blur in momentum.
+    intrinsic_fwhm
+        Full width at half maximum of the modes' own Lorentzian lines in meV: a number, or the coefficients A, B, C, ... of a polynomial
+        A + B E + C E^2 + ... of their energy. Convolved with the resolution, lines are Voigt; where a mode lies above Ei it counts for
+        nothing, its tail below Ei neither.
 
     Attributes
     ----------
@@ -83,6 +88,7 @@ class SliceSimulator:
         component: str = "perp",
         vertical: Sequence[float] | None = None,
         ellipsoids: TabulatedResolution | str | Path | None = None,
+        intrinsic_fwhm: float | Sequence[float] | None = None,
     ):
         self.material = known = load_material(material)
         self._fixed = None if known.relaxed else ClassicalEnergy(uniform_model(known, known.couplings(known.defaults)))
@@ -96,7 +102,7 @@ class SliceSimulator:
             table = ellipsoids if isinstance(ellipsoids, TabulatedResolution) else TabulatedResolution.from_file(ellipsoids)
             kernel = table.kernel(slices, qh, qk)
         upright = None if vertical is None else np.asarray(vertical, float) @ frame
-        self._view = View(self.instrument, kf_over_ki, temperature, component, upright, kernel)
+        self._view = View(self.instrument, kf_over_ki, temperature, component, upright, kernel, IntrinsicWidth.of(intrinsic_fwhm))
         along = np.asarray(self.material.map.beam if beam is None else beam, float)
         if along.shape != (3,) or not np.all(np.isfinite(along)) or not np.any(along):
             raise MapError(f"the beam is along {along.tolist()}", "it is a momentum (h, k, l) in r.l.u. and not zero", "give three numbers")
@@ -198,6 +204,7 @@ class SliceSimulator:
         words = [f"{view.temperature:g} K"] if view.temperature else []
         words += ["times kf/ki"] if view.kf_over_ki else []
         words += [f"component {view.component}"] if view.component != "perp" else []
+        words += [f"intrinsic width {view.intrinsic.describe()}"] if view.intrinsic is not None else []
         words += ["resolution ellipsoids"] if view.kernel is not None else []
         words += [f"resolution of {view.instrument.name}"] if view.kernel is None and view.instrument.name != "MAPS" else []
         return "".join(f", {word}" for word in words)
@@ -280,6 +287,7 @@ def simulate(
     kf_over_ki: bool = False,
     component: str = "perp",
     vertical: Sequence[float] | None = None,
+    intrinsic_fwhm: float | Sequence[float] | None = None,
     progress: Progress | None = None,
     make: Callable[..., SliceSimulator] = SliceSimulator,
 ) -> Map:
@@ -306,7 +314,7 @@ def simulate(
         Number of detected neutrons in the whole map: adds Poisson noise, and errors. None for neither.
     seed
         Of the noise.
-    instrument, beam, temperature, kf_over_ki, component, vertical
+    instrument, beam, temperature, kf_over_ki, component, vertical, intrinsic_fwhm
         As for `SliceSimulator`.
     progress
         Called with fraction and text; may raise to stop.
@@ -355,6 +363,7 @@ def simulate(
         component=component,
         vertical=vertical,
         ellipsoids=None if isinstance(resolution, bool) else resolution,
+        intrinsic_fwhm=intrinsic_fwhm,
     )
     scale, blurred = (0.0, 0.0) if resolution is False else (1.0, None)
     images, stable = simulator.intensity(values, energy_width_scale=scale, q_sigma_pixels=blurred, progress=progress)

@@ -14,6 +14,7 @@ from mantid_insdl._version import __version__
 from mantid_insdl.errors import MapError
 from mantid_insdl.instrument.kinematics import kf_over_ki as flux_factor
 from mantid_insdl.instrument.kinematics import wavenumber
+from mantid_insdl.instrument.line_shapes import IntrinsicWidth, voigt_below
 from mantid_insdl.instrument.resolution import FWHM_TO_SIGMA, ChopperSpectrometer, bin_fractions, load_instrument
 from mantid_insdl.instrument.temperature import bose
 from mantid_insdl.maps import COMPONENT_LOG, MEV, PER_ANGSTROM, Axis, Map
@@ -97,6 +98,7 @@ def simulate_cut(
     across: Sequence[Sequence[float]] = (),
     ei: float | None = None,
     fwhm: Width | None = None,
+    intrinsic_fwhm: float | Sequence[float] | None = None,
     instrument: str | ChopperSpectrometer | None = None,
     temperature: float = 0.0,
     kf_over_ki: bool = False,
@@ -129,6 +131,9 @@ def simulate_cut(
         in any orientation of the crystal are masked. Not given, all points are reached and the width is `fwhm`.
     fwhm
         Energy width in meV in place of the instrument's: a number, or a function of energy transfer.
+    intrinsic_fwhm
+        Full width at half maximum of the modes' own Lorentzian lines in meV: a number, or the coefficients A, B, C, ... of a polynomial
+        A + B E + C E^2 + ... of their energy. Convolved with the energy width, lines are Voigt.
     instrument
         Whose energy width it is: a name or a spectrometer; MAPS where none is given. Needs `ei`.
     temperature
@@ -164,7 +169,18 @@ def simulate_cut(
     known = load_material(material)
     path = path_through(corners, points, known, labels) if along is None else path_of(along, known)
     spectrum = _Spectrum(
-        known, known.resolve(parameters), energy, ei, fwhm, instrument, temperature, kf_over_ki, twins, component, tuple(vertical)
+        known,
+        known.resolve(parameters),
+        energy,
+        ei,
+        fwhm,
+        instrument,
+        temperature,
+        kf_over_ki,
+        twins,
+        component,
+        tuple(vertical),
+        IntrinsicWidth.of(intrinsic_fwhm),
     )
     intensity = _averaged(spectrum, path, across, progress)
     lengths = np.linalg.norm(known.model.lattice.to_cartesian(path.hkl @ known.map.matrix.T), axis=1)
@@ -180,6 +196,7 @@ def simulate_powder(
     directions: int = 12000,
     ei: float | None = None,
     fwhm: Width | None = None,
+    intrinsic_fwhm: float | Sequence[float] | None = None,
     instrument: str | ChopperSpectrometer | None = None,
     temperature: float = 0.0,
     kf_over_ki: bool = False,
@@ -190,7 +207,7 @@ def simulate_powder(
 
     Parameters
     ----------
-    material, parameters, energy, ei, fwhm, instrument, temperature, kf_over_ki, progress
+    material, parameters, energy, ei, fwhm, intrinsic_fwhm, instrument, temperature, kf_over_ki, progress
         As for `simulate_cut`.
     q
         Axis of momentum transfer in 1/angstrom.
@@ -218,7 +235,10 @@ def simulate_powder(
     check_component(component, (0, 0, 1))
     share, calculated = (0.5, "perp") if component in ("yy", "zz") else (1.0, component)
     values = known.resolve(parameters)
-    spectrum = _Spectrum(known, values, energy, ei, fwhm, instrument, temperature, kf_over_ki, twins=False, component=calculated)
+    intrinsic = IntrinsicWidth.of(intrinsic_fwhm)
+    spectrum = _Spectrum(
+        known, values, energy, ei, fwhm, instrument, temperature, kf_over_ki, twins=False, component=calculated, intrinsic=intrinsic
+    )
     to_rlu = np.linalg.inv(known.map_frame)
     sphere, place = _even_shell(directions)
     intensity = np.empty((q.size, energy.size))
@@ -296,6 +316,7 @@ class _Spectrum:
     twins: bool
     component: str
     vertical: tuple[float, ...] = (0, 0, 1)
+    intrinsic: IntrinsicWidth | None = None
     spectrometer: ChopperSpectrometer = field(init=False)
 
     def __post_init__(self) -> None:
@@ -369,7 +390,12 @@ class _Spectrum:
         edges = self.energy.edges
         spread = np.sum((lines.velocities @ cells.swapaxes(1, 2)) ** 2, axis=-1) / 12
         sigma = np.sqrt(self._sigma(energies) ** 2 + spread)
-        return np.sum(weights[..., None] * bin_fractions(energies, sigma, edges), axis=1) / np.diff(edges)
+        if self.intrinsic is None:
+            fractions = bin_fractions(energies, sigma, edges)
+        else:
+            hwhm = self.intrinsic.hwhm(np.where(usable, energies, 0.0))
+            fractions = 0.5 * np.diff(voigt_below(energies, sigma, hwhm, edges))
+        return np.sum(weights[..., None] * fractions, axis=1) / np.diff(edges)
 
     def _sigma(self, energies: np.ndarray) -> np.ndarray:
         if self.fwhm is None:
@@ -411,6 +437,8 @@ class _Spectrum:
             else self.spectrometer.describe()
         )
         words = [f"energy width: {width}", f"{self.temperature:g} K", "with kf/ki" if self.kf_over_ki else "without kf/ki"]
+        if self.intrinsic is not None:
+            words.insert(1, f"intrinsic width: {self.intrinsic.describe()}")
         if component != "perp":
             words.append(f"polarised component {component}, vertical along {self.vertical} r.l.u.")
         return ", ".join(words)

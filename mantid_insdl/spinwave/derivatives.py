@@ -121,8 +121,9 @@ def _piece(
     vectors = _vectors(here.p[0], here.m[0])
     # the modes of negative energy at q are those of -q, conjugate, with creation and annihilation exchanged: (p, m) -> (p*, -m*)
     mirrored = _vectors(opposite.p[0].conj(), -opposite.m[0].conj())
-    amplitudes = mode_amplitudes(here, model.frames, weight)[0] @ branch.turn.T
-    behind = mode_amplitudes(opposite, model.frames, weight)[0].conj() @ branch.turn.T
+    frames = model.seen(model.frames @ branch.turn.T)
+    amplitudes = mode_amplitudes(here, frames, weight)[0]
+    behind = mode_amplitudes(opposite, frames.conj(), weight)[0].conj()
 
     cartesian = model.lattice.to_cartesian(q)
     squared = np.sum(cartesian**2, axis=-1)[:, None, None]
@@ -139,15 +140,15 @@ def _piece(
     mean_slope = 0.5 * (slopes[:, :, None] + slopes[:, None, :])
     divided = np.where(near[..., None], mean_slope, (heights[:, :, None] - heights[:, None, :]) / np.where(near, 1.0, apart)[..., None])
     derivatives = []
-    for slope, frames in zip(total.matrices(hamiltonian, at, row, branch.moving), total.frames, strict=True):
+    for slope, turning in zip(total.matrices(hamiltonian, at, row, branch.moving), total.frames, strict=True):
         turned = slope @ vectors
         with_own = np.real(among * (vectors.conj().swapaxes(-1, -2) @ turned).swapaxes(-1, -2))
         with_opposite = np.real(across * (mirrored.conj().swapaxes(-1, -2) @ turned).swapaxes(-1, -2))
         # both orders of each pair, and n = m, whose divided difference is the slope
         change = np.einsum("qnm,qnmk->qk", with_own, divided)
         change -= 2 * np.einsum("qn,qnk->qk", np.sum(with_opposite / (energies[:, :, None] + negative[:, None, :]), axis=-1), heights)
-        if np.any(frames):  # spins that turn move along other directions
-            moved = mode_amplitudes(here, frames, weight)[0] @ branch.turn.T
+        if np.any(turning):  # spins that turn move along other directions
+            moved = mode_amplitudes(here, model.seen(turning @ branch.turn.T), weight)[0]
             change += np.einsum("qn,qnk->qk", 2 * np.real(np.sum(seen * moved, axis=-1)), heights)
         derivatives.append(change)
     return values, np.array(derivatives)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
+from typing import Literal
 
 import numpy as np
 
@@ -66,7 +67,8 @@ class Site:
     direction : (3,)
         Direction of the ordered spin, Cartesian; need not be normalised.
     ion
-        For the form factor, as ``Mn3+``, or the coefficients A, a, B, b, ..., D of it; empty for none (F = 1).
+        For the form factor, as ``Mn3+``, or the coefficients A, a, B, b, ..., D of it, or a `form_factors.FormFactor`; empty for none
+        (F = 1).
     g
         g-tensor: a number, three diagonal elements or 3 x 3.
     pair : (3,)
@@ -204,7 +206,10 @@ def _dipole_sums(lattice: Lattice, positions: tuple, demagnetisation: tuple) -> 
 
 @dataclass(frozen=True, eq=False)
 class SpinModel:
-    """A magnetic cell with its ordered structure and couplings. Each coupling is named; its value comes later, as a parameter."""
+    """A magnetic cell with its ordered structure and couplings. Each coupling is named; its value comes later, as a parameter.
+
+    Neutrons see its moments, g S / 2 (in units in which a g-tensor of 2 leaves the spin), or with ``scattering="spins"`` its spins.
+    """
 
     lattice: Lattice
     sites: tuple[Site, ...]
@@ -212,6 +217,7 @@ class SpinModel:
     onsite: tuple[OnSite, ...] = ()
     fields: tuple[Field, ...] = ()
     dipoles: Dipoles | None = None
+    scattering: Literal["moments", "spins"] = "moments"
 
     def __post_init__(self) -> None:
         for name in ("sites", "bonds", "onsite", "fields"):
@@ -282,6 +288,21 @@ class SpinModel:
     def frames(self) -> np.ndarray:
         """Local frames, (site, axis, Cartesian)."""
         return local_frames(np.array([site.direction for site in self.sites]))
+
+    @cached_property
+    def visible(self) -> np.ndarray:
+        """From spins to what neutrons see of them, g / 2 or 1, (site, 3, 3)."""
+        halves = np.array([0.5 * site.g for site in self.sites])
+        return halves if self.scattering == "moments" else np.broadcast_to(np.eye(3), halves.shape)
+
+    @property
+    def shows_spins(self) -> bool:
+        """Whether neutrons see the spins as they are."""
+        return bool(np.all(self.visible == np.eye(3)))
+
+    def seen(self, frames: np.ndarray) -> np.ndarray:
+        """Local frames (site, axis, 3), also turned ones, as neutrons see spins that move along them."""
+        return frames if self.shows_spins else np.einsum("iab,ixb->ixa", self.visible, frames)
 
     def parameter_table(self, values: Mapping[str, float | np.ndarray]) -> np.ndarray:
         """Parameter values as (set, parameter).

@@ -188,8 +188,8 @@ class Modes:
     energies : (set, m, N)
         meV, rising.
     amplitudes : (set, m, N, 3)
-        Cartesian spin amplitude of each mode with form factors, per square root of the number of magnetic ions;
-        S^ab = M^a conj(M^b).
+        Cartesian amplitude of the moments, g S / 2, or of the spins (`SpinModel.scattering`), of each mode with form factors, per square
+        root of the number of magnetic ions; S^ab = M^a conj(M^b).
     s_perp : (set, m, N)
         sum_ab (delta_ab - Qhat_a Qhat_b) S^ab per magnetic ion. At Q = 0, where the direction of Q is undefined, the trace of S.
     status : (set, m) int8
@@ -355,7 +355,8 @@ def site_weights(model: SpinModel, q: np.ndarray) -> np.ndarray:
 
 
 def mode_amplitudes(raw: RawModes, frames: np.ndarray, weight: np.ndarray, sites: np.ndarray | None = None) -> np.ndarray:
-    """Cartesian amplitude of each mode, (set, m, N, 3), from local frames, `site_weights` and the `sites` of the form that was solved."""
+    """Cartesian amplitude of each mode, (set, m, N, 3), from local frames as neutrons see them (`SpinModel.seen`), `site_weights` and the
+    `sites` of the form that was solved."""
     amplitudes = np.zeros((*raw.energies.shape, 3), complex)
     for axis, vectors, factor in ((frames[:, 0], raw.p, 1), (frames[:, 1], raw.m, -1j)):
         moving = np.flatnonzero(np.any(axis != 0, axis=0))
@@ -373,7 +374,7 @@ def _spin_waves(
     form = hamiltonian.folded if fold else hamiltonian.full
     waves = hamiltonian.waves(q)
     raw = solve(*form.at(waves, table), scale=hamiltonian.scale(table)[:, None])
-    amplitudes = mode_amplitudes(raw, model.frames, site_weights(model, q), form.sites)
+    amplitudes = mode_amplitudes(raw, model.seen(model.frames), site_weights(model, q), form.sites)
     seen = perpendicular(amplitudes, model.lattice.to_cartesian(q)[:, None, :])
     of_each = zip(*(one.derivatives(waves) for one in forms), strict=True)
     slopes = tuple(x[0] if len(x) == 1 else np.stack(x, axis=1) for x in of_each)  # (parameter, [set,] m, n, n)

@@ -117,7 +117,7 @@ class SharedSolve:
         keys = [Group(site.ion, *one) for site, *one in zip(model.sites, z, map(tuple, pairs), strict=True)]
         self.groups = list(dict.fromkeys(keys))
         member = np.array([self.groups.index(key) for key in keys])
-        e1, e2 = model.frames[:, 0], model.frames[:, 1]
+        e1, e2, _ = model.seen(model.frames).swapaxes(0, 1)
         weight = np.sqrt(0.5 * model.spins / n)
         select = np.eye(len(self.groups))[member] * weight[:, None]  # (site, group)
         w1, w2 = (np.einsum("ia,ig->agi", e, select) for e in (e1, e2))
@@ -188,15 +188,18 @@ class SharedSpiral:
     """
 
     def __init__(self, model: SpinModel, k: Sequence[float], axis: Sequence[float], hk: np.ndarray, *, reduce: bool = True):
-        turning = turning_model(model, k, axis)
+        turning = replace(turning_model(model, k, axis), scattering="spins")
         hk = np.asarray(hk, float)
-        self._parts = [(SharedSolve(turning, hk + shift[:2], reduce=reduce), projector) for shift, projector in rotating_parts(k, axis)]
+        self._parts = [
+            (SharedSolve(turning, hk + shift[:2], reduce=reduce), model.visible[0] @ projector)
+            for shift, projector in rotating_parts(k, axis)
+        ]
         self.groups = self._parts[0][0].groups
 
     @staticmethod
     def allowed(model: SpinModel, k: Sequence[float]) -> bool:
-        """Whether the model allows it, and the spiral does not turn along c."""
-        return SharedSolve.allowed(model) and k[2] == 0
+        """Whether the model allows it, the spiral does not turn along c, and neutrons see the same of all spins."""
+        return SharedSolve.allowed(model) and k[2] == 0 and bool(np.all(model.visible == model.visible[0]))
 
     def solve(self, table: np.ndarray, workers: int | None = None, kind: type = complex) -> list[PlanarModes] | None:
         """As `SharedSolve.solve`; 3 N modes at each momentum in all."""

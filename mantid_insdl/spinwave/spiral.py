@@ -75,7 +75,7 @@ def spiral_waves(
         slopes = [one.matrices(hamiltonian, q + shift, row, moving) for one, row in zip(total, table, strict=False)]
         by_parameter = energy_derivatives(raw, (np.stack(slopes, axis=1),)) if derivatives else np.zeros(0)
         by_momentum = mode_velocities(raw, hamiltonian.full, hamiltonian.wave_slopes(q + shift), table) if velocities else np.zeros(0)
-        amplitudes = mode_amplitudes(raw, turning.frames, weight) @ projector.T
+        amplitudes = mode_amplitudes(raw, model.seen(turning.frames @ projector.T), weight)
         found.append((raw.energies, amplitudes, by_parameter, by_momentum, raw.status, raw.lowest))
     order = np.argsort(np.concatenate([one[0] for one in found], axis=2), axis=-1)
 

@@ -135,6 +135,7 @@ def test_materials_after_the_option_are_materials_and_maps_are_not():
         (["-m", "rb2mnf4", "--effort", "huge"], 2, ["fast or full"]),
         (["-m", "rb2mnf4", "--time-limit", "0"], 2, ["--time-limit"]),
         (["-m", "rb2mnf4", "--fwhm", "1", "--instrument", "MAPS"], 2, ["--fwhm cannot go with --instrument"]),
+        (["-m", "rb2mnf4", "--intrinsic-fwhm", "wide"], 2, ["--intrinsic-fwhm 'wide' is no width"]),
         (["-m", "rb2mnf4", "--ei", "10", "--ei", "20"], 2, ["--ei is given 2 times"]),
         (["-m", "rb2mnf4", "--select", "9"], 2, ["--select"]),
     ],

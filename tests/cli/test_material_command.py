@@ -102,7 +102,7 @@ def test_options_of_the_two_uses_do_not_mix(insdl, tmp_path):
     insdl.refuses("material", code=2, words=("needs a MATERIAL or --from",))
     insdl.refuses("material", "rb2mnf4", "--from", cif, code=2, words=("give one of them",))
     insdl.refuses("material", "--from", cif, "--set", "J=1", code=2, words=("go with a MATERIAL",))
-    insdl.refuses("material", "--from", cif, "--relax", code=2, words=("--relax go with a MATERIAL",))
+    insdl.refuses("material", "--from", cif, "--relax", code=2, words=("--relax and --quantum go with a MATERIAL",))
     insdl.refuses("material", "rb2mnf4", "--up-to", "5", "--relax", code=2, words=("goes with --from",))
     insdl.refuses("material", "rb2mnf4", "-o", tmp_path / "x.yaml", code=2, words=("neither is given", "--relax"))
     insdl.refuses("material", "--from", cif, "-o", tmp_path / "x.txt", code=2, words=(".yaml",))
@@ -157,3 +157,13 @@ def test_what_cannot_be_relaxed_or_written_is_refused(insdl, tmp_path):
     assert "it exists already" in insdl("material", path, "--relax", "-o", path).stderr
     assert "outside its range" in insdl("material", path, "--relax", "--set", "B=30", "-o", tmp_path / "new.yaml").stderr
     assert path.read_text(encoding="utf-8") == CHAIN and list(tmp_path.iterdir()) == [path]
+
+
+def test_quantum_corrections_are_printed_where_asked(insdl, tmp_path):
+    assert "Quantum" not in insdl("material", "la2nio4").stdout
+    result = insdl("material", "la2nio4", "--quantum", "--set", "J2=0")
+    assert result.exit_code == 0, result.stderr
+    assert "up         S = 1 is shorter by 0.1966" in result.stdout
+    assert "times J1 1.0790, J2" in result.stdout
+    (tmp_path / "x.cif").write_text("data_x", encoding="utf-8")
+    insdl.refuses("material", "--from", tmp_path / "x.cif", "--quantum", code=2, words=("--quantum go with a MATERIAL",))

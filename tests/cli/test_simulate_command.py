@@ -191,6 +191,9 @@ SLICES = ["--ei", 10]
         ([*PATH, "--points", 10**8], 2, ["--points"]),
         (["--path", "0,0,0 1,0,0 0,0,0", "--points", 2], 2, ["--points"]),
         ([*PATH, "--temperature", 5], 2, ["--temperature", "--fwhm"]),
+        ([*PATH, "--intrinsic-fwhm", 0.5], 2, ["--intrinsic-fwhm", "--fwhm"]),
+        ([*SLICES, "--intrinsic-fwhm=-0.5"], 2, ["--intrinsic-fwhm", "zero or more"]),
+        ([*SLICES, "--intrinsic-fwhm", "0.5,x"], 2, ["--intrinsic-fwhm", "0.2,0.05"]),
         ([*PATH, "--energy", "0,1,8"], 2, ["--energy", "--fwhm"]),
         ([*PATH, "--instrument", "MAPS"], 2, ["--instrument", "--ei"]),
         ([*PATH, "--fwhm", 1], 2, ["energy axis"]),
@@ -306,3 +309,23 @@ def test_a_table_of_ellipsoids_broadens_the_slices(insdl, tmp_path):
 def test_ellipsoids_that_cannot_be_used_are_refused(insdl, tmp_path, options, code, words):
     result = insdl(*RB, *options, "--ellipsoids", tmp_path / "none.npz", "-o", tmp_path / "out.npz")
     assert result.exit_code == code and words.lower() in result.stderr.lower()
+
+
+@pytest.mark.parametrize("kind", ["path", "powder", "slices"])
+def test_modes_have_the_width_that_is_given(insdl, tmp_path, kind):
+    place = {
+        "path": ["--path", "0.1,0,0 0.4,0,0", "--points", 4, "--fwhm", 0, "--energy", "0,0.5,8"],
+        "powder": ["--powder", "0.5,0.5,1", "--directions", 20, "--fwhm", 0.2, "--energy", "0,0.5,8"],
+        "slices": ["--ei", 12, "--energy", "1,3,7", "--qh", "-0.5,0.25,0.5", "--qk", "-0.5,0.25,0.5"],
+    }[kind]
+    out = tmp_path / "m.npz"
+    assert insdl(*RB, *place, "--intrinsic-fwhm", "0.3,0.05", "-o", out, "-q").exit_code == 0
+    m = mantid_insdl.load(out)
+    if kind == "path":
+        cut = {"corners": [[0.1, 0, 0], [0.4, 0, 0]], "points": 4, "fwhm": 0.0, "energy": m.axes[1]}
+        expected = simulate_cut("rb2mnf4", **cut, intrinsic_fwhm=(0.3, 0.05))
+    elif kind == "powder":
+        expected = simulate_powder("rb2mnf4", q=m.axes[0], energy=m.axes[1], directions=20, fwhm=0.2, intrinsic_fwhm=(0.3, 0.05))
+    else:
+        expected = simulate("rb2mnf4", slices=m.slices, qh=m.axes[0], qk=m.axes[1], intrinsic_fwhm=(0.3, 0.05))
+    assert m.intensity == pytest.approx(expected.intensity, nan_ok=True)

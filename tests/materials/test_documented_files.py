@@ -11,6 +11,7 @@ from mantid_insdl.materials import load_material
 from mantid_insdl.materials.picture import plot_structure
 from mantid_insdl.materials.summary import summarise
 from mantid_insdl.spinwave import spin_waves, spiral_waves
+from mantid_insdl.spinwave.form_factors import form_factor, with_orbital
 
 PAGE = (Path(__file__).parents[2] / "docs/materials.md").read_text(encoding="utf-8")
 EXAMPLES = {re.search(r"name: (\S+)", text)[1]: text for text in re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)}
@@ -30,7 +31,7 @@ def example(tmp_path):
 
 
 def test_there_is_an_example_of_each_route():
-    assert set(EXAMPLES) == {"neel", "neel-by-symmetry", "chain-from-cif", "chain-from-mcif", "zigzag-chain", "canted-chain"}
+    assert set(EXAMPLES) == {"neel", "neel-by-symmetry", "chain-from-cif", "chain-from-mcif", "zigzag-chain", "canted-chain", "mixed-chain"}
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
@@ -81,3 +82,14 @@ def test_schema_takes_fractions(repository):
     schema = json.loads((repository / "docs/material.schema.json").read_text(encoding="utf-8"))
     pattern = schema["$defs"]["TurnSpec"]["properties"]["k"]["prefixItems"][0]["anyOf"][1]["pattern"]
     assert re.search(pattern, "-1/3") and not re.search(pattern, "third")
+
+
+def test_mixed_chain_has_the_mean_of_its_ions(example):
+    # |J| S (2 - 2 cos 2 pi h) of the mean spin, whose moments across it are 2.1 / 2 of the spins, by the weighted form factors
+    material = example("mixed-chain")
+    modes = spin_waves(material.model, [[0.25, 0, 0]], material.defaults)
+    spin = 0.6 * 2.5 + 0.4 * 1.5
+    assert modes.energies[0, 0] == pytest.approx([2 * spin])
+    q = np.array(2 * np.pi * 0.25 / 4)
+    factor = (1.5 * form_factor("Mn2+", q) + 0.6 * form_factor(with_orbital("Co2+", 0.09), q)) / spin
+    assert modes.s_perp[0, 0] == pytest.approx([0.5 * spin * 1.05**2 * factor**2])

@@ -114,7 +114,7 @@ def test_spin_that_an_ion_cannot_have_is_said():
 
 def test_g_tensor_of_zero_is_said():
     (remark,) = ions({"label": "s", "spin": 1.0, "g": 0.0}).remarks
-    assert remark == "The g-tensor of s is zero: no field acts on it."
+    assert remark == "The g-tensor of s is zero: no field acts on it, and neutrons do not see it."
 
 
 def test_one_label_for_two_kinds_of_sites_is_said():
@@ -135,7 +135,10 @@ def test_materials_of_the_package_have_moments_that_their_ions_can_have(name):
         ({"sites": [{"label": "s", "positions": [[0, 0, 0]], "spin": 1.0, "directoin": [0, 0, 1]}]}, "did you mean 'direction'"),
         ({"bonds": [{"parameter": "J", "shel": 1}]}, "did you mean 'shell'"),
         ({"cell": {"a": 4.0, "b": 4.0, "c": 4.0, "gama": 90}}, "did you mean 'gamma'"),
-        ({"sites": [{"label": "s", "positions": [[0, 0, 0]], "spin": 1.0, "colour": "red"}]}, "known here are label, atom, positions"),
+        (
+            {"sites": [{"label": "s", "positions": [[0, 0, 0]], "spin": 1.0, "colour": "red"}]},
+            "known here are ion, form_factor, .*, label, atom, positions",
+        ),
     ],
 )
 def test_key_that_is_mistyped_is_corrected(load, parts, said):  # noqa: F811

@@ -5,7 +5,7 @@ import periodictable
 import pytest
 
 from mantid_insdl.errors import MaterialError
-from mantid_insdl.spinwave.form_factors import coefficients, form_factor, tables_of
+from mantid_insdl.spinwave.form_factors import FormFactor, coefficients, form_factor, mixed, orbital_coefficients, tables_of, with_orbital
 
 IONS = [ion for element in periodictable.elements for ion in tables_of(element.symbol)]
 Q = np.linspace(0, 6, 61)
@@ -49,6 +49,54 @@ def test_more_charge_makes_an_ion_smaller(element):
     assert at == sorted(at)
 
 
+# of Sunny's tests (test_form_factors.jl): <j0> + C2 <j2> at Q^2 = 0.57, with C2 = 0.1, and of rare earths and actinides (2 - g_J) / g_J
+SUNNY = {
+    ("Ti3+", 0.1): 0.9528748452,
+    ("Cr3+", 0.1): 0.9643926517,
+    ("Mn2+", 0.1): 0.9618982113,
+    ("Fe2+", 0.1): 0.9654220904,
+    ("Co2+", 0.1): 0.9683228814,
+    ("Ni2+", 0.1): 0.9713015478,
+    ("Cu2+", 0.1): 0.9737428228,
+    ("Pd0+", 0.1): 0.9493697730,
+    ("Nd3+", 7 / 4): 0.9911020302,
+    ("Sm3+", 6): 1.0353711653,
+    ("Gd3+", 0): 0.9772613581,
+    ("Tb3+", 1 / 3): 0.9813662594,
+    ("Dy3+", 1 / 2): 0.9836009799,
+    ("Er3+", 2 / 3): 0.9863509727,
+    ("Yb3+", 3 / 4): 0.9878390389,
+    ("U4+", 3 / 2): 0.9776921513,
+}
+
+
+@pytest.mark.parametrize(("ion", "c2"), SUNNY)
+def test_orbital_moments_are_those_of_sunny(ion, c2):
+    assert with_orbital(ion, c2).at(np.array(0.57)) == pytest.approx(SUNNY[ion, c2], abs=1e-7)
+
+
+ORBITAL = [
+    ion
+    for ion in IONS
+    if ion not in {"O1+", "Ce3+", "Pr3+", "Mn5+", "Ni3+"} and not ion.startswith(("Hf", "Ta", "W", "Re", "Os", "Ir", "Pt", "Au"))
+]
+
+
+@pytest.mark.parametrize("ion", ORBITAL)
+def test_orbital_part_is_small_and_vanishes_at_zero(ion):
+    orbital = form_factor(with_orbital(ion, 1.0), Q) - form_factor(ion, Q)
+    assert orbital[0] == 0 and 0.1 < orbital.max() < 0.4 and orbital.min() > -0.1
+
+
+def test_mean_of_several_ions():
+    found = mixed([(0.25, with_orbital("Co2+", 0.1)), (0.5, "Mn2+"), (0.25, "")])
+    expected = 0.25 * form_factor(with_orbital("Co2+", 0.1), Q) + 0.5 * form_factor("Mn2+", Q) + 0.25
+    assert form_factor(found, Q) == pytest.approx(expected, abs=1e-14)
+    assert hash(found) == hash(mixed([(0.25, with_orbital("Co2+", 0.1)), (0.5, "Mn2+"), (0.25, "")]))
+    assert found.at(Q.astype(np.float32) ** 2).dtype == np.float32
+    assert FormFactor((1.0,)).at(Q).tolist() == [1.0] * len(Q)
+
+
 def test_coefficients_by_hand():
     own = (0.5, 20.0, 0.5, 5.0, 0.0)
     assert coefficients(own) == own
@@ -61,5 +109,7 @@ def test_what_is_not_in_the_tables_says_what_is():
         coefficients("Ru3+")
     with pytest.raises(MaterialError, match=r"no magnetic form factor for La: it is not in the tables; give its coefficients"):
         coefficients("La3+")
+    with pytest.raises(MaterialError, match=r"no <j2> for Ir4\+: .*give both by hand"):
+        orbital_coefficients("Ir4+")
     with pytest.raises(MaterialError, match=r"'Ru' is no ion.*Mn3\+"):
         coefficients("Ru")
