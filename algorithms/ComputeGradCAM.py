@@ -10,14 +10,6 @@ except ModuleNotFoundError:
         "close Mantid and run `insdl install` in a terminal."
     ) from None
 
-METHODS = {
-    "GradCAM": "grad-cam",
-    "GradCAM++": "grad-cam++",
-    "CAM": "cam",
-    "IntegratedGradients": "integrated-gradients",
-    "OcclusionBySlice": "occlusion-slice",
-    "OcclusionByPatch": "occlusion-patch",
-}
 WITH_LAYER = ("grad-cam", "grad-cam++", "cam")
 
 
@@ -52,7 +44,7 @@ class ComputeGradCAM(PythonAlgorithm):
         )
         support.declare_ei(self)
         # After the older properties, for positional arguments follow the order.
-        methods = StringListValidator(list(METHODS))
+        methods = StringListValidator(list(support.METHODS))
         self.declareProperty("Method", "GradCAM", methods, doc="How the network is asked. All but CAM and the occlusions follow gradients.")
         self.declareProperty(
             "Target",
@@ -74,7 +66,7 @@ class ComputeGradCAM(PythonAlgorithm):
                 problems["Target"] = f"Model '{bundle.card.name}' gives several constants: choose {', '.join(outputs)}."
             if bundle.card.task == "exchange" and method == "CAM":
                 problems["Method"] = "Only of a classifier is the score a sum over pixels: choose GradCAM."
-            if self.getProperty("Layer").value and METHODS[method] not in WITH_LAYER:
+            if self.getProperty("Layer").value and support.METHODS[method] not in WITH_LAYER:
                 problems["Layer"] = f"{method} looks at no layer: leave it blank."
         both = {self.getProperty(name).value for name in ("Class", "Target")} - {""}
         if len(both) > 1:
@@ -87,7 +79,7 @@ class ComputeGradCAM(PythonAlgorithm):
         workspace = self.getProperty("InputWorkspace").value
         measured = support.read_input(self)
         options = {"model": support.model_option(self)}
-        options |= {"method": METHODS[self.getProperty("Method").value], "target": self._target()}
+        options |= {"method": support.METHODS[self.getProperty("Method").value], "target": self._target()}
         options |= {"layer": self.getProperty("Layer").value or None}
         maps, _ = support.run(self, "explain", {"input": measured}, options)
         importance = maps["output"]

@@ -9,8 +9,9 @@ under the deletion and insertion curves of each way to ask which pixels decided,
 error of the difference; the rank correlation with the explanation by shuffled weights and with that of the map with more noise; and the
 share of the maps whose explanation may be believed by `mantid_insdl.explain.faithfulness`.
 
-physicist: of N test maps of Goodenough and of the Dimer how far each points where the true model and the other one, refitted, differ: rank
-correlation of pixels, top tenth in common, rank correlation of slices.
+physicist: of N test maps of Goodenough and of the Dimer, those that the network calls by their names and that can tell the two apart, how
+far each points where the true model and the other one, refitted, differ: rank correlation of pixels, top tenth in common, rank correlation
+of slices; asked why this model rather than all others, and why rather than the other of the two.
 
 controls: an untrained network of the shape of the shipped one, and one that is trained for some epochs on maps whose labels were shuffled:
 the same figures of Grad-CAM, smoothness of the filters, dead filters, agreement of neighbours among the codes, score of the map that
@@ -22,29 +23,29 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 
 from mantid_insdl.explain.activations import dead_filters
-from mantid_insdl.explain.attribution import METHODS, attribution, explained
+from mantid_insdl.explain.attribution import METHODS, as_importance, attribution
 from mantid_insdl.explain.codes import nearest
-from mantid_insdl.explain.faithfulness import faithfulness_of, references_of
+from mantid_insdl.explain.faithfulness import References, faithfulness_of, references_of
 from mantid_insdl.explain.filters import filters_of
 from mantid_insdl.explain.gallery import Gallery, gallery_of
 from mantid_insdl.explain.maximisation import maximised, physical_maps
-from mantid_insdl.explain.physicist import agreement
-from mantid_insdl.explain.subject import Subject, open_subject, scoring
+from mantid_insdl.explain.physicist import ENOUGH, agreement
+from mantid_insdl.explain.scoring import scorer
+from mantid_insdl.explain.subject import Subject, open_subject
 from mantid_insdl.fitting.calculation import calculation_for
 from mantid_insdl.fitting.information import separation_of
 from mantid_insdl.fitting.likelihood import Likelihood
 from mantid_insdl.materials import load_material
 from mantid_insdl.networks.backend import import_keras
-from mantid_insdl.networks.bundles import load_bundle
+from mantid_insdl.networks.bundles import Bundle, load_bundle
 from mantid_insdl.networks.prediction import predict, with_embedding
-from mantid_insdl.progress import ignore_progress
 
 RIVAL = {"pcsmo-goodenough": "pcsmo-dimer", "pcsmo-dimer": "pcsmo-goodenough"}
 
@@ -61,26 +62,48 @@ def chosen(gallery: Gallery, number: int) -> np.ndarray:
     return np.array([one[i] for i in range(min(map(len, each))) for one in each])[:number]
 
 
-def subject_of(bundle, gallery: Gallery, index: int) -> Subject:
-    return open_subject(gallery.measured(int(index)).replace(material=bundle.card.family), bundle.path)
+@dataclass
+class Asked:
+    """The maps of a gallery as subjects; networks are compiled once for each class."""
+
+    bundle: Bundle
+    gallery: Gallery
+    compiled: dict[str, Subject] = field(default_factory=dict)
+    shuffled: dict[str, Subject] = field(default_factory=dict)
+
+    def subject(self, index: int) -> Subject:
+        found = open_subject(self.gallery.measured(int(index)).replace(material=self.bundle.card.family), self.bundle.path)
+        return replace(found, networks=self.compiled.setdefault(found.target, found).networks)
+
+    def against(self, subject: Subject, rival: str) -> Subject:
+        key = f"{subject.target}, not {rival}"
+        if key not in self.compiled:
+            self.compiled[key] = subject.against(subject.target, rival)
+        return replace(subject, networks=self.compiled[key].networks)
+
+    def references(self, subject: Subject) -> References:
+        found = references_of(subject, self.shuffled.get(subject.target))
+        self.shuffled.setdefault(subject.target, found.shuffled)
+        return found
 
 
 def views(arguments: argparse.Namespace) -> None:
     bundle = load_bundle(arguments.model)
     gallery = test_maps(bundle, arguments.maps)
+    asked = Asked(bundle, gallery)
     rows: dict[str, list[tuple[float, ...]]] = {name: [] for name in arguments.methods}
     seconds = dict.fromkeys(arguments.methods, 0.0)
     for done, index in enumerate(chosen(gallery, arguments.maps), 1):
-        subject = subject_of(bundle, gallery, index)
-        references = references_of(subject)
+        subject = asked.subject(index)
+        references = asked.references(subject)
         for name in arguments.methods:
-            begin = time.perf_counter()
-            attribution(subject, name)
-            seconds[name] += time.perf_counter() - begin
-            tested = faithfulness_of(subject, lambda one, name=name: attribution(one, name), references)
+            begin = time.process_time()
+            own = attribution(subject, name)
+            seconds[name] += time.process_time() - begin
+            tested = faithfulness_of(subject, lambda one, name=name: attribution(one, name), references, own=own)
             areas = (*tested.explained.areas, *tested.random.areas, *tested.brightest.areas)
             rows[name].append((*areas, tested.randomised, tested.stability, float(not tested.warnings)))
-        if done % 20 == 0:
+        if done % 10 == 0:
             print(f"{done} maps", flush=True)
         if arguments.json:
             arguments.json.write_text(json.dumps(rows))
@@ -106,24 +129,37 @@ def pair(values: np.ndarray) -> str:
 def physicist(arguments: argparse.Namespace) -> None:
     bundle = load_bundle(arguments.model)
     gallery = test_maps(bundle, 3 * arguments.maps // 2)
-    rows: dict[str, list[tuple[float, ...]]] = {name: [] for name in arguments.methods}
+    asked = Asked(bundle, gallery)
+    rows: dict[str, list[tuple[float, ...]]] = {}
+    wrong = blind = right = 0
     for index in chosen(gallery, 3 * arguments.maps // 2):
         name = gallery.materials[gallery.data.material[index]]
         if name not in RIVAL:
             continue
-        subject = subject_of(bundle, gallery, index)
-        if subject.target != name:
-            continue  # the network is wrong: it points where another model's signs are
+        subject = asked.subject(index)
         where = difference_at_the_truth(subject, name, gallery.parameters(int(index)))
-        for method in arguments.methods:
-            _, importance = explained(subject, method, None, ignore_progress)
-            found = agreement(importance, where)
-            rows[method].append((found.rank, found.overlap, found.slice_rank))
-        print(f"{len(rows[arguments.methods[0]])} maps", end="\r", flush=True)
-    print(f"\n{len(rows[arguments.methods[0]])} maps that the network calls by their names")
-    print(f"{'':22}{'pixels, rank':>18}{'top tenth':>18}{'slices, rank':>18}")
+        if where.intensity[~where.mask].sum() < ENOUGH:
+            blind += 1
+            continue
+        if subject.target != name:
+            wrong += 1  # it points where another model's signs are
+            continue
+        right += 1
+        for question, one in (("", subject), (", not the other", asked.against(subject, RIVAL[name]))):
+            for method in arguments.methods:
+                importance = as_importance(one, attribution(one, method))
+                found = agreement(one.on_map(importance, method), where)
+                rows.setdefault(method + question, []).append((found.rank, found.overlap, found.slice_rank))
+        print(f"{right} maps that it calls by their names, {wrong} that it does not, {blind} that cannot tell", flush=True)
+        if right % 5 == 0:
+            show(rows)
+    show(rows)
+
+
+def show(rows: dict[str, list[tuple[float, ...]]]) -> None:
+    print(f"{'':38}{'pixels, rank':>18}{'top tenth':>18}{'slices, rank':>18}")
     for method, figures in rows.items():
-        print(f"{method:22}" + "".join(f"{pair(one):>18}" for one in np.array(figures).T))
+        print(f"{method:38}" + "".join(f"{pair(one):>18}" for one in np.array(figures).T), flush=True)
 
 
 def difference_at_the_truth(subject: Subject, name: str, parameters: dict[str, float]):
@@ -186,11 +222,10 @@ def figures_of(bundle, network, gallery: Gallery, number: int) -> dict[str, str]
     seen = replace(gallery, outputs=output, codes=codes)
     z = (codes - codes.mean(axis=0)) / np.maximum(codes.std(axis=0), 1e-9)
     agreed = np.mean(materials[nearest(z, z, own=True)] == materials[:, None])
-    areas = []
+    areas, asked, compiled = [], Asked(bundle, gallery), {}
     for index in chosen(gallery, number):
-        subject = subject_of(bundle, gallery, index)
-        task = scoring(network, "classify", names, int(materials[index]))
-        subject = replace(subject, bundle=one, networks=(task,), index=int(materials[index]))
+        scored = compiled.setdefault(int(materials[index]), scorer(network, "classify", names, int(materials[index])))
+        subject = replace(asked.subject(index), bundle=one, networks=(scored,), index=int(materials[index]))
         tested = faithfulness_of(subject, lambda it: attribution(it, "grad-cam"))
         areas.append((tested.explained.areas[1] - tested.brightest.areas[1], tested.randomised, not tested.warnings))
     over, shuffled, believed = np.array(areas, float).T

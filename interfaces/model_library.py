@@ -13,6 +13,7 @@ from mantid_insdl.interfaces.script import Recorder, variable
 from mantid_insdl.maps import Map
 from mantid_insdl.materials import parse_parameters
 from mantid_insdl.plugin import fits
+from mantid_insdl.plugin.algorithms import METHODS
 from mantid_insdl.plugin.answers import classification_notices, exchange_notices
 from mantid_insdl.worker import run_task
 
@@ -90,6 +91,7 @@ class LibraryModel:
         return {
             "classify": {"Method": ("Network", "Fit", "Both")},
             "exchange": {"Refine": ("Off", "Fast", "Full"), "MaterialFile": ()},
+            "explain": {"Method": tuple(METHODS)},
         }.get(task, {})
 
     def run(self, task: str, name: str, options: Mapping[str, Any], control: Control) -> Answer:
@@ -138,9 +140,10 @@ class LibraryModel:
         return Answer(maps, named, tuple(rows), "", answer["in_range"], sentences, material=answer["material"])
 
     def _explain(self, name: str, m: Map, options: Mapping[str, Any], control: Control) -> Answer:
-        target = options.get("Class") or None
-        maps, _ = self._task("explain", {"input": m}, {"target": target}, control)
-        self._record("insdl.importance", name, "importance", target=target)
+        how = {"method": METHODS[options["Method"]]} if "Method" in options else {}
+        how |= {"target": options["Target"]} if "Target" in options else {}
+        maps, _ = self._task("explain", {"input": m}, how, control)
+        self._record("insdl.importance", name, "importance", **how)
         figures = {log: maps["output"].logs[log][0] for log in (IMPORTANT_LOG, RANDOM_LOG)}
         return Answer(maps, figures=figures)
 

@@ -34,7 +34,7 @@ OUTPUTS = {
     "simulate": {"OutputWorkspace": "simulated"},
 }
 #: Properties that only some versions of the algorithms have.
-_OPTIONS = {"classify": ("Method",), "exchange": ("Refine", "MaterialFile")}
+_OPTIONS = {"classify": ("Method",), "exchange": ("Refine", "MaterialFile"), "explain": ("Method",)}
 
 _HEAD = """\
 # What was done in the panel of mantid_insdl. Workspaces that it did not load must be there already.

@@ -220,7 +220,7 @@ class ExplainStep(Step):
     sig_slice = Signal(int)
 
     task, title, verb = "explain", "&4 Why?", "E&xplain"
-    explanation = "Which pixels decided the verdict of the network (Grad-CAM), and whether masking them changes its mind."
+    explanation = "Which pixels decided the verdict of the network, and whether masking them changes its mind."
 
     def build(self) -> None:
         self.classes = QComboBox(accessibleName="Model to explain")
@@ -258,7 +258,8 @@ class ExplainStep(Step):
         self.classes.setCurrentText(chosen if chosen in models else "most probable")
 
     def options(self) -> dict[str, Any]:
-        return {"Class": self.classes.currentText()} if self.classes.currentIndex() > 0 else {}
+        target = {"Target": self.classes.currentText()} if self.classes.currentIndex() > 0 else {}
+        return super().options() | target
 
     def in_words(self, answer: Answer) -> str:
         if not answer.figures:

@@ -138,3 +138,27 @@ class PostprocessError(InsdlError):
 
 class PanelError(InsdlError):
     """The panel cannot be shown: no Qt, or no display."""
+
+
+def require_known(
+    name: str,
+    known: Sequence[str],
+    summary: str,
+    *,
+    listed: str = "there are",
+    fix: str = "name one",
+    error: type[InsdlError] = InsdlError,
+) -> None:
+    """Raise `error` where `name` is none of `known`; its reason lists these, and says which of them is like it.
+
+    Parameters
+    ----------
+    summary
+        What is wrong.
+    listed
+        The words before the list.
+    fix
+        What the user can do.
+    """
+    if name not in known:
+        raise error(summary, f"{listed} {', '.join(known)}{did_you_mean(name, known)}", fix)

@@ -12,7 +12,7 @@ from mantid_insdl.cli.options import OptionError, refuse_overwriting
 from mantid_insdl.errors import InsdlError
 from mantid_insdl.explain.attribution import DEFAULT, TITLES
 from mantid_insdl.explain.explanation import VIEWS, Explanation, check_views, explain_answer
-from mantid_insdl.progress import share_of
+from mantid_insdl.progress import Progress, share_of
 from mantid_insdl.report.explain import ExplainReport, explanation_in, possible_files
 
 if TYPE_CHECKING:
@@ -58,8 +58,11 @@ def run(request: Request) -> ExplainReport:
         progress(0.0, "reading the map")
         m: Map = read_measured(request.files, ei=request.ei, material=request.material, mask=request.mask, select=request.select)
         options = {"views": views, "target": request.target, "layer": request.layer}
-        found = explain_answer(m, request.model, **options, progress=share_of(progress, 0.02, 0.85))
-        report = explanation_in(request.output, found, inputs=inputs, progress=share_of(progress, 0.85, 1.0))
+
+        def explain(told: Progress) -> Explanation:
+            return explain_answer(m, request.model, **options, progress=told)
+
+        found, report = explanation_in(request.output, explain, inputs=inputs, progress=share_of(progress, 0.02, 1.0))
     print_explanation(found, report, Console(highlight=False))
     return report
 

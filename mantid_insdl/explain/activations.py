@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from mantid_insdl.errors import BundleError, did_you_mean
+from mantid_insdl.errors import BundleError, require_known
 from mantid_insdl.explain.feature_maps import features_of
-from mantid_insdl.explain.subject import BATCH, Subject
+from mantid_insdl.explain.scoring import BATCH, Graph
+from mantid_insdl.explain.subject import Subject
 from mantid_insdl.maps import Axis, Map
 from mantid_insdl.networks.backend import import_keras
 from mantid_insdl.networks.bundles import Bundle
@@ -33,13 +34,8 @@ def visible_layer(bundle: Bundle, layer: str) -> str:
     BundleError
         If not; the message lists those that there are.
     """
-    layers = visible_layers(bundle.models[0])
-    if layer not in layers:
-        raise BundleError(
-            f"model '{bundle.card.name}' has no layer '{layer}' that can be laid on a map",
-            f"it has {', '.join(layers)}" + did_you_mean(layer, layers),
-            "name one",
-        )
+    summary = f"model '{bundle.card.name}' has no layer '{layer}' that can be laid on a map"
+    require_known(layer, visible_layers(bundle.models[0]), summary, listed="it has", error=BundleError)
     return layer
 
 
@@ -48,7 +44,7 @@ def activations(subject: Subject, layer: str) -> list[Map]:
 
     Slices that the map does not have are left out; nothing is masked, for a layer has values in gaps, too.
     """
-    features = features_of(subject, subject.networks[0], visible_layer(subject.bundle, layer))
+    features = features_of(subject, visible_layer(subject.bundle, layer))
     gridded = subject.prepared.gridded
     axes = tuple(_coarser(axis, size) for axis, size in zip(gridded.axes, features.shape[1:3], strict=True))
     there = np.flatnonzero(subject.prepared.used)
@@ -70,7 +66,7 @@ def dead_filters(bundle: Bundle, maps: MeasuredMaps) -> dict[str, list[int]]:
     """Filters of each rectified layer that no map activates; all maps show the same nothing to what follows."""
     network = bundle.models[0]
     layers = [name for name in visible_layers(network) if _rectified(network.get_layer(name))]
-    outputs = import_keras().Model(network.input, [network.get_layer(name).output for name in layers])
+    outputs = Graph(import_keras().Model(network.input, [network.get_layer(name).output for name in layers]))
     largest: list[np.ndarray] = []
     for batch in predict_batches(outputs, maps, BATCH):
         found = [one.reshape(-1, one.shape[-1]).max(axis=0) for one in batch]

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from mantid_insdl.errors import BundleError, did_you_mean
+from mantid_insdl.errors import BundleError, require_known
 from mantid_insdl.explain import occlusion
 from mantid_insdl.explain.cam import class_activation
 from mantid_insdl.explain.deletion import IMPORTANT_LOG, RANDOM_LOG, score_falls
 from mantid_insdl.explain.feature_maps import enlarged
 from mantid_insdl.explain.grad_cam import grad_cam, grad_cam_plus_plus
 from mantid_insdl.explain.integrated_gradients import integrated_gradients
-from mantid_insdl.explain.subject import Subject, convolution_named, open_subject
+from mantid_insdl.explain.scoring import Scorer
+from mantid_insdl.explain.subject import Subject, convolution_named, open_subject, upright
 from mantid_insdl.maps import Map
 from mantid_insdl.progress import Progress, ignore_progress
 
-Coarse = Callable[[Subject, Any, str], np.ndarray]
+Coarse = Callable[[Subject, Scorer, str], np.ndarray]
 OF_A_LAYER: dict[str, Coarse] = {"cam": class_activation, "grad-cam": grad_cam, "grad-cam++": grad_cam_plus_plus}
 """What needs the feature maps of a convolution."""
 TITLES = {
@@ -41,16 +41,12 @@ def heading(method: str) -> str:
 
 def check_method(method: str) -> None:
     """Raise `BundleError` for a method that there is not."""
-    if method not in METHODS:
-        raise BundleError(
-            f"there is no method '{method}' to explain a verdict",
-            f"there are {', '.join(METHODS)}" + did_you_mean(method, METHODS),
-            "name one, or none for Grad-CAM",
-        )
+    summary = f"there is no method '{method}' to explain a verdict"
+    require_known(method, METHODS, summary, fix="name one, or none for Grad-CAM", error=BundleError)
 
 
 def attribution(subject: Subject, method: str = DEFAULT, layer: str | None = None, progress: Progress = ignore_progress) -> np.ndarray:
-    """What each pixel does to the score, (slice, qh, qk), positive where it raises it; the mean over the ensemble's networks.
+    """What each pixel does to the score, (slice, qh, qk), positive where it raises it; the mean over networks and orientations.
 
     The unit is the method's own. Zero in slices without data.
 
@@ -61,12 +57,11 @@ def attribution(subject: Subject, method: str = DEFAULT, layer: str | None = Non
     """
     check_method(method)
     if method in OF_A_LAYER:
-        layer = convolution_named(subject.bundle, layer)
-        shape = subject.shown.shape[1:3]
-        each = [enlarged(OF_A_LAYER[method](subject, network, layer), shape) for network in subject.networks]
-        found = np.mean(each, axis=0)
+        at, coarse = convolution_named(subject.bundle, layer), OF_A_LAYER[method]
+        each = subject.averaged(lambda network, turn: upright(coarse(subject.turned(turn), network, at), turn))
+        found = enlarged(each, subject.shown.shape[1:3])
     elif method == "integrated-gradients":
-        found = np.mean([integrated_gradients(subject, network) for network in subject.networks], axis=0)
+        found = integrated_gradients(subject)
     else:
         by = occlusion.by_slice if method == "occlusion-slice" else occlusion.by_patch
         found = by(subject, progress)
@@ -80,9 +75,9 @@ def as_importance(subject: Subject, values: np.ndarray) -> np.ndarray:
     return np.minimum(found / peak, 1) if peak > 0 else found
 
 
-def explained(subject: Subject, method: str, layer: str | None, progress: Progress) -> tuple[np.ndarray, Map]:
-    """Importance on the pixels of the networks and on the user's map, with the deletion test in its logs."""
-    found = as_importance(subject, attribution(subject, method, layer, progress))
+def explained(subject: Subject, method: str, layer: str | None, values: np.ndarray) -> Map:
+    """Importance on the user's map, with the deletion test in its logs, of what `attribution` has found by a method."""
+    found = as_importance(subject, values)
     what = "parameter" if subject.signed else "class"
     note = f"{heading(method)} of {subject.bundle.identity.name} {subject.bundle.identity.version} for {what} {subject.target}"
     if method in OF_A_LAYER:
@@ -92,7 +87,16 @@ def explained(subject: Subject, method: str, layer: str | None, progress: Progre
     falls = score_falls(subject.support, subject.shown, found)
     result = subject.on_map(found, note)
     logs = {name: (fall, "") for name, fall in zip((IMPORTANT_LOG, RANDOM_LOG), falls, strict=True)}
-    return found, result.replace(logs={**result.logs, **logs})
+    return result.replace(logs={**result.logs, **logs})
+
+
+def slice_shares(importance: Map) -> list[tuple[float, float, float, float]]:
+    """Of each slice its share of the importance of all, Ei, and both ends of its window in meV; the largest share first."""
+    sums = np.where(importance.mask, 0, importance.intensity).sum(axis=(1, 2))
+    slices = importance.slices
+    shares = sums / sums.sum() if sums.any() else sums
+    order = np.argsort(-shares, kind="stable")
+    return [tuple(float(one[i]) for one in (shares, slices.ei, slices.energy_min, slices.energy_max)) for i in order]
 
 
 def importance(
@@ -137,7 +141,7 @@ def importance(
     report(0.0, "loading the network")
     subject = open_subject(m, model, target)
     report(0.2, "explaining")
-    _, result = explained(subject, method, layer, lambda f, t: report(0.2 + 0.7 * f, t))
+    result = explained(subject, method, layer, attribution(subject, method, layer, lambda f, t: report(0.2 + 0.7 * f, t)))
     report(1.0, "explained")
     return result
 

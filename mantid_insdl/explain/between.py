@@ -27,9 +27,10 @@ class Line:
     shares : (step,)
         Of the second.
     scores : (step,)
-        Of the explained class; NaN where the order is unstable.
+        Of the subject; NaN where the order is unstable.
     turn
-        Where the score falls below zero, the other classes' on average; NaN where it does not.
+        Where the score falls below zero: asked why the first rather than the second (`Subject.against`), where the second becomes the more
+        probable; NaN where it does not.
     nearest : (slice, qh, qk, 2) or None
         The map just beyond.
     """

@@ -6,16 +6,15 @@ al., CVPR 2016, arXiv:1512.04150]
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from mantid_insdl.errors import BundleError
 from mantid_insdl.explain.feature_maps import features_and_gradients
+from mantid_insdl.explain.scoring import Scorer
 from mantid_insdl.explain.subject import Subject
 
 
-def class_activation(subject: Subject, network: Any, layer: str) -> np.ndarray:
+def class_activation(subject: Subject, network: Scorer, layer: str) -> np.ndarray:
     """What each coarse pixel adds to the score, (slice, row, column); their sum is the score but for a constant.
 
     Of a linear head the gradient is its weight whatever the map shows, and features times gradients are the terms themselves.

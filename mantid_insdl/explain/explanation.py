@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mantid_insdl.errors import InsdlError, did_you_mean
+from mantid_insdl.errors import InsdlError, require_known
 from mantid_insdl.explain import attribution, between
 from mantid_insdl.explain.activations import activations, dead_filters, visible_layer
 from mantid_insdl.explain.codes import Codes, codes_of
@@ -19,7 +19,7 @@ from mantid_insdl.explain.filters import Filters, filters_of
 from mantid_insdl.explain.gallery import Gallery, gallery_of
 from mantid_insdl.explain.maximisation import Maximised, maximised, physical_maps
 from mantid_insdl.explain.neurons import Neuron, neurons_of
-from mantid_insdl.explain.physicist import Agreement, Difference, agreement, where_models_differ
+from mantid_insdl.explain.physicist import ENOUGH, Agreement, Difference, agreement, where_models_differ
 from mantid_insdl.explain.subject import Subject, convolution_named, convolutions, of_feature, open_subject
 from mantid_insdl.maps import Map
 from mantid_insdl.progress import Progress, ignore_progress, share_of
@@ -34,6 +34,14 @@ COST = {"gallery": 25, "atlas": 0.1, "occlusion-patch": 30, "maximisation": 15, 
 """About how many seconds a view takes, for the progress; the others 6."""
 
 
+TOO_LITTLE = (
+    "The map cannot tell {} from {}: their fits differ by an expected log-likelihood of {:.1f} only. So the explanation is held against no "
+    "physicist."
+)
+STARTS = 4
+"""Training maps of each material, nearest to the user's, from whose constants the fits of the physicist begin, besides its own values."""
+
+
 @dataclass(frozen=True, eq=False)
 class Attribution:
     """One way to ask which pixels decided.
@@ -45,7 +53,7 @@ class Attribution:
     faithfulness
         Whether it can be believed.
     agreement
-        With where the models differ; None where that was not asked.
+        With where the models differ, of the question why the one rather than the other; None where that was not asked.
     """
 
     importance: Map
@@ -75,6 +83,9 @@ class Explanation:
         The maps that show the class, and the feature of the first neuron, most.
     gallery, filters, neurons, codes, difference, line
         See their modules.
+    rival
+        The question why the one of the two models rather than the other, that is held against the physicist; None where that was not
+        asked, or the map cannot tell them apart.
     warnings
         Why an answer or a view should not be believed.
     seconds
@@ -95,6 +106,7 @@ class Explanation:
     atlas: bool = False
     gallery: Gallery | None = None
     difference: Difference | None = None
+    rival: Subject | None = None
     line: between.Line | None = None
     warnings: list[str] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
@@ -103,8 +115,7 @@ class Explanation:
 def check_views(views: Sequence[str]) -> None:
     """Raise `InsdlError` for a view that there is not."""
     for view in views:
-        if view not in VIEWS:
-            raise InsdlError(f"there is no view '{view}'", f"there are {', '.join(VIEWS)}{did_you_mean(view, VIEWS)}", "name some of these")
+        require_known(view, VIEWS, f"there is no view '{view}'", fix="name some of these")
 
 
 def explain_answer(
@@ -187,9 +198,13 @@ def explain_answer(
         with view("physicist") as inner:
             materials = subject.bundle.card.materials
             found.difference = where_models_differ(m, materials, _starts(found.codes, materials), inner)
-    if "between" in views and found.difference is not None:
+            if found.difference.total < ENOUGH:
+                found.warnings.append(TOO_LITTLE.format(*found.difference.seen_from(subject.target), found.difference.total))
+            else:
+                found.rival = subject.against(*found.difference.seen_from(subject.target))
+    if "between" in views:
         with view("between"):
-            found.line = _line(subject, found.difference, found.warnings)
+            found.line = _line(subject, found)
     for method in attribution.METHODS:
         if method in views:
             with view(method) as inner:
@@ -199,7 +214,8 @@ def explain_answer(
 
 
 def _possible(subject: Subject, views: Sequence[str], warnings: list[str]) -> list[str]:
-    kept = [one for one in VIEWS if one in views]
+    wanted = {*views, *(["physicist"] if "between" in views else [])}  # the line begins and ends at its fits
+    kept = [one for one in VIEWS if one in wanted]
     if subject.bundle.card.task != "classify":
         left = [one for one in kept if one in NEEDS_CLASSES]
         if left:
@@ -224,27 +240,35 @@ def _starts(codes: Codes | None, materials: Sequence[str]) -> Mapping[str, list[
     starts: dict[str, list[dict[str, float]]] = {}
     for name in materials:
         mine = np.flatnonzero(gallery.data.material == gallery.materials.index(name))
-        starts[name] = [{}, *(gallery.parameters(int(one)) for one in mine[np.argsort(away[mine])[:8]])]
+        starts[name] = [{}, *(gallery.parameters(int(one)) for one in mine[np.argsort(away[mine])[:STARTS]])]
     return starts
 
 
-def _line(subject: Subject, difference: Difference, warnings: list[str]) -> between.Line | None:
-    constants = {one.material: one.values for one in difference.comparison.fits}
-    first = subject.target if subject.target in constants else difference.best
-    second = difference.rival if first == difference.best else difference.best
+def _line(subject: Subject, found: Explanation) -> between.Line | None:
+    constants = {one.material: one.values for one in found.difference.comparison.fits}
+    first, second = found.difference.seen_from(subject.target)
+    asked = found.rival or subject.against(first, second)
     try:
-        return between.line_between(subject, (first, constants[first]), (second, constants[second]))
+        return between.line_between(asked, (first, constants[first]), (second, constants[second]))
     except InsdlError as error:
-        warnings.append(str(error))
+        found.warnings.append(str(error))
         return None
 
 
 def _attribution(subject: Subject, method: str, layer: str | None, found: Explanation, progress: Progress) -> Attribution:
     at = layer if method in attribution.OF_A_LAYER and layer in convolutions(subject.bundle.models[0]) else None
-    _, importance = attribution.explained(subject, method, at, lambda f, t: progress(0.2 * f, t))
+    values = attribution.attribution(subject, method, at, share_of(progress, 0.0, 0.3))
+    importance = attribution.explained(subject, method, at, values)
     found.references = found.references or references_of(subject)
-    later = share_of(progress, 0.2, 1.0)
-    tested = faithfulness_of(subject, lambda one: attribution.attribution(one, method, at), found.references, later)
+    later = share_of(progress, 0.3, 1.0)
+    tested = faithfulness_of(subject, lambda one: attribution.attribution(one, method, at), found.references, later, values)
     found.warnings += [f"{attribution.heading(method)}: {one[0].lower()}{one[1:]}" for one in tested.warnings]
-    with_physics = None if found.difference is None else agreement(importance, found.difference.where)
-    return Attribution(importance, tested, with_physics)
+    return Attribution(importance, tested, _with_physics(found, method, at))
+
+
+def _with_physics(found: Explanation, method: str, layer: str | None) -> Agreement | None:
+    """What the method says of the question that the fits answer, why the one model rather than the other."""
+    if found.rival is None:
+        return None
+    values = attribution.as_importance(found.rival, attribution.attribution(found.rival, method, layer))
+    return agreement(found.rival.on_map(values, "importance"), found.difference.where)

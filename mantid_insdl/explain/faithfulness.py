@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from mantid_insdl.explain.deletion import Scores, ranked, without
-from mantid_insdl.explain.subject import Subject, scoring
+from mantid_insdl.explain.scoring import scorer
+from mantid_insdl.explain.subject import Subject
 from mantid_insdl.networks.backend import import_keras
 from mantid_insdl.networks.preprocessing import noise_level
 from mantid_insdl.progress import Progress, ignore_progress
@@ -92,24 +93,39 @@ class References:
     ----------
     random, brightest
         See `Faithfulness`.
+    shuffled, noisier
+        The same question to networks that have learnt nothing, and of a map with more noise.
     """
 
     random: Curves
     brightest: Curves
+    shuffled: Subject
+    noisier: Subject
 
 
-def references_of(subject: Subject) -> References:
-    """The curves by random orders of pixels and by their intensity."""
+def references_of(subject: Subject, shuffled: Subject | None = None) -> References:
+    """The curves by random orders of pixels and by their intensity, and the other questions.
+
+    Parameters
+    ----------
+    shuffled
+        See `References`, where it is known from another map.
+    """
     rng = np.random.default_rng(SEED)
     shown = subject.shown
     brightest = curves(subject.support, shown, shown[..., 0], rng)
     by_chance = [curves(subject.support, shown, np.zeros(shown.shape[:-1]), rng) for _ in range(DRAWS)]
     random = Curves(*(np.mean([getattr(one, kind) for one in by_chance], axis=0) for kind in ("deletion", "insertion")))
-    return References(random, brightest)
+    shuffled = with_shuffled_weights(subject, rng) if shuffled is None else replace(subject, networks=shuffled.networks)
+    return References(random, brightest, shuffled, noisier(subject, rng))
 
 
 def faithfulness_of(
-    subject: Subject, explain: Explain, references: References | None = None, progress: Progress = ignore_progress
+    subject: Subject,
+    explain: Explain,
+    references: References | None = None,
+    progress: Progress = ignore_progress,
+    own: np.ndarray | None = None,
 ) -> Faithfulness:
     """Put an explanation to the test, on the map that it explains.
 
@@ -119,23 +135,24 @@ def faithfulness_of(
         Called for the subject, for one with shuffled weights, and for a map with more noise.
     references
         Where they are known from another explanation of the map.
+    own : (slice, qh, qk)
+        What it finds of the subject, where that is known.
     """
     rng = np.random.default_rng(SEED)
     shown = subject.shown
 
-    def importance(of: Subject) -> np.ndarray:
-        found = explain(of)
+    def importance(found: np.ndarray) -> np.ndarray:
         return np.abs(found) if subject.signed else found
 
-    own = importance(subject)
+    own = importance(explain(subject) if own is None else own)
     progress(0.2, "masking and uncovering pixels")
     explained = curves(subject.support, shown, own, rng)
     references = references or references_of(subject)
-    progress(0.6, "shuffling weights")
     known = shown[..., 1] > 0
-    randomised = rank_correlation(own[known], importance(with_shuffled_weights(subject, rng))[known])
+    progress(0.6, "shuffling weights")
+    randomised = rank_correlation(own[known], importance(explain(references.shuffled))[known])
     progress(0.8, "adding noise")
-    stability = rank_correlation(own[known], importance(noisier(subject, rng))[known])
+    stability = rank_correlation(own[known], importance(explain(references.noisier))[known])
     progress(1.0, "tested")
     return Faithfulness(explained, references.random, references.brightest, randomised, stability)
 
@@ -164,7 +181,7 @@ def with_shuffled_weights(subject: Subject, rng: np.random.Generator) -> Subject
     """The same question to networks of the same build whose weights, of each layer, have changed places: nothing is learnt in them."""
     task = subject.bundle.card.task
     names = len(subject.bundle.card.materials if task == "classify" else subject.bundle.card.outputs)
-    return replace(subject, networks=tuple(scoring(_shuffled(one, rng), task, names, subject.index) for one in subject.bundle.models))
+    return replace(subject, networks=tuple(scorer(_shuffled(one, rng), task, names, subject.index) for one in subject.bundle.models))
 
 
 def _shuffled(network: Any, rng: np.random.Generator) -> Any:

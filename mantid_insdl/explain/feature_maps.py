@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
+from mantid_insdl.explain.scoring import Scorer
 from mantid_insdl.explain.subject import Subject
 from mantid_insdl.networks.backend import import_keras
-from mantid_insdl.networks.prediction import network_inputs
+from mantid_insdl.networks.prediction import predict
 
 
-def features_of(subject: Subject, network: Any, layer: str) -> np.ndarray:
-    """What a layer shows of the map, (slice, row, column, filter): the slices that the map has."""
-    keras = import_keras()
-    features = keras.Model(network.input, network.get_layer(layer).output)(network_inputs(network, subject.prepared.inputs), training=False)
-    return _by_slice(subject, np.asarray(features))
+def features_of(subject: Subject, layer: str) -> np.ndarray:
+    """What a layer of the first network shows of the map, (slice, row, column, filter): the slices that the map has."""
+    network = subject.bundle.models[0]
+    outer = import_keras().Model(network.input, network.get_layer(layer).output)
+    return _by_slice(subject, predict(outer, subject.prepared.inputs)[0])
 
 
-def features_and_gradients(subject: Subject, network: Any, layer: str, shown: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+def features_and_gradients(subject: Subject, network: Scorer, layer: str, shown: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
     """What a layer shows of the map, or of what is `shown` in its place, and how the score follows it: (slice, row, column, filter) each.
 
     Parameters
@@ -26,15 +25,8 @@ def features_and_gradients(subject: Subject, network: Any, layer: str, shown: np
     shown : (slice, qh, qk, 2)
         As `Subject.shown`.
     """
-    import tensorflow as tf
-
-    keras = import_keras()
-    inputs = subject.prepared.inputs if shown is None else subject.versions(shown[None])
-    both = keras.Model(network.input, [network.get_layer(layer).output, network.output])
-    with tf.GradientTape() as tape:
-        features, score = both(network_inputs(network, inputs), training=False)
-    gradients = tape.gradient(score, features)
-    return _by_slice(subject, features.numpy()), _by_slice(subject, gradients.numpy())
+    features, gradients = network.features(layer, subject.prepared.inputs if shown is None else subject.versions(shown[None]))
+    return _by_slice(subject, features), _by_slice(subject, gradients)
 
 
 def enlarged(coarse: np.ndarray, shape: tuple[int, int]) -> np.ndarray:

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 
-from mantid_insdl.networks.backend import import_keras
 from mantid_insdl.networks.bundles import Bundle
 
 DRAWS = 20
@@ -49,12 +48,13 @@ def filters_of(bundle: Bundle) -> list[Filters]:
     """The filters of each convolution of the first network that has neighbouring weights, first to last."""
     network = bundle.models[0]
     layers = [layer for layer in network.layers if (kernel := _kernel(layer)) is not None and max(kernel.shape[:2]) > 1]
-    drawn: dict[str, list[float]] = {layer.name: [] for layer in layers}
-    for _ in range(DRAWS):
-        untrained = import_keras().models.clone_model(network)
-        for layer in layers:
-            drawn[layer.name].append(smoothness(_kernel(untrained.get_layer(layer.name))))
-    return [_filters(layer, drawn[layer.name]) for layer in layers]
+    return [_filters(layer, [smoothness(_untrained(layer)) for _ in range(DRAWS)]) for layer in layers]
+
+
+def _untrained(layer: Any) -> np.ndarray:
+    """The kernel of a layer as training begins with it, another one at every call."""
+    inner = getattr(layer, "layer", layer)
+    return np.asarray(inner.kernel_initializer.clone()(inner.kernel.shape))
 
 
 def _filters(layer: Any, untrained: list[float]) -> Filters:

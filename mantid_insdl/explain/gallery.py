@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from mantid_insdl._version import __version__
 from mantid_insdl.errors import BundleError
-from mantid_insdl.explain.subject import BATCH
+from mantid_insdl.explain.scoring import BATCH, Graph
 from mantid_insdl.maps import Map
 from mantid_insdl.networks.bundles import Bundle
 from mantid_insdl.networks.measured import MeasuredMaps
@@ -113,10 +113,12 @@ def gallery_of(bundle: Bundle, number: int = CHUNKS, progress: Progress = ignore
         warnings.simplefilter("ignore", RuntimeWarning)
         maps = measurer.measure(np.arange(len(data.material)), (SEED,), kind="")
     seen = maps.used.any(axis=(1, 2))  # of some nothing is: their incident energies are missing, or do not reach
-    data, maps = _rows(data, seen), _rows(maps, seen)
+    data, maps = rows(data, seen), rows(maps, seen)
     outputs, codes = [], []
     for model in bundle.models:
-        output, code = predict(with_embedding(model), maps, BATCH, lambda f, t: progress(0.7 + 0.3 * f, "asking about the training maps"))
+        output, code = predict(
+            Graph(with_embedding(model)), maps, BATCH, lambda f, t: progress(0.7 + 0.3 * f, "asking about the training maps")
+        )
         outputs.append(output)
         codes.append(code)
     return Gallery(data, maps, np.mean(outputs, axis=0), codes[0], layouts.axes(recipe.dataset.grid))
@@ -147,7 +149,7 @@ def _simulated(recipe: Recipe, number: int, split: str, progress: Progress) -> S
     )
 
 
-def _rows(maps: Any, kept: np.ndarray) -> Any:
+def rows(maps: Any, kept: np.ndarray) -> Any:
     """Those of the maps that are kept, (n,) bool; of every array with an entry for each map."""
     arrays = {one.name: getattr(maps, one.name) for one in fields(maps)}
     of_maps = {name: array for name, array in arrays.items() if isinstance(array, np.ndarray) and len(array) == kept.size}

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from mantid_insdl.explain.feature_maps import features_and_gradients
+from mantid_insdl.explain.scoring import Scorer
 from mantid_insdl.explain.subject import Subject
 
 
-def grad_cam(subject: Subject, network: Any, layer: str) -> np.ndarray:
+def grad_cam(subject: Subject, network: Scorer, layer: str) -> np.ndarray:
     """Grad-CAM, (slice, row, column): feature maps weighed by the mean of the score's gradient over the pixels of a slice.
 
     [R. R. Selvaraju et al., ICCV 2017, arXiv:1610.02391; before its rectification]
@@ -19,7 +18,7 @@ def grad_cam(subject: Subject, network: Any, layer: str) -> np.ndarray:
     return np.sum(gradients.mean(axis=(1, 2), keepdims=True) * features, axis=-1)
 
 
-def grad_cam_plus_plus(subject: Subject, network: Any, layer: str) -> np.ndarray:
+def grad_cam_plus_plus(subject: Subject, network: Scorer, layer: str) -> np.ndarray:
     """Grad-CAM++, (slice, row, column): as Grad-CAM, with a weight that counts several places of one pattern as one each.
 
     The weight of a feature map is the sum of its gradient's positive part, each pixel weighed by

@@ -24,7 +24,7 @@ JITTER = 2
 DECAY = 0.98
 BLUR = 0.6
 """Standard deviation in pixels, that of the simulations."""
-PHYSICAL = 8
+PHYSICAL = 5
 """Maps of each material that are simulated to be compared with."""
 SEED = 0
 
@@ -95,7 +95,7 @@ def maximised(subject: Subject, physical: Physical, progress: Progress = ignore_
         progress(step / steps, f"growing the map that shows {subject.target} most: step {step + 1} of {steps}")
         move = tuple(rng.integers(-JITTER, JITTER + 1, 2))
         moved = np.roll(grown, move, axis=(1, 2))
-        gradient = np.mean([subject.gradients(network, moved[None])[0] for network in subject.networks], axis=0)
+        gradient = subject.gradients(moved[None])[0]
         gradient = np.roll(gradient, (-move[0], -move[1]), axis=(1, 2))
         top = np.percentile(np.abs(gradient), 99)
         values = DECAY * grown[..., 0] + RATE * np.clip(gradient / top, -1, 1) if top > 0 else grown[..., 0]

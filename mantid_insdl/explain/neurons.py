@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from mantid_insdl.errors import BundleError
-from mantid_insdl.explain.gallery import Gallery
-from mantid_insdl.explain.subject import BATCH, convolution_named
+from mantid_insdl.explain.gallery import Gallery, rows
+from mantid_insdl.explain.scoring import BATCH, Graph, Scorer, score_of, scorer
+from mantid_insdl.explain.subject import convolution_named
 from mantid_insdl.networks.backend import import_keras
 from mantid_insdl.networks.bundles import Bundle
 from mantid_insdl.networks.measured import MeasuredMaps
@@ -30,7 +31,8 @@ class Exciting:
     value
         Of the neuron, and of all maps (mean and standard deviation) in `Neuron`.
     place
-        Place of the slice among the network's inputs, and the first and last pixel of the patch along Qh and Qk, where it is driven most.
+        Place of the slice among the network's inputs, and the first and last pixel of the patch along Qh and Qk, where it is driven most: a
+        feature where it is largest, a class where features times gradients of its score are.
     parameters
         Exchange constants of the map, meV.
     """
@@ -88,14 +90,15 @@ def neurons_of(bundle: Bundle, gallery: Gallery, features: list[int] | None = No
     found = []
     strongest, means = _activity(outer, gallery.maps)
     for feature in features:
-        found.append(_neuron(f"feature {feature}", gallery, means[:, feature], strongest[:, feature], outer, number))
+        best = np.argsort(-means[:, feature])[:number]
+        found.append(_neuron(f"feature {feature}", gallery, means[:, feature], best, strongest[best, feature], outer))
     if bundle.card.task == "classify":
         for index, name in enumerate(bundle.card.materials):
-            others = np.delete(gallery.outputs[:, : len(bundle.card.materials)], index, axis=1)
-            scores = gallery.outputs[:, index] - others.mean(axis=1)
-            weights = network.layers[-1].get_weights()[0] if network.layers[-1].weights else np.zeros((filters, 1))
-            feature = int(np.argmax(weights[:, index])) if len(weights) == filters else 0
-            found.append(_neuron(name, gallery, scores, strongest[:, feature], outer, number))
+            names = len(bundle.card.materials)
+            scores = score_of(np, "classify", gallery.outputs, names, index)[:, 0]
+            best = np.argsort(-scores)[:number]
+            deciding = _deciding(scorer(network, "classify", names, index), layer, gallery, best)
+            found.append(_neuron(name, gallery, scores, best, deciding, outer))
     return found
 
 
@@ -103,23 +106,29 @@ def _activity(outer: Any, maps: MeasuredMaps) -> tuple[np.ndarray, np.ndarray]:
     """Where each feature is largest, flat index (n, filter), and its mean over the map, (n, filter)."""
     places, means = [], []
     slices = maps.stack.shape[1]
-    for (features,) in predict_batches(outer, maps, BATCH):
+    for (features,) in predict_batches(Graph(outer), maps, BATCH):
         flat = features.reshape(-1, slices * features.shape[-3] * features.shape[-2], features.shape[-1])
         places.append(flat.argmax(axis=1))
         means.append(flat.mean(axis=1))
     return np.concatenate(places), np.concatenate(means)
 
 
-def _neuron(name: str, gallery: Gallery, values: np.ndarray, strongest: np.ndarray, outer: Any, number: int) -> Neuron:
+def _deciding(network: Scorer, layer: str, gallery: Gallery, best: np.ndarray) -> np.ndarray:
+    """Where each of the maps speaks most for a score: flat index (map,) of the largest sum of features times gradients."""
+    features, gradients = network.features(layer, rows(gallery.maps, np.isin(np.arange(len(gallery)), best)))
+    said = np.sum(features * gradients, axis=-1).reshape(best.size, -1).argmax(axis=1)
+    return said[np.searchsorted(np.sort(best), best)]
+
+
+def _neuron(name: str, gallery: Gallery, values: np.ndarray, best: np.ndarray, strongest: np.ndarray, outer: Any) -> Neuron:
     from mantid_insdl.explain.faithfulness import rank_correlation
 
-    best = np.argsort(-values)[:number]
-    slices, (rows, columns) = gallery.maps.stack.shape[1], outer.output.shape[-3:-1]
-    cell = tuple(fine // coarse for fine, coarse in zip(gallery.maps.stack.shape[2:4], (rows, columns), strict=True))
+    slices, (high, broad) = gallery.maps.stack.shape[1], outer.output.shape[-3:-1]
+    cell = tuple(fine // coarse for fine, coarse in zip(gallery.maps.stack.shape[2:4], (high, broad), strict=True))
     maps = []
-    for index in best:
-        place, row, column = np.unravel_index(int(strongest[index]), (slices, rows, columns))
-        patch = [slice(max(0, (at - 1) * size), (at + 2) * size) for at, size in zip((row, column), cell, strict=True)]
+    for index, at in zip(best, strongest, strict=True):
+        place, row, column = np.unravel_index(int(at), (slices, high, broad))
+        patch = [slice(max(0, (one - 1) * size), (one + 2) * size) for one, size in zip((row, column), cell, strict=True)]
         maps.append(Exciting(int(index), float(values[index]), (int(place), *patch), gallery.parameters(int(index))))
     correlations = {}
     for number_of, material in enumerate(gallery.materials):

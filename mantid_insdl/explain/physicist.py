@@ -20,6 +20,8 @@ from mantid_insdl.fitting.results import Comparison
 from mantid_insdl.maps import Map
 from mantid_insdl.progress import Progress, ignore_progress
 
+ENOUGH = 3.0
+"""Expected difference of the log-likelihoods, odds of 20 to 1, from which a map tells two models apart: below it no pixel is of any use."""
 TOP = 0.1
 """Share of the pixels that are held against one another; by chance so much of them are the same."""
 
@@ -42,6 +44,15 @@ class Difference:
     rival: str
     where: Map
     comparison: Comparison
+
+    @property
+    def total(self) -> float:
+        """Expected difference of the log-likelihoods of the whole map."""
+        return float(self.where.intensity[~self.where.mask].sum())
+
+    def seen_from(self, target: str) -> tuple[str, str]:
+        """Both models, first the one that an explanation is about."""
+        return (self.rival, self.best) if target == self.rival else (self.best, self.rival)
 
 
 @dataclass(frozen=True, eq=False)

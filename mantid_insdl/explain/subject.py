@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from mantid_insdl.errors import BundleError, did_you_mean
+from mantid_insdl.errors import BundleError, require_known
+from mantid_insdl.explain.scoring import Scorer, feature_mean, scorer
 from mantid_insdl.maps import Map
-from mantid_insdl.networks import posterior
-from mantid_insdl.networks.backend import import_keras
 from mantid_insdl.networks.bundles import Bundle, load_bundle
 from mantid_insdl.networks.encoder import LAST_CONVOLUTION
-from mantid_insdl.networks.measured import MeasuredMaps
-from mantid_insdl.networks.prediction import network_inputs, predict
+from mantid_insdl.networks.measured import EXCHANGED, MeasuredMaps, turned
+from mantid_insdl.networks.prediction import ensemble_probabilities, in_both_orientations, predict, with_embedding
 from mantid_insdl.networks.preparation import Prepared, on_axes_of, open_question
-
-BATCH = 8
-"""Maps that are asked about at once: all that a network makes of them on the way takes 60 MB each."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,8 +35,7 @@ class Subject:
     index
         Its place among the bundle's outputs.
     networks
-        Keras models from the bundle's inputs to the score (n, 1), one for each of the ensemble: of a class its logit less the mean of the
-        other classes' (what speaks for all alike decides nothing), of a parameter the mean of its posterior in z (`networks.posterior`).
+        What gives the score of maps (`explain.scoring`), one for each of the ensemble.
     """
 
     map: Map
@@ -46,7 +43,7 @@ class Subject:
     prepared: Prepared
     target: str
     index: int
-    networks: tuple[Any, ...]
+    networks: tuple[Scorer, ...]
 
     @property
     def signed(self) -> bool:
@@ -66,26 +63,41 @@ class Subject:
         rest = (np.repeat(array, len(shown), axis=0) for array in (inputs.windows, inputs.used))
         return MeasuredMaps(stack, inputs.scale, inputs.signal, *rest)
 
+    @property
+    def turns(self) -> tuple[int, ...]:
+        """Orientations of the map (`networks.measured.turned`) over which the answer is averaged: of a classifier both."""
+        return (0,) if self.signed else (0, EXCHANGED)
+
+    def turned(self, turn: int) -> Subject:
+        """What the networks are asked about the map in another orientation."""
+        return replace(self, prepared=replace(self.prepared, inputs=turned(self.prepared.inputs, turn)))
+
+    def against(self, first: str, second: str) -> Subject:
+        """Why the first class rather than the second: the same map, and as its score the difference of their logits."""
+        names = self.bundle.card.materials
+        index, rival = names.index(first), names.index(second)
+        networks = tuple(scorer(one, "classify", len(names), index, rival) for one in self.bundle.models)
+        return replace(self, target=first, index=index, networks=networks)
+
+    def averaged(self, ask: Callable[[Scorer, int], np.ndarray]) -> np.ndarray:
+        """The mean of what `ask` finds of each network in each orientation, as the answer is one."""
+        return np.mean([ask(network, turn) for network in self.networks for turn in self.turns], axis=0)
+
     def scores(self, shown: np.ndarray) -> np.ndarray:
-        """The score of each of the maps (n, slice, qh, qk, 2), averaged over the networks: (n,)."""
+        """The score of each of the maps (n, slice, qh, qk, 2), averaged over networks and orientations: (n,)."""
         versions = self.versions(shown)
-        return np.mean([predict(network, versions, BATCH)[0][:, 0] for network in self.networks], axis=0)
+        return self.averaged(lambda network, turn: network.scores(turned(versions, turn)))
 
     def support(self, shown: np.ndarray) -> np.ndarray:
         """How much each of the maps supports the answer, (n,): the score of a class; of a parameter less, the further its value moves."""
         scores = self.scores(shown)
         return -np.abs(scores - self.scores(self.shown[None])) if self.signed else scores
 
-    def gradients(self, network: Any, shown: np.ndarray) -> np.ndarray:
-        """Of one network's score with respect to the intensity of each pixel, (n, slice, qh, qk), at maps (n, slice, qh, qk, 2)."""
-        import tensorflow as tf
-
-        given = network_inputs(network, self.versions(shown))
-        tensors = {name: tf.convert_to_tensor(array) for name, array in (given if isinstance(given, dict) else {"stack": given}).items()}
-        with tf.GradientTape() as tape:
-            tape.watch(tensors["stack"])
-            score = network(tensors if isinstance(given, dict) else tensors["stack"], training=False)
-        return tape.gradient(score, tensors["stack"]).numpy()[..., 0][:, self.prepared.places]
+    def gradients(self, shown: np.ndarray) -> np.ndarray:
+        """Of the score with respect to the intensity of each pixel, (n, slice, qh, qk), at maps (n, slice, qh, qk, 2)."""
+        versions = self.versions(shown)
+        found = self.averaged(lambda network, turn: upright(network.slopes(turned(versions, turn)), turn))
+        return found[:, self.prepared.places]
 
     def on_map(self, importance: np.ndarray, note: str, unit: str = "importance") -> Map:
         """Numbers on the pixels of the networks, (slice, qh, qk), as a map on the axes of the user's, masked where that is."""
@@ -93,6 +105,11 @@ class Subject:
         pixels = np.broadcast_to(~used[:, None, None], gridded.shape)
         result = gridded.replace(intensity=np.where(pixels, 0.0, importance), error=None, mask=pixels, intensity_unit=unit)
         return on_axes_of(self.map.replace(intensity_unit=unit), result, self.prepared, self.bundle.identity, note)
+
+
+def upright(pixels: np.ndarray, turn: int) -> np.ndarray:
+    """What was found of the `turned` map, (..., qh, qk), on the map as it is."""
+    return np.swapaxes(pixels, -1, -2) if turn == EXCHANGED else pixels
 
 
 def open_subject(m: Map, model: str | Path | None = None, target: str | None = None) -> Subject:
@@ -122,62 +139,35 @@ def open_subject(m: Map, model: str | Path | None = None, target: str | None = N
     bundle, prepared = open_question(task, m, model)
     names = list(bundle.card.materials if task == "classify" else (output.name for output in bundle.card.outputs))
     kind = "class" if task == "classify" else "parameter"
-    if target in (None, "") and kind == "class":
-        logits = np.mean([predict(network, prepared.inputs)[0][0, : len(names)] for network in bundle.models], axis=0)
-        target = names[int(logits.argmax())]
-    if target not in names:
-        listed = ("its classes are " if kind == "class" else "its parameters are ") + ", ".join(names)
-        if target in (None, ""):
+    if target in (None, ""):
+        if kind == "parameter":
+            listed = f"its parameters are {', '.join(names)}"
             raise BundleError(f"model '{bundle.card.name}' gives several parameters", listed, "name the one to explain")
-        raise BundleError(
-            f"model '{bundle.card.name}' has no {kind} '{target}'",
-            listed + did_you_mean(target, names),
-            "name one" + (", or none for the predicted" if kind == "class" else ""),
-        )
+        target = _most_probable(bundle, prepared.inputs)
+    require_known(
+        target,
+        names,
+        f"model '{bundle.card.name}' has no {kind} '{target}'",
+        listed="its classes are" if kind == "class" else "its parameters are",
+        fix="name one" + (", or none for the predicted" if kind == "class" else ""),
+        error=BundleError,
+    )
     index = names.index(target)
-    networks = tuple(scoring(network, task, len(names), index) for network in bundle.models)
-    return Subject(m, bundle, prepared, target, index, networks)
+    return Subject(m, bundle, prepared, target, index, tuple(scorer(network, task, len(names), index) for network in bundle.models))
 
 
-def scoring(network: Any, task: str, names: int, index: int) -> Any:
-    """The network that gives one score, (n, 1), instead of the outputs of which it is made.
-
-    Parameters
-    ----------
-    task
-        ``classify`` or ``exchange``.
-    names
-        How many classes or parameters there are.
-    index
-        The one that is asked for.
-    """
-    keras = import_keras()
-    ops = keras.ops
-
-    class Score(keras.layers.Layer):
-        """One layer with a name of its own: those of single operations could be taken in the network."""
-
-        def call(self, outputs: Any) -> Any:
-            if task == "exchange":
-                return posterior.mean_of(ops, outputs, names)[:, index : index + 1]
-            logits = outputs[:, :names]  # the classes only: what speaks for none of them is not asked here
-            one = logits[:, index : index + 1]
-            return one - (ops.sum(logits, axis=1, keepdims=True) - one) / (logits.shape[-1] - 1)
-
-    return keras.Model(network.input, Score(name="explained_score")(network.output))
+def _most_probable(bundle: Bundle, inputs: MeasuredMaps) -> str:
+    """The class that the verdict is about."""
+    asked = [in_both_orientations(partial(predict, with_embedding(network)), inputs)[0] for network in bundle.models]
+    logits = np.concatenate(asked)[..., : len(bundle.card.materials)]
+    probabilities, _ = ensemble_probabilities(logits, bundle.card.calibration["temperature"])
+    return bundle.card.materials[int(probabilities[0].argmax())]
 
 
 def of_feature(subject: Subject, feature: int) -> Subject:
-    """The same map, and as its score the mean of one feature of the last convolution over the known pixels."""
-    keras = import_keras()
-    ops, layer = keras.ops, convolution_named(subject.bundle, None)
-
-    class Mean(keras.layers.Layer):
-        def call(self, features: Any) -> Any:
-            one = features[..., feature]
-            return ops.mean(ops.reshape(one, (-1, int(np.prod(one.shape[1:])))), axis=1, keepdims=True)
-
-    networks = tuple(keras.Model(one.input, Mean(name="explained_feature")(one.get_layer(layer).output)) for one in subject.bundle.models)
+    """The same map, and as its score the mean of one feature of the last convolution over all pixels."""
+    layer = convolution_named(subject.bundle, None)
+    networks = tuple(Scorer(feature_mean(one, layer, feature)) for one in subject.bundle.models)
     return replace(subject, target=f"feature {feature}", networks=networks)
 
 
@@ -198,10 +188,6 @@ def convolution_named(bundle: Bundle, layer: str | None) -> str:
     if not layers:
         raise BundleError(f"the networks of model '{bundle.card.name}' have no convolutions", "their features have no place in a map", "")
     layer = layer or (LAST_CONVOLUTION if LAST_CONVOLUTION in layers else layers[-1])
-    if layer not in layers:
-        raise BundleError(
-            f"model '{bundle.card.name}' has no convolution '{layer}'",
-            f"it has {', '.join(layers)}" + did_you_mean(layer, layers),
-            "name one, or none for the last",
-        )
+    fix = "name one, or none for the last"
+    require_known(layer, layers, f"model '{bundle.card.name}' has no convolution '{layer}'", listed="it has", fix=fix, error=BundleError)
     return layer

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mantid_insdl.explain.attribution import TITLES
 from mantid_insdl.explain.faithfulness import SHARES
 from mantid_insdl.plotting.maps import draw_slice, plot_comparison
-from mantid_insdl.plotting.style import INTENSITY, Style
+from mantid_insdl.plotting.style import INTENSITY
 from mantid_insdl.untrusted.text import literal
 
 if TYPE_CHECKING:
@@ -31,16 +32,38 @@ DPI = 110
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 """Of classes, told apart by those who see colours otherwise, too. [M. Okabe and K. Ito, 2008]"""
 _MINE = "black"
-_ACTIVATION = Style("viridis", quantity="activation", has_unit=False)
 
 
-def _figure(width: float, height: float, title: str) -> Figure:
+def _figure(width: float, height: float, title: str, *, layout: str | None = "constrained") -> Figure:
+    """`layout` None for many axes, of which matplotlib's own way takes seconds."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(width, height), dpi=DPI, layout="constrained")
+    figure = Figure(figsize=(width, height), dpi=DPI, layout=layout)
     if title:
         figure.suptitle(literal(title), fontsize=10)
     return figure
+
+
+def _sheet(columns: float, rows: float, title: str, size: float, left: float = 0.1, bottom: float = 0.1) -> tuple[Figure, Axes]:
+    """A figure with nothing but one field of `columns` x `rows` places of `size` inches, its first row at the top, for `_tile`.
+
+    Axes of their own for hundreds of small pictures would take most of the time of all drawing.
+    """
+    width, height = left + columns * size + 0.1, bottom + rows * size + (0.45 if title else 0.1)
+    figure = _figure(width, height, title, layout=None)
+    axes = figure.add_axes((left / width, bottom / height, columns * size / width, rows * size / height))
+    axes.set(xlim=(0, columns), ylim=(rows, 0))
+    axes.axis("off")
+    return figure, axes
+
+
+def _tile(
+    axes: Axes, values: np.ndarray, place: tuple[float, float, float, float], *, frame: str = "0.3", width: float = 0.6, **how: Any
+) -> None:
+    """A small picture of (Qh, Qk) values in a frame, between left, right, bottom and top."""
+    left, right, bottom, top = place
+    axes.imshow(values.T, origin="lower", extent=place, aspect="auto", interpolation="nearest", **how)
+    axes.plot([left, right, right, left, left], [bottom, bottom, top, top, bottom], color=frame, linewidth=width)
 
 
 def plot_faithfulness(attributions: Mapping[str, Attribution], *, unit: str = "score (logits)", title: str = "") -> Figure:
@@ -51,7 +74,7 @@ def plot_faithfulness(attributions: Mapping[str, Attribution], *, unit: str = "s
     for axes, kind in ((left, "deletion"), (right, "insertion")):
         for number, (name, one) in enumerate(attributions.items()):
             colour = COLOURS[number % len(COLOURS)]
-            axes.plot(100 * SHARES, getattr(one.faithfulness.explained, kind), color=colour, marker=".", label=name)
+            axes.plot(100 * SHARES, getattr(one.faithfulness.explained, kind), color=colour, marker=".", label=TITLES[name])
         axes.plot(100 * SHARES, getattr(first.random, kind), color="0.5", linestyle="--", label="random pixels")
         axes.plot(100 * SHARES, getattr(first.brightest, kind), color="0.5", linestyle=":", label="brightest pixels")
         axes.axhline(0, color="0.8", linewidth=0.8, zorder=0)
@@ -86,77 +109,79 @@ def plot_slice_shares(slices: Sequence[SliceShare], *, title: str = "") -> Figur
 def plot_activations(maps: Sequence[Map], dead: Sequence[int] = (), *, title: str = "") -> Figure:
     """What each filter of a layer shows, in the slice where it shows most; dead ones are named."""
     columns = min(8, len(maps))
-    rows = -(-len(maps) // columns)
-    figure = _figure(1.35 * columns + 0.3, 1.6 * rows + 0.6, title)
-    for number, axes in enumerate(np.atleast_1d(figure.subplots(rows, columns)).ravel()):
-        if number >= len(maps):
-            axes.axis("off")
-            continue
-        m = maps[number]
+    figure, axes = _sheet(columns, -(-len(maps) // columns), title, 1.45, bottom=0.3)
+    for number, m in enumerate(maps):
+        row, column = divmod(number, columns)
         index = int(m.intensity.max(axis=(1, 2)).argmax())
-        top = m.intensity[index].max()
-        draw_slice(axes, m, index, _ACTIVATION, _ACTIVATION.norm((0.0, float(top) if top > 0 else 1.0)))
-        window = f"{m.slices.energy_min[index]:.3g}-{m.slices.energy_max[index]:.3g} meV"
-        axes.set_title(f"{number}: " + ("dead" if number in dead else f"Ei {m.slices.ei[index]:g}\n{window}"), fontsize=6, pad=2)
-        axes.set(xticks=[], yticks=[])
-    figure.supxlabel(
-        "Qh from left to right, Qk from bottom to top: the edges of the map; colours from 0 to the largest of the slice", fontsize=7
-    )
+        top = float(m.intensity[index].max())
+        _tile(axes, m.intensity[index], (column + 0.04, column + 0.96, row + 0.98, row + 0.22), vmin=0, vmax=top if top > 0 else 1)
+        window = f"Ei {m.slices.ei[index]:g} meV\n{m.slices.energy_min[index]:.3g}-{m.slices.energy_max[index]:.3g} meV"
+        said = "dead" if number in dead else "silent here" if top <= 0 else window
+        axes.text(column + 0.5, row + 0.2, f"{number}: {said}", fontsize=6.5, ha="center", va="bottom")
+    said = "Qh from left to right, Qk from bottom to top, over the whole map; colours from 0 to the largest of the slice"
+    figure.text(0.5, 0.03, said, fontsize=7, ha="center")
     return figure
 
 
 def plot_filters(filters: Sequence[Filters], *, title: str = "") -> Figure:
     """The first filters of each convolution, averaged over what they look at, and how smooth they are against untrained ones."""
     shown = 16
-    figure = _figure(0.62 * shown + 3.0, 0.85 * len(filters) + 0.9, title)
-    grid = figure.add_gridspec(len(filters), shown)
+    figure, axes = _sheet(shown, len(filters), title, 0.62, left=1.5)
     for row, one in enumerate(filters):
         kernels = one.kernels[:, :, 0]  # the intensity for the first layer, one filter of the layer before for the others
         top = np.abs(kernels).max() or 1.0
         for column in range(min(shown, kernels.shape[-1])):
-            axes = figure.add_subplot(grid[row, column])
-            axes.imshow(kernels[..., column], cmap="RdBu_r", vmin=-top, vmax=top, origin="lower", aspect="auto")
-            axes.set(xticks=[], yticks=[])
-            if not column:
-                axes.set_ylabel(
-                    f"{one.layer}\nsmoothness {one.smoothness:.2f}\n({one.significance:.0f} s.d.)", fontsize=6, rotation=0, ha="right"
-                )
+            place = (column + 0.06, column + 0.94, row + 0.94, row + 0.06)
+            _tile(axes, kernels[..., column], place, cmap="RdBu_r", vmin=-top, vmax=top)
+        said = f"{one.layer}\nsmoothness {one.smoothness:.2f}\n({one.significance:.0f} s.d. above untrained)"
+        axes.text(-0.15, row + 0.5, said, fontsize=6.5, ha="right", va="center")
     return figure
 
 
-def plot_neuron(neuron: Neuron, gallery: Gallery, *, title: str = "") -> Figure:
-    """The training maps that drive a neuron most: the slice and the patch that do, and the exchange constants of the map."""
+def plot_neurons(neurons: Sequence[Neuron], gallery: Gallery, *, title: str = "") -> Figure:
+    """The training maps that drive neurons most, a row each: the slice and the patch that do, and the exchange constants of the map."""
     from matplotlib.patches import Rectangle
 
-    number = len(neuron.maps)
-    figure = _figure(2.0 * number + 0.4, 3.5, title)
-    for axes, one in zip(np.atleast_1d(figure.subplots(1, number)), neuron.maps, strict=True):
-        m = gallery.measured(one.index)
-        place, rows, columns = one.place
-        index = int(np.searchsorted(np.flatnonzero(gallery.maps.used[one.index, :, 0]), place))
-        index = min(index, m.slices.size - 1)
-        draw_slice(axes, m, index, INTENSITY, INTENSITY.norm(INTENSITY.scale(m.intensity[index])))
-        (left, right), (bottom, top) = (
-            (axis.edges[part.start], axis.edges[min(part.stop, axis.size)]) for axis, part in zip(m.axes, (rows, columns), strict=True)
+    columns = max(len(one.maps) for one in neurons)
+    panel, step, left, high = 1.55, 1.8, 0.75, 2.95  # inches: a picture, from one to the next, before the first, a row
+    width, height = left + step * columns, high * len(neurons) + 0.4
+    figure = _figure(width, height, title, layout=None)
+    for row, neuron in enumerate(neurons):
+        bottom = height - 0.4 - high * row - 0.35 - panel
+        figure.text(
+            0.08 / width, (bottom + panel / 2) / height, neuron.name, fontsize=8, weight="bold", rotation=90, va="center", ha="left"
         )
-        axes.add_patch(Rectangle((left, bottom), right - left, top - bottom, fill=False, edgecolor="#ff4d00", linewidth=1.5))
-        constants = "\n".join(f"{n} = {v:.3g} meV" for n, v in one.parameters.items())
-        window = f"Ei {m.slices.ei[index]:.0f}, {m.slices.energy_min[index]:.3g}-{m.slices.energy_max[index]:.3g} meV"
-        axes.set_title(f"{one.value:.2f}: {m.material}\n{window}", fontsize=6)
-        axes.set_xlabel(f"Qh (r.l.u.)\n{constants}", fontsize=6)
-        axes.set_ylabel("Qk (r.l.u.)", fontsize=6)
-        axes.tick_params(labelsize=6)
+        for column, one in enumerate(neuron.maps):
+            axes = figure.add_axes(((left + column * step) / width, bottom / height, panel / width, panel / height))
+            m = gallery.measured(one.index)
+            place, along_qh, along_qk = one.place
+            index = int(np.searchsorted(np.flatnonzero(gallery.maps.used[one.index, :, 0]), place))
+            index = min(index, m.slices.size - 1)
+            draw_slice(axes, m, index, INTENSITY, INTENSITY.norm(INTENSITY.scale(m.intensity[index])))
+            (first, last), (low, top) = (
+                (axis.edges[part.start], axis.edges[min(part.stop, axis.size)])
+                for axis, part in zip(m.axes, (along_qh, along_qk), strict=True)
+            )
+            axes.add_patch(Rectangle((first, low), last - first, top - low, fill=False, edgecolor="#ff4d00", linewidth=1.5))
+            window = f"Ei {m.slices.ei[index]:.0f}, {m.slices.energy_min[index]:.3g}-{m.slices.energy_max[index]:.3g} meV"
+            axes.set_title(f"{m.material}\n{window}", fontsize=6.5, pad=2)
+            constants = [f"{n} {v:.3g}" for n, v in one.parameters.items()]
+            lines = [", ".join(constants[i : i + 3]) for i in range(0, len(constants), 3)]
+            axes.set_xlabel("\n".join([f"drives it to {one.value:.2f}", *lines, "(meV)"]), fontsize=6.5, labelpad=1)
+            axes.tick_params(labelsize=6, labelleft=not column)
+            if not column:
+                axes.set_ylabel("Qk (r.l.u.) against Qh", fontsize=6.5, labelpad=0)
     return figure
 
 
 def plot_maximised(subject: Subject, found: Maximised, *, title: str = "") -> Figure:
-    """The map that shows a class most, the simulated one that is most like it, and the user's."""
+    """The user's map, the one that shows a class most, and the simulated one that is most like that: every other slice."""
     maps = {
+        "yours": subject.on_map(subject.shown[..., 0], "as the network sees it", "mean of its Ei"),
         "grown": subject.on_map(found.shown[..., 0], "grown", "mean of its Ei"),
         "nearest": subject.on_map(found.nearest[..., 0], "simulated", "mean of its Ei"),
-        "user's": subject.on_map(subject.shown[..., 0], "as the network sees it", "mean of its Ei"),
     }
-    return plot_comparison(maps, title=title)
+    return plot_comparison({name: m.select(np.arange(0, m.slices.size, 2)) for name, m in maps.items()}, title=title)
 
 
 def plot_codes(found: Codes, *, title: str = "") -> Figure:
@@ -193,17 +218,19 @@ def plot_code_parameters(found: Codes, *, title: str = "") -> Figure:
     names = list(dict.fromkeys(n for number in range(len(gallery.materials)) for n in _names(gallery, number)))
     columns = min(5, len(names))
     rows = -(-len(names) // columns)
-    figure = _figure(2.6 * columns, 2.3 * rows + 0.4, title)
-    for number, axes in enumerate(np.atleast_1d(figure.subplots(rows, columns)).ravel()):
-        if number >= len(names):
-            axes.axis("off")
-            continue
+    width, height = 2.6 * columns, 2.2 * rows + 0.4
+    figure = _figure(width, height, title, layout=None)
+    for number, name in enumerate(names):
+        row, column = divmod(number, columns)
+        left, bottom = 2.6 * column + 0.1, height - 0.4 - 2.2 * (row + 1) + 0.1
+        axes = figure.add_axes((left / width, bottom / height, 1.75 / width, 2.0 / height))
+        bar = figure.add_axes(((left + 1.8) / width, bottom / height, 0.1 / width, 2.0 / height))
         axes.scatter(*found.embedded.T, s=3, color="0.88")
-        values = np.array([gallery.parameters(i).get(names[number], np.nan) for i in range(len(gallery))])
+        values = np.array([gallery.parameters(i).get(name, np.nan) for i in range(len(gallery))])
         there = np.isfinite(values)
         drawn = axes.scatter(*found.embedded[there].T, s=8, c=values[there], cmap="viridis")
         axes.scatter(*found.own_embedded, s=70, marker="*", color=_MINE)
-        figure.colorbar(drawn, ax=axes, label=f"{names[number]} (meV)")
+        figure.colorbar(drawn, cax=bar, label=f"{name} (meV)").ax.tick_params(labelsize=7)
         axes.set(xticks=[], yticks=[])
     return figure
 
@@ -218,8 +245,8 @@ def plot_atlas(found: Codes, *, cells: int = 7, title: str = "") -> Figure:
 
     [S. Carter et al., Distill 2019, doi:10.23915/distill.00015]
     """
-    figure = _figure(8.4, 8.6, title)
-    axes = figure.subplots()
+    figure = _figure(8.4, 8.6, title, layout=None)
+    axes = figure.add_axes((0.02, 0.06, 0.96, 0.92))
     points, gallery = found.embedded, found.gallery
     low, high = points.min(axis=0), points.max(axis=0)
     size = (high - low) / cells
@@ -231,25 +258,19 @@ def plot_atlas(found: Codes, *, cells: int = 7, title: str = "") -> Figure:
         m = gallery.noise_free(index)
         middle = np.abs(m.slices.centres / m.slices.ei - 0.4) < 0.2
         shown = int(np.argmax(np.nan_to_num(m.intensity).std(axis=(1, 2)) * middle))
-        corner = low + size * cell
-        inset = axes.inset_axes((*(corner + 0.05 * size), *(0.9 * size)), transform=axes.transData)
-        _thumb(inset, m, shown, COLOURS[int(gallery.data.material[index]) % len(COLOURS)])
+        left, bottom = low + size * (np.array(cell) + 0.05)
+        right, top = low + size * (np.array(cell) + 0.95)
+        brightest = np.nanpercentile(m.intensity[shown], 99.5)
+        colour = COLOURS[int(gallery.data.material[index]) % len(COLOURS)]
+        values = np.sqrt(np.clip(m.intensity[shown], 0, brightest))
+        _tile(axes, values, (left, right, bottom, top), frame=colour, width=2.5)
+        window = f"Ei {m.slices.ei[shown]:.0f}: {m.slices.energy_min[shown]:.0f}-{m.slices.energy_max[shown]:.0f} meV"
+        axes.text((left + right) / 2, top - 0.03 * size[1], window, fontsize=6, color="white", ha="center", va="top")
     axes.scatter(*found.own_embedded, s=260, marker="*", color=_MINE, zorder=10, edgecolor="white")
     axes.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]), xticks=[], yticks=[])
     names = ", ".join(f"{name} ({colour})" for name, colour in zip(gallery.materials, ("blue", "red", "green", "pink"), strict=False))
     axes.set_xlabel(f"t-SNE plane; frames: {names}; star: your map", fontsize=8)
     return figure
-
-
-def _thumb(axes: Axes, m: Map, index: int, colour: str) -> None:
-    values = m.intensity[index]
-    top = np.nanpercentile(values, 99.5)
-    axes.imshow(np.sqrt(np.clip(values.T, 0, top)), origin="lower", cmap="viridis", aspect="auto")
-    axes.set(xticks=[], yticks=[])
-    window = f"Ei {m.slices.ei[index]:.0f}: {m.slices.energy_min[index]:.0f}-{m.slices.energy_max[index]:.0f} meV"
-    axes.text(0.5, 0.97, window, fontsize=5, color="white", ha="center", va="top", transform=axes.transAxes)
-    for spine in axes.spines.values():
-        spine.set(color=colour, linewidth=2)
 
 
 def plot_line(line: Line, *, title: str = "") -> Figure:
@@ -262,5 +283,5 @@ def plot_line(line: Line, *, title: str = "") -> Figure:
         axes.axvline(100 * line.turn, color=COLOURS[1], linestyle="--", label=f"changes its mind at {line.turn:.0%}")
         axes.legend(fontsize=8)
     axes.set_xlabel(f"exchange constants: share of {line.second} against {line.first} (%)")
-    axes.set_ylabel("score of the class (logits)")
+    axes.set_ylabel(f"why {line.first} and\nnot {line.second} (logits)")
     return figure

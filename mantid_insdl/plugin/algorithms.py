@@ -25,6 +25,16 @@ SLICES = (
     "two directions of the (H, K) plane and DeltaE, or a WorkspaceGroup of them as one stack"
 )
 
+METHODS = {
+    "GradCAM": "grad-cam",
+    "GradCAM++": "grad-cam++",
+    "CAM": "cam",
+    "IntegratedGradients": "integrated-gradients",
+    "OcclusionBySlice": "occlusion-slice",
+    "OcclusionByPatch": "occlusion-patch",
+}
+"""Of ComputeGradCAM, in Mantid's way of writing: what `mantid_insdl.explain.attribution` calls them."""
+
 # Of the progress bar: reading the workspaces, the task itself, writing the results.
 _TASK_START, _TASK_END = 0.02, 0.95
 

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from mantid_insdl.explain.attribution import METHODS, heading
 
+_MAXIMISED = (
+    "Your map, the one that the network thinks shows {} most (grown from noise), and the simulated map most like that; every "
+    "other slice. Where the second is not like the third the network also answers to patterns that no magnet makes, which is why "
+    "strange maps are refused by other rules than its probability."
+)
 CAPTIONS = {
     "map.png": "The map as it was read. Everything below is about what a network makes of it.",
     "faithfulness.png": (
@@ -17,14 +22,14 @@ CAPTIONS = {
         "network."
     ),
     "slices.png": (
-        "Which slices the importance lies in, beside those in which the models differ. Published for this question: the"
-        " edge of the gap, 36 to 41 meV at Ei = 70 meV. Tall blue bars without an orange one are information that the "
-        "network leaves."
+        "Which slices the importance lies in, when the network is asked why the one model rather than the other, beside "
+        "those in which the two differ. Published for this question: the edge of the gap, 36 to 41 meV at Ei = 70 meV. "
+        "Tall blue bars without an orange one are information that the network leaves."
     ),
     "between.png": (
-        "The score along the straight line in exchange constants from one model to the other, noise-free on the slices "
-        "of your map. Where it crosses zero the network changes its mind; the nearer that is to the middle, the more "
-        "even-handed it is."
+        "How much more the network believes the one model than the other, along the straight line in exchange constants "
+        "between your map's best fits by either, noise-free on its slices. Where it crosses zero the network changes its "
+        "mind; the nearer that is to the middle, the more even-handed it is."
     ),
     "turn.png": (
         "The first map on that line that the network takes for the other model, above the best fit of your map's: what "
@@ -36,9 +41,9 @@ CAPTIONS = {
         "none."
     ),
     "filters.png": (
-        "Weights of the first filters of each convolution, red for more, blue for less. Neighbouring weights of a "
-        "network that was trained long enough are alike; the number compares them with untrained ones. Smooth filters "
-        "need not be right."
+        "Weights of the first filters of each convolution, red for more, blue for less, Qh from left to right (of "
+        "along_energy the energy). Neighbouring weights of a network that was trained long enough are alike; the number "
+        "compares them with untrained ones. Smooth filters need not be right."
     ),
     "codes.png": (
         "Training maps, simulated again, by the numbers that the network makes of them. Your map should lie among those"
@@ -49,13 +54,33 @@ CAPTIONS = {
         "network reads, even though it was only asked for the model."
     ),
     "atlas.png": "The same plane as a grid; each cell has the training map nearest to the mean of its codes, one slice of it.",
+    "features.png": (
+        "Training maps that drive a feature of the last convolution most, with the slice and the patch that do, and the "
+        "exchange constants of each. What the patches share is what the feature stands for."
+    ),
+    "classes.png": (
+        "Training maps that the network is surest of, with the slice and the patch that speak most for the class, and the "
+        "exchange constants of each. Large constants that all of them share are what makes a class easy to tell."
+    ),
+    "maximised.png": _MAXIMISED.format("the class or constant"),
+    "maximised-feature.png": _MAXIMISED.format("the first of the features"),
 }
 """What each picture shows, what to look for, and what it does not show."""
 
 
+_ASKED = {
+    "cam": "what each pixel adds to the score, which is their sum. It knows no finer detail than its own pixels, four of the map's wide",
+    "grad-cam": "where the patterns lie that the score follows, weighed slice by slice",
+    "grad-cam++": "as Grad-CAM, counting several places of one pattern alike: broader, and less exact",
+    "integrated-gradients": "each pixel's share in the score's difference from a map without pattern. Single pixels are noise",
+    "occlusion-slice": "how much the score falls without the slice. A slice whose signs are also elsewhere costs little",
+    "occlusion-patch": "how much the score falls without a patch. Edges of the patches mean nothing",
+}
+
+
 def stem(name: str) -> str:
-    """The beginning of a file's name, of a method or a neuron."""
-    return name.replace("++", "-plus-plus").replace(" ", "-")
+    """The beginning of a file's name, of a method."""
+    return name.replace("++", "-plus-plus")
 
 
 def caption(file: str) -> str:
@@ -64,17 +89,5 @@ def caption(file: str) -> str:
         return CAPTIONS[file]
     for name in METHODS:
         if file == f"{stem(name)}.png":
-            return (
-                f"{heading(name)}: the map in grey, the more orange a pixel the more it decided. "
-                "It shows where the network looked, not that it looked at the right thing: the tests below tell."
-            )
-    if file.startswith("maximised-"):
-        return (
-            "The map that the network thinks shows it most (grown from noise), the simulated map most like it, and yours. "
-            "Where the first is not like the second the network also answers to patterns that no magnet makes, which is why "
-            "strange maps are refused by other rules than its probability."
-        )
-    return (
-        "Training maps that drive it most, with the slice and the patch that do, and the exchange constants of each. "
-        "What the patches share is what it stands for."
-    )
+            return f"{heading(name)}: {_ASKED[name]}. The map in grey, the more orange a pixel the more it decided."
+    raise KeyError(file)

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from pydantic import Field
 
-from mantid_insdl.explain.attribution import METHODS, TITLES
+from mantid_insdl.explain.attribution import DEFAULT, METHODS, TITLES, slice_shares
 from mantid_insdl.output import made_earlier, staged_folder
 from mantid_insdl.pages.html import bullets, document, paragraph, picture, table
+from mantid_insdl.progress import Progress, share_of
 from mantid_insdl.report.captions import CAPTIONS, caption, stem
 from mantid_insdl.report.parts import InputFile, MapSummary, Part, ResultFile, input_file, is_simulated, software, summary_of
 
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from mantid_insdl.explain.explanation import Explanation
     from mantid_insdl.explain.maximisation import Maximised
     from mantid_insdl.explain.physicist import Difference
-    from mantid_insdl.progress import Progress
 
 EXPLAIN_FILE = "explain.json"
 PAGE_FILE = "report.html"
@@ -162,7 +162,9 @@ def _drawings(found: Explanation) -> dict[str, Callable[[], Any]]:
         made["physicist.png"] = partial(plotting.plot_slices, m, importance=where, title=words)
         with_slices = [one.agreement for one in found.attributions.values() if one.agreement is not None]
         if with_slices:
-            made["slices.png"] = partial(draw.plot_slice_shares, with_slices[0].slices, title=about)
+            why = "why {} rather than {}".format(*found.difference.seen_from(target))
+            name = next(TITLES[name] for name, one in found.attributions.items() if one.agreement is not None)
+            made["slices.png"] = partial(draw.plot_slice_shares, with_slices[0].slices, title=f"{why}: {name}")
     if (line := found.line) is not None:
         made["between.png"] = partial(draw.plot_line, line, title=about)
         if line.nearest is not None:
@@ -172,16 +174,18 @@ def _drawings(found: Explanation) -> dict[str, Callable[[], Any]]:
             }
             made["turn.png"] = partial(plotting.plot_comparison, maps, title=f"{about}: {line.turn:.0%} of the way to {line.second}")
     if found.gallery is not None:
-        for neuron in found.neurons:
-            title = f"training maps that drive {neuron.name} most"
-            made[f"neuron-{stem(neuron.name)}.png"] = partial(draw.plot_neuron, neuron, found.gallery, title=title)
+        for file, what, of_class in (("features.png", "features", False), ("classes.png", "the classes", True)):
+            neurons = [one for one in found.neurons if (one.name in found.gallery.materials) == of_class]
+            if neurons:
+                made[file] = partial(draw.plot_neurons, neurons, found.gallery, title=f"training maps that drive {what} most")
     if found.codes is not None:
         made["codes.png"] = partial(draw.plot_codes, found.codes, title=about)
         made["constants.png"] = partial(draw.plot_code_parameters, found.codes, title="t-SNE plane by exchange constants")
         if found.atlas:
             made["atlas.png"] = partial(draw.plot_atlas, found.codes)
     for name, grown in found.maximised.items():
-        made[f"maximised-{stem(name)}.png"] = partial(draw.plot_maximised, subject, grown, title=f"the map that shows {name} most")
+        file = "maximised.png" if name == target else "maximised-feature.png"
+        made[file] = partial(draw.plot_maximised, subject, grown, title=f"the map that shows {name} most")
     if found.activations:
         dead = found.dead.get(found.layer, found.dead.get("fourth", []) if found.layer == "last_convolution" else [])
         made["activations.png"] = partial(draw.plot_activations, found.activations, dead, title=f"{about}: layer {found.layer}")
@@ -191,22 +195,24 @@ def _drawings(found: Explanation) -> dict[str, Callable[[], Any]]:
 
 
 def possible_files() -> tuple[str, ...]:
-    """Names of everything that an explanation may leave but neurons' pictures, whose names are those of features and classes."""
+    """Names of everything that an explanation may leave."""
     attributions = [f"{stem(name)}{kind}" for name in METHODS for kind in (".png", ".nxs")]
     return (*CAPTIONS, *attributions, "physicist.nxs", PAGE_FILE, EXPLAIN_FILE)
 
 
 def explanation_in(
     target: str | Path,
-    found: Explanation,
+    explain: Callable[[Progress], Explanation],
     *,
     inputs: Sequence[Path] = (),
     progress: Progress,
-) -> ExplainReport:
-    """Write an explanation into a folder, whole or not at all; return the report.
+) -> tuple[Explanation, ExplainReport]:
+    """Make an explanation and write it into a folder, whole or not at all; return it and the report.
 
     Parameters
     ----------
+    explain
+        Makes it, as `explain_answer` does: called when the folder is known to take it.
     inputs
         The files that were read.
 
@@ -220,13 +226,14 @@ def explanation_in(
     target = Path(target)
     names = {*possible_files(), *made_earlier(target / EXPLAIN_FILE)}
     with staged_folder(target, names, last=EXPLAIN_FILE) as folder:
+        found = explain(share_of(progress, 0.0, 0.85))
         verdict = None if found.subject.signed else classify(found.subject.map, found.subject.bundle.path)
         if verdict is not None and not verdict.in_range:  # its views are given all the same
             found.warnings += [one for one in verdict.warnings if one not in found.warnings]
-        written = write_explanation(folder, found, verdict, progress=progress)
+        written = write_explanation(folder, found, verdict, progress=share_of(progress, 0.85, 1.0))
         report = build_explain_report(found, inputs=inputs, files=written)
         (folder / EXPLAIN_FILE).write_text(report.model_dump_json(indent=2) + "\n", encoding="utf-8")
-    return report
+    return found, report
 
 
 def write_explanation(folder: Path, found: Explanation, verdict: Classification | None, *, progress: Progress) -> list[ResultFile]:
@@ -257,6 +264,11 @@ def write_explanation(folder: Path, found: Explanation, verdict: Classification 
 
 # ---- the page
 
+_WHERE = (
+    "Several ways to ask the same question. Each shows where the network looked, not that it looked at the right thing, nor that it would "
+    "not have decided without: the table below tells which of them can be believed."
+)
+
 
 def page(found: Explanation, verdict: Classification | None, pngs: dict[str, bytes]) -> str:
     """From the map to the verdict, as HTML with its pictures inside."""
@@ -271,24 +283,25 @@ def page(found: Explanation, verdict: Classification | None, pngs: dict[str, byt
         paragraph("This is a simulated measurement.") if is_simulated(subject.map) else "",
         paragraph(f"Explained is what {name} says of the {kind} {subject.target}: its score is {found.score:.2f}."),
         bullets(found.warnings),
+        _short(found),
         "<h2>What it saw</h2>",
         *shown("map.png"),
         *(_verdict(verdict) if verdict is not None else ()),
-        *(["<h2>What decided</h2>"] if found.attributions else []),
+        *(["<h2>What decided</h2>", paragraph(_WHERE)] if found.attributions else []),
         *shown(*(f"{stem(one)}.png" for one in found.attributions)),
         _faithfulness_table(found),
         *shown("faithfulness.png"),
         *(["<h2>Is that where the physics is?</h2>", *_physics(found, found.difference)] if found.difference is not None else []),
         *shown("physicist.png", "slices.png"),
-        *(["<h2>What would change its mind?</h2>", _turn(found.line)] if found.line is not None else []),
+        *(["<h2>What would change its mind?</h2>", paragraph(_turn(found.line))] if found.line is not None else []),
         *shown("between.png", "turn.png"),
         "<h2>What the network has learnt</h2>" if found.neurons or found.codes or found.filters or found.activations else "",
         _neighbours(found),
         *shown("codes.png", "constants.png", "atlas.png"),
-        *shown(*(file for file in pngs if file.startswith("neuron-"))),
+        *shown("features.png", "classes.png"),
         _neuron_table(found),
         *(_likeness(name, one) for name, one in found.maximised.items()),
-        *shown(*(file for file in pngs if file.startswith("maximised-")), "activations.png", "filters.png"),
+        *shown("maximised.png", "maximised-feature.png", "activations.png", "filters.png"),
         _filter_table(found),
         '<p class="quiet">mantid_insdl ' + escape(str(software()["mantid_insdl"])) + "</p>",
     ]
@@ -305,6 +318,26 @@ def _verdict(verdict: Classification) -> list[str]:
         table(("model", "probability", "+-"), rows),
         bullets(verdict.warnings),
     ]
+
+
+def _short(found: Explanation) -> str:
+    """What was found, in a few sentences: of Grad-CAM, where it was asked for, and of the first method elsewhere."""
+    said = []
+    if found.attributions:
+        name = DEFAULT if DEFAULT in found.attributions else next(iter(found.attributions))
+        one = found.attributions[name]
+        first = [f"{low:.3g} to {high:.3g} meV at Ei {ei:g} meV ({share:.0%})" for share, ei, low, high in slice_shares(one.importance)[:3]]
+        believed = "should not be believed (see below)" if one.faithfulness.warnings else "can be believed"
+        said.append(f"By {TITLES[name]}, {', '.join(first)} decided most. This explanation {believed}.")
+        if one.agreement is not None and found.difference is not None:
+            asked = "asked why {} rather than {}".format(*found.difference.seen_from(found.subject.target))
+            said.append(
+                f"When {asked}, it looks at the slices in which fits say that they differ with a rank correlation of "
+                f"{one.agreement.slice_rank:.2f} (1: in the same order; 0: nothing in common)."
+            )
+    if found.line is not None:
+        said.append(f"What would change its mind: {_turn(found.line)}")
+    return bullets(said)
 
 
 def _faithfulness_table(found: Explanation) -> str:
@@ -328,13 +361,14 @@ def _physics(found: Explanation, difference: Difference) -> list[str]:
         if one.agreement is not None
     ]
     head = ("method", "rank correlation of pixels", "top tenth in common (10 % by chance)", "rank correlation of slices")
-    return [paragraph(f"By the likelihoods of fits, without any network: {told}."), table(head, rows)]
+    first, second = difference.seen_from(found.subject.target)
+    asked = f" Held against it is where the network looks when asked why {first} rather than {second}." if rows else ""
+    return [paragraph(f"By the likelihoods of fits, without any network: {told}.{asked}"), table(head, rows) if rows else ""]
 
 
 def _turn(line: Line) -> str:
-    if not np.isfinite(line.turn):
-        return paragraph(f"Nothing on the line from {line.first} to {line.second} does.")
-    return paragraph(f"{line.turn:.0%} of the way from {line.first} to {line.second}, at the constants that fit your map best by either.")
+    where = f"in exchange constants from {line.first} to {line.second}, the best fits of your map by either"
+    return f"{line.turn:.0%} of the way {where}." if np.isfinite(line.turn) else f"nothing on the straight line {where}."
 
 
 def _neighbours(found: Explanation) -> str:

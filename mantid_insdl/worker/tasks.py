@@ -131,10 +131,8 @@ def _explain_all(maps: Mapping[str, Map], options: Mapping[str, Any], progress: 
     from mantid_insdl.explain.explanation import VIEWS, explain_answer
     from mantid_insdl.report.explain import explanation_in
 
-    given = {name: options.get(name) for name in ("model", "target", "layer")}
-    views = options.get("views") or VIEWS
-    found = explain_answer(maps["input"], views=views, **given, progress=share_of(progress, 0.0, 0.85))
-    report = explanation_in(options["folder"], found, progress=share_of(progress, 0.85, 1.0))
+    given = {name: options.get(name) for name in ("model", "target", "layer")} | {"views": options.get("views") or VIEWS}
+    _, report = explanation_in(options["folder"], lambda told: explain_answer(maps["input"], progress=told, **given), progress=progress)
     return {}, report.model_dump(mode="json")
 
 

@@ -11,12 +11,12 @@ import pytest
 import mantid_insdl as insdl
 from mantid_insdl.errors import BundleError
 from mantid_insdl.explain import occlusion
-from mantid_insdl.explain.attribution import METHODS, attribution
+from mantid_insdl.explain.attribution import METHODS, attribution, slice_shares
 from mantid_insdl.explain.cam import class_activation
 from mantid_insdl.explain.feature_maps import features_and_gradients
 from mantid_insdl.explain.grad_cam import grad_cam, grad_cam_plus_plus
 from mantid_insdl.explain.integrated_gradients import featureless, integrated_gradients
-from mantid_insdl.explain.subject import open_subject
+from mantid_insdl.explain.subject import open_subject, upright
 from mantid_insdl.networks.encoder import LAST_CONVOLUTION
 from mantid_insdl.networks.prediction import ensemble_probabilities
 
@@ -29,23 +29,48 @@ def showing(subject, shown):
     return replace(subject, prepared=replace(subject.prepared, inputs=inputs))
 
 
+def coarse(method, subject):
+    """What a method of feature maps finds, averaged as the answer is, on their pixels."""
+    return subject.averaged(lambda network, turn: upright(method(subject.turned(turn), network, LAST_CONVOLUTION), turn))
+
+
 def test_the_score_is_a_logit_less_the_mean_of_the_other_classes(subject):
     from mantid_insdl.analysis.ensemble import logits_of
     from mantid_insdl.progress import ignore_progress
 
     logits, _ = logits_of(subject.bundle, subject.prepared.inputs, ignore_progress)
-    upright = logits[0, 0, :3]  # the second is of the map with Qh and Qk exchanged
+    both = logits[:, 0, :3]  # of the map as it is, and with Qh and Qk exchanged
     index = subject.index
-    assert subject.target == subject.bundle.card.materials[int(np.argmax(upright))]
-    assert subject.scores(subject.shown[None])[0] == pytest.approx(upright[index] - np.delete(upright, index).mean(), abs=1e-4)
-    assert ensemble_probabilities(logits[:1, :, :3], 1.0)[0].argmax() == index
+    assert not np.allclose(both[0], both[1], atol=0.05)
+    mean = both.mean(axis=0)
+    assert subject.scores(subject.shown[None])[0] == pytest.approx(mean[index] - np.delete(mean, index).mean(), abs=1e-4)
+    assert ensemble_probabilities(logits[..., :3], subject.bundle.card.calibration["temperature"])[0].argmax() == index
+
+
+def test_why_one_class_rather_than_another(subject):
+    from mantid_insdl.analysis.ensemble import logits_of
+    from mantid_insdl.progress import ignore_progress
+
+    one = subject.against("pcsmo-zener", "pcsmo-dimer")
+    mean = logits_of(subject.bundle, subject.prepared.inputs, ignore_progress)[0][:, 0, :3].mean(axis=0)
+    assert one.target == "pcsmo-zener" and one.scores(one.shown[None])[0] == pytest.approx(mean[2] - mean[1], abs=1e-4)
+
+
+def test_explained_is_the_answer_and_that_is_the_same_for_both_orientations_of_a_map(subject, measured):
+    """Exchange Qh and Qk of the map, and score and importance are those of the map as it was, exchanged."""
+    other = measured.replace(intensity=np.swapaxes(measured.intensity, 1, 2), mask=np.swapaxes(measured.mask, 1, 2), error=None)
+    exchanged = open_subject(other)
+    assert exchanged.scores(exchanged.shown[None]) == pytest.approx(subject.scores(subject.shown[None]), abs=1e-3)
+    for method in ("grad-cam", "integrated-gradients"):
+        one, two = attribution(subject, method), attribution(exchanged, method)
+        assert np.swapaxes(two, 1, 2) == pytest.approx(one, rel=1e-2, abs=2e-3 * float(np.abs(one).max())), method
+        assert np.abs(two - one).max() > 0.1 * np.abs(one).max()
 
 
 def test_a_class_activation_map_adds_up_to_the_score(subject):
     """But for a constant, which is the same for all maps of one mask."""
-    (network,) = subject.networks
     others = [subject.shown, subject.shown * np.array([0.3, 1.0], np.float32), featureless(subject.shown).astype(np.float32)]
-    sums = [class_activation(showing(subject, one), network, LAST_CONVOLUTION).sum() for one in others]
+    sums = [coarse(class_activation, showing(subject, one)).sum() for one in others]
     assert np.ptp(sums) > 1
     assert subject.scores(np.stack(others)) - sums == pytest.approx([subject.scores(others[0][None])[0] - sums[0]] * 3, abs=2e-3)
 
@@ -53,12 +78,12 @@ def test_a_class_activation_map_adds_up_to_the_score(subject):
 def test_it_is_grad_cam_where_all_pixels_are_known(subject):
     whole = subject.shown.copy()
     whole[..., 1] = 1
-    one, (network,) = showing(subject, whole), subject.networks
-    cells = class_activation(one, network, LAST_CONVOLUTION)
-    assert grad_cam(one, network, LAST_CONVOLUTION) == pytest.approx(cells, rel=1e-3, abs=1e-5 * float(np.abs(cells).max()))
+    one = showing(subject, whole)
+    cells = coarse(class_activation, one)
+    assert coarse(grad_cam, one) == pytest.approx(cells, rel=1e-3, abs=1e-5 * float(np.abs(cells).max()))
     # with a masked corner it is not: the pixels beside it count for less
-    cut = class_activation(subject, network, LAST_CONVOLUTION)
-    assert np.abs(grad_cam(subject, network, LAST_CONVOLUTION) - cut).max() > 0.05 * np.abs(cut).max()
+    cut = coarse(class_activation, subject)
+    assert np.abs(coarse(grad_cam, subject) - cut).max() > 0.05 * np.abs(cut).max()
 
 
 def test_no_class_activation_map_where_the_score_is_no_sum(subject, measured):
@@ -80,8 +105,7 @@ def test_grad_cam_plus_plus_by_hand(monkeypatch):
 
 
 def test_integrated_gradients_add_up_to_the_difference_from_a_map_without_pattern(subject):
-    (network,) = subject.networks
-    shares = integrated_gradients(subject, network, steps=64)
+    shares = integrated_gradients(subject, steps=64)
     begin = featureless(subject.shown).astype(np.float32)
     there, here = subject.scores(np.stack([subject.shown, begin]))
     assert shares.sum() == pytest.approx(there - here, rel=0.03)
@@ -117,11 +141,18 @@ def test_every_method_gives_importance_on_the_map(measured):
         assert np.array_equal(found.mask, measured.mask), method
 
 
+def test_the_slices_that_decided_most_come_first(measured):
+    values = np.zeros(measured.shape)
+    values[3, 20, 20], values[7, 20, 20], values[0, 0, 0] = 1.0, 3.0, 9.0  # the last is masked
+    shares = slice_shares(measured.replace(intensity=values, error=None))
+    assert [one[0] for one in shares[:3]] == pytest.approx([0.75, 0.25, 0])
+    assert shares[0][1:] == pytest.approx((70.0, 14.0, 21.0)) and shares[1][1] == 35.0
+
+
 def test_what_fixes_a_constant(measured):
     """The gradient of the posterior's mean with respect to a pixel is how the mean moves."""
     one = open_subject(measured, "pcsmo-goodenough-exchange", "JF1")
-    (network,) = one.networks
-    slope = one.gradients(network, one.shown[None])[0]
+    slope = one.gradients(one.shown[None])[0]
     pixel = np.unravel_index(np.abs(slope).argmax(), slope.shape)
     up, down = (one.shown.copy() for _ in range(2))
     up[(*pixel, 0)] += 0.05

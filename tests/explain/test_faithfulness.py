@@ -53,8 +53,7 @@ def test_rank_correlation():
 
 @pytest.mark.tensorflow
 def test_a_network_with_shuffled_weights_has_the_same_weights_elsewhere(subject):
-    (one,) = shuffled(subject, np.random.default_rng(1)).networks
-    (own,) = subject.networks
+    (one,), (own,) = ([each.model for each in asked.networks] for asked in (shuffled(subject, np.random.default_rng(1)), subject))
     assert [np.sort(w.ravel()).tolist() for w in one.get_weights()] == [np.sort(w.ravel()).tolist() for w in own.get_weights()]
     assert one.predict is not own.predict and not np.array_equal(one.get_weights()[0], own.get_weights()[0])
     # the bundle's own network is as it was

@@ -12,9 +12,10 @@ from mantid_insdl.errors import BundleError
 from mantid_insdl.explain.activations import activations, dead_filters, visible_layers
 from mantid_insdl.explain.codes import NEIGHBOURS, codes_of, nearest
 from mantid_insdl.explain.filters import filters_of, smoothness
-from mantid_insdl.explain.gallery import gallery_of
+from mantid_insdl.explain.gallery import gallery_of, rows
 from mantid_insdl.explain.maximisation import maximised, physical_maps
 from mantid_insdl.explain.neurons import neurons_of
+from mantid_insdl.explain.scoring import scorer
 from mantid_insdl.explain.simulated import magnet_of
 from mantid_insdl.networks.backend import import_keras
 from mantid_insdl.networks.prediction import predict
@@ -107,9 +108,21 @@ def test_the_maps_that_drive_a_neuron(subject, gallery):
     outer = keras.Model(network.input, network.get_layer("last_convolution").output)
     best = found[0].maps[0]
     features = predict(outer, gallery.maps)[0][best.index, ..., 16]
-    place, rows, columns = best.place
+    place, high, broad = best.place
     at = np.unravel_index(features.argmax(), features.shape)
-    assert at[0] == place and rows.start <= 4 * at[1] < rows.stop and columns.start <= 4 * at[2] < columns.stop
+    assert at[0] == place and high.start <= 4 * at[1] < high.stop and broad.start <= 4 * at[2] < broad.stop
+    # a class is driven to the score that its network gives the map, where features and weights of the head say most for it
+    strongest = dimer.maps[0]
+    one = rows(gallery.maps, np.arange(len(gallery)) == strongest.index)
+    assert scorer(network, "classify", 3, 1).scores(one)[0] == pytest.approx(strongest.value, abs=1e-3)
+    normalised, head = network.get_layer("embedding"), network.get_layer("logits").get_weights()[0][:, :3]
+    gamma, _, _, variance = normalised.get_weights()
+    towards = (head[:, 1] - head[:, [0, 2]].mean(axis=1)) * gamma / np.sqrt(variance + normalised.epsilon)
+    share = one.stack[0, ..., 1].reshape(-1, 10, 4, 10, 4).mean(axis=(2, 4))
+    said = (predict(outer, one)[0][0] @ towards) * share
+    place, high, broad = strongest.place
+    at = np.unravel_index(said.argmax(), said.shape)
+    assert at[0] == place and high.start <= 4 * at[1] < high.stop and broad.start <= 4 * at[2] < broad.stop
     with pytest.raises(BundleError, match="it has 32"):
         neurons_of(subject.bundle, gallery, features=[32])
 

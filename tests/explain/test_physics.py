@@ -7,7 +7,7 @@ import pytest
 
 from mantid_insdl.errors import MaterialError
 from mantid_insdl.explain.between import both, line_between
-from mantid_insdl.explain.physicist import agreement, where_models_differ
+from mantid_insdl.explain.physicist import ENOUGH, agreement, where_models_differ
 from mantid_insdl.explain.simulated import simulated_as
 from mantid_insdl.maps import RLU, Axis, Map, Slices
 from mantid_insdl.materials import load_material
@@ -74,6 +74,9 @@ def test_the_physicist_looks_where_the_models_differ(measured):
     starts = {name: [load_material(name).defaults] for name in ("pcsmo-goodenough", "pcsmo-dimer")}
     found = where_models_differ(measured, tuple(starts), starts)
     assert (found.best, found.rival) == ("pcsmo-goodenough", "pcsmo-dimer")
+    assert found.seen_from("pcsmo-zener") == found.seen_from("pcsmo-goodenough") == ("pcsmo-goodenough", "pcsmo-dimer")
+    assert found.seen_from("pcsmo-dimer") == ("pcsmo-dimer", "pcsmo-goodenough")
+    assert found.total == pytest.approx(np.nansum(np.where(found.where.mask, 0, found.where.intensity))) and found.total > ENOUGH
     found.where.require_same_axes(measured)
     known = found.where.intensity[~found.where.mask]
     assert known.min() >= 0 and known.max() > 20 * np.median(known)

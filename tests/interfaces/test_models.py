@@ -249,8 +249,11 @@ def test_all_steps_on_the_example_give_the_library_s_answers(model, wanted):
     figures = answers["explain"].figures
     assert figures[IMPORTANT_LOG] > figures[RANDOM_LOG] > 0
     assert answers["explain"].maps["output"].intensity_unit == "importance"
-    other = model.run("explain", name, {"Class": "pcsmo-dimer"}, Control())
-    assert "class pcsmo-dimer" in other.maps["output"].provenance[-1]
+    assert model.options("explain")["Method"][:2] == ("GradCAM", "GradCAM++")
+    other = model.run("explain", name, {"Method": "OcclusionBySlice", "Target": "pcsmo-dimer"}, Control())
+    note = other.maps["output"].provenance[-1]
+    assert note.startswith("Occlusion by slice of pcsmo-classifier") and note.endswith("for class pcsmo-dimer")
+    assert all(np.unique(one[np.isfinite(one)]).size <= 1 for one in other.maps["output"].intensity)
 
 
 @pytest.mark.tensorflow

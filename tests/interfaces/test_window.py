@@ -18,7 +18,7 @@ except ImportError as error:  # also of a Qt whose system libraries are missing
 
 from qtpy.QtCore import QSettings, Qt
 from qtpy.QtGui import QGuiApplication
-from qtpy.QtWidgets import QApplication, QLabel, QPushButton, QTextBrowser
+from qtpy.QtWidgets import QApplication, QComboBox, QLabel, QPushButton, QTextBrowser
 
 from mantid_insdl import interfaces
 from mantid_insdl.interfaces.background import Background
@@ -273,6 +273,18 @@ def test_a_value_has_the_decimals_of_its_error(panel, value, error, words):
     table = panel.steps["exchange"].table
     assert tuple(table.item(0, j).text() for j in (1, 2)) == words
     assert [table.item(0, j).text() for j in (4, 5)] == ["1", "–"], "a network gives no error of what it does not know"
+
+
+def test_method_and_target_of_an_explanation_are_what_was_chosen(panel):
+    step = panel.steps["explain"]
+    assert step.options() == {}
+    step.set_options({"Method": ("GradCAM", "CAM")})
+    step.set_classes(["pcsmo-goodenough", "pcsmo-dimer"])
+    assert step.options() == {"Method": "GradCAM"}
+    (methods,) = [one for one in step.findChildren(QComboBox) if one.accessibleName() == "Method"]
+    methods.setCurrentText("CAM")
+    step.classes.setCurrentText("pcsmo-dimer")
+    assert step.options() == {"Method": "CAM", "Target": "pcsmo-dimer"}
 
 
 def test_an_explanation_that_is_not_faithful_says_so(panel):
