@@ -34,7 +34,7 @@ def print_summary(name: str, parameters: list[str], plot: Path | None, *, relax:
             print(f"\n{found.describe()}")
         if plot_path is not None:
             plot_structure(described, values).savefig(plot_path)
-        if written is not None:
+        if written is not None and output is not None:
             written.write_text(material_text(described, output.absolute().parent), encoding="utf-8")
     for path in (plot, output):
         if path is not None:
