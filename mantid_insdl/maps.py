@@ -44,14 +44,14 @@ _KIND_OF_AXES: dict[tuple[str, str], Kind] = {("qh", "qk"): "slices", ("q", "ene
 
 
 def _frozen(values: Any, dtype: type = float) -> np.ndarray:
-    array = np.array(values, dtype=dtype)
+    array: np.ndarray = np.array(values, dtype=dtype)
     array.setflags(write=False)
     return array
 
 
 def _shaped(what: str, values: Any, shape: tuple[int, ...], dtype: type = float) -> np.ndarray:
     """A copy of what belongs to each pixel."""
-    array = np.array(values, dtype=dtype)
+    array: np.ndarray = np.array(values, dtype=dtype)
     if array.shape != shape:
         raise MapError(f"{what} shape {array.shape}", f"the axes say {shape}", "transpose the data or correct the axes")
     return array
@@ -161,7 +161,7 @@ class Slices:
             raise MapError("an incident energy is not positive and finite", fix="give Ei in meV")
 
     @classmethod
-    def from_bins(cls, ei: Sequence[float], edges: Sequence[Sequence[float]]) -> Slices:
+    def from_bins(cls, ei: Sequence[float], edges: Sequence[Sequence[float] | np.ndarray]) -> Slices:
         """Slices of several incident energies, each with its own energy bin edges (all ordered Ei by Ei)."""
         eis, low, high = [], [], []
         for one, given in zip(ei, edges, strict=True):
@@ -249,7 +249,7 @@ class Map:
     intensity: np.ndarray
     axes: tuple[Axis, Axis]
     error: np.ndarray | None = None
-    mask: np.ndarray | None = None
+    mask: np.ndarray = None  # type: ignore[assignment]  # where none is given, it is made of the NaN of the intensity
     slices: Slices | None = None
     ei: float | None = None
     path: np.ndarray | None = None
@@ -331,6 +331,12 @@ class Map:
     def masked_fraction(self) -> float:
         return float(np.mean(self.mask))
 
+    def require_slices(self) -> Slices:
+        """The slices of a map of constant-energy slices; raises `MapError` for another kind."""
+        if self.slices is None:
+            raise MapError(f"this {self.kind} map has no slices", "it is no stack of constant-energy slices", "give such slices")
+        return self.slices
+
     def axis(self, name: str) -> Axis:
         """The axis called `name`."""
         for axis in self.axes:
@@ -406,7 +412,7 @@ class Map:
                 raise MapError(
                     f"axis '{mine.name}' differs between the maps", "they do not show the same pixels", "regrid one onto the other"
                 )
-        if (self.slices is None) != (other.slices is None) or (self.slices is not None and not self.slices.matches(other.slices)):
+        if self.kind != other.kind or (self.slices is not None and not self.slices.matches(other.require_slices())):
             raise MapError("the maps have different slices", "their incident energies or energy windows differ", "select the common ones")
 
     def regrid(self, *axes: Axis, minimum_coverage: float = 0.5) -> Map:
@@ -498,7 +504,7 @@ class Map:
             mask=arrays["mask"],
             error=arrays.get("error"),
             path=arrays.get("path"),
-            axes=tuple(Axis(values=arrays[f"axis_{a['name']}"], **a) for a in head["axes"]),
+            axes=tuple(Axis(values=arrays[f"axis_{a['name']}"], **a) for a in head["axes"]),  # type: ignore[arg-type]
             slices=Slices(arrays["ei"], arrays["energy_min"], arrays["energy_max"]) if "energy_min" in arrays else None,
             ei=head["ei"],
             corners=tuple((index, label) for index, label in head.get("corners", ())),

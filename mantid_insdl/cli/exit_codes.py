@@ -37,5 +37,5 @@ def exit_code(error: BaseException) -> int:
         return 2
     from mantid_insdl.training.recipes import RecipeError
 
-    codes = (*EXIT_CODES, (RecipeError, 6), (KeyboardInterrupt, EXIT_INTERRUPTED))
+    codes: tuple[tuple[type[BaseException], int], ...] = (*EXIT_CODES, (RecipeError, 6), (KeyboardInterrupt, EXIT_INTERRUPTED))
     return next((code for kind, code in codes if isinstance(error, kind)), EXIT_FAULT)

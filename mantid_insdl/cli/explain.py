@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mantid_insdl.cli.console import progress_reporter
 from mantid_insdl.cli.measured import check_ei_of_files, check_material, read_measured
@@ -57,7 +57,7 @@ def run(request: Request) -> ExplainReport:
     with progress_reporter(request.quiet) as progress:
         progress(0.0, "reading the map")
         m: Map = read_measured(request.files, ei=request.ei, material=request.material, mask=request.mask, select=request.select)
-        options = {"views": views, "target": request.target, "layer": request.layer}
+        options: dict[str, Any] = {"views": views, "target": request.target, "layer": request.layer}
 
         def explain(told: Progress) -> Explanation:
             return explain_answer(m, request.model, **options, progress=told)
@@ -81,7 +81,7 @@ def print_explanation(found: Explanation, report: ExplainReport, console: Consol
             areas = (one.insertion, one.random[1], one.brightest[1])
             shown.add_row(TITLES[one.method], *(f"{area:.2f}" for area in areas), physics, believed)
         console.print(shown)
-    if report.changes_at is not None:
+    if report.changes_at is not None and found.line is not None:
         console.print(f"It would change its mind {report.changes_at:.0%} of the way to {escape(found.line.second)}.")
     if report.neighbours is not None:
         console.print("Nearest training maps: " + ", ".join(f"{escape(name)} {share:.0%}" for name, share in report.neighbours.items()))

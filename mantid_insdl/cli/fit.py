@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mantid_insdl.cli.console import progress_reporter
 from mantid_insdl.cli.measured import check_ei_of_files, read_measured
@@ -95,7 +95,7 @@ def _fit(
     measurement: Measurement,
     progress: Progress,
 ) -> tuple[list[Fit], Comparison | None]:
-    options = {
+    options: dict[str, Any] = {
         "effort": request.effort,
         "background": not request.constant_background,
         "measurement": measurement,
@@ -104,6 +104,6 @@ def _fit(
     }
     if len(materials) == 1:
         (material,) = materials
-        return [fit(m, material, start=start and start[material.name], fixed=fixed, **options)], None
+        return [fit(m, material, start=None if start is None else start[material.name], fixed=fixed, **options)], None
     comparison = compare(m, materials, start=start, **options)
     return list(comparison.fits), comparison

@@ -44,12 +44,12 @@ if TYPE_CHECKING:
 class _InsdlGroup(TyperGroup):
     """All commands: turns every exception into one sentence and an exit code, and takes `--debug` anywhere on the line."""
 
-    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         before, separator, after = _split(args)
         ctx.obj = {"debug": "--debug" in before}
         return super().parse_args(ctx, [a for a in before if a != "--debug"] + separator + after)
 
-    def invoke(self, ctx: typer.Context) -> Any:
+    def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
         except (KeyboardInterrupt, Exception) as error:
@@ -63,7 +63,7 @@ class _InsdlGroup(TyperGroup):
 class FitCommand(TyperCommand):
     """`insdl fit`, whose --material takes several names or material files after it."""
 
-    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         return super().parse_args(ctx, spread_materials(args))
 
 
@@ -407,7 +407,7 @@ def material_summary(
             "neither is given",
             "give one of them, or leave --output out",
         )
-    print_summary(name, parameters or [], plot, relax=relax, quantum=quantum, output=output)
+    print_summary(name or "", parameters or [], plot, relax=relax, quantum=quantum, output=output)
 
 
 @models_app.callback(invoke_without_command=True)

@@ -40,7 +40,7 @@ def print_summary(
             print(f"\n{describe_corrections(described, values)}")
         if plot_path is not None:
             plot_structure(described, values).savefig(plot_path)
-        if written is not None:
+        if written is not None and output is not None:
             written.write_text(material_text(described, output.absolute().parent), encoding="utf-8")
     for path in (plot, output):
         if path is not None:

@@ -76,7 +76,7 @@ def read_measured(files: Sequence[Path], *, ei: Sequence[float] | None, material
     from mantid_insdl.maps import stack
 
     if ei is None or len(ei) == 1:
-        m = reading.load(files, ei=ei and ei[0], material=material, mask=mask)
+        m = reading.load(files, ei=None if ei is None else ei[0], material=material, mask=mask)
     else:
         m = stack(reading.load(file, ei=one, material=material, mask=mask) for file, one in zip(files, ei, strict=True))
     return select_slices(m, select)
@@ -109,10 +109,11 @@ def select_slices(m: Map, text: str | None) -> Map:
 def _slices_in_words(m: Map) -> str:
     """``1 to 10 (Ei 25 meV, 2.5 to 17.5 meV), 11 to 20 (...)``: the runs of slices of one incident energy."""
     parts, start = [], 0
-    ei = m.slices.ei
+    slices = m.require_slices()
+    ei = slices.ei
     for i in range(1, ei.size + 1):
         if i == ei.size or not (ei[i] == ei[start] or ei[i] != ei[i]):
-            low, high = m.slices.energy_min[start:i].min(), m.slices.energy_max[start:i].max()
+            low, high = slices.energy_min[start:i].min(), slices.energy_max[start:i].max()
             about = f"Ei {ei[start]:g} meV, " if ei[start] == ei[start] else ""
             parts.append((f"{start + 1} to {i}" if i > start + 1 else f"{i}") + f" ({about}{low:g} to {high:g} meV)")
             start = i

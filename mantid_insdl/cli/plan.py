@@ -157,7 +157,7 @@ def _cells(made: Plan, one: Ranked) -> list[str]:
     if made.goal == "separate":
         return [f"{gain.amount:.3g} ({gain.deviations:.1f})" for gain in one.gains.values()]
     (gain,) = one.gains.values()
-    return [f"{gain.factors[name]:.2f}" for name in made.constants]
+    return [f"{(gain.factors or {})[name]:.2f}" for name in made.constants]
 
 
 def _windows(one: Ranked) -> str:

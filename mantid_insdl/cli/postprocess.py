@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -74,9 +74,10 @@ def postprocess(
         if bool(files) == (watch is not None):
             said = "files do not go with --watch" if files else "no file is given"
             raise OptionError(said, "one of the two says what to process", "name files, or a folder with --watch")
-        chosen = {"material": material, "ei": ei, "mask": mask and str(mask), "refine": refine, "time_limit": time_limit, "title": title}
+        chosen: dict[str, Any] = {"material": material, "ei": ei, "mask": mask and str(mask)}
+        chosen |= {"refine": refine, "time_limit": time_limit, "title": title}
         if watch is None:
-            return run(files, output, steps=steps, together=together, **chosen)
+            return run(files or [], output, steps=steps, together=together, **chosen)
         if together:
             raise OptionError("--together does not go with --watch", "each file that comes is a run", "leave it out")
         run_watch(

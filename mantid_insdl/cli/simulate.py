@@ -51,7 +51,7 @@ def run(request: SimulateRequest) -> list[Path]:
         progress_reporter(request.quiet) as progress,
     ):
         m, draw = simulate(progress)
-        if map_path is not None:
+        if map_path is not None and request.output is not None:
             from mantid_insdl.files import save
 
             save(m, map_path, name=request.output.stem)
@@ -91,7 +91,7 @@ def _refuse_foreign(request: SimulateRequest) -> None:
     if len(given) > 1:
         raise OptionError(f"{' and '.join(given)} cannot go together", "each says what to simulate", "give one of them")
     kind = given[0] if given else "--ei"
-    own = {
+    own: dict[str, dict[str, Any]] = {
         "--path": {"--labels": request.labels, "--points": request.points, "--across": request.across or None},
         "--powder": {"--directions": request.directions},
         "--path and --powder": {"--fwhm": request.fwhm},
@@ -165,7 +165,7 @@ def _slices(request: SimulateRequest, material: Material, values: dict[str, floa
         for warning in place["like"].warnings:
             print(f"insdl: warning: {warning}", file=sys.stderr)
     else:
-        place = {"slices": _windows(request.ei, request.energy)}
+        place = {"slices": _windows(request.ei or [], request.energy)}
         place |= {name: _momentum_axis(name, text or "-1,0.05,1") for name, text in (("qh", request.qh), ("qk", request.qk))}
     view: dict[str, Any] = {}
     if (spectrometer := _spectrometer(request)) is not None:
@@ -201,7 +201,7 @@ def _slices(request: SimulateRequest, material: Material, values: dict[str, floa
 
 
 def _path(request: SimulateRequest, material: Material, values: dict[str, float]) -> Any:
-    corners = [momentum("--path", part) for part in request.path.replace(";", " ").split()]
+    corners = [momentum("--path", part) for part in (request.path or "").replace(";", " ").split()]
     if len(corners) < 2:
         raise OptionError(f"--path '{request.path}' is no path", "it has two corners or more", 'write --path "0,0,0 0.5,0.5,0 0.5,0,0"')
     labels = None if request.labels is None else [label.strip() for label in request.labels.split(",")]
@@ -254,7 +254,7 @@ def _refuse_without_width(request: SimulateRequest) -> None:
 
 
 def _powder(request: SimulateRequest, material: Material, values: dict[str, float]) -> Any:
-    lengths = edges("--powder", request.powder)
+    lengths = edges("--powder", request.powder or "")
     if lengths[0] < 0:
         raise OptionError(f"--powder '{request.powder}' begins below zero", "it is |Q| in 1/angstrom", "write --powder 0.1,0.05,4")
     if request.fwhm is None and request.ei is None:
@@ -277,13 +277,16 @@ def _powder(request: SimulateRequest, material: Material, values: dict[str, floa
 def _broadening(request: SimulateRequest) -> dict[str, Any]:
     """Energy axis, width, temperature and flux factor of a cut or a powder map."""
     ei = request.ei[0] if request.ei else None
-    if request.energy is None and ei is None:
+    if request.energy is not None:
+        values = edges("--energy", request.energy)
+    elif ei is not None:
+        values = np.linspace(0.0, 0.9 * ei, 181)
+    else:
         raise OptionError("the energy axis is not given", fix="give --energy MIN,STEP,MAX in meV")
     if request.instrument is not None and ei is None:
         raise OptionError("--instrument needs --ei", "the energy width depends on it", "give it")
     if request.kf_ki and ei is None:
         raise OptionError("--kf-ki needs --ei", "kf follows from it", "give it")
-    values = np.linspace(0.0, 0.9 * ei, 181) if request.energy is None else edges("--energy", request.energy)
     return {
         "energy": Axis("energy", MEV, values, is_edges=True),
         "ei": ei,

@@ -50,7 +50,7 @@ def _bands_and_blocks(zero: np.ndarray) -> np.ndarray:
 
 def without_gaps(m: Map) -> Map:
     """Slices with their gaps masked as `zero_gaps` finds them, and a warning; only the warning where too many other pixels are zero."""
-    gaps, zero = zero_gaps(m.intensity, m.slices), m.intensity == 0
+    gaps, zero = zero_gaps(m.intensity, m.require_slices()), m.intensity == 0
     rest = np.mean(zero[~gaps]) if not gaps.all() else 1.0
     if rest > _MOST_ZEROS or (not gaps.any() and any(_bands_and_blocks(one).any() for one in zero)):
         warning = (

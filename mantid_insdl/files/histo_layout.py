@@ -149,13 +149,13 @@ def to_map(data: HistoData, *, ei: float | None = None, material: str | None = N
     if any(falling):  # as TransformMD with a negative scale leaves them
         names = ", ".join(d.label for d, turned in zip(dimensions, falling, strict=True) if turned)
         dimensions = [replace(d, edges=d.edges[::-1]) if turned else d for d, turned in zip(dimensions, falling, strict=True)]
-        intensity, error, mask = (np.flip(array, np.flatnonzero(falling)) for array in (intensity, error, mask))
+        intensity, error, mask = (np.flip(array, tuple(np.flatnonzero(falling))) for array in (intensity, error, mask))
         notes = (*notes, f"bins of {names} fall and were turned, with their intensities")
     if data.reversed_q:
         momenta = [d.kind == "momentum" for d in dimensions]
         dimensions = [replace(d, edges=-d.edges[::-1]) if turned else d for d, turned in zip(dimensions, momenta, strict=True)]
         origin = -origin
-        intensity, error, mask = (np.flip(array, np.flatnonzero(momenta)) for array in (intensity, error, mask))
+        intensity, error, mask = (np.flip(array, tuple(np.flatnonzero(momenta))) for array in (intensity, error, mask))
         notes = (*notes, "H, K and L reversed: the data have the crystallographic convention of Q, kf - ki")
     m = _to_map(dimensions, intensity, error, mask, origin=origin, ei=ei, logs=data.logs, notes=notes, warnings=warnings)
     return m.replace(title=data.title, **own)
@@ -236,12 +236,16 @@ def _in_frame_of_maps(
         return dimensions, origin, ()
     inverse = np.linalg.inv(axes)
     turned = [
-        replace(d, direction=tuple(float(x) for x in np.round(np.array(d.direction) @ inverse, 9))) if d.kind == "momentum" else d
-        for d in dimensions
+        replace(d, direction=_triple(np.round(np.array(d.direction) @ inverse, 9))) if d.kind == "momentum" else d for d in dimensions
     ]
     written = [f"({', '.join(f'{x:g}' for x in row)})" for row in axes[:2]]
     note = f"Qh along {written[0]} and Qk along {written[1]} in r.l.u., as the material {material} says"
     return turned, origin @ inverse, (note,)
+
+
+def _triple(vector: np.ndarray) -> tuple[float, float, float]:
+    h, k, third = vector.tolist()
+    return h, k, third
 
 
 def kind_of(label: str) -> tuple[str, tuple[float, float, float] | None]:
@@ -249,7 +253,7 @@ def kind_of(label: str) -> tuple[str, tuple[float, float, float] | None]:
     name, direction = name_of(label), direction_of(label)
     if direction is None:
         letter = {"qh": 0, "qk": 1}.get(name, 2 if name == "path" and label.strip().lower().lstrip("q") == "l" else None)
-        direction = None if letter is None else tuple(float(i == letter) for i in range(3))
+        direction = None if letter is None else _triple(np.eye(3)[letter])
     if direction is not None:
         return "momentum", direction
     return (name if name in ("q", "energy") else "other"), None
@@ -286,12 +290,14 @@ def _to_map(
     origin = sum((d.centre * np.array(d.direction) for d in momenta if d not in along), origin)
     good = ~mask & np.isfinite(intensity)
     has_errors = bool(np.any(error[good] != 0))
-    common = {"logs": {name: (averaged(value), unit) for name, (value, unit) in logs.items() if name not in ("Ei", *OWN_LOGS)}}
+    common: dict[str, Any] = {
+        "logs": {name: (averaged(value), unit) for name, (value, unit) in logs.items() if name not in ("Ei", *OWN_LOGS)}
+    }
     if len(along) == 2:
         if energy is None:
             intensity, error, mask = intensity[np.newaxis], error[np.newaxis], mask[np.newaxis]
         if energy is not None:
-            window = energy.edges
+            window: Any = energy.edges
         elif not any(low in logs and high in logs for low, high in WINDOW_LOGS):
             raise MapError(
                 "a (Qh, Qk) slice has no energy window",
@@ -300,8 +306,8 @@ def _to_map(
             )
         else:
             *window, _, note = energy_window(logs)
-            window, notes = np.array(window), (*notes, note) if note else notes
-        basis = np.array([d.direction[:2] for d in along])
+            notes = (*notes, note) if note else notes
+        basis = np.array([d.direction for d in along])[:, :2]
         plane = onto_h_and_k(intensity, error, mask, (along[0].edges, along[1].edges), basis, origin[:2])
         if plane.rebinned:
             names = " and ".join(d.label for d in along)
@@ -317,9 +323,10 @@ def _to_map(
             **common,
         )
     common |= {"error": error if has_errors else None, "mask": mask, "ei": ei, "provenance": notes, "warnings": warnings}
-    energy_axis = Axis("energy", MEV, energy.edges, is_edges=True)
+    energy_axis = Axis("energy", MEV, energy.edges, is_edges=True)  # type: ignore[union-attr]  # `_shown` has seen that it is there
     if not along:
-        return Map(intensity, (Axis("q", PER_ANGSTROM, q.edges, is_edges=True), energy_axis), **common)
+        momentum = Axis("q", PER_ANGSTROM, q.edges, is_edges=True)  # type: ignore[union-attr]  # the same
+        return Map(intensity, (momentum, energy_axis), **common)
     centres = 0.5 * (along[0].edges[1:] + along[0].edges[:-1])
     path = origin + centres[:, np.newaxis] * np.array(along[0].direction) if len(momenta) == 3 else None  # else: not all of it is known
     return Map(intensity, (Axis("path", RLU, along[0].edges, is_edges=True, label=along[0].label), energy_axis), path=path, **common)
@@ -332,9 +339,13 @@ def _require_different(dimensions: Sequence[_Dimension], momenta: Sequence[_Dime
         raise MapError("two dimensions are the same", ", ".join(d.label for d in dimensions), "project onto different directions")
 
 
+def _leaves_plane(dimension: _Dimension) -> bool:
+    return dimension.direction is not None and dimension.direction[2] != 0
+
+
 def _shown(dimensions: list[_Dimension], along: list[_Dimension], energy: _Dimension | None, q: _Dimension | None) -> list[_Dimension]:
     """The dimensions of the map in its order; `MapError` where it would have others with more than one bin."""
-    if len(along) == 2 and not any(d.direction[2] for d in along):
+    if len(along) == 2 and not any(_leaves_plane(d) for d in along):
         shown = [energy, *along] if energy is not None else along
     elif len(along) == 1 and energy is not None:
         shown = [along[0], energy]
@@ -363,7 +374,7 @@ def _shown(dimensions: list[_Dimension], along: list[_Dimension], energy: _Dimen
         raise MapError(
             summary, f"a slice has two directions, and {names} all have several bins", f"give one of them a single bin with {_SLICING}"
         )
-    if len(along) == 2 and any(d.direction[2] for d in along):
+    if len(along) == 2 and any(_leaves_plane(d) for d in along):
         names = " and ".join(d.label for d in along)
         raise MapError(
             summary,

@@ -37,7 +37,8 @@ _OTHER_WORKSPACES = {
 
 def entries(file: h5py.File) -> list[str]:
     """The names of the workspaces' entries in the order of their numbers; empty when the file is of another kind."""
-    return sorted((name for name in file if _ENTRY.match(name)), key=lambda name: int(_ENTRY.match(name).group(1)))
+    numbers = {name: int(found.group(1)) for name in file if (found := _ENTRY.match(name))}
+    return sorted(numbers, key=numbers.__getitem__)
 
 
 def read(path: str | Path, *, ei: float | None = None) -> Map:
@@ -175,11 +176,13 @@ def _within(indices: np.ndarray, size: int) -> bool:
 def read_logs(entry: h5py.Group) -> dict[str, tuple[Any, str]]:
     """Sample logs: name -> (value, unit). A time series of numbers is a `TimeSeries`; of one of texts the last is taken."""
     parent = groups(entry).get("logs")
-    values = {name: (node, dataset(node, "value")) for name, node in ({} if parent is None else groups(parent)).items()}
     values = {
         name: (node, value)
-        for name, (node, value) in values.items()
-        if attribute(node, "NX_class") == "NXlog" and value is not None and value.size and value.dtype.kind in "SOfiub"
+        for name, node in ({} if parent is None else groups(parent)).items()
+        if attribute(node, "NX_class") == "NXlog"
+        and (value := dataset(node, "value")) is not None
+        and value.size
+        and value.dtype.kind in "SOfiub"
     }
     check_size((sum(value.size for _, value in values.values()),), "all of its logs together", where(entry))
     return {

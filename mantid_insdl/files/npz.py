@@ -28,6 +28,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -133,7 +134,7 @@ def write(m: Map, path: str | Path) -> Path:
     path = Path(path)
     head, arrays = m.to_arrays()
     with replacing(path) as temporary, temporary.open("wb") as file:
-        np.savez_compressed(file, head=np.array(json.dumps(head, default=str)), **arrays)
+        np.savez_compressed(file, head=np.array(json.dumps(head, default=str)), **arrays)  # type: ignore[arg-type]  # no name is allow_pickle
     return path
 
 
@@ -159,7 +160,7 @@ def _axis(name: str, unit: str, values: np.ndarray, bins: int) -> tuple[Axis, sl
     return Axis(name, unit, values[turn], is_edges=values.size == bins + 1), turn
 
 
-def _turned(arrays: Mapping[str, np.ndarray], turns: tuple[slice, ...]) -> dict[str, np.ndarray]:
+def _turned(arrays: Mapping[str, Any], turns: tuple[slice, ...]) -> dict[str, Any]:
     """Intensity, error and mask with their last axes turned."""
     return {key: arrays[key][..., *turns] for key in ("intensity", "error", "mask") if key in arrays}
 
@@ -331,18 +332,18 @@ def _matched(m: Map, array: np.ndarray, arrays: Mapping[str, np.ndarray], path: 
         number = np.arange(array.shape[0], dtype=float)  # no windows: by order within each Ei
         arrays = {**arrays, "energy_min": number, "energy_max": number + 1}
     theirs = _slices_of(arrays, grid, np.atleast_1d(arrays["ei"]))
-    result = np.empty(m.shape, bool)
-    for i in range(m.slices.size):
-        same = np.abs(theirs.ei - m.slices.ei[i]) <= 0.02 * theirs.ei if np.isfinite(m.slices.ei[i]) else np.ones(theirs.size, bool)
+    result, slices = np.empty(m.shape, bool), m.require_slices()
+    for i in range(slices.size):
+        same = np.abs(theirs.ei - slices.ei[i]) <= 0.02 * theirs.ei if np.isfinite(slices.ei[i]) else np.ones(theirs.size, bool)
         if windows:
-            width = m.slices.energy_max[i] - m.slices.energy_min[i]
-            same &= np.abs(theirs.energy_min - m.slices.energy_min[i]) < 0.1 * width
-            same &= np.abs(theirs.energy_max - m.slices.energy_max[i]) < 0.1 * width
+            width = slices.energy_max[i] - slices.energy_min[i]
+            same &= np.abs(theirs.energy_min - slices.energy_min[i]) < 0.1 * width
+            same &= np.abs(theirs.energy_max - slices.energy_max[i]) < 0.1 * width
             found = np.flatnonzero(same)
         else:
-            position = np.count_nonzero(m.slices.ei[:i] == m.slices.ei[i])
+            position = np.count_nonzero(slices.ei[:i] == slices.ei[i])
             found = np.flatnonzero(same)[position : position + 1]
         if found.size == 0:
-            raise MapError(f"the mask of '{path.name}' lacks a slice of the map", m.slices.describe(i), "give a mask for all slices")
+            raise MapError(f"the mask of '{path.name}' lacks a slice of the map", slices.describe(i), "give a mask for all slices")
         result[i] = array[found[0]]
     return result

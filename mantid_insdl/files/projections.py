@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -121,8 +121,8 @@ def _scaled(
     """Exactly, where both axes run along [H,0,0] and [0,K,0], in either order, with any factors."""
     new = [edges[i] * basis[place, place] + origin[place] for place, i in enumerate(order)]
     steps = [slice(None, None, -1 if basis[place, place] < 0 else 1) for place in (0, 1)]
-    arrays = (array.transpose(0, 1 + order[0], 1 + order[1])[:, steps[0], steps[1]] for array in (intensity, error, mask))
-    return Plane(new[0][steps[0]], new[1][steps[1]], *arrays, rebinned=False)
+    value, width, gone = (array.transpose(0, 1 + order[0], 1 + order[1])[:, steps[0], steps[1]] for array in (intensity, error, mask))
+    return Plane(new[0][steps[0]], new[1][steps[1]], value, width, gone, rebinned=False)
 
 
 def _ranges(points: np.ndarray) -> list[tuple[float, float]]:
@@ -131,7 +131,7 @@ def _ranges(points: np.ndarray) -> list[tuple[float, float]]:
 
 def _shared_area(
     edges: tuple[np.ndarray, np.ndarray], basis: np.ndarray, origin: np.ndarray, area: np.ndarray, qh: np.ndarray, qk: np.ndarray
-) -> object:
+) -> Any:
     """Area in (h, k) that new and old pixels share, a sparse matrix (new pixel, old pixel), from small parts of the old ones."""
     from scipy import sparse
 

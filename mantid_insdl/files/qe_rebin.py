@@ -126,7 +126,7 @@ def default_q_edges(ei: float, energy_edges: np.ndarray, two_theta: np.ndarray, 
     if energy.size < 2:
         raise MapError("no energy bin is below the incident energy", f"Ei is {ei:g} meV", "check Ei and the energy axis")
     low = momentum_transfer(ei, energy, np.maximum(np.min(two_theta - 0.5 * two_theta_width), 0.0))
-    high = momentum_transfer(ei, energy, np.max(two_theta + 0.5 * two_theta_width))
+    high = momentum_transfer(ei, energy, np.asarray(np.max(two_theta + 0.5 * two_theta_width)))
     start, stop = float(np.min(low)), float(np.max(high))
     width = float(np.median(two_theta_width)) * float(wavenumber(ei))
     bins = int(np.clip(np.ceil((stop - start) / max(width, 1e-6)), 50, 400))

@@ -6,6 +6,8 @@ below -1e10 for masked. No intensity is as large: such a pixel is masked, and th
 
 from __future__ import annotations
 
+from typing import overload
+
 import numpy as np
 
 #: Intensities and errors beyond it, of either sign, are sentinels.
@@ -20,6 +22,10 @@ def find_sentinels(intensity: np.ndarray, error: np.ndarray | None = None) -> np
     return found
 
 
+@overload
+def mask_sentinels(intensity: np.ndarray, error: np.ndarray | None, mask: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]: ...
+@overload
+def mask_sentinels(intensity: np.ndarray, error: np.ndarray | None, mask: None) -> tuple[np.ndarray | None, tuple[str, ...]]: ...
 def mask_sentinels(intensity: np.ndarray, error: np.ndarray | None, mask: np.ndarray | None) -> tuple[np.ndarray | None, tuple[str, ...]]:
     """The mask with the sentinels in it, and the warning that says so; both as given where there is none.
 

@@ -232,12 +232,8 @@ def to_map(data: WorkspaceData, *, ei: float | None = None) -> Map:
     """
     rows, columns = data.intensity.shape
     (x, x_back, x_note), (vertical, v_back, v_note) = _identify(data.x, columns, "X"), _identify(data.vertical, rows, "vertical")
-    intensity, error, mask = data.intensity, data.error, data.mask
-
-    def turned(array: np.ndarray | None) -> np.ndarray | None:
-        return None if array is None else array[:: -1 if v_back else 1, :: -1 if x_back else 1]
-
-    intensity, error, mask = turned(intensity), turned(error), turned(mask)
+    turn = (slice(None, None, -1 if v_back else 1), slice(None, None, -1 if x_back else 1))
+    pixels: list[Any] = [None if array is None else array[turn] for array in (data.intensity, data.error, data.mask)]
     names = {vertical.name, x.name}
     if "energy" in names and names & {"qh", "qk"}:  # a cut along one direction of reciprocal space
         x, vertical = (Axis("path", a.unit, a.values, a.is_edges, _caption(a)) if a.name in ("qh", "qk") else a for a in (x, vertical))
@@ -251,7 +247,8 @@ def to_map(data: WorkspaceData, *, ei: float | None = None) -> Map:
         )
     first, second = (by_name[name] for name in order)
     if first is x:
-        intensity, error, mask = (None if a is None else a.T for a in (intensity, error, mask))
+        pixels = [None if array is None else array.T for array in pixels]
+    intensity, error, mask = pixels
     mask, warnings = mask_sentinels(intensity, error, mask)
     error = _known_error(intensity, error, mask)
     own, about = {name: data.logs[name][0] for name in OWN_LOGS if name in data.logs}, described(data.logs)
@@ -267,7 +264,7 @@ def to_map(data: WorkspaceData, *, ei: float | None = None) -> Map:
         intensity, error, mask = (None if a is None else a[np.newaxis] for a in (intensity, error, mask))
     else:
         changes["ei"] = ei
-    if first.name == "path" and np.size(own.get("insdl_path")) == 3 * first.size:  # another size: rebinned since it was written
+    if first.name == "path" and np.size(own.get("insdl_path", ())) == 3 * first.size:  # another size: rebinned since it was written
         points = np.asarray(own["insdl_path"], float).reshape(-1, 3)
         backwards = x_back if first is x else v_back
         changes["path"] = points[:: -1 if backwards else 1]
@@ -422,9 +419,10 @@ def _logs(m: Map, index: int | None = None) -> dict[str, tuple[Any, str]]:
     logs = dict(m.logs)
     ei = m.ei
     if index is not None:
-        ei = float(m.slices.ei[index])
-        logs["energy_min"] = (float(m.slices.energy_min[index]), MEV)
-        logs["energy_max"] = (float(m.slices.energy_max[index]), MEV)
+        slices = m.require_slices()
+        ei = float(slices.ei[index])
+        logs["energy_min"] = (float(slices.energy_min[index]), MEV)
+        logs["energy_max"] = (float(slices.energy_max[index]), MEV)
     if ei is not None and np.isfinite(ei):
         logs["Ei"] = (float(ei), MEV)
     if m.material:

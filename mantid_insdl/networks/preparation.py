@@ -137,7 +137,7 @@ def check_map(m: Map, card: Card) -> None:
         if axis.unit != wanted.unit:
             raise UnsuitableMapError(f"axis '{axis.name}' is in {axis.unit}", f"the model was trained in {wanted.unit}", "convert the axis")
         _check_overlap(axis, wanted.centres[0], wanted.centres[-1])
-    if beyond := m.slices.beyond_ei():
+    if beyond := m.require_slices().beyond_ei():
         raise UnsuitableMapError(*beyond)
     if m.mask.all():
         raise UnsuitableMapError("the map is empty", "every pixel is masked or NaN", "check the mask and the range of the cuts")
@@ -186,11 +186,12 @@ def prepare(m: Map, card: Card) -> Prepared:
         warnings.append("The map was re-gridded onto the pixels that the model was trained on.")
     if card.input.slices is not None:
         gridded = _on_fixed_slices(m, card, warnings)
-        places, size = np.arange(gridded.slices.size), gridded.slices.size
+        size = len(gridded.intensity)
+        places = np.arange(size)
     else:
         gridded, places = in_groups(m, card, warnings)
         size = card.input.groups * card.input.bins
-    used = ~gridded.mask.all(axis=(1, 2))
+    used = np.asarray(~gridded.mask.all(axis=(1, 2)))
     share = float(np.mean(~gridded.mask[used])) if used.any() else 0.0
     if share < LEAST_KNOWN:
         raise UnsuitableMapError(
@@ -198,7 +199,8 @@ def prepare(m: Map, card: Card) -> Prepared:
             f"{share:.1%} of the pixels that the model looks at hold data",
             "check the mask and the range of the axes",
         )
-    groups = incident_energy_groups(gridded.slices)
+    slices = gridded.require_slices()
+    groups = incident_energy_groups(slices)
     if card.input.slices is not None or card.input.groups > 1:  # narrow windows, most of which show what lies under the data
         gridded = _without_background(gridded, groups, warnings)
     stack, scale = normalise(gridded.intensity[None], groups)
@@ -206,7 +208,7 @@ def prepare(m: Map, card: Card) -> Prepared:
         stack=_at(places, size, stack),
         scale=_at(places, size, scale, 1.0),
         signal=np.empty(0),
-        windows=_at(places, size, window_features(gridded.slices)[None]),
+        windows=_at(places, size, window_features(slices)[None]),
         used=_at(places, size, used[None, :, None].astype(np.float32)),
     )
     return Prepared(gridded, inputs, used, places, tuple(warnings))
@@ -217,7 +219,8 @@ def _without_background(m: Map, groups: list[np.ndarray], warnings: list[str]) -
     levels = backgrounds_left(m.intensity, groups)
     if not np.any(levels):
         return m
-    each = [(m.slices.ei[group[0]], levels[group[0]]) for group in groups if levels[group[0]]]
+    energies = m.require_slices().ei
+    each = [(energies[group[0]], levels[group[0]]) for group in groups if levels[group[0]]]
     said = ", ".join(f"{level:.3g}" + (f" at Ei {ei:g} meV" if np.isfinite(ei) else "") for ei, level in each)
     warnings.append(
         f"A flat background of {said} lay under the data and was subtracted, for the models know data without one. "
@@ -236,14 +239,15 @@ def _at(places: np.ndarray, size: int, array: np.ndarray, empty: float = 0.0) ->
 def _on_fixed_slices(m: Map, card: Card, warnings: list[str]) -> Map:
     target = Slices(*(np.array(getattr(card.input.slices, n)) for n in ("ei", "energy_min", "energy_max")))
     trained = ", ".join(f"{ei:g}" for ei in target.unique_ei)
-    if np.isnan(m.slices.ei).any():
+    measured = m.require_slices()
+    if np.isnan(measured.ei).any():
         raise UnsuitableMapError(
             "the incident energy is not known", f"the model needs it (trained on {trained} meV)", "give Ei (log 'Ei', or --ei)"
         )
     gridded = m.regrid_slices(target, ei_tolerance=card.input.ei_tolerance)
-    used = ~gridded.mask.all(axis=(1, 2))
+    used = np.asarray(~gridded.mask.all(axis=(1, 2)))
     if not used.any():
-        have = ", ".join(f"{ei:g}" for ei in m.slices.unique_ei)
+        have = ", ".join(f"{ei:g}" for ei in measured.unique_ei)
         raise UnsuitableMapError(
             "no slice of the map is one the model was trained on",
             f"it has Ei {have} meV, the model {trained} meV with bins from {card_windows(target)}",
@@ -255,7 +259,7 @@ def _on_fixed_slices(m: Map, card: Card, warnings: list[str]) -> Map:
     holes = int(np.sum(~used)) - int(np.sum(np.isin(target.ei, [float(x) for x in missing])))
     if holes:
         warnings.append(f"{holes} energy bins of the measured incident energies are missing and were masked.")
-    foreign = [f"{ei:g}" for ei in m.slices.unique_ei if np.min(np.abs(target.unique_ei / ei - 1)) > card.input.ei_tolerance]
+    foreign = [f"{ei:g}" for ei in measured.unique_ei if np.min(np.abs(target.unique_ei / ei - 1)) > card.input.ei_tolerance]
     if foreign:
         warnings.append(f"Incident energies {', '.join(foreign)} meV were not used: the model was trained on {trained} meV.")
     return gridded
@@ -273,8 +277,9 @@ def card_windows(slices: Slices) -> str:
 def on_axes_of(m: Map, result: Map, prepared: Prepared, identity: BundleIdentity, note: str, *, keep_mask: bool = True) -> Map:
     """A result on the training grid back on the pixels and slices of the user's map, with a record of the model, and with the mask."""
     # Slices first: a single slice with millions of pixels must not be made for all slices of the training grid.
-    if not result.slices.matches(m.slices):
-        result = result.regrid_slices(m.slices, ei_tolerance=0.05)
+    slices = m.require_slices()
+    if not result.require_slices().matches(slices):
+        result = result.regrid_slices(slices, ei_tolerance=0.05)
     if not all(a.matches(b, 1e-3) for a, b in zip(result.axes, m.axes, strict=True)):
         result = result.regrid(*m.axes)
     return m.replace(

@@ -29,8 +29,9 @@ def check_repeats(m: Map) -> list[str]:
         If two of them disagree beyond their errors: their average would be neither of them.
     """
     warnings = []
-    for first, *others in _repeated(m.slices):
-        window = m.slices.describe(first)
+    slices = m.require_slices()
+    for first, *others in _repeated(slices):
+        window = slices.describe(first)
         for other in others:
             reason = _disagreement(m, first, other)
             if reason:

@@ -197,7 +197,7 @@ def _nothing_known() -> Map:
     from mantid_insdl.maps import RLU, Axis, Map, Slices
 
     axes = (Axis("qh", RLU, np.zeros(1)), Axis("qk", RLU, np.zeros(1)))
-    return Map(np.zeros((1, 1, 1)), axes, slices=Slices(np.nan, 0.0, 1.0))
+    return Map(np.zeros((1, 1, 1)), axes, slices=Slices(np.full(1, np.nan), np.zeros(1), np.ones(1)))
 
 
 def convolution_layers(bundle: Bundle) -> list[str]:
@@ -252,7 +252,7 @@ def run(algorithm: Any, task: str, maps: Mapping[str, Map], options: Mapping[str
     """
     from mantid_insdl.worker import run_task
 
-    latest = [_TASK_START, "Starting"]
+    latest: list[Any] = [_TASK_START, "Starting"]
 
     def progress(fraction: float, text: str) -> None:
         latest[:] = _TASK_START + (_TASK_END - _TASK_START) * fraction, text

@@ -38,12 +38,17 @@ def basis_of(workspace: Any) -> Basis | None:
     h_k_l = np.array([direction or (0.0, 0.0, 0.0) for direction in binned])
     if any(np.any(vector[is_momentum]) and np.any(vector[~is_momentum]) for vector in vectors):
         return None
-    directions = tuple(tuple(float(x) for x in vector @ h_k_l) if np.any(vector[is_momentum]) else None for vector in vectors)
+    directions = tuple(_triple(vector @ h_k_l) if np.any(vector[is_momentum]) else None for vector in vectors)
     lower = sum((workspace.getDimension(i).getMinimum() * vector for i, vector in enumerate(vectors)), np.zeros(origin.size))
     aligned = all(np.count_nonzero(vector) == 1 and vector.sum() == 1 for vector in vectors) and np.allclose(origin, lower, atol=1e-5)
     if aligned or np.any(origin[~is_momentum]):
         return Basis(directions) if aligned else None
-    return Basis(directions, tuple(float(x) for x in origin @ h_k_l))
+    return Basis(directions, _triple(origin @ h_k_l))
+
+
+def _triple(vector: np.ndarray) -> tuple[float, float, float]:
+    h, k, third = vector.tolist()
+    return h, k, third
 
 
 def _directions_of_binned(workspace: Any) -> list[tuple[float, float, float] | None] | None:

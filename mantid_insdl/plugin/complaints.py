@@ -35,7 +35,7 @@ def everything_wrong(data: WorkspaceData, ei: float | None) -> list[str]:
 
 
 _ANY_WINDOW = {"energy_min": (0.0, MEV), "energy_max": (1.0, MEV)}
-_POINT = WorkspaceData(np.ones((1, 1)), *(AxisData("Label", np.zeros(1), name, RLU) for name in ("Qh", "Qk")))
+_POINT = WorkspaceData(np.ones((1, 1)), AxisData("Label", np.zeros(1), "Qh", RLU), AxisData("Label", np.zeros(1), "Qk", RLU))
 
 
 def _complaint(data: WorkspaceData) -> list[str]:
@@ -65,7 +65,7 @@ def wrong_ei(logs: Mapping[str, tuple[Any, str]], how: str, ei: float | None) ->
         m = to_map(replace(_POINT, logs={**logs, **_ANY_WINDOW}), ei=ei)
     except InsdlError as error:
         return [str(error)]
-    if np.isfinite(m.slices.ei[0]):
+    if np.isfinite(m.require_slices().ei[0]):
         return []
     there = [name for name in (*EI_LOGS, *REQUESTED_EI_LOGS) if name in logs]
     reason = "there is no sample log Ei"

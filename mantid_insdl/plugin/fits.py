@@ -24,7 +24,7 @@ def parameter_table(answer: Mapping[str, Any]) -> tuple[Columns, Rows]:
         As `ExchangeFit.to_dict` gives it.
     """
     columns = [("Name", "str"), ("Value", "double"), ("Error", "double"), ("Unit", "str")]
-    rows = list(zip(answer["names"], answer["values"], answer["errors"], answer["units"], strict=True))
+    rows: Rows = list(zip(answer["names"], answer["values"], answer["errors"], answer["units"], strict=True))
     if not answer["in_range"]:
         rows = [(name, math.nan, math.nan, unit) for name, _, _, unit in rows]
     elif answer["fit"]:

@@ -64,6 +64,8 @@ def register() -> list[str]:
 def _load(file: Path) -> ModuleType:
     """Run a plugin file as Mantid does: as a top-level module of the algorithm's name."""
     spec = importlib.util.spec_from_file_location(file.stem, file)
+    if spec is None or spec.loader is None:
+        raise ImportError(f"{file} is no Python file")
     module = importlib.util.module_from_spec(spec)
     sys.modules[file.stem] = module
     spec.loader.exec_module(module)

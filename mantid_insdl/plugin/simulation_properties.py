@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -70,11 +70,11 @@ def read(algorithm: Any) -> tuple[dict[str, str], tuple[dict[str, Map], dict[str
     else:
         options |= _grid(algorithm, found)
     if options["resolution"] and (maps or "slices" in options):
-        _check_instrument(options["instrument"], maps["like"].slices.ei if maps else options["slices"]["ei"], found)
+        _check_instrument(options["instrument"], maps["like"].require_slices().ei if maps else options["slices"]["ei"], found)
     return found, (maps, options)
 
 
-def _check_instrument(name: str, energies: Sequence[float], found: dict[str, str]) -> None:
+def _check_instrument(name: str, energies: Iterable[float], found: dict[str, str]) -> None:
     """Whether the instrument can be used at all the incident energies."""
     from mantid_insdl.errors import InsdlError
     from mantid_insdl.instrument.resolution import load_instrument

@@ -243,7 +243,9 @@ def to_workspace(
     results, first = [], 0
     for source in members(like):
         if is_histogram(source):
-            count = 1 if m.slices is None else from_workspace(source, need_ei=False, ei=_first_ei(m, first), material=material).slices.size
+            count = 1
+            if m.slices is not None:
+                count = from_workspace(source, need_ei=False, ei=_first_ei(m, first), material=material).require_slices().size
             shown = m if m.slices is None else m.select(slice(first, first + count))
             results += _on_axes_of_histogram(source, shown, sheets[first : first + count], clone or copy, material)
             first += count
@@ -254,7 +256,8 @@ def to_workspace(
 
 
 def _first_ei(m: Map, index: int) -> list[float]:
-    return [float(m.slices.ei[index])] if np.isfinite(m.slices.ei[index]) else []
+    ei = m.require_slices().ei[index]
+    return [float(ei)] if np.isfinite(ei) else []
 
 
 def _on_axes_of_histogram(

@@ -49,7 +49,7 @@ class Options:
             raise PostprocessError(stated, f"the steps are {', '.join(STEPS)}", "name some of these")
         if others.get("refine") not in ("off", "fast", "full"):
             raise PostprocessError(f"there is no refinement '{others.get('refine')}'", fix="use off, fast or full")
-        given = {name: None if value == "" and name != "title" else value for name, value in others.items()}
+        given: dict[str, Any] = {name: None if value == "" and name != "title" else value for name, value in others.items()}
         if given.get("mask") is not None:
             given["mask"] = os.path.abspath(given["mask"])
         if given.get("material") is not None:

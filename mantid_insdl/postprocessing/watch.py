@@ -230,7 +230,7 @@ def _locked(file: IO[str]) -> bool:
         import msvcrt
 
         try:
-            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]  # looked at as Linux has it
         except OSError:
             return False
         return True

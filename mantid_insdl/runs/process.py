@@ -15,7 +15,7 @@ from mantid_insdl.files import load, save
 from mantid_insdl.maps import Map
 from mantid_insdl.materials import load_material, models_of, name_for_reading
 from mantid_insdl.output import made_earlier, staged_folder
-from mantid_insdl.progress import Progress, ignore_progress
+from mantid_insdl.progress import Progress, ignore_progress, share_of
 from mantid_insdl.runs.page import write_run
 from mantid_insdl.runs.record import (
     ANALYSE,
@@ -124,7 +124,7 @@ class _Work:
             start, share = 0.02 + 0.98 * number / len(wanted), 0.98 / len(wanted)
             began, state, reason = time.monotonic(), DONE, ""
             try:
-                step(lambda fraction, text, start=start, share=share: progress(start + share * fraction, text))
+                step(share_of(progress, start, start + share))
             except OutputError:
                 raise
             except InsdlError as error:
@@ -151,8 +151,8 @@ class _Work:
         from mantid_insdl.analysis import analyse
 
         began = time.monotonic()
-        result = analyse(self.map, refine=self.refine, time_limit=self.time_limit, progress=lambda f, text: progress(0.8 * f, text))
-        names = report.write_maps_and_pictures(self.folder, result, progress=lambda f, text: progress(0.8 + 0.2 * f, text))
+        result = analyse(self.map, refine=self.refine, time_limit=self.time_limit, progress=share_of(progress, 0.0, 0.8))
+        names = report.write_maps_and_pictures(self.folder, result, progress=share_of(progress, 0.8, 1.0))
         content = report.build_report(result, inputs=self.inputs, seconds=time.monotonic() - began, files=names)
         (self.folder / report.REPORT_FILE).write_text(content.model_dump_json(indent=2) + "\n", encoding="utf-8")
         if content.classification is not None:
@@ -164,15 +164,15 @@ class _Work:
 
         if not (self.materials or self.map.material):
             raise MaterialError("a fit needs a material", "none is given and the file names none", "name it (material)")
-        names = [one for given in self.materials or [self.map.material] for one in models_of(given)]
+        names = [one for given in self.materials or [self.map.material or ""] for one in models_of(given)]
         materials, began = [load_material(name) for name in names], time.monotonic()
-        options = {"time_limit": self.time_limit, "progress": lambda f, text: progress(0.9 * f, text)}
+        options: dict[str, Any] = {"time_limit": self.time_limit, "progress": share_of(progress, 0.0, 0.9)}
         if len(materials) == 1:
             fits, comparison = [fit(self.map.replace(material=materials[0].name), materials[0], **options)], None
         else:
             comparison = compare(self.map.replace(material=materials[0].family), materials, **options)
             fits = list(comparison.fits)
-        written = report.write_fit(self.folder, fits, comparison, progress=lambda f, text: progress(0.9 + 0.1 * f, text))
+        written = report.write_fit(self.folder, fits, comparison, progress=share_of(progress, 0.9, 1.0))
         content = report.build_fit_report(fits, comparison, inputs=self.inputs, seconds=time.monotonic() - began, files=written)
         (self.folder / report.FIT_FILE).write_text(content.model_dump_json(indent=2) + "\n", encoding="utf-8")
         if comparison is not None:

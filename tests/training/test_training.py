@@ -92,7 +92,7 @@ def test_a_fit_ends_with_the_weights_of_its_best_epoch_and_is_not_repeated(tmp_p
 @pytest.mark.slow
 def test_the_command_prints_the_bundle_and_nothing_of_tensorflow(tmp_path):
     """In a process of its own, as TensorFlow's libraries write to its standard error while they are loaded."""
-    command = ["-m", "mantid_insdl", "train", "rb2mnf4-exchange", "--quick", "--quiet", "--output", tmp_path / "b", "--data", tmp_path / "d"]
+    command = ["-m", "mantid_insdl", "train", "rb2mnf4-exchange", "--quick", "--quiet", "-o", tmp_path / "b", "--data", tmp_path / "d"]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("TF_")}
     done = subprocess.run([sys.executable, *map(str, command)], env=environment, capture_output=True, text=True, check=True)
     assert (done.stdout.splitlines(), done.stderr) == ([str(tmp_path / "b")], "")
