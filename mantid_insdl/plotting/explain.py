@@ -143,7 +143,7 @@ def plot_neurons(neurons: Sequence[Neuron], gallery: Gallery, *, title: str = ""
     from matplotlib.patches import Rectangle
 
     columns = max(len(one.maps) for one in neurons)
-    panel, step, left, high = 1.55, 1.8, 0.75, 2.95  # inches: a picture, from one to the next, before the first, a row
+    panel, step, left, high = 1.55, 1.8, 0.75, 2.7  # inches: a picture, from one to the next, before the first, a row
     width, height = left + step * columns, high * len(neurons) + 0.4
     figure = _figure(width, height, title, layout=None)
     for row, neuron in enumerate(neurons):

@@ -345,11 +345,13 @@ def _faithfulness_table(found: Explanation) -> str:
     for name, one in found.attributions.items():
         tested = one.faithfulness
         believed = "no: " + " ".join(tested.warnings) if tested.warnings else "yes"
-        numbers = (*tested.explained.areas, *tested.random.areas, *tested.brightest.areas, tested.randomised, tested.stability)
+        numbers = (*tested.explained.areas, tested.randomised, tested.stability)
         rows.append((escape(TITLES[name]), *(f"{x:.2f}" for x in numbers), escape(believed)))
-    pairs = (f"{kind}{of}" for of in ("", ", random", ", brightest") for kind in ("deletion", "insertion"))
-    head = ("method", *pairs, "shuffled weights", "more noise", "to be believed?")
-    return table(head, rows)
+    if found.references is not None:
+        for what in ("random", "brightest"):
+            areas = getattr(found.references, what).areas
+            rows.append((f"{what} pixels", *(f"{x:.2f}" for x in areas), "", "", ""))
+    return table(("method", "deletion", "insertion", "shuffled weights", "more noise", "to be believed?"), rows)
 
 
 def _physics(found: Explanation, difference: Difference) -> list[str]:
