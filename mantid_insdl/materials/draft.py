@@ -168,7 +168,8 @@ def _site(label: str, atoms: tuple[Atom, ...], ion: str, why: str, others: list[
         raise MaterialError(
             f"the atom {label} has a moment and occupies {occupancy:g} of its places" + (f", with {', '.join(others)}" * bool(others)),
             "each site of a magnet carries one spin",
-            "to take its places as full, set its occupancy to 1 in a copy of the CIF file, without the others",
+            "write the material file by hand and list its ions with their occupancies, or to take its places as full, set its occupancy "
+            "to 1 in a copy of the CIF file, without the others",
         )
     else:
         entry = {"label": label, "positions": [[float(x) for x in atom.position] for atom in atoms]}
