@@ -1,13 +1,16 @@
 """How long a spin wave takes: this engine beside batched numpy, the LAPACK floor and pySpinW, on one core; and whole maps.
 
-    python benchmarks/spin_waves.py [--pyspinw PYTHON] [--plot FILE]
+    python benchmarks/spin_waves.py [--pyspinw PYTHON] [--plot FILE] [--only PART ...]
 
 PYTHON is an interpreter of an environment that has pySpinW (``pip install --pre pyspinw``). Times are processor time of one core, the best
 of several runs, unless both cores are named. Rows compute the energies of every mode at every momentum, without form factors, and beside
 them: "this engine, 2N x 2N", "folded", "batched numpy" and pySpinW S_perp; "with velocities" S_perp and the derivatives by momentum;
 "shared solve" amplitudes by height and velocities, from which S_perp at any l follows by a phase; "closed form" S^xx. "floor" is Cholesky +
 eigh + solve of matrices of that size alone, complex or real. A whole map has pixels integrated over their area; one by pySpinW is its
-compiled core at the centres of all pixels, without the binning in energy that ours includes. About five minutes.
+compiled core at the centres of all pixels, without the binning in energy that ours includes. PART is one of momenta, unfolded, maps,
+three, batch and scaling; about ten minutes for all. "unfolded" is Goodenough with antisymmetric exchange along its moments, whose
+coefficients are complex: the same vector on all JF1 bonds, so that no symmetry is left, or one that turns with the moments. "three" is a
+map of Rb2MnF4 with its layers coupled; "batch" 20 maps on one core and on two, by threads.
 """
 
 from __future__ import annotations
@@ -32,8 +35,11 @@ from mantid_insdl.simulation.slices import SliceSimulator
 from mantid_insdl.spinwave import Bond, Hamiltonian, Lattice, OnSite, Site, SpinModel, spin_waves
 from mantid_insdl.spinwave.shared import SharedSolve
 from mantid_insdl.spinwave.square_lattice import square_lattice_modes
+from mantid_insdl.spinwave.symmetry import dm_matrix
 
 ONE_CORE = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "RAYON_NUM_THREADS")}
+
+PARTS = ("momenta", "unfolded", "maps", "three", "batch", "scaling")
 
 _PYSPINW = """
 import sys, time, numpy as np
@@ -98,7 +104,7 @@ def pyspinw(
     for bond in model.bonds:
         matrix = values[bond.parameter] * bond.matrix
         entries += [(bond.i, bond.j, matrix, bond.cell), (bond.j, bond.i, matrix.T, tuple(-x for x in bond.cell))]
-    entries += [(t.i, t.i, 2 * values[t.parameter] * t.matrix, (0, 0, 0)) for t in model.onsite]
+    entries += [(t.i, t.i, 2 * values[t.parameter] * t.tensor, (0, 0, 0)) for t in model.onsite]
     i, j, matrix, cell = (np.array(x) for x in zip(*entries, strict=True))
     with tempfile.TemporaryDirectory() as folder:
         source, result = Path(folder) / "in.npz", Path(folder) / "out.npz"
@@ -194,6 +200,93 @@ def per_momentum(python: str | None) -> None:
         )
 
 
+def unfolded(staggered: bool) -> tuple[SpinModel, dict[str, float]]:
+    """Goodenough with DM vectors along its moments on the JF1 bonds: 16 spins that do not fold."""
+    material = load_material("pcsmo-goodenough")
+    model = bare(material.model)
+    axis = np.array(model.sites[0].direction)
+    added = []
+    for b in model.bonds:
+        if b.parameter == "JF1":
+            sign = np.sign(model.sites[b.i].direction @ axis) if staggered else 1.0
+            added.append(Bond(b.i, b.j, b.cell, "DM", dm_matrix(0.3 * sign * axis)))
+    return dataclasses.replace(model, bonds=(*model.bonds, *added)), material.defaults | {"DM": 1.0}
+
+
+def not_folding(python: str | None, number: int = 500) -> None:
+    """Table of microseconds a momentum of magnets whose h does not fold; the rows in turn."""
+    print(f"\n{'microseconds a momentum, 16 spins':42}{'no symmetry':>20}{'translation':>20}")
+    rows: dict[str, list[float]] = {}
+    for staggered in (False, True):
+        model, values = unfolded(staggered)
+        q = np.random.default_rng(1).uniform(-1, 1, (number, 3))
+        runs = {"batched numpy, 2N x 2N": batched_numpy, "this engine": spin_waves}
+        best = dict.fromkeys(runs, np.inf)
+        for _ in range(7):
+            for name, run in runs.items():
+                best[name] = min(best[name], best_of(lambda run=run, each=(model, q, values): run(*each), 1))
+        for name, seconds in best.items():
+            rows.setdefault(name, []).append(seconds / number * 1e6)
+        if python:
+            seconds, energies, _ = pyspinw(python, model, values, q[:200])
+            rows.setdefault("pySpinW", []).append(seconds / 200 * 1e6)
+            error = np.abs(energies - spin_waves(model, q[:200], values).energies[0]).max()
+            print(f"largest difference of energies from pySpinW {error:.1e} meV")
+    for row, times in rows.items():
+        print(f"{row:42}" + "".join(f"{t:>20.3g}" for t in times))
+
+
+def coupled() -> Material:
+    """Rb2MnF4 with its layers nearer and coupled: a magnet of three dimensions, as in `pixels.py`."""
+    described = load_material("rb2mnf4").model_dump(exclude={"closed_form"}, exclude_none=True, by_alias=True)
+    described["name"], described["cell"]["c"] = "rb2mnf4 coupled along c", 6.2
+    described["bonds"] = [*described["bonds"], {"parameter": "Jc", "distance": 6.2}]
+    described["parameters"] = [*described["parameters"], {"name": "Jc", "value": -0.2, "low": -1, "high": 0, "description": "along c"}]
+    return Material.model_validate(described)
+
+
+def three_dimensions(python: str | None) -> None:
+    """A map of a magnet that is coupled along the beam, beside pySpinW at the centres of its pixels."""
+    q = np.linspace(-1, 1, 40)
+    material, slices = coupled(), Slices.from_bins([25.0], [np.linspace(2.5, 17.5, 11)])
+    simulator = SliceSimulator(material, slices, Axis("qh", "r.l.u.", q), Axis("qk", "r.l.u.", q))
+    seconds = best_of(lambda: simulator.intensity({}), 3)
+    memory = peak_memory(lambda: simulator.intensity({}))
+    print(f"\nthree dimensions, 10 slices of 40 x 40 integrated over pixels and along the beam: {seconds:.3g} s, peak {memory:.0f} MB")
+    if python:
+        momenta = map_momenta(material, slices, q, twins=False)
+        theirs, *_ = pyspinw(python, bare(material.model), material.defaults, momenta, repeats=1)
+        print(f"pySpinW, {len(momenta)} momenta at the centres of pixels and windows: {theirs:.3g} s")
+
+
+def batch_of_maps(cores: set[int], repeats: int = 5) -> None:
+    """Wall time of 20 maps on one core and on two, in turn, by threads; and the processor time of those on two."""
+    q = np.linspace(-1, 1, 40)
+    two = set(sorted(cores)[:2])
+    print(f"\n{'20 maps, best wall time of ' + str(repeats):42}{'one core, s':>14}{'two, s':>10}{'ratio':>8}{'processor, s':>14}")
+    cases = [
+        (load_material("pcsmo-goodenough"), [25.0, 50.0, 100.0]),
+        (load_material("pcsmo-dimer"), [25.0, 50.0, 100.0]),
+        (coupled(), [25.0]),
+    ]
+    for material, energies in cases:
+        slices = Slices.from_bins(energies, [np.linspace(0.1, 0.7, 11) * e for e in energies])
+        simulator = SliceSimulator(material, slices, Axis("qh", "r.l.u.", q), Axis("qk", "r.l.u.", q))
+        values = {n: np.full(20, v) for n, v in material.defaults.items()}
+        best, used = {1: np.inf, 2: np.inf}, {1: np.inf, 2: np.inf}
+        for _ in range(repeats):
+            for number, use in ((1, {min(two)}), (2, two)):
+                os.sched_setaffinity(0, use)
+                os.environ["OMP_NUM_THREADS"] = str(number)
+                start, began = time.perf_counter(), time.process_time()
+                simulator.intensity(values)
+                best[number] = min(best[number], time.perf_counter() - start)
+                used[number] = min(used[number], time.process_time() - began)
+        os.environ["OMP_NUM_THREADS"] = "1"
+        os.sched_setaffinity(0, {min(cores)})
+        print(f"{material.name:42}{best[1]:>14.3g}{best[2]:>10.3g}{best[1] / best[2]:>8.2f}{used[2]:>14.3g}")
+
+
 def whole_maps(python: str | None, cores: set[int]) -> None:
     """Table of maps a second and peak memory, on one core and on all."""
     q = np.linspace(-1, 1, 40)
@@ -235,14 +328,14 @@ def whole_maps(python: str | None, cores: set[int]) -> None:
         print(f"{name:20}{len(momenta):>16}{seconds:>14.3g}{seconds / ours[name]:>15.4g}")
 
 
-def map_momenta(material: Material, slices: Slices, q: np.ndarray) -> np.ndarray:
-    """Momenta of a map of two twins in r.l.u. of the model's cell, slice by slice with the l of its middle, (m, 3)."""
+def map_momenta(material: Material, slices: Slices, q: np.ndarray, *, twins: bool = True) -> np.ndarray:
+    """Momenta of a map, of two twins or one crystal, in r.l.u. of the model's cell, slice by slice with the l of its middle, (m, 3)."""
     lattice = material.model.lattice
     h, k = np.meshgrid(q, q, indexing="ij")
     plane = np.stack((h.ravel(), k.ravel(), 0 * h.ravel()), -1) @ np.array(material.map.cell).T
     found = []
     for ei, energy in zip(slices.ei, slices.centres, strict=True):
-        for twin in (plane, plane[:, [1, 0, 2]]):
+        for twin in (plane, plane[:, [1, 0, 2]]) if twins else (plane,):
             across = np.sum(lattice.to_cartesian(twin) ** 2, axis=1)
             reached = reachable(ei, energy, across)
             along = along_beam(ei, energy, across[reached]) / lattice.reciprocal[2, 2]
@@ -303,15 +396,23 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--pyspinw", metavar="PYTHON", help="interpreter of an environment that has pySpinW")
     parser.add_argument("--plot", type=Path, metavar="FILE", help="picture of the cost against the number of spins and of momenta")
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS, metavar="PART", help=f"of {', '.join(PARTS)}")
     arguments = parser.parse_args()
     if any(os.environ.get(name) != value for name, value in ONE_CORE.items()):  # numpy's libraries read them when they are loaded
         os.execve(sys.executable, [sys.executable, *sys.argv], {**os.environ, **ONE_CORE})
     cores = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {min(cores)})
     print(f"Python {sys.version.split()[0]}, numpy {np.__version__}, one core")
-    per_momentum(arguments.pyspinw)
-    whole_maps(arguments.pyspinw, cores)
-    scaling(arguments.plot)
+    run = {
+        "momenta": lambda: per_momentum(arguments.pyspinw),
+        "unfolded": lambda: not_folding(arguments.pyspinw),
+        "maps": lambda: whole_maps(arguments.pyspinw, cores),
+        "three": lambda: three_dimensions(arguments.pyspinw),
+        "batch": lambda: batch_of_maps(cores),
+        "scaling": lambda: scaling(arguments.plot),
+    }
+    for part in arguments.only:
+        run[part]()
 
 
 if __name__ == "__main__":

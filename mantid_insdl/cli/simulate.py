@@ -225,7 +225,7 @@ def _path(request: SimulateRequest, material: Material, values: dict[str, float]
         m = None if broadened is None else simulate_cut(material, values, **along, across=across, **broadened, progress=progress)
 
         def draw() -> Figure:
-            lines = dispersion(material, values, **along)
+            lines = dispersion(material, values, **along, progress=progress)
             return plot_dispersion(lines) if m is None else plot_cut(m, title=material.title, dispersion=lines)
 
         return m, draw

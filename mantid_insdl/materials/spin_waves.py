@@ -8,6 +8,7 @@ import numpy as np
 
 from mantid_insdl.errors import MaterialError
 from mantid_insdl.materials.material import Material
+from mantid_insdl.progress import Progress, ignore_progress
 from mantid_insdl.spinwave.following import FOLLOWED, Followed
 from mantid_insdl.spinwave.model import SpinModel
 from mantid_insdl.spinwave.modes import UNSTABLE, Modes, spin_waves
@@ -17,7 +18,15 @@ from mantid_insdl.spinwave.rotating_frame import turning_model
 from mantid_insdl.spinwave.spiral import spiral_waves
 
 
-def modes_of(material: Material, hkl: np.ndarray, couplings: Mapping[str, float | np.ndarray], *, velocities: bool = False) -> Modes:
+def modes_of(
+    material: Material,
+    hkl: np.ndarray,
+    couplings: Mapping[str, float | np.ndarray],
+    *,
+    velocities: bool = False,
+    workers: int | None = None,
+    progress: Progress = ignore_progress,
+) -> Modes:
     """Energies and amplitudes at momenta (m, 3) in r.l.u. of the model's cell.
 
     Parameters
@@ -26,6 +35,8 @@ def modes_of(material: Material, hkl: np.ndarray, couplings: Mapping[str, float 
         Parameters as spin-wave theory needs them, `Material.couplings`: numbers or arrays (set,).
     velocities
         Also the derivatives of the energies by h, k and l.
+    workers, progress
+        As for `spin_waves`, about an order that does not follow the parameters and is no spiral.
 
     Returns
     -------
@@ -36,7 +47,7 @@ def modes_of(material: Material, hkl: np.ndarray, couplings: Mapping[str, float 
     if material.relaxed:
         return _about_own_orders(material, hkl, couplings, velocities)
     if spiral is None:
-        return spin_waves(material.model, hkl, couplings, velocities=velocities)
+        return spin_waves(material.model, hkl, couplings, velocities=velocities, workers=workers, progress=progress)
     return spiral_waves(material.model, spiral.k, spiral.axis, hkl, couplings, velocities=velocities)
 
 

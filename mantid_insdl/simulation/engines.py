@@ -17,14 +17,14 @@ Every pixel is cut into pieces (`pixels`); across a piece a mode is a straight l
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from mantid_insdl.instrument.kinematics import MEV_ANGSTROM2
 from mantid_insdl.materials import Material
-from mantid_insdl.materials.spin_waves import modes_of
+from mantid_insdl.materials.spin_waves import modes_of, orders_of
 from mantid_insdl.parallel import in_threads
 from mantid_insdl.progress import Progress
 from mantid_insdl.simulation.pixels import divide
@@ -37,6 +37,8 @@ from mantid_insdl.spinwave.square_lattice import square_lattice_modes, square_la
 
 STOPS_PER_ZONE = 32
 """Solves to a zone along the beam, where the modes depend on it."""
+MEMORY, MODE_BYTES, LEAST = 16_000_000, 500, 64
+"""Bytes that each thread works on at once, about; bytes for a mode of one parameter set; pieces of pixels at least."""
 
 
 class ClosedForm(SliceEngine):
@@ -104,6 +106,16 @@ class ClosedForm(SliceEngine):
         return density.reshape(len(couplings), len(self.low), len(pieces.nodes) // len(self.low), -1).sum(axis=2), stable
 
 
+class _Job(NamedTuple):
+    """What a thread does at once: pieces of the pixels of one incident energy, at one momentum along the beam, for some parameter sets."""
+
+    number: int
+    stops: np.ndarray
+    at: int
+    sets: slice
+    pieces: np.ndarray
+
+
 class General(SliceEngine):
     """Engine for any magnet: solves at several momenta along the beam, a fraction of a zone apart, each for all pixels.
 
@@ -135,44 +147,67 @@ class General(SliceEngine):
         self, table: np.ndarray, widths: np.ndarray, progress: Progress | None, dtype: type = np.float32
     ) -> tuple[np.ndarray, np.ndarray]:
         """Slices of each parameter set, (set, slice, pixel), and which sets are stable."""
-        parameters = dict(zip(self.material.model.parameters, table.T, strict=True))
         out, stable = self.empty(len(table), dtype), np.ones(len(table), bool)
+        if self.material.relaxed:
+            orders_of(self.material, dict(zip(self.material.model.parameters, table.T, strict=True)))  # all at once
+        size = MODE_BYTES * len(self.material.model.sites) * (3 if self.material.spiral is not None else 1)
+        sets = max(1, MEMORY // (size * LEAST))
+        pieces = max(LEAST, MEMORY // (size * min(sets, len(table))))
         todo = [
-            (number, stops, at) for number, group in enumerate(self.groups) for stops in [self.stops(group)] for at in range(len(stops))
+            _Job(number, stops, at, slice(first, first + sets), part)
+            for number, group in enumerate(self.groups)
+            for stops in [self.stops(group)]
+            for at in range(len(stops))
+            for part in self._parts(number, pieces)
+            for first in range(0, len(table), sets)
         ]
-        for done, (number, stops, at) in enumerate(todo, 1):
-            stable &= self._stop(number, stops, at, parameters, widths, out)
+        totals = [np.zeros((len(table), group.index.size, len(self.low))) for group in self.groups]
+        results = in_threads(lambda job: self._stop(job, table[job.sets], widths[job.sets]), todo)
+        for done, (job, (whole, found)) in enumerate(zip(todo, results, strict=True), 1):
+            stable[job.sets] &= whole
+            group = self.groups[job.number]
+            for index, batches in zip(range(*job.sets.indices(len(table))), found, strict=True):
+                if self.view.kernel is not None:
+                    self.add(out[index], group, batches, widths[index])
+                for pixels, values in batches if self.view.kernel is None else []:
+                    totals[job.number][index][:, pixels] += values.T
             if progress is not None:
-                progress(done / len(todo), f"Spin waves of {self.material.name}: momentum {done} of {len(todo)} along the beam")
+                text = f"momentum {job.at + 1} of {len(job.stops)} along the beam"
+                progress(done / len(todo), f"Spin waves of {self.material.name}: {text}")
+        for group, total in zip(self.groups, totals, strict=True):
+            self.place(out, group.index, total)
         return out, stable
 
-    def _stop(
-        self, number: int, stops: np.ndarray, at: int, parameters: Mapping[str, np.ndarray], widths: np.ndarray, out: np.ndarray
-    ) -> np.ndarray:
-        """Add the modes that lie nearer to this stop than to its neighbours, all by their share, to `out`, (set, slice, pixel).
+    def _parts(self, number: int, size: int) -> list[np.ndarray]:
+        """Pieces of an incident energy that neutrons reach, in parts of at most `size`."""
+        reached = self._reached[number]
+        within = np.arange(len(self._pieces[number].nodes)) if reached is None else np.flatnonzero(reached.any(axis=1))
+        return [within[start : start + size] for start in range(0, len(within), size)]
 
-        Returns which sets are stable.
+    def _stop(self, job: _Job, table: np.ndarray, widths: np.ndarray) -> tuple[np.ndarray, list[list[Any]]]:
+        """Which sets are stable; and of each the modes that lie nearer to this stop than to its neighbours, all by their share.
+
+        As lines where resolution ellipsoids are to spread them, else as `summed`.
         """
+        number, stops, at, within = job.number, job.stops, job.at, job.pieces
         group, pieces, reached, plane = self.groups[number], self._pieces[number], self._reached[number], self.plane
-        within = np.arange(len(pieces.nodes)) if reached is None else np.flatnonzero(reached.any(axis=1))
-        if not within.size:
-            return np.ones(len(out), bool)
         q_across = pieces.nodes[within] @ plane.frame
         hkl = pieces.nodes[within] @ self.to_hkl + stops[at] * self.beam_hkl
-        modes = modes_of(self.material, hkl, parameters, velocities=True)
-        seen = self.view.seen(modes.amplitudes, (q_across + stops[at] * plane.beam)[:, None], plane.turn)
-        usable = np.isfinite(seen) & (modes.energies > 0)  # a Goldstone mode at its own momentum is elastic
+        parameters = dict(zip(self.material.model.parameters, table.T, strict=True))
+        modes = modes_of(self.material, hkl, parameters, velocities=True, workers=1)
+        found: list[list[Any]] = [[] for _ in table]
+        q = q_across + stops[at] * plane.beam
         for met, slopes, weights in self._met(group, stops, at, modes, q_across):
-            strength = np.where(usable & (met > 0), np.nan_to_num(weights * seen), 0.0) * pieces.share[within, None]
-            energies = np.where(strength != 0, met, 0.0)
-            strength = strength * self.view.factor(group.ei, energies)
-            spread = np.sum((slopes * pieces.half[within, None]) ** 2, axis=-1) / 3
-            for image, energy, width, weight, scale in zip(out, energies, spread, strength, widths, strict=True):
-                piece, mode = np.nonzero(weight)
-                factor = None if reached is None else reached[within[piece]]
-                pixel = pieces.pixel[within[piece]]
-                self.add(image, group, [Batch(pixel, energy[piece, mode], width[piece, mode], weight[piece, mode], factor)], scale)
-        return modes.stable
+            # a Goldstone mode at its own momentum is elastic
+            for index, lines in enumerate((weights > 0) & (modes.energies > 0) & (met > 0)):
+                piece, mode = np.nonzero(lines)
+                seen = self.view.seen(modes.amplitudes[index, piece, mode], q[piece], plane.turn)
+                energy, own = met[index, piece, mode], within[piece]
+                strength = np.nan_to_num(weights[index, piece, mode] * seen) * pieces.share[own] * self.view.factor(group.ei, energy)
+                spread = np.sum((slopes[index, piece, mode] * pieces.half[own]) ** 2, axis=-1) / 3
+                batch = Batch(pieces.pixel[own], energy, spread, strength, None if reached is None else reached[own])
+                found[index].append(batch if self.view.kernel is not None else self.summed(group, [batch], widths[index]))
+        return modes.stable, found
 
     def _met(
         self, group: Group, stops: np.ndarray, at: int, modes: Modes, q_across: np.ndarray

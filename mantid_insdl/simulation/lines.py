@@ -10,6 +10,7 @@ import numpy as np
 from mantid_insdl.errors import InstabilityError, MapError
 from mantid_insdl.materials import Material
 from mantid_insdl.materials.spin_waves import domain_turns, modes_of, require_order
+from mantid_insdl.progress import Progress, ignore_progress, share_of
 from mantid_insdl.spinwave.modes import UNSTABLE, Modes
 from mantid_insdl.spinwave.polarisation import COMPONENTS, polarised
 
@@ -45,6 +46,7 @@ def lines_of(
     twins: bool = True,
     component: str = "perp",
     vertical: Sequence[float] = (0, 0, 1),
+    progress: Progress = ignore_progress,
 ) -> Lines:
     """Energies and intensities at momenta, of all domains.
 
@@ -60,6 +62,8 @@ def lines_of(
         One of `mantid_insdl.spinwave.polarisation.COMPONENTS`.
     vertical : (3,)
         Direction of the spectrometer's vertical as a momentum in r.l.u. of the map frame.
+    progress
+        As for `mantid_insdl.spinwave.spin_waves`.
 
     Raises
     ------
@@ -73,9 +77,11 @@ def lines_of(
     q, up = (lattice.to_cartesian(np.asarray(x, float) @ material.map.matrix.T) for x in (hkl, vertical))
     require_order(material, material.couplings(values))
     parts = []
-    for weight, turn in domain_turns(material, twins=twins):
+    turns = domain_turns(material, twins=twins)
+    for number, (weight, turn) in enumerate(turns):
         to_model = turn @ np.linalg.inv(lattice.reciprocal)
-        modes = modes_of(material, q @ to_model, material.couplings(values), velocities=True)
+        share = share_of(progress, number / len(turns), (number + 1) / len(turns))
+        modes = modes_of(material, q @ to_model, material.couplings(values), velocities=True, progress=share)
         require_stable(material, modes, values)
         intensities = modes.s_perp[0]
         if component != "perp":

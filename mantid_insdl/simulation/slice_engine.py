@@ -18,9 +18,9 @@ from mantid_insdl.maps import Axis, Slices
 from mantid_insdl.materials import Material
 from mantid_insdl.materials.spin_waves import modes_of
 from mantid_insdl.simulation.pixels import SIGNED_PERMUTATIONS, Pieces, images, unlike
+from mantid_insdl.spinwave.hamiltonian import MANY_SITES
 from mantid_insdl.spinwave.modes import perpendicular
 from mantid_insdl.spinwave.polarisation import polarised
-from mantid_insdl.spinwave.shared import MANY_SITES
 
 if TYPE_CHECKING:
     from mantid_insdl.instrument.ellipsoid import PixelKernel
@@ -319,19 +319,29 @@ class SliceEngine:
                     hwhm = None if self.view.intrinsic is None else self.view.intrinsic.hwhm(lines.energy)
                     self.view.kernel.add(out, group.index, target[lines.pixel], lines.energy, strength, self.reach, lines.spread, hwhm)
             return
-        summed = np.zeros((len(self.across_squared), group.index.size))
+        pixels, values = self.summed(group, batches, scale)
+        whole = np.zeros((group.index.size, len(self.across_squared)))
+        whole[:, pixels] = values.T
+        self.place(out, group.index, whole)
+
+    def summed(self, group: Group, batches: Iterable[Batch], scale: float) -> tuple[slice, np.ndarray]:
+        """Lines of calculated pixels: from the first to the last of these, what the lines add to them, (pixel, window)."""
+        batches = [lines for lines in batches if len(lines.pixel)]
+        if not batches:
+            return slice(0, 0), np.zeros((0, group.index.size))
+        first, last = min(lines.pixel[0] for lines in batches), max(lines.pixel[-1] for lines in batches)
+        summed = np.zeros((last + 1 - first, group.index.size))
         for lines in batches:
             density = np.empty((len(lines.energy), group.index.size), lines.energy.dtype)
-            for first in range(0, len(density), BLOCK):
-                part = slice(first, first + BLOCK)
+            for begin in range(0, len(density), BLOCK):
+                part = slice(begin, begin + BLOCK)
                 found = self.density(lines.energy[part], lines.spread[part], group, scale)
                 np.multiply(found, lines.intensity[part, None], out=density[part])
             if lines.reached is not None:
                 density *= lines.reached
             start = np.flatnonzero(np.diff(lines.pixel, prepend=-1))
-            if len(start):
-                summed[lines.pixel[start]] += np.add.reduceat(density, start, axis=0)
-        self.place(out, group.index, summed.T)
+            summed[lines.pixel[start] - first] += np.add.reduceat(density, start, axis=0)
+        return slice(first, last + 1), summed
 
     def place(self, out: np.ndarray, index: np.ndarray, values: np.ndarray) -> None:
         """Add values at the calculated pixels (..., pixel) to the slices `index` of the map `out` (..., slice, pixel), in all places."""

@@ -19,7 +19,7 @@ from mantid_insdl.instrument.resolution import FWHM_TO_SIGMA, ChopperSpectromete
 from mantid_insdl.instrument.temperature import bose
 from mantid_insdl.maps import COMPONENT_LOG, MEV, PER_ANGSTROM, Axis, Map
 from mantid_insdl.materials import Material, load_material
-from mantid_insdl.progress import Progress
+from mantid_insdl.progress import Progress, ignore_progress, share_of
 from mantid_insdl.simulation.lines import Lines, check_component, lines_of
 from mantid_insdl.simulation.paths import MomentumPath, path_of, path_through
 from mantid_insdl.simulation.slice_engine import CURVATURE, STEEPNESS, UNIT
@@ -72,6 +72,7 @@ def dispersion(
     twins: bool = True,
     component: str = "perp",
     vertical: Sequence[float] = (0, 0, 1),
+    progress: Progress = ignore_progress,
 ) -> Dispersion:
     """Energies and intensities of the spin waves along a path; draw them with `mantid_insdl.plotting.plot_dispersion`.
 
@@ -79,10 +80,12 @@ def dispersion(
     ----------
     material, parameters, corners, points, labels, twins, component, vertical
         As for `simulate_cut`.
+    progress
+        As for `mantid_insdl.spinwave.spin_waves`.
     """
     known = load_material(material)
     path = path_through(corners, points, known, labels)
-    lines = lines_of(known, known.resolve(parameters), path.hkl, twins=twins, component=component, vertical=vertical)
+    lines = lines_of(known, known.resolve(parameters), path.hkl, twins=twins, component=component, vertical=vertical, progress=progress)
     return Dispersion(path.axis, path.hkl, lines.energies, lines.intensities, path.corners, component, known.name, known.frame, known.title)
 
 
@@ -275,7 +278,8 @@ def _averaged(spectrum: _Spectrum, path: MomentumPath, across: Sequence[Sequence
         return np.stack([np.interp(along, ends, column) for column in np.transpose(half)], axis=-1)
 
     steps = np.stack([place(edges[1:]) - place(edges[:-1]), *(np.broadcast_to(w, path.hkl.shape) for w in widths)], axis=1)
-    parts = spectrum.parts(path.hkl, steps)
+    report = progress or ignore_progress
+    parts = spectrum.parts(path.hkl, steps, share_of(report, 0.0, 0.1))
     offsets = np.stack(np.meshgrid(*((np.arange(n) + 0.5) / n - 0.5 for n in parts), indexing="ij"), -1).reshape(-1, len(parts))
     along = 0.5 * (edges[1:] + edges[:-1])[:, None] + offsets[:, 0] * np.diff(edges)[:, None]
     hkl = place(along) + offsets[:, 1:] @ widths
@@ -285,7 +289,7 @@ def _averaged(spectrum: _Spectrum, path: MomentumPath, across: Sequence[Sequence
         )
     cells = (steps / np.array(parts)[:, None]) @ spectrum.material.map_frame
     cells = np.repeat(cells, len(offsets), axis=0)
-    return spectrum.at(hkl.reshape(-1, 3), cells, progress).reshape(len(distance), len(offsets), -1).mean(axis=1)
+    return spectrum.at(hkl.reshape(-1, 3), cells, share_of(report, 0.1, 1.0)).reshape(len(distance), len(offsets), -1).mean(axis=1)
 
 
 def _even_shell(number: int) -> tuple[np.ndarray, np.ndarray]:
@@ -338,12 +342,13 @@ class _Spectrum:
         named = self.instrument is None or isinstance(self.instrument, str)
         object.__setattr__(self, "spectrometer", load_instrument(self.instrument or "MAPS") if named else self.instrument)
 
-    def parts(self, hkl: np.ndarray, steps: np.ndarray) -> tuple[int, ...]:
+    def parts(self, hkl: np.ndarray, steps: np.ndarray, progress: Progress) -> tuple[int, ...]:
         """Into how many parts to cut steps (m, direction, 3) in r.l.u. about momenta (m, 3) for the modes to be straight across each."""
         found = []
         seen = slice(None, None, max(1, len(hkl) // 100))
-        for step in steps[seen].swapaxes(0, 1):
-            here, aside = (self._lines(hkl[seen] + place * step) for place in (0.0, 1e-3))
+        for number, step in enumerate(steps[seen].swapaxes(0, 1)):
+            shares = [share_of(progress, *((2 * number + side + end) / (2 * steps.shape[1]) for end in (0, 1))) for side in (0, 1)]
+            here, aside = (self._lines(hkl[seen] + place * step, share) for place, share in zip((0.0, 1e-3), shares, strict=True))
             cartesian = step @ self.material.map_frame
             steep, there = (np.einsum("mlc,mc->ml", lines.velocities, cartesian) for lines in (here, aside))
             curved = np.abs(there - steep) / 1e-3
@@ -377,8 +382,9 @@ class _Spectrum:
         total[~loss.defined] = np.nan
         return total
 
-    def _lines(self, hkl: np.ndarray) -> Lines:
-        return lines_of(self.material, self.values, hkl, twins=self.twins, component=self.component, vertical=self.vertical)
+    def _lines(self, hkl: np.ndarray, progress: Progress = ignore_progress) -> Lines:
+        view = {"twins": self.twins, "component": self.component, "vertical": self.vertical}
+        return lines_of(self.material, self.values, hkl, **view, progress=progress)
 
     def _broadened(self, lines: Lines, cells: np.ndarray, sign: int) -> np.ndarray:
         """Density of lines at `sign` times their energies."""

@@ -27,12 +27,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 
 from mantid_insdl.spinwave.model import MU_B, Bond, SpinModel
 
+MANY_SITES = 100
+"""In a larger cell the magnet's symmetry is not looked for: that would take longer than it saves."""
 _REAL = 1e-12
 """Largest imaginary part, relative to the largest coefficient, of a coefficient that counts as real."""
 
@@ -295,6 +297,44 @@ class Hamiltonian:
                 return image
         return None
 
+    def blocks(self, fold: bool) -> list[Form]:
+        """The folded or the full form, in blocks where translations by half of a period of the order leave h(q) unchanged: `Form.split`."""
+        return self._split_folded if fold else self._split_full
+
+    @cached_property
+    def _split_full(self) -> list[Form]:
+        return self.full.split(self._translations)
+
+    @cached_property
+    def _split_folded(self) -> list[Form]:
+        return self.folded.split(self._translations)
+
+    @cached_property
+    def _translations(self) -> list[np.ndarray]:
+        """Permutations of the sites by translations of order two that change no h(q); none of a cell of more than `MANY_SITES`."""
+        positions = np.array([s.position for s in self.model.sites])
+        largest = max(np.abs(x).max(initial=0.0) for x in self._blocks)
+        found = []
+        for other in range(1, self.size if self.size <= MANY_SITES else 1):
+            apart = positions[:, None] + positions[other] - positions[0] - positions[None]
+            hit = np.abs(apart - np.round(apart)).max(axis=-1) < 1e-6
+            images = hit.argmax(axis=1)
+            if not np.all(hit.sum(axis=1) == 1) or np.any(images[images] != np.arange(self.size)):
+                continue
+            if all(np.abs(x[:, :, images][..., images] - x).max(initial=0.0) <= _REAL * largest for x in self._blocks):
+                found.append(images)
+        return found
+
     def matrix(self, q: np.ndarray, parameters: Mapping[str, float | np.ndarray]) -> np.ndarray:
         """The full h(q), (set, m, 2N, 2N), for parameter arrays (set,)."""
         return self.full.at(self.waves(q), self.model.parameter_table(parameters))[0]
+
+
+def hamiltonian_of(model: SpinModel) -> Hamiltonian:
+    """The Hamiltonian of a model; that of a small cell is kept for the next call, for making it takes as long as a hundred solves."""
+    return _kept(model) if len(model.sites) <= MANY_SITES else Hamiltonian(model)
+
+
+@lru_cache(maxsize=4)
+def _kept(model: SpinModel) -> Hamiltonian:
+    return Hamiltonian(model)

@@ -22,8 +22,9 @@ import numpy as np
 
 from mantid_insdl.errors import MaterialError
 from mantid_insdl.parallel import cores, in_threads
+from mantid_insdl.progress import Progress, ignore_progress
 from mantid_insdl.spinwave.form_factors import form_factor
-from mantid_insdl.spinwave.hamiltonian import Form, Hamiltonian
+from mantid_insdl.spinwave.hamiltonian import Form, Hamiltonian, hamiltonian_of
 from mantid_insdl.spinwave.model import SpinModel
 from mantid_insdl.spinwave.order import OrderEnergy
 from mantid_insdl.spinwave.relaxation import directions_of
@@ -35,8 +36,8 @@ SHIFT = 1e-10
 _SMALL = 10 * np.sqrt(SHIFT)
 """Energies below this, relative to the scale of h, are solved for in the full h; at a soft momentum they count as zero."""
 _DIVERGENT = 1e3
-PIECE = 4e6
-"""Bytes of working memory of one piece of momenta: about what stays in a core's cache."""
+PIECE = 16e6
+"""Bytes of working memory of one piece of momenta: enough for what a piece costs whatever its size, and still in a cache."""
 
 STABLE, SOFT, UNSTABLE = 0, 1, 2
 
@@ -243,6 +244,7 @@ def spin_waves(
     memory: float = 256e6,
     workers: int | None = None,
     longest: float = 3600.0,
+    progress: Progress = ignore_progress,
 ) -> Modes:
     """Energies and neutron amplitudes of a magnet for every parameter set at every momentum.
 
@@ -267,6 +269,9 @@ def spin_waves(
         Number of threads; all cores by default.
     longest
         Seconds that the calculation may take by the rough estimate of `estimated_seconds`.
+    progress
+        Called before and during a calculation of more than a second, with the fraction done and a text that says how long it will take; it
+        may raise to stop.
 
     Raises
     ------
@@ -277,7 +282,7 @@ def spin_waves(
         does not determine it. (An unstable structure is reported in `Modes.status`.)
     """
     q = np.atleast_2d(np.asarray(q, float))
-    hamiltonian = Hamiltonian(model)
+    hamiltonian = hamiltonian_of(model)
     if fold and not hamiltonian.folds:
         raise ValueError("h of this model does not fold: its coefficients are not all real")
     fold = hamiltonian.folds if fold is None else fold
@@ -285,19 +290,30 @@ def spin_waves(
     seconds = estimated_seconds(len(model.sites), len(q) * len(table), fold, dipoles=model.dipoles is not None)
     require_affordable(model, seconds, longest)
     ClassicalEnergy(model).require_stationary(table)
-    forms: list[Form] = []
     if derivatives and OrderEnergy(model).following(directions_of(model)).any():
-        fold = False  # what turns the spins need not fold
-        forms = [total_derivatives(hamiltonian, row).form for row in table]
-    elif derivatives:
-        forms = [hamiltonian.folded if fold else hamiltonian.full]
+        fold = False  # what turns the spins need not fold, nor move alike
+        blocks = [(hamiltonian.full, [total_derivatives(hamiltonian, row).form for row in table])]
+    else:
+        blocks = [(form, [form] * derivatives) for form in hamiltonian.blocks(fold)]
     workers = workers or cores()
     size = 16 * hamiltonian.size**2 * (10 if fold else 40) * (len(table) + derivatives * len(model.parameters) + 3 * velocities)
     piece = max(1, int(min(memory / workers, PIECE) / size))
     pieces = [q[start : start + piece] for start in range(0, max(len(q), 1), piece)]
-    parts = in_threads(lambda part: _spin_waves(hamiltonian, part, table, fold, forms, velocities), pieces, workers)
-    found = [None if x[0] is None else np.concatenate(x, axis=1) for x in zip(*parts, strict=True)]
+    parts = in_threads(lambda part: _spin_waves(hamiltonian, part, table, blocks, velocities), pieces, workers)
+    text = f"Spin waves of {len(model.sites)} spins at {len(q)} momenta, about {_in_words(seconds)} on one core"
+    report = progress if seconds > 1 else ignore_progress
+    report(0.0, text)
+    done = []
+    for part in parts:
+        done.append(part)
+        report(len(done) / len(pieces), text)
+    found = [None if x[0] is None else np.concatenate(x, axis=1) for x in zip(*done, strict=True)]
     return Modes(q, *found)
+
+
+def _in_words(seconds: float) -> str:
+    unit, name = next((one for one in ((3600, "hours"), (60, "minutes")) if seconds >= 2 * one[0]), (1, "seconds"))
+    return f"{seconds / unit:.0f} {name}"
 
 
 def estimated_seconds(spins: int, solves: int, fold: bool, *, dipoles: bool = False) -> float:
@@ -367,20 +383,35 @@ def mode_amplitudes(raw: RawModes, frames: np.ndarray, weight: np.ndarray, sites
 
 
 def _spin_waves(
-    hamiltonian: Hamiltonian, q: np.ndarray, table: np.ndarray, fold: bool, forms: Sequence[Form], velocities: bool
+    hamiltonian: Hamiltonian, q: np.ndarray, table: np.ndarray, blocks: Sequence[tuple[Form, Sequence[Form]]], velocities: bool
 ) -> tuple[np.ndarray | None, ...]:
-    """Fields of `Modes` after its momenta; `forms` of the derivatives are one for each set, one for all, or none."""
+    """Fields of `Modes` after its momenta.
+
+    To each of the `blocks` that h falls into belong the forms of its derivatives: one for each set, one for all, or none.
+    """
     model = hamiltonian.model
-    form = hamiltonian.folded if fold else hamiltonian.full
-    waves = hamiltonian.waves(q)
-    raw = solve(*form.at(waves, table), scale=hamiltonian.scale(table)[:, None])
-    amplitudes = mode_amplitudes(raw, model.seen(model.frames), site_weights(model, q), form.sites)
+    waves, weight, scale = hamiltonian.waves(q), site_weights(model, q), hamiltonian.scale(table)[:, None]
+    momentum_slopes = hamiltonian.wave_slopes(q) if velocities else None
+    parts = []
+    for form, forms in blocks:
+        raw = solve(*form.at(waves, table), scale=scale)
+        of_each = zip(*(one.derivatives(waves) for one in forms), strict=True)
+        slopes = tuple(x[0] if len(x) == 1 else np.stack(x, axis=1) for x in of_each)  # (parameter, [set,] m, n, n)
+        by_parameter = energy_derivatives(raw, slopes) if slopes else None
+        by_momentum = None if momentum_slopes is None else mode_velocities(raw, form, momentum_slopes, table)
+        amplitudes = mode_amplitudes(raw, model.seen(model.frames), weight, form.sites)
+        parts.append((raw.energies, amplitudes, by_parameter, by_momentum, raw.status, raw.lowest))
+    *of_modes, status, lowest = zip(*parts, strict=True)
+    energies, amplitudes, by_parameter, by_momentum = _rising(of_modes) if len(blocks) > 1 else [one[0] for one in of_modes]
     seen = perpendicular(amplitudes, model.lattice.to_cartesian(q)[:, None, :])
-    of_each = zip(*(one.derivatives(waves) for one in forms), strict=True)
-    slopes = tuple(x[0] if len(x) == 1 else np.stack(x, axis=1) for x in of_each)  # (parameter, [set,] m, n, n)
-    by_parameter = energy_derivatives(raw, slopes) if slopes else None
-    by_momentum = mode_velocities(raw, form, hamiltonian.wave_slopes(q), table) if velocities else None
-    return raw.energies, amplitudes, seen, raw.status, raw.lowest, by_parameter, by_momentum
+    return energies, amplitudes, seen, np.max(status, axis=0), np.fmin.reduce(lowest), by_parameter, by_momentum
+
+
+def _rising(of_modes: Sequence[Sequence[np.ndarray | None]]) -> list[np.ndarray | None]:
+    """What the modes (set, m, mode, ...) of several blocks have, first of all energies, in the order of these."""
+    order = np.argsort(np.concatenate(of_modes[0], axis=2), axis=2, kind="stable")
+    joined = [None if one[0] is None else np.concatenate(one, axis=2) for one in of_modes]
+    return [None if x is None else np.take_along_axis(x, order if x.ndim == 3 else order[..., None], axis=2) for x in joined]
 
 
 def mode_velocities(raw: RawModes, form: Form, slopes: np.ndarray, table: np.ndarray) -> np.ndarray:

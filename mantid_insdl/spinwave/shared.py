@@ -22,13 +22,10 @@ import numpy as np
 
 from mantid_insdl.errors import MaterialError
 from mantid_insdl.parallel import in_threads
-from mantid_insdl.spinwave.hamiltonian import Form, Hamiltonian
+from mantid_insdl.spinwave.hamiltonian import MANY_SITES, Form, Hamiltonian
 from mantid_insdl.spinwave.model import SpinModel
 from mantid_insdl.spinwave.modes import PIECE, UNSTABLE, estimated_seconds, mode_velocities, require_affordable, solve
 from mantid_insdl.spinwave.rotating_frame import rotating_parts, turning_model
-
-MANY_SITES = 100
-"""In a larger cell the magnet's symmetry is not looked for: that would take longer than it saves."""
 
 
 class Group(NamedTuple):

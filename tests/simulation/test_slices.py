@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from scipy.optimize import brentq
 
+from mantid_insdl import parallel
 from mantid_insdl.errors import InsdlError, InstabilityError, MapError, MaterialError
 from mantid_insdl.instrument.ellipsoid import TabulatedResolution
 from mantid_insdl.instrument.kinematics import along_beam, kf_over_ki, reachable
@@ -135,6 +136,32 @@ def test_material_coupled_along_c_is_simulated(tmp_path):
     assert np.nanmax(np.abs(coupled.intensity - free.intensity)) > 0.1 * np.nanmax(free.intensity)
     with pytest.raises(InstabilityError):
         simulate(path, {"Jc": 0.5}, slices=windows((20.0,)), qh=qh, qk=qk)
+
+
+@pytest.mark.parametrize("tabulated", [False, True])
+def test_parts_and_threads_of_the_general_engine_change_nothing(tabulated, monkeypatch):
+    """Whatever is worked on at once: all pieces and sets, or a few; in one thread or two, in the same order."""
+    qh, qk = axes(5, 0.1)
+    values = {"J1": np.array([0.65, 0.7, 0.75])}
+    slices = Slices([20.0, 20.0], [1.0, 3.0], [3.0, 6.0])
+    table = ellipsoids(20.0, [0.0002, 0, 0, 0.0002, 0, 0.3]) if tabulated else None
+    simulator = SliceSimulator("rb2mnf4", slices, qh, qk, beam=(1, 0, 3), ellipsoids=table)
+    assert isinstance(simulator._domains[0], General)
+
+    def image():
+        return simulator.intensity(values, dtype=float)[0]
+
+    monkeypatch.setattr(engines, "MEMORY", 10**9)
+    whole = image()
+    monkeypatch.setattr(engines, "MEMORY", 100_000)
+    found = []
+    for number in (1, 2):
+        monkeypatch.setattr(parallel, "cores", lambda number=number: number)
+        found.append(image())
+    assert np.array_equal(*found, equal_nan=True)
+    assert found[0] == pytest.approx(whole, rel=1e-10, abs=1e-10 * np.nanmax(whole), nan_ok=True)
+    one = simulator.intensity({"J1": 0.7}, dtype=float)[0]
+    assert found[0][1] == pytest.approx(one[0], rel=1e-10, abs=1e-10 * np.nanmax(whole), nan_ok=True)
 
 
 def test_twins_make_the_map_symmetric_and_are_the_mean_of_two_crystals():

@@ -17,6 +17,7 @@ from mantid_insdl.spinwave.rotating_frame import rotation
 from mantid_insdl.spinwave.shared import SharedSolve, SharedSpiral
 from mantid_insdl.spinwave.spiral import spiral_waves
 from mantid_insdl.spinwave.square_lattice import square_lattice_modes
+from mantid_insdl.spinwave.symmetry import dm_matrix
 
 
 def magnet(name, **changes):
@@ -109,6 +110,71 @@ def test_blocks_of_sites_that_move_alike_or_opposite(name, rows):
     assert [form.matrices[0].shape[-1] for form in solver._forms] == rows
     sites = np.concatenate([np.eye(rows[0]) if form.sites is None else form.sites for form in solver._forms], axis=1)
     assert sites.conj().T @ sites == pytest.approx(np.eye(sum(rows)), abs=1e-12)
+
+
+def with_antisymmetric_exchange(staggered):
+    """Goodenough with DM vectors along its moments, so that it does not fold: the same on all JF1 bonds, or of their spins' sign."""
+    model, values = magnet("pcsmo-goodenough")
+    axis = np.array(model.sites[0].direction)
+    signs = {bond: np.sign(model.sites[bond.i].direction @ axis) if staggered else 1.0 for bond in model.bonds if bond.parameter == "JF1"}
+    added = (Bond(b.i, b.j, b.cell, "DM", dm_matrix(0.3 * sign * axis)) for b, sign in signs.items())
+    return dataclasses.replace(model, bonds=(*model.bonds, *added)), values | {"DM": 1.0}
+
+
+@pytest.mark.parametrize(
+    ("name", "fold", "rows"),
+    [
+        ("pcsmo-goodenough", True, [8, 8]),
+        ("pcsmo-goodenough", False, [16, 16]),
+        ("pcsmo-dimer", True, [8, 8]),
+        ("staggered", False, [16, 16]),
+        ("uniform", False, [32]),
+        ("rb2mnf4", True, [1, 1]),
+    ],
+)
+def test_blocks_change_nothing_at_any_momentum(name, fold, rows, monkeypatch):
+    """The translation that turns the moments of PCSMO leaves h as it is; with antisymmetric exchange only where that turns too."""
+    model, values = with_antisymmetric_exchange(name == "staggered") if name in ("staggered", "uniform") else magnet(name)
+    values = {n: np.array([v, 0.95 * v]) for n, v in values.items()}
+    assert Hamiltonian(model).folds == (name not in ("staggered", "uniform"))
+    assert [form.matrices[0].shape[-1] for form in Hamiltonian(model).blocks(fold)] == rows
+    split = spin_waves(model, Q, values, fold=fold, derivatives=True, velocities=True)
+    monkeypatch.setattr(Hamiltonian, "_translations", [])
+    whole = spin_waves(dataclasses.replace(model), Q, values, fold=fold, derivatives=True, velocities=True)  # a copy: nothing is kept of it
+    assert whole.stable.all()
+    assert split.energies == pytest.approx(whole.energies, rel=1e-10)
+    assert np.array_equal(split.status, whole.status)
+    # degenerate modes may mix: compare what their sum scatters, and how it changes
+    for power in range(3):
+        scale = whole.energies**power
+        for one in ("s_perp", "velocities", "derivatives"):
+            a, b = (getattr(modes, one) * scale.reshape(*scale.shape, *[1] * (getattr(modes, one).ndim - 3)) for modes in (split, whole))
+            assert a.sum(axis=2) == pytest.approx(b.sum(axis=2), rel=1e-10, abs=1e-10 * np.abs(b).max())
+
+
+def test_soft_momenta_of_blocks_are_those_of_the_whole(monkeypatch):
+    """Of the zero modes of two unlike blocks one is divergent, at either zone centre."""
+    model, values = magnet("pcsmo-goodenough", D=0.0)
+    q = [[0, 0, 0], [1, 0, 0], [0.5, 0.5, 0], [0.1, 0.2, 0.3]]
+    split = spin_waves(model, q, values)
+    monkeypatch.setattr(Hamiltonian, "_translations", [])
+    whole = spin_waves(dataclasses.replace(model), q, values)
+    assert np.array_equal(split.status, whole.status) and SOFT in split.status
+    assert np.array_equal(np.isnan(split.s_perp).sum(-1), np.isnan(whole.s_perp).sum(-1))
+    assert split.energies == pytest.approx(whole.energies, rel=1e-8, abs=1e-8)
+    assert np.isfinite(split.lowest[0]).tolist() == (split.status[0] != STABLE).tolist()
+
+
+def test_one_soft_block_makes_a_momentum_soft():
+    """A ferromagnetic chain in a cell of two spins: of acoustic and optical mode, which are a block each, one is soft at q = 0."""
+    sites = [Site("a", [x, 0, 0], 1, [0, 0, 1]) for x in (0, 0.5)]
+    model = SpinModel(Lattice(6, 8, 8), sites, [Bond(0, 1, (0, 0, 0), "J"), Bond(1, 0, (1, 0, 0), "J")])
+    assert len(Hamiltonian(model).blocks(True)) == 2
+    modes = spin_waves(model, [[0, 0, 0], [0.2, 0, 0]], {"J": -1})
+    assert modes.status.tolist() == [[SOFT, STABLE]]
+    assert modes.energies[0, 0] == pytest.approx([0, 4], abs=1e-8)
+    assert modes.energies[0, 1] == pytest.approx(2 - 2 * np.cos(np.pi * np.array([0.2, 1.2])), rel=1e-12)
+    assert modes.lowest[0, 0] == pytest.approx(0, abs=1e-8) and np.isnan(modes.lowest[0, 1])
 
 
 HALF, TENTHS, QUARTERS = np.linspace(-2, 2, 14), np.arange(-0.9, 1, 0.2), np.arange(-1, 1.01, 0.25)
@@ -289,6 +355,25 @@ def test_thousand_spins_say_first_what_they_cost():
         spin_waves(model, np.zeros((1000, 3)), {"J": -1})
     with pytest.raises(MaterialError, match=r"1000 spins .* hours"):
         SharedSolve(model, np.random.default_rng(0).uniform(-1, 1, (1600, 2)))
+
+
+def test_long_work_says_first_how_long_it_takes_and_can_be_stopped():
+    sites = [Site("a", [i / 80, 0, 0], 1, [0, 0, 1]) for i in range(80)]
+    model = SpinModel(Lattice(240, 8, 8), sites, [Bond(i, (i + 1) % 80, (int(i == 79), 0, 0), "J") for i in range(80)])
+    seen = []
+
+    def report(fraction, text):
+        seen.append((fraction, text))
+        if len(seen) > 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        spin_waves(model, np.zeros((40000, 3)), {"J": -1}, progress=report)
+    assert seen[0] == (0.0, "Spin waves of 80 spins at 40000 momenta, about 3 minutes on one core")  # 40000 x 1e-8 x 80^3 = 205 s
+    assert 0 < seen[1][0] < seen[2][0] < 0.1
+    quick = []
+    spin_waves(model, np.zeros((1, 3)), {"J": -1}, progress=lambda *one: quick.append(one))
+    assert not quick
 
 
 def test_pieces_of_memory_change_nothing():
