@@ -5,7 +5,7 @@
     python benchmarks/fit.py starts MATERIAL [--maps N] [--data FOLDER] [--model BUNDLE] [--processes N]
                                       [--processes N] [--network BUNDLE]
     python benchmarks/fit.py starts MATERIAL [--maps N] [--data FOLDER] [--processes N]
-    python benchmarks/fit.py speed [--pyspinw PYTHON]
+    python benchmarks/fit.py speed [--pyspinw PYTHON] [--only FIT]
     python benchmarks/fit.py measured FOLDER
 
 coverage: N simulated measurements of a material, each of other parameters, scales, backgrounds, energy width and power of kf/ki, are fitted
@@ -52,7 +52,7 @@ from mantid_insdl.fitting.refine import fit as fit_map
 from mantid_insdl.fitting.refine import fit_calculation
 from mantid_insdl.fitting.results import Fit
 from mantid_insdl.maps import RLU, Axis, Map, Slices
-from mantid_insdl.materials import load_material
+from mantid_insdl.materials import load_material, zener
 from mantid_insdl.networks.bundles import load_bundle
 from mantid_insdl.networks.preparation import prepare
 from mantid_insdl.progress import ignore_progress
@@ -62,6 +62,11 @@ NEUTRON = {25.0: 3.0, 50.0: 0.83, 100.0: 0.45}
 """Intensity of one neutron in the measured maps, by the slope of variance against mean (`mantid_insdl.fitting.uncertainty`)."""
 MEAN = {25.0: 4.4, 50.0: 2.9, 100.0: 1.3}
 """Mean intensity of a known pixel there."""
+POLARONS = {
+    "pcsmo-zener, parallel": {"JFU": -5.0, "JFD": -1.0, "JA": 0.3, "Jperp": 0.9, "D": 0.05},
+    "pcsmo-zener, spiral": {"JFU": -5.0, "JFD": -1.0, "JA": 1.0, "Jperp": 0.9, "D": 0.05},
+}
+"""Zener polarons in two of their orders."""
 AWAY = 0.05
 """Standard deviation of a start about the truth, in widths of a range: as far as the networks are off."""
 
@@ -241,23 +246,24 @@ def starts(arguments: argparse.Namespace) -> None:
 
 def speed(arguments: argparse.Namespace) -> None:
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
-    print(f"{'fit':34}{'processor s':>12}{'maps':>7}{'peak MB':>9}{'pySpinW, s':>12}{'times ours':>12}")
+    print(f"{'fit':44}{'processor s':>12}{'maps':>7}{'peak MB':>9}{'pySpinW, s':>12}{'times ours':>12}")
     six = [25.0, 35.0, 50.0, 70.0, 100.0, 140.0]
     q = np.linspace(-0.975, 0.975, 40)
     slices = Slices.from_bins(six, [np.linspace(0.1, 0.7, 11) * ei for ei in six])
     axes = (Axis("qh", RLU, q), Axis("qk", RLU, q))
-    cases = [("rb2mnf4", grid("rb2mnf4", None).slices)] + [(name, slices) for name in ("pcsmo-goodenough", "pcsmo-dimer")]
-    for name, windows in cases:
-        material = load_material(name)
-        m = simulate(name, slices=windows, qh=axes[0], qk=axes[1], counts=2e5, background=0.01, seed=1)
+    polarons = {order: zener.in_ground_state(values) for order, values in POLARONS.items()}
+    shown = {"rb2mnf4": load_material("rb2mnf4"), **{name: load_material(name) for name in ("pcsmo-goodenough", "pcsmo-dimer")}, **polarons}
+    for title, material in shown.items() if arguments.only is None else [(arguments.only, shown[arguments.only])]:
+        name, windows = material.name, grid("rb2mnf4", None).slices if title == "rb2mnf4" else slices
+        m = simulate(material, slices=windows, qh=axes[0], qk=axes[1], counts=2e5, background=0.01, seed=1)
         near = {p.name: p.value + 0.02 * (p.high - p.low) for p in material.parameters}
         for kind, start in (("from a network's values", near), ("from draws", None)):
             begin = time.process_time()
             fit = fit_map(m, name, start=start)
             seconds = time.process_time() - begin
             memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-            row = f"{name + ', ' + kind:34}{seconds:12.1f}{fit.evaluations:7d}{memory:9.0f}"
-            if arguments.pyspinw:
+            row = f"{title + ', ' + kind:44}{seconds:12.1f}{fit.evaluations:7d}{memory:9.0f}"
+            if arguments.pyspinw and material.spiral is None:
                 one, *_ = pyspinw(arguments.pyspinw, bare(material.model), material.defaults, map_momenta(material, windows, q), repeats=1)
                 row += f"{one * fit.evaluations:12.0f}{one * fit.evaluations / seconds:12.0f}"
             print(row, flush=True)
@@ -316,6 +322,7 @@ def main() -> None:
     three = kinds.add_parser("speed")
     three.set_defaults(run=speed)
     three.add_argument("--pyspinw", metavar="PYTHON")
+    three.add_argument("--only", metavar="FIT")
     four = kinds.add_parser("measured")
     four.set_defaults(run=measured)
     four.add_argument("folder", type=Path)

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from mantid_insdl.analysis import Evidence, ExchangeFit, analyse, fit_exchange
-from mantid_insdl.analysis.refinement import OF_NETWORK, disagreements, refined, starts_of, without_network
+from mantid_insdl.analysis.refinement import OF_NETWORK, disagreements, refined, starts_by_networks, starts_of, without_network
 from mantid_insdl.errors import BundleError, MaterialError
 from mantid_insdl.maps import RLU, Axis, Slices
+from mantid_insdl.materials import load_material
 from mantid_insdl.networks.bundles import BundleIdentity
 from mantid_insdl.simulation.slices import simulate
 
@@ -95,3 +96,17 @@ def test_a_fit_starts_from_the_network_its_draws_and_the_published_values():
     starts = starts_of(exchange)
     assert starts[0] == {"J": 1.0, "D": -0.1} and starts[-1] == {}
     assert starts[1:-1] == [{"J": one, "D": other} for one, other in draws[:16]]
+
+
+@pytest.mark.tensorflow
+def test_fits_of_several_models_begin_where_their_networks_say():
+    q, windows = np.linspace(-0.975, 0.975, 40), np.linspace(0.1, 0.7, 11)
+    axes = {name: Axis(name, RLU, q) for name in ("qh", "qk")}
+    measured = simulate("pcsmo-dimer", slices=Slices.from_bins([50.0, 100.0], [50 * windows, 100 * windows]), **axes, counts=2e5)
+    starts = starts_by_networks(measured.replace(material="pcsmo"), ("pcsmo-dimer", "pcsmo-zener", "pcsmo-intermediate"), "pcsmo")
+    assert list(starts) == ["pcsmo-dimer", "pcsmo-zener"]  # there is no network for the constants of the third
+    for name, sets in starts.items():
+        assert len(sets) == 18 and sets[-1] == {} and all(list(one) == list(load_material(name).defaults) for one in sets[:-1])
+        assert len({tuple(one.values()) for one in sets[1:-1]}) == 16
+    assert starts["pcsmo-dimer"][0]["JFS"] == pytest.approx(-14.2, abs=2.0)
+    assert starts_by_networks(measured.select(np.arange(1)).replace(material="pcsmo"), ("rb2mnf4",), "pcsmo") == {}

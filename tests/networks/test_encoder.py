@@ -76,6 +76,21 @@ def test_energies_of_a_slice_and_their_order_matter(network):
     assert np.abs(np.subtract(other, logits)).max() > 1e-3
 
 
+def test_a_slice_sees_its_neighbours_in_energy(network):
+    """Two bins change places with all that they are told: what is left in place can tell by its neighbours alone."""
+    arrays = random_map()
+    features, _, _ = network(flat(arrays))
+    order = np.arange(BINS)
+    order[[0, 6]] = 6, 0
+    exchanged = [a.copy() for a in arrays]
+    for a in exchanged:
+        a[:, 0] = a[:, 0, order]
+    moved, _, _ = network(flat(exchanged))
+    shape = (GROUPS, BINS, *features.shape[2:])
+    before, after = np.reshape(features, shape), np.reshape(moved, shape)
+    assert np.abs(after[0, 5] - before[0, 5]).max() > 0.1 * np.abs(before[0, 5]).max()  # the bin between 4 and 6, now between 4 and 0
+
+
 def test_weighted_features_through_the_head_are_the_logits(network):
     features, weight, logits = (np.array(x) for x in network(flat(random_map())))
     kernel, bias = network.get_layer("logits").get_weights()

@@ -1,7 +1,6 @@
 """Maps of Zener polarons: every parameter set in the order that its constants have."""
 
 import numpy as np
-import pytest
 
 from mantid_insdl.maps import RLU, Axis, Slices
 from mantid_insdl.materials import load_material, zener
@@ -29,11 +28,11 @@ def test_sets_of_a_batch_have_their_own_orders():
     found, stable = PolaronSimulator(SLICES, *AXES).intensity(SETS, energy_width_scale=WIDTHS, dtype=float)
     assert stable.tolist() == [True, True, True, False, False, True]
     assert np.all(np.isnan(found[3:5]))
-    for index, accuracy in ((0, 1e-6), (1, 1e-6), (2, 0.03), (5, 0.03)):  # momenta that a wandering spiral is solved at are others
+    for index in (0, 1, 2, 5):  # each alone is solved at other momenta: those that its own modes ask for
         alone = SliceSimulator(zener.in_ground_state(one(index)), SLICES, *AXES)
         ((expected,), _) = alone.intensity(one(index), energy_width_scale=WIDTHS[index], dtype=float)
         expected = np.nan_to_num(expected)
-        assert np.nan_to_num(found[index]) == pytest.approx(expected, abs=accuracy * np.sqrt(np.mean(expected**2)) * 4)
+        assert np.sqrt(np.mean((np.nan_to_num(found[index]) - expected) ** 2) / np.mean(expected**2)) < 0.01
 
 
 def test_numbers_and_the_file_s_own_values():
