@@ -6,8 +6,8 @@ N test maps (30 by default, evenly from all models; the test part of the data se
 not hold it) are measured at the usual counts as they are, and as maps of none of the models of each kind
 (`mantid_insdl.training.negatives`): an intermediate model, two models mixed, incident energies exchanged, energies rolled. Printed are how
 many get a verdict by `classify`, how many of these have constants whose simulation explains them and keep it in `classify_and_estimate`
-(``insdl analyse``), how many of those are named right, and for the maps with a verdict the area under the curve by which the unexplained
-share tells them from the models' own. A few seconds of a core for each verdict.
+(``insdl analyse``), how many of those are named right, and for the maps with a verdict the areas under the curves by which the unexplained
+share, and the spread of the network's answers, tell them from the models' own. A few seconds of a core for each verdict.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def main() -> None:
     own = None
     for kind in (OWN, *arguments.kinds):
         maps = measurer.measure(indices, TEST, kind=kind)
-        given, kept, right, unexplained = 0, 0, 0, []
+        given, kept, right, signs = 0, 0, 0, []
         for row in range(indices.size):
             m = as_map(maps, row, measurer, bundle.card.family)
             told = classify(m)
@@ -56,17 +56,17 @@ def main() -> None:
                 continue
             given += 1
             found, exchange = classify_and_estimate(m)
-            unexplained.append(exchange.evidence.unexplained)
+            signs.append((exchange.evidence.unexplained, told.uncertainties[told.models.index(told.most_probable)]))
             kept += found.verdict == told.verdict
             right += found.verdict == told.verdict == data.materials[max(maps.label[row], 0)] and maps.label[row] >= 0
-        own = np.array(unexplained) if own is None else own
+        own = np.array(signs) if own is None else own
         shares = ["{:.2f} ({:.2f} to {:.2f})".format(x, *limits) for x, limits in (proportion(n, indices.size) for n in (given, kept))]
-        area = area_under_curve(own, np.array(unexplained)) if unexplained and own.size else np.nan
+        areas = [area_under_curve(*each) for each in zip(own.T, np.array(signs).T, strict=True)] if signs and own.size else [np.nan] * 2
         print(
             f"{kind or 'own':28} {given:3} of {indices.size} by the network, {shares[0]}; {kept:3} beside simulations, {shares[1]}; ",
             end="",
         )
-        print(f"{right} right; area {area:.2f}", flush=True)
+        print(f"{right} right; areas {areas[0]:.2f}, {areas[1]:.2f}", flush=True)
 
 
 if __name__ == "__main__":

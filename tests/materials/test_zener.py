@@ -78,15 +78,14 @@ def test_spiral_that_follows_is_that_of_the_closed_form():
 
 def test_spirals_know_the_order_of_any_constants():
     """In closed form, that of `ordered`, whose energy the tests above hold against the lower bound."""
-    spirals = zener.Spirals.new()
-    for couplings, _, angles in draws(6, seed=5, spirals=0.5):
-        table = spirals.model.parameter_table({**BASE.defaults, **couplings})
-        found = spirals.followed.at(table)
-        expected = zener.ordered(angles, couplings)
-        own = expected.spiral.k[1] if expected.spiral is not None else found.order.k[0, 1]
-        assert found.order.k[0] == pytest.approx([0, own, 0]) and (expected.spiral is not None or own == pytest.approx(round(own)))
+    spirals, drawn = zener.Spirals.new(), list(draws(6, seed=5, spirals=0.5))
+    sets = [{**BASE.defaults, **couplings} for couplings, _, _ in drawn]
+    found = spirals.followed.at(np.concatenate([spirals.model.parameter_table(one) for one in sets]))
+    for index, (couplings, order, angles) in enumerate(drawn):
+        expected, (_, k, _) = zener.ordered(angles, couplings), found.order.k[index]
+        assert k == pytest.approx(expected.spiral.k[1]) if order == zener.SPIRAL else k == pytest.approx(round(k), abs=1e-12)
         directions = [site.direction for site in expected.model.sites]
-        assert found.order.directions[0] == pytest.approx(np.array(directions), abs=1e-12)
+        assert found.order.directions[index] == pytest.approx(np.array(directions), abs=1e-12)
 
 
 def test_couplings_of_another_sign_have_no_order_here():
