@@ -153,7 +153,8 @@ def test_parts_and_threads_of_the_general_engine_change_nothing(tabulated, monke
 
     monkeypatch.setattr(engines, "MEMORY", 10**9)
     whole = image()
-    monkeypatch.setattr(engines, "MEMORY", 100_000)
+    monkeypatch.setattr(engines, "MEMORY", 40_000)  # two sets and 20 pieces at once
+    monkeypatch.setattr(engines, "LEAST", 20)
     found = []
     for number in (1, 2):
         monkeypatch.setattr(parallel, "cores", lambda number=number: number)
