@@ -38,8 +38,6 @@ TOO_LITTLE = (
     "The map cannot tell {} from {}: their fits differ by an expected log-likelihood of {:.1f} only. So the explanation is held against no "
     "physicist."
 )
-STARTS = 4
-"""Training maps of each material, nearest to the user's, from whose constants the fits of the physicist begin, besides its own values."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -232,7 +230,7 @@ def _shares(views: Sequence[str]) -> dict[str, tuple[float, float]]:
 
 
 def _starts(codes: Codes | None, materials: Sequence[str]) -> Mapping[str, list[dict[str, float]]] | None:
-    """The constants of the training maps nearest to the user's, of each material; with its own values."""
+    """The constants of the training map nearest to the user's, of each material."""
     if codes is None:
         return None
     gallery = codes.gallery
@@ -240,7 +238,7 @@ def _starts(codes: Codes | None, materials: Sequence[str]) -> Mapping[str, list[
     starts: dict[str, list[dict[str, float]]] = {}
     for name in materials:
         mine = np.flatnonzero(gallery.data.material == gallery.materials.index(name))
-        starts[name] = [{}, *(gallery.parameters(int(one)) for one in mine[np.argsort(away[mine])[:STARTS]])]
+        starts[name] = [gallery.parameters(int(mine[np.argmin(away[mine])]))]
     return starts
 
 

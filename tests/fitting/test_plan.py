@@ -20,7 +20,7 @@ from mantid_insdl.instrument.flux import sample_flux
 from mantid_insdl.instrument.noise import count_neutrons
 from mantid_insdl.instrument.resolution import load_instrument
 from mantid_insdl.maps import MEV, PER_ANGSTROM, RLU, Axis, Map, Slices, stack
-from mantid_insdl.materials import load_material
+from mantid_insdl.materials import Material, load_material
 from mantid_insdl.simulation.slices import SliceSimulator
 
 MAPS = Measurement()
@@ -267,8 +267,13 @@ def test_coverage_is_what_the_mask_leaves(measured):
 
 
 def test_an_unstable_material_is_refused_by_name(measured):
-    with pytest.raises((InstabilityError, MaterialError)):
-        plan(measured, "pcsmo-zener")
+    described = load_material("rb2mnf4").model_dump(exclude_unset=True)
+    for one in described["parameters"]:
+        one |= {"J1": {"value": -0.6, "low": -1.0, "high": -0.2}}.get(
+            one["name"], {}
+        )  # ferromagnetic bonds under an antiferromagnetic order
+    with pytest.raises(InstabilityError, match="rb2mnf4"):
+        plan(measured, Material.model_validate(described))
 
 
 # ---- candidates
