@@ -268,10 +268,8 @@ def test_coverage_is_what_the_mask_leaves(measured):
 
 def test_an_unstable_material_is_refused_by_name(measured):
     described = load_material("rb2mnf4").model_dump(exclude_unset=True)
-    for one in described["parameters"]:
-        one |= {"J1": {"value": -0.6, "low": -1.0, "high": -0.2}}.get(
-            one["name"], {}
-        )  # ferromagnetic bonds under an antiferromagnetic order
+    first = next(one for one in described["parameters"] if one["name"] == "J1")
+    first.update(value=-0.6, low=-1.0, high=-0.2)  # ferromagnetic bonds under an antiferromagnetic order
     with pytest.raises(InstabilityError, match="rb2mnf4"):
         plan(measured, Material.model_validate(described))
 
