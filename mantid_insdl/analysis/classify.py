@@ -8,18 +8,18 @@ from pathlib import Path
 import numpy as np
 
 from mantid_insdl.analysis.denoise import denoise as denoise_map
-from mantid_insdl.analysis.ensemble import STRUCTURELESS, logits_of
+from mantid_insdl.analysis.ensemble import STRUCTURELESS
 from mantid_insdl.analysis.estimate import ask_constants, estimate, exchange_bundle
 from mantid_insdl.analysis.results import Classification, ExchangeFit
 from mantid_insdl.fitting.results import NONE_OF_THESE, UNDECIDED
 from mantid_insdl.maps import Map
 from mantid_insdl.networks.bundles import Bundle, load_bundle
 from mantid_insdl.networks.cards import Card
-from mantid_insdl.networks.prediction import ensemble_probabilities
+from mantid_insdl.networks.prediction import ensemble_probabilities, logits_of
 from mantid_insdl.networks.preparation import Prepared, open_question, prepare
 from mantid_insdl.networks.preprocessing import structure
 from mantid_insdl.networks.strangeness import Strangeness
-from mantid_insdl.progress import Progress, ignore_progress
+from mantid_insdl.progress import Progress, ignore_progress, share_of
 
 STRANGE = "The map shows none of these models: {:.1%} of the model's own test maps are less strange, and {:.0%} of them {}."
 LEARNT = "look less like the maps that were made to show none"
@@ -49,11 +49,11 @@ def classify(m: Map, model: str | Path | None = None, *, denoise: bool = False, 
     report(0.0, "loading the classifier")
     warnings = []
     if denoise:
-        m = denoise_map(m, progress=lambda f, t: report(0.5 * f, t))
+        m = denoise_map(m, progress=share_of(report, 0.0, 0.5))
         warnings.append("The map was denoised first; the probabilities are calibrated for maps as measured.")
     bundle, prepared = open_question("classify", m, model)
     report(0.5, "classifying")
-    return _told(bundle, prepared, warnings, lambda f, t: report(0.5 + 0.5 * f, t))
+    return _told(bundle, prepared, warnings, share_of(report, 0.5, 1.0))
 
 
 def _told(bundle: Bundle, prepared: Prepared, warnings: list[str], progress: Progress) -> Classification:
@@ -95,15 +95,15 @@ def classify_and_estimate(
     probable model; there is no verdict then either. It takes seconds, where `classify` takes a fraction of one.
     """
     report = progress or ignore_progress
-    told = classify(m, model, progress=lambda f, t: report(0.4 * f, t))
+    told = classify(m, model, progress=share_of(report, 0.0, 0.4))
     card = load_bundle(model if model not in (None, "") else told.bundle.name).card
-    exchange = _constants(m, told.most_probable, card.family, lambda f, t: report(0.4 + 0.4 * f, t))
+    exchange = _constants(m, told.most_probable, card.family, share_of(report, 0.4, 0.8))
     reasons = []
     if exchange is None:
         reasons.append(f"No exchange model knows {told.most_probable}, so that no simulation can confirm it.")
     elif not exchange.in_range:
         reasons += [w for w in exchange.warnings if w not in told.warnings]
-    elif told.verdict == told.most_probable and (objection := _rivals(m, card, exchange, lambda f, t: report(0.8 + 0.2 * f, t))):
+    elif told.verdict == told.most_probable and (objection := _rivals(m, card, exchange, share_of(report, 0.8, 1.0))):
         reasons.append(objection)
     classification = replace(
         told,

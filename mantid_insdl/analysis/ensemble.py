@@ -2,27 +2,14 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 import numpy as np
 
 from mantid_insdl.networks.bundles import Bundle
 from mantid_insdl.networks.measured import MeasuredMaps
-from mantid_insdl.networks.prediction import in_both_orientations, predict, with_embedding
+from mantid_insdl.networks.prediction import predict, with_embedding
 from mantid_insdl.networks.preprocessing import structure
 from mantid_insdl.networks.trained_range import TrainedRange
 from mantid_insdl.progress import Progress
-
-
-def logits_of(bundle: Bundle, inputs: MeasuredMaps, progress: Progress) -> tuple[np.ndarray, list[np.ndarray]]:
-    """Of all networks of a classifier the logits for both orientations of a map, (2 x network, 1, output), and its features."""
-    logits, features = [], []
-    for number, model in enumerate(bundle.models):
-        both, embedding = in_both_orientations(partial(predict, with_embedding(model)), inputs)
-        logits.append(both)
-        features.append(embedding)
-        progress((number + 1) / len(bundle.models), f"network {number + 1} of {len(bundle.models)}")
-    return np.concatenate(logits), features
 
 
 def ask(bundle: Bundle, inputs: MeasuredMaps, progress: Progress) -> tuple[np.ndarray, list[str]]:

@@ -11,7 +11,7 @@ from mantid_insdl.networks.bundles import Bundle, bundles_for, find_bundle, load
 from mantid_insdl.networks.cards import CardOutput
 from mantid_insdl.networks.posterior import Posterior
 from mantid_insdl.networks.preparation import Prepared
-from mantid_insdl.progress import Progress, ignore_progress
+from mantid_insdl.progress import Progress, ignore_progress, share_of
 
 UNCONSTRAINED = 0.8  # of the spread of the training values: an error bar this large says nothing beyond the prior
 EDGE = 0.01  # of the trained range: a value nearer to its end may as well lie beyond
@@ -74,12 +74,12 @@ def estimate(bundle: Bundle, prepared: Prepared, progress: Progress) -> Exchange
             f"its card has no {LIMIT}",
             f"run `python benchmarks/calibrate_evidence.py {bundle.path}`",
         )
-    posterior, reasons = ask_posterior(bundle, prepared, lambda f, t: progress(0.4 * f, t))
+    posterior, reasons = ask_posterior(bundle, prepared, share_of(progress, 0.0, 0.4))
     first, errors = posterior.median[0], posterior.error[0]
     determined = errors <= UNCONSTRAINED * bundle.arrays["spread"]
     (material,) = card.materials
     ranges = {output.name: (output.low, output.high) for output in card.outputs}
-    values, evidence = explain(prepared, material, first, errors, ranges, card.calibration[LIMIT], lambda f, t: progress(0.4 + 0.6 * f, t))
+    values, evidence = explain(prepared, material, first, errors, ranges, card.calibration[LIMIT], share_of(progress, 0.4, 1.0))
     warnings = list(prepared.warnings)
     if evidence.explained and not np.array_equal(values, first):
         moved = ", ".join(f"{n} from {a:.3g} to {b:.3g}" for n, a, b in zip(ranges, first, values, strict=True))

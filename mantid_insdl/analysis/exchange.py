@@ -17,7 +17,7 @@ from mantid_insdl.materials import Material, zener
 from mantid_insdl.networks.bundles import find_bundle, load_bundle, read_card
 from mantid_insdl.networks.preparation import open_question, other_bundles, prepare
 from mantid_insdl.networks.preprocessing import incident_energy_groups
-from mantid_insdl.progress import Progress, ignore_progress
+from mantid_insdl.progress import Progress, ignore_progress, share_of
 from mantid_insdl.simulation.slices import simulate
 
 if TYPE_CHECKING:
@@ -67,9 +67,9 @@ def fit_exchange(
         return without_network(m, material, effort, measurement=measurement, time_limit=time_limit, progress=report)
     if refine == OFF:
         return _by_network(m, model, report)[0]
-    exchange, decided = _by_network(m, model, lambda f, t: report(0.2 * f, t))
+    exchange, decided = _by_network(m, model, share_of(report, 0.0, 0.2))
     options = {"decided": decided, "measurement": measurement, "time_limit": time_limit}
-    return refined(m, exchange, refine, **options, progress=lambda f, t: report(0.2 + 0.8 * f, t))
+    return refined(m, exchange, refine, **options, progress=share_of(report, 0.2, 1.0))
 
 
 def _by_network(m: Map, model: str | Path | None, report: Progress) -> tuple[ExchangeFit, bool]:
@@ -102,8 +102,7 @@ def simulate_fit(m: Map, fit: ExchangeFit, *, progress: Progress | None = None) 
     InstabilityError
         If the magnetic structure is not stable at the fitted values.
     """
-    material = zener.in_ground_state(fit.parameters) if fit.material == zener.MATERIAL else fit.material
-    simulated = simulate(material, fit.parameters, like=m, progress=progress)
+    simulated = simulate(zener.in_own_order(fit.material, fit.parameters), fit.parameters, like=m, progress=progress)
     intensity = np.array(simulated.intensity)
     for group in incident_energy_groups(m.slices):
         both = ~(m.mask[group] | simulated.mask[group])

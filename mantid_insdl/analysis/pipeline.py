@@ -14,7 +14,7 @@ from mantid_insdl.explain import attribution
 from mantid_insdl.maps import Map
 from mantid_insdl.networks.bundles import bundles_for
 from mantid_insdl.networks.preparation import check_kind, family_of
-from mantid_insdl.progress import Progress, ignore_progress
+from mantid_insdl.progress import Progress, ignore_progress, share_of
 
 
 @dataclass(frozen=True)
@@ -60,20 +60,20 @@ def analyse(m: Map, *, refine: str = OFF, time_limit: float | None = None, progr
 
     denoised = importance = classification = exchange = fit = None
     if bundles_for("denoise", family):
-        denoised = denoise(m, progress=lambda f, t: early(0.3 * f, t))
+        denoised = denoise(m, progress=share_of(early, 0.0, 0.3))
     if bundles_for("classify", family):
-        classification, exchange = classify_and_estimate(m, progress=lambda f, t: early(0.3 + 0.3 * f, t))
-        importance = attribution.importance(m, progress=lambda f, t: early(0.6 + 0.1 * f, t))
+        classification, exchange = classify_and_estimate(m, progress=share_of(early, 0.3, 0.6))
+        importance = attribution.importance(m, progress=share_of(early, 0.6, 0.7))
     if exchange is None:
-        exchange = fit_exchange(m, progress=lambda f, t: early(0.7 + 0.1 * f, t))
+        exchange = fit_exchange(m, progress=share_of(early, 0.7, 0.8))
     decided = classification is None or classification.verdict == exchange.material
     if refine != OFF:
-        exchange = refined(m, exchange, refine, decided=decided, time_limit=time_limit, progress=lambda f, t: report(0.4 + 0.6 * f, t))
+        exchange = refined(m, exchange, refine, decided=decided, time_limit=time_limit, progress=share_of(report, 0.4, 1.0))
     of_classifier = classification.warnings if classification else ()
     told = {OF_NETWORK + one for one in of_classifier}
     warnings = list(dict.fromkeys((*of_classifier, *(one for one in exchange.warnings if one not in told))))
     try:
-        fit = exchange.fit.model if exchange.fit else simulate_fit(m, exchange, progress=lambda f, t: report(0.8 + 0.2 * f, t))
+        fit = exchange.fit.model if exchange.fit else simulate_fit(m, exchange, progress=share_of(report, 0.8, 1.0))
     except InstabilityError as error:
         warnings.append(f"There is no simulation at the fitted values. {error}")
     report(1.0, "done")

@@ -60,17 +60,16 @@ def intrinsic_width(text: str | None) -> tuple[float, ...] | None:
     """Coefficients A, B, ... of --intrinsic-fwhm "A,B,..."; None where it is not given."""
     if text is None:
         return None
+    from mantid_insdl.instrument.line_shapes import IntrinsicWidth
+
     try:
-        numbers = tuple(float(part) for part in text.split(","))
-        if not all(math.isfinite(x) for x in numbers) or max(numbers) < 0:
-            raise ValueError
-    except ValueError:
+        return IntrinsicWidth(tuple(float(part) for part in text.split(","))).coefficients
+    except (ValueError, errors.MapError):
         raise OptionError(
             f"--intrinsic-fwhm '{text}' is no width",
             "it is the full width of Lorentzian lines in meV, zero or more, or the coefficients A,B,C of A + B E + C E^2",
             "write --intrinsic-fwhm 0.5 or 0.2,0.05",
         ) from None
-    return numbers
 
 
 def momentum(option: str, text: str) -> tuple[float, float, float]:

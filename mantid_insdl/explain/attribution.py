@@ -17,7 +17,7 @@ from mantid_insdl.explain.integrated_gradients import integrated_gradients
 from mantid_insdl.explain.scoring import Scorer
 from mantid_insdl.explain.subject import Subject, convolution_named, open_subject, upright
 from mantid_insdl.maps import Map
-from mantid_insdl.progress import Progress, ignore_progress
+from mantid_insdl.progress import Progress, ignore_progress, share_of
 
 Coarse = Callable[[Subject, Scorer, str], np.ndarray]
 OF_A_LAYER: dict[str, Coarse] = {"cam": class_activation, "grad-cam": grad_cam, "grad-cam++": grad_cam_plus_plus}
@@ -141,7 +141,7 @@ def importance(
     report(0.0, "loading the network")
     subject = open_subject(m, model, target)
     report(0.2, "explaining")
-    result = explained(subject, method, layer, attribution(subject, method, layer, lambda f, t: report(0.2 + 0.7 * f, t)))
+    result = explained(subject, method, layer, attribution(subject, method, layer, share_of(report, 0.2, 0.9)))
     report(1.0, "explained")
     return result
 

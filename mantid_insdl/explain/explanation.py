@@ -30,8 +30,9 @@ VIEWS = (*attribution.METHODS, *(one for one in ORDER if one not in attribution.
 NEEDS_GALLERY = ("activations", "neurons", "maximisation", "codes", "atlas")
 NEEDS_CLASSES = ("cam", "physicist", "between")
 """Views of a classifier only."""
-COST = {"gallery": 25, "atlas": 0.1, "occlusion-patch": 30, "maximisation": 15, "physicist": 20, "between": 3, "codes": 3}
-"""About how many seconds a view takes, for the progress; the others 6."""
+COST = {"gallery": 15, "atlas": 0.1, "weights": 0.1, "codes": 0.5, "maximisation": 7, "physicist": 70, "occlusion-patch": 10}
+"""About how many seconds a view takes, for the progress; the others `USUAL`."""
+USUAL = 2
 
 
 TOO_LITTLE = (
@@ -224,7 +225,7 @@ def _possible(subject: Subject, views: Sequence[str], warnings: list[str]) -> li
 
 def _shares(views: Sequence[str]) -> dict[str, tuple[float, float]]:
     order = ["gallery", *(one for one in ORDER if one in views or one == "codes")]
-    costs = np.cumsum([0.0, *(COST.get(one, 6) for one in order)])
+    costs = np.cumsum([0.0, *(COST.get(one, USUAL) for one in order)])
     costs /= costs[-1]
     return {one: (float(costs[i]), float(costs[i + 1])) for i, one in enumerate(order)}
 

@@ -16,7 +16,7 @@ from mantid_insdl.maps import Map
 from mantid_insdl.networks.bundles import Bundle
 from mantid_insdl.networks.measured import MeasuredMaps
 from mantid_insdl.networks.prediction import predict, with_embedding
-from mantid_insdl.progress import Progress, ignore_progress
+from mantid_insdl.progress import Progress, ignore_progress, share_of
 from mantid_insdl.training import chunks, layouts
 from mantid_insdl.training.datasets import SPLITS, SimulatedMaps
 from mantid_insdl.training.measurement import Measurer
@@ -106,7 +106,7 @@ def gallery_of(bundle: Bundle, number: int = CHUNKS, progress: Progress = ignore
             f"its card has no recipe that version {__version__} can follow ({error.errors()[0]['msg']})",
             "use views that need no training maps, or train it again with `insdl train`",
         ) from error
-    data = _simulated(recipe, number, split, lambda f, t: progress(0.6 * f, t))
+    data = _simulated(recipe, number, split, share_of(progress, 0.0, 0.6))
     measurer = Measurer(data, recipe.dataset, recipe.measurement)
     progress(0.6, "measuring the training maps")
     with warnings.catch_warnings():  # of slices out of kinematic reach the mean is that of nothing

@@ -18,7 +18,7 @@ from mantid_insdl.fitting.compare import compare
 from mantid_insdl.fitting.information import at_fit, separation_of
 from mantid_insdl.fitting.results import Comparison
 from mantid_insdl.maps import Map
-from mantid_insdl.progress import Progress, ignore_progress
+from mantid_insdl.progress import Progress, ignore_progress, share_of
 
 ENOUGH = 3.0
 """Expected difference of the log-likelihoods, odds of 20 to 1, from which a map tells two models apart: below it no pixel is of any use."""
@@ -108,7 +108,7 @@ def where_models_differ(
     """
     if len(materials) < 2:
         raise MaterialError("there is no difference to look for", f"only {', '.join(materials) or 'no material'} can be fitted", "name two")
-    comparison = compare(m, materials, start=starts, progress=lambda f, t: progress(0.9 * f, t))
+    comparison = compare(m, materials, start=starts, progress=share_of(progress, 0.0, 0.9))
     order = np.argsort([-one.log_likelihood for one in comparison.fits])
     best, rival = (comparison.fits[i] for i in order[:2])
     progress(0.9, "looking for the pixels that tell the models apart")

@@ -7,14 +7,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from mantid_insdl.explain.subject import Subject
-from mantid_insdl.materials import Material, load_material, zener
+from mantid_insdl.materials import Material
 from mantid_insdl.networks.preprocessing import incident_energy_groups, normalise
 from mantid_insdl.simulation.polarons import simulator_for
-
-
-def magnet_of(name: str, parameters: Mapping[str, float]) -> Material:
-    """A material in the order that it has with these constants."""
-    return zener.in_ground_state(parameters) if name == zener.MATERIAL else load_material(name)
 
 
 def simulated_as(subject: Subject, material: str | Material, parameters: Mapping[str, np.ndarray | float]) -> np.ndarray:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ from mantid_insdl.maps import Map
 from mantid_insdl.networks.bundles import Bundle, load_bundle
 from mantid_insdl.networks.encoder import LAST_CONVOLUTION
 from mantid_insdl.networks.measured import EXCHANGED, MeasuredMaps, turned
-from mantid_insdl.networks.prediction import ensemble_probabilities, in_both_orientations, predict, with_embedding
+from mantid_insdl.networks.prediction import ensemble_probabilities, logits_of
 from mantid_insdl.networks.preparation import Prepared, on_axes_of, open_question
 
 
@@ -158,9 +157,8 @@ def open_subject(m: Map, model: str | Path | None = None, target: str | None = N
 
 def _most_probable(bundle: Bundle, inputs: MeasuredMaps) -> str:
     """The class that the verdict is about."""
-    asked = [in_both_orientations(partial(predict, with_embedding(network)), inputs)[0] for network in bundle.models]
-    logits = np.concatenate(asked)[..., : len(bundle.card.materials)]
-    probabilities, _ = ensemble_probabilities(logits, bundle.card.calibration["temperature"])
+    logits, _ = logits_of(bundle, inputs)
+    probabilities, _ = ensemble_probabilities(logits[..., : len(bundle.card.materials)], bundle.card.calibration["temperature"])
     return bundle.card.materials[int(probabilities[0].argmax())]
 
 

@@ -286,7 +286,7 @@ class SpectrumCalculation(Calculation):
         options: dict[str, Any] = {name: getattr(measurement, name) for name in ("temperature", "intrinsic_fwhm")}
         options |= {"energy": m.axes[1], "ei": m.ei, "fwhm": self._width(width)}
         parameters = self.named(values)
-        material = zener.in_ground_state(parameters) if zener.follows(self.material) else self.material
+        material = zener.in_own_order(self.material, parameters)
         if m.kind == "powder":
             return simulate_powder(material, parameters, q=m.axes[0], directions=FIT_DIRECTIONS, **options).intensity
         return simulate_cut(material, parameters, along=m.path, **options).intensity

@@ -20,7 +20,7 @@ from mantid_insdl.instrument.chopper_width import best_frequency
 from mantid_insdl.instrument.flux import sample_flux
 from mantid_insdl.maps import Map, Slices, stack
 from mantid_insdl.materials import Material, load_material, material_names
-from mantid_insdl.progress import Progress, ignore_progress
+from mantid_insdl.progress import Progress, ignore_progress, share_of
 
 FITTING = 0.6
 """Part of the progress that fits take."""
@@ -274,7 +274,7 @@ def _known(
         raise MaterialError("the fits are not those of the materials", f"these are {', '.join(names)}", "give one for each, in their order")
     known, remarks = [], []
     for number, material in enumerate(materials):
-        part = _part(progress, FITTING * number / len(names), FITTING * (number + 1) / len(names))
+        part = share_of(progress, FITTING * number / len(names), FITTING * (number + 1) / len(names))
         try:
             found = fit(m, material, measurement=measurement, progress=part) if fits is None else fits[number]
             known.append(Known.of(found, material, measurement, times))
@@ -285,11 +285,6 @@ def _known(
     if not known:
         raise InstabilityError("none of the materials is stable", " ".join(remarks), "name others")
     return known, remarks
-
-
-def _part(progress: Progress, begin: float, end: float) -> Progress:
-    """Progress of a part of the whole."""
-    return lambda fraction, text: progress(begin + (end - begin) * fraction, text)
 
 
 def _constants(constants: Sequence[str] | None, known: Sequence[Known]) -> list[str]:

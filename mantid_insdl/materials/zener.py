@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 
@@ -108,6 +109,12 @@ def in_ground_state(parameters: Mapping[str, float]) -> Material:
 def follows(material: Material) -> bool:
     """Whether it is the magnet of this package, whose order is that of its constants; another one keeps the order that it says."""
     return material is load_material(MATERIAL)
+
+
+def in_own_order(material: str | Path | Material, parameters: Mapping[str, float]) -> Material:
+    """Any material in the order that it has with these constants: of this magnet its ground state, of others as they say."""
+    found = load_material(material)
+    return in_ground_state(parameters) if follows(found) else found
 
 
 def in_phase(order: int) -> Material:

@@ -6,13 +6,17 @@ SciPy is imported where it is used: checking a map for a model, which happens in
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mantid_insdl.networks.backend import import_keras
 from mantid_insdl.networks.measured import EXCHANGED, MeasuredMaps, turned
-from mantid_insdl.progress import Progress
+from mantid_insdl.progress import Progress, ignore_progress
+
+if TYPE_CHECKING:
+    from mantid_insdl.networks.bundles import Bundle
 
 
 def network_inputs(model: Any, maps: MeasuredMaps, rows: slice | np.ndarray = slice(None)) -> Any:
@@ -50,6 +54,17 @@ def in_both_orientations(ask: Callable[[MeasuredMaps], Sequence[np.ndarray]], ma
     """
     (first, one), (second, other) = ask(maps), ask(turned(maps, EXCHANGED))
     return np.stack([first, second]), (one + other) / 2
+
+
+def logits_of(bundle: Bundle, inputs: MeasuredMaps, progress: Progress = ignore_progress) -> tuple[np.ndarray, list[np.ndarray]]:
+    """Of all networks of a classifier the logits for both orientations of a map, (2 x network, 1, output), and its features."""
+    logits, features = [], []
+    for number, model in enumerate(bundle.models):
+        both, embedding = in_both_orientations(partial(predict, with_embedding(model)), inputs)
+        logits.append(both)
+        features.append(embedding)
+        progress((number + 1) / len(bundle.models), f"network {number + 1} of {len(bundle.models)}")
+    return np.concatenate(logits), features
 
 
 def ensemble_probabilities(logits: np.ndarray, temperature: float) -> tuple[np.ndarray, np.ndarray]:

@@ -169,7 +169,8 @@ class General(SliceEngine):
             for index, batches in zip(range(*job.sets.indices(len(table))), found, strict=True):
                 if self.view.kernel is not None:
                     self.add(out[index], group, batches, widths[index])
-                for pixels, values in batches if self.view.kernel is None else []:
+                    continue
+                for pixels, values in batches:
                     totals[job.number][index][:, pixels] += values.T
             if progress is not None:
                 text = f"momentum {job.at + 1} of {len(job.stops)} along the beam"

@@ -402,13 +402,13 @@ def _spin_waves(
         amplitudes = mode_amplitudes(raw, model.seen(model.frames), weight, form.sites)
         parts.append((raw.energies, amplitudes, by_parameter, by_momentum, raw.status, raw.lowest))
     *of_modes, status, lowest = zip(*parts, strict=True)
-    energies, amplitudes, by_parameter, by_momentum = _rising(of_modes) if len(blocks) > 1 else [one[0] for one in of_modes]
+    energies, amplitudes, by_parameter, by_momentum = in_rising_order(of_modes) if len(blocks) > 1 else [one[0] for one in of_modes]
     seen = perpendicular(amplitudes, model.lattice.to_cartesian(q)[:, None, :])
     return energies, amplitudes, seen, np.max(status, axis=0), np.fmin.reduce(lowest), by_parameter, by_momentum
 
 
-def _rising(of_modes: Sequence[Sequence[np.ndarray | None]]) -> list[np.ndarray | None]:
-    """What the modes (set, m, mode, ...) of several blocks have, first of all energies, in the order of these."""
+def in_rising_order(of_modes: Sequence[Sequence[np.ndarray | None]]) -> list[np.ndarray | None]:
+    """What the modes (set, m, mode, ...) of several solves have, first of all energies, in the order of these; None where none has it."""
     order = np.argsort(np.concatenate(of_modes[0], axis=2), axis=2, kind="stable")
     joined = [None if one[0] is None else np.concatenate(one, axis=2) for one in of_modes]
     return [None if x is None else np.take_along_axis(x, order if x.ndim == 3 else order[..., None], axis=2) for x in joined]

@@ -17,7 +17,16 @@ import numpy as np
 
 from mantid_insdl.spinwave.hamiltonian import Hamiltonian
 from mantid_insdl.spinwave.model import SpinModel
-from mantid_insdl.spinwave.modes import Modes, energy_derivatives, mode_amplitudes, mode_velocities, perpendicular, site_weights, solve
+from mantid_insdl.spinwave.modes import (
+    Modes,
+    energy_derivatives,
+    in_rising_order,
+    mode_amplitudes,
+    mode_velocities,
+    perpendicular,
+    site_weights,
+    solve,
+)
 from mantid_insdl.spinwave.response import total_derivatives
 from mantid_insdl.spinwave.rotating_frame import rotating_parts, turning_model
 from mantid_insdl.spinwave.structure import ClassicalEnergy
@@ -73,18 +82,11 @@ def spiral_waves(
     for (shift, projector), (moving, _) in zip(rotating_parts(k, axis), moved, strict=True):
         raw = solve(*hamiltonian.full.at(hamiltonian.waves(q + shift), table), scale=scale)
         slopes = [one.matrices(hamiltonian, q + shift, row, moving) for one, row in zip(total, table, strict=False)]
-        by_parameter = energy_derivatives(raw, (np.stack(slopes, axis=1),)) if derivatives else np.zeros(0)
-        by_momentum = mode_velocities(raw, hamiltonian.full, hamiltonian.wave_slopes(q + shift), table) if velocities else np.zeros(0)
+        by_parameter = energy_derivatives(raw, (np.stack(slopes, axis=1),)) if derivatives else None
+        by_momentum = mode_velocities(raw, hamiltonian.full, hamiltonian.wave_slopes(q + shift), table) if velocities else None
         amplitudes = mode_amplitudes(raw, model.seen(turning.frames @ projector.T), weight)
         found.append((raw.energies, amplitudes, by_parameter, by_momentum, raw.status, raw.lowest))
-    order = np.argsort(np.concatenate([one[0] for one in found], axis=2), axis=-1)
-
-    def joined(number: int) -> np.ndarray:
-        values = np.concatenate([one[number] for one in found], axis=2)
-        return np.take_along_axis(values, order if values.ndim == 3 else order[..., None], axis=2)
-
-    amplitudes = joined(1)
-    status = np.max([one[4] for one in found], axis=0)
-    lowest = np.fmin.reduce([one[5] for one in found])
+    *of_modes, status, lowest = zip(*found, strict=True)
+    energies, amplitudes, by_parameter, by_momentum = in_rising_order(of_modes)
     seen = perpendicular(amplitudes, model.lattice.to_cartesian(q)[:, None, :])
-    return Modes(q, joined(0), amplitudes, seen, status, lowest, joined(2) if derivatives else None, joined(3) if velocities else None)
+    return Modes(q, energies, amplitudes, seen, np.max(status, axis=0), np.fmin.reduce(lowest), by_parameter, by_momentum)

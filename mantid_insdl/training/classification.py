@@ -12,7 +12,7 @@ from mantid_insdl.networks.classifier import classifier
 from mantid_insdl.networks.measured import MeasuredMaps
 from mantid_insdl.networks.strangeness import FALSE_ALARMS, Strangeness
 from mantid_insdl.networks.trained_range import IN_RANGE_QUANTILE, Familiarity
-from mantid_insdl.progress import Progress
+from mantid_insdl.progress import Progress, share_of
 from mantid_insdl.training import metrics
 from mantid_insdl.training.batches import Batches
 from mantid_insdl.training.classifier_figures import DECIDED, figures
@@ -37,7 +37,7 @@ def train_classifier(recipe: Recipe, data: SimulatedMaps, measurer: Measurer, ke
     def build() -> Any:
         return classifier(shape, classes, *room(recipe.dataset.slices))
 
-    options = {"kept": kept, "progress": lambda f, t: report(0.9 * f, t)}
+    options = {"kept": kept, "progress": share_of(report, 0.0, 0.9)}
     models = fit_members(build, loss, measurer, target, train, validation, recipe.fit, **options)
 
     with Batches(measurer) as batches:
@@ -49,7 +49,7 @@ def train_classifier(recipe: Recipe, data: SimulatedMaps, measurer: Measurer, ke
         strange = Strangeness.of(familiar, own.logits, own.features)
         temperature = metrics.fit_temperature(own.logits[..., :-1], own.label)
         least = float(np.quantile(own.structure, 1 - IN_RANGE_QUANTILE))
-        tests, arrays = figures(recipe, ensemble, strange, temperature, test, lambda f, t: report(0.9 + 0.1 * f, t))
+        tests, arrays = figures(recipe, ensemble, strange, temperature, test, share_of(report, 0.9, 1.0))
     return Outcome(
         models={f"member-{i + 1}.keras": model for i, model in enumerate(models)},
         arrays=strange.arrays | arrays,

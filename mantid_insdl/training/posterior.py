@@ -12,7 +12,7 @@ from mantid_insdl.networks.backend import import_keras
 from mantid_insdl.networks.measured import MeasuredMaps
 from mantid_insdl.networks.posterior import Posterior, build_posterior, posterior_loss, unbounded
 from mantid_insdl.networks.trained_range import Familiarity, TrainedRange
-from mantid_insdl.progress import Progress
+from mantid_insdl.progress import Progress, share_of
 from mantid_insdl.training import baselines, metrics
 from mantid_insdl.training.batches import Batches, in_parts
 from mantid_insdl.training.datasets import SimulatedMaps
@@ -44,7 +44,7 @@ def train_posterior(recipe: Recipe, data: SimulatedMaps, measurer: Measurer, kep
     def build() -> Any:
         return build_posterior(shape, number, *room(recipe.dataset.slices))
 
-    options = {"kept": kept, "progress": lambda f, t: report(0.9 * f, t)}
+    options = {"kept": kept, "progress": share_of(report, 0.0, 0.9)}
     members = fit_members(build, posterior_loss(keras, number), measurer, target, train, validation, recipe.fit, **options)
 
     with Batches(measurer) as batches:

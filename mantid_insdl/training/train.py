@@ -19,7 +19,7 @@ from mantid_insdl.materials import load_material
 from mantid_insdl.networks.backend import choose_training_backend, environment, import_keras
 from mantid_insdl.networks.bundle_writing import save_bundle
 from mantid_insdl.networks.cards import Card
-from mantid_insdl.progress import Progress
+from mantid_insdl.progress import Progress, share_of
 from mantid_insdl.training.classification import train_classifier
 from mantid_insdl.training.datasets import SimulatedMaps, load_or_generate
 from mantid_insdl.training.denoising import train_denoiser
@@ -81,11 +81,11 @@ def train(
     choose_training_backend()
     with environment(TF_ENABLE_ONEDNN_OPTS=os.environ.get("TF_ENABLE_ONEDNN_OPTS", "1")):
         import_keras()
-    data = load_or_generate(recipe.dataset, Path(data_folder), scheduler=scheduler, progress=lambda f, t: report(0.3 * f, t))
+    data = load_or_generate(recipe.dataset, Path(data_folder), scheduler=scheduler, progress=share_of(report, 0.0, 0.3))
     measurer = Measurer(data, recipe.dataset, recipe.measurement, keep_signal=recipe.task == "denoise")
     task = {"denoise": train_denoiser, "classify": train_classifier, "exchange": train_posterior}[recipe.task]
     key = hashlib.sha256((recipe.model_dump_json() + data.digest + __version__).encode()).hexdigest()[:12]
-    result = task(recipe, data, measurer, Path(data_folder) / f"{recipe.name}-{key}", lambda f, t: report(0.3 + 0.7 * f, t))
+    result = task(recipe, data, measurer, Path(data_folder) / f"{recipe.name}-{key}", share_of(report, 0.3, 1.0))
     card = _card(recipe, data, result, time.monotonic() - start)
     saved = save_bundle(folder, card, result.models, result.arrays)
     report(1.0, f"wrote {saved}")

@@ -5,8 +5,8 @@ import pytest
 
 import mantid_insdl as insdl
 from mantid_insdl.analysis import Classification, ExchangeFit, analyse, simulate_fit
-from mantid_insdl.analysis.ensemble import logits_of
 from mantid_insdl.maps import RLU, Axis, Slices
+from mantid_insdl.networks.prediction import logits_of
 from mantid_insdl.networks.preparation import choose_bundle, prepare
 from mantid_insdl.progress import ignore_progress
 from mantid_insdl.simulation.slices import simulate

@@ -35,7 +35,7 @@ def coarse(method, subject):
 
 
 def test_the_score_is_a_logit_less_the_mean_of_the_other_classes(subject):
-    from mantid_insdl.analysis.ensemble import logits_of
+    from mantid_insdl.networks.prediction import logits_of
     from mantid_insdl.progress import ignore_progress
 
     logits, _ = logits_of(subject.bundle, subject.prepared.inputs, ignore_progress)
@@ -48,7 +48,7 @@ def test_the_score_is_a_logit_less_the_mean_of_the_other_classes(subject):
 
 
 def test_why_one_class_rather_than_another(subject):
-    from mantid_insdl.analysis.ensemble import logits_of
+    from mantid_insdl.networks.prediction import logits_of
     from mantid_insdl.progress import ignore_progress
 
     one = subject.against("pcsmo-zener", "pcsmo-dimer")

@@ -16,7 +16,6 @@ from mantid_insdl.explain.gallery import gallery_of, rows
 from mantid_insdl.explain.maximisation import maximised, physical_maps
 from mantid_insdl.explain.neurons import neurons_of
 from mantid_insdl.explain.scoring import scorer
-from mantid_insdl.explain.simulated import magnet_of
 from mantid_insdl.networks.backend import import_keras
 from mantid_insdl.networks.prediction import predict
 from mantid_insdl.simulation.slices import SliceSimulator
@@ -67,7 +66,7 @@ def test_training_maps_are_simulated_again(gallery):
     parameters = gallery.parameters(index)
     assert set(parameters) == {"JFS", "JFW", "JA1", "JA2", "Jperp", "D"} and abs(parameters["JFS"]) > 1.1 * abs(parameters["JFW"])
     # the same constants, other widths of the instrument, one of the two twins
-    other, _ = SliceSimulator(magnet_of("pcsmo-dimer", parameters), again.slices, *again.axes, twins=False).intensity(parameters)
+    other, _ = SliceSimulator("pcsmo-dimer", again.slices, *again.axes, twins=False).intensity(parameters)
     known = np.isfinite(again.intensity) & np.isfinite(other[0])
     assert np.corrcoef(again.intensity[known], other[0][known])[0, 1] > 0.9
     assert np.mean(gallery.outputs[:, :3].argmax(axis=1) == gallery.data.material) > 0.75
