@@ -11,7 +11,7 @@ except ModuleNotFoundError:
 
 
 class DenoiseINS(PythonAlgorithm):
-    """Remove counting noise from constant-energy slices with a neural network."""
+    """Remove counting noise from constant-energy slices with a neural network and simulations."""
 
     def name(self):
         return "DenoiseINS"

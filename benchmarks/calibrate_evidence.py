@@ -36,9 +36,10 @@ from mantid_insdl.networks.bundles import Bundle, load_bundle
 from mantid_insdl.networks.cards import CardTest
 from mantid_insdl.networks.preparation import prepare
 from mantid_insdl.networks.preprocessing import incident_energy_groups
+from mantid_insdl.simulation.ensembles import mix_twins
 from mantid_insdl.simulation.slices import SliceSimulator
 from mantid_insdl.training.datasets import SimulatedMaps, generate
-from mantid_insdl.training.measurement import Measurer, measure, mix_twins
+from mantid_insdl.training.measurement import Measurer, measure
 from mantid_insdl.training.metrics import proportion
 from mantid_insdl.training.recipes import Recipe
 from mantid_insdl.training.sampling import uniform

@@ -2,16 +2,17 @@
 
     python benchmarks/denoising.py BUNDLE [--data FOLDER] [--maps N] [--fits N] [--write] [--json FILE]
 
-On N maps of the bundle's test set (its recipe's data set is simulated into FOLDER if it is not there), measured at a tenth of the counts of
+On N maps of the bundle's test set, of the slices that most maps have (its recipe's data set is simulated into FOLDER if it is not there),
+measured at a tenth of the counts of
 the measured maps of PCSMO, at as many, and at ten times as many: peak signal-to-noise ratio and structural similarity over the known pixels
-of the network and of
+of the mixture of network and best linear estimate that DenoiseINS gives, of each alone, and of
 
 - Gaussian smoothing over the known pixels, within the slices, and over the energies of an Ei as well
 - non-local means, total variation and (with PyWavelets) wavelets of scikit-image, slice by slice
-- principal components of the training maps, fitted to the known pixels (on the slices that most maps have)
+- principal components of maps simulated with constants from the prior on the same slices, fitted to the known pixels
 
 Each filter has the setting that is best for 30 validation maps at that count. A filter cannot know what of a map is background; so that
-this does not decide, every estimate, the network's too, is compared after its best constant for each slice (and without, in brackets).
+this does not decide, every estimate, the denoiser's too, is compared after its best constant for each slice (and without, in brackets).
 
 Then on the first of the maps (--fits) all constants are fitted to the noisy map and to the denoised one, from the truth. Printed is how far
 denoising moves them, in error bars of the fit of the noisy map; and what the calculation of that fit, with the right model, is worth as a
@@ -36,10 +37,14 @@ from mantid_insdl.networks.bundle_writing import rewrite_card
 from mantid_insdl.networks.bundles import Bundle, load_bundle
 from mantid_insdl.networks.cards import CardTest
 from mantid_insdl.networks.denoiser import denoised
+from mantid_insdl.networks.joint_estimate import JointEstimate, joint_estimate
 from mantid_insdl.networks.measured import MeasuredMaps
 from mantid_insdl.networks.preprocessing import noise_level
+from mantid_insdl.simulation.ensembles import Ensemble, at_places, expected_maps
 from mantid_insdl.training import baselines, metrics
 from mantid_insdl.training.datasets import SimulatedMaps, load_or_generate
+from mantid_insdl.training.denoising import drawn_ensemble
+from mantid_insdl.training.layouts import axes
 from mantid_insdl.training.measurement import Measurer
 from mantid_insdl.training.recipes import Recipe
 
@@ -47,7 +52,7 @@ COUNTED = 2.5
 """Neutrons a known pixel in the measured maps of PCSMO: mean intensity over that of one neutron (benchmarks/fit.py) at 25, 50, 100 meV."""
 LEVELS = (0.1, 1.0, 10.0)
 CHOICE = 30  # validation maps that choose the settings of the filters
-COMPONENTS = 64
+COMPONENTS, SIMULATED = 64, 750  # of parameter sets, each measured twice
 BATCH = 20
 
 Filter = Callable[[MeasuredMaps], np.ndarray]
@@ -136,6 +141,27 @@ class PrincipalComponents:
         return np.maximum(result, 0).reshape(maps.stack.shape[:-1])
 
 
+def simulated_at(ensemble: Ensemble, recipe: Recipe, data: SimulatedMaps, index: int) -> np.ndarray:
+    """An ensemble on the slices of one of the maps, (map, place, qh, qk)."""
+    maps = expected_maps(ensemble, data.slices(index), *axes(recipe.dataset.grid))
+    return at_places(maps, data.places(index), data.intensity.shape[1])
+
+
+class Denoiser:
+    """What DenoiseINS gives on one set of slices: the mixture of a bundle's network and the best linear estimate, map by map."""
+
+    def __init__(self, bundle: Bundle, recipe: Recipe, data: SimulatedMaps, index: int):
+        (self.model,), self.calibration = bundle.models, bundle.card.calibration
+        ensemble = Ensemble.from_arrays(bundle.card.materials, bundle.arrays)
+        self.members = simulated_at(ensemble, recipe, data, index)
+
+    def each(self, maps: MeasuredMaps) -> list[JointEstimate]:
+        return [joint_estimate(self.model, maps.one(row), self.members, self.calibration) for row in range(len(maps.stack))]
+
+    def __call__(self, maps: MeasuredMaps) -> np.ndarray:
+        return np.stack([one.intensity for one in self.each(maps)])
+
+
 def without_constant(maps: MeasuredMaps, estimate: np.ndarray) -> np.ndarray:
     """The estimate after its best constant for each slice."""
     known = known_pixels(maps)
@@ -187,16 +213,19 @@ def usual(data: SimulatedMaps, split: str) -> np.ndarray:
 
 def table(bundle: Bundle, recipe: Recipe, data: SimulatedMaps, number: int) -> list[dict]:
     (model,) = bundle.models
-    chosen, training = usual(data, "test")[:number], usual(data, "train")[:1500]
-    noise_free = Measurer(data, recipe.dataset, quiet(recipe).measurement, keep_signal=True)
-    components = PrincipalComponents(
-        np.concatenate([noise_free.measure(part, (7,), kind="").signal for part in np.array_split(training, 30)])
-    )
+    chosen = usual(data, "test")[:number]
+    many = drawn_ensemble(recipe.model_copy(update={"ensemble": SIMULATED}))
+    components = PrincipalComponents(simulated_at(many, recipe, data, int(chosen[0])))
+    denoiser = Denoiser(bundle, recipe, data, int(chosen[0]))
     rows = []
     for level in LEVELS:
         measurer = Measurer(data, recipe.dataset, at_counts(recipe, level).measurement, keep_signal=True)
         validation = measurer.measure(usual(data, "validation")[:CHOICE], (1003,), kind="")
-        methods: dict[str, Filter] = {"network": lambda m: denoised(model, m)[0], "no denoising": lambda m: m.stack[..., 0]}
+        methods: dict[str, Filter] = {
+            "denoiser": denoiser,
+            "its network alone": lambda m: denoised(model, m)[0],
+            "no denoising": lambda m: m.stack[..., 0],
+        }
         methods |= {name: best_setting(filters, validation) for name, filters in classical().items()}
         methods |= {"principal components": components}
         figures: dict[str, list[np.ndarray]] = {name: [] for name in methods}
@@ -210,7 +239,7 @@ def table(bundle: Bundle, recipe: Recipe, data: SimulatedMaps, number: int) -> l
                 )
         for name, parts in figures.items():
             ratio, as_it_is, alike = np.concatenate(parts, axis=1)
-            network = np.concatenate(figures["network"], axis=1)[0]
+            gain = np.concatenate(figures["denoiser"], axis=1)[0] - ratio
             rows.append(
                 {
                     "counts": level,
@@ -219,15 +248,15 @@ def table(bundle: Bundle, recipe: Recipe, data: SimulatedMaps, number: int) -> l
                     "psnr_interval": metrics.bootstrap(ratio, lambda v: float(np.median(v))),
                     "psnr_as_it_is": float(np.median(as_it_is)),
                     "ssim": float(np.median(alike)),
-                    "network_gains": float(np.median(network - ratio)),
-                    "network_gains_interval": metrics.bootstrap(network - ratio, lambda v: float(np.median(v))),
+                    "gain": float(np.median(gain)),
+                    "gain_interval": metrics.bootstrap(gain, lambda v: float(np.median(v))),
                     "maps": int(ratio.size),
                 }
             )
             r = rows[-1]
             print(
-                f"{level:5g} x counts  {name:24s} {r['psnr']:6.2f} dB ({r['psnr_as_it_is']:6.2f})  SSIM {r['ssim']:.3f}  network gains "
-                f"{r['network_gains']:+.2f} dB ({r['network_gains_interval'][0]:+.2f} to {r['network_gains_interval'][1]:+.2f})",
+                f"{level:5g} x counts  {name:24s} {r['psnr']:6.2f} dB ({r['psnr_as_it_is']:6.2f})  SSIM {r['ssim']:.3f}  "
+                f"denoiser gains {r['gain']:+.2f} dB ({r['gain_interval'][0]:+.2f} to {r['gain_interval'][1]:+.2f})",
                 flush=True,
             )
     return rows
@@ -239,26 +268,23 @@ def at_counts(recipe: Recipe, level: float) -> Recipe:
     return recipe.model_copy(update={"measurement": settings})
 
 
-def quiet(recipe: Recipe) -> Recipe:
-    """The recipe with all incident energies and nothing masked, for noise-free maps."""
-    settings = recipe.measurement.model_copy(update={"gaps": 0.0, "missing_ei": 0.0, "hot_pixels": 0.0})
-    return recipe.model_copy(update={"measurement": settings})
-
-
 def shifts(bundle: Bundle, recipe: Recipe, data: SimulatedMaps, number: int) -> list[dict]:
     """By how many error bars denoising moves each fitted constant."""
-    (model,) = bundle.models
+    chosen = usual(data, "test")
+    chosen = chosen[:: max(1, chosen.size // number)][:number]
+    denoiser = Denoiser(bundle, recipe, data, int(chosen[0]))
     rows = []
     for level in LEVELS:
         measurer = Measurer(data, recipe.dataset, at_counts(recipe, level).measurement, keep_signal=True)
         moved, off, ratios = [], [], []
-        for index in usual(data, "test")[:: max(1, usual(data, "test").size // number)][:number]:
+        for index in chosen:
             maps = measurer.measure(np.array([index]), (1002,), kind="")
             places = np.flatnonzero(maps.stack[0, ..., 1].any((1, 2)))
             slices = data.slices(int(index))[places]
             material = data.materials[data.material[index]]
             known = maps.stack[0, places, ..., 1] > 0
-            estimate, error = (x[0, places] for x in denoised(model, maps, bundle.card.calibration))
+            (answer,) = denoiser.each(maps)
+            estimate, error = answer.intensity[places], answer.error[places]
             noisy = Map(
                 np.where(known, maps.stack[0, places, ..., 0], np.nan), (measurer.qh, measurer.qk), slices=slices, material=material
             )
@@ -269,8 +295,7 @@ def shifts(bundle: Bundle, recipe: Recipe, data: SimulatedMaps, number: int) -> 
             fits = [{p.name: p for p in one.parameters} for one in found]
             of_fit = np.zeros(maps.stack.shape[:-1])
             of_fit[0, places] = np.nan_to_num(found[0].model.intensity)
-            by_network = denoised(model, maps)[0]
-            ratios.append([peak_signal_to_noise(maps, without_constant(maps, one)).item() for one in (by_network, of_fit)])
+            ratios.append([peak_signal_to_noise(maps, without_constant(maps, one)).item() for one in (answer.intensity[None], of_fit)])
             for name in names:
                 if fits[0][name].error > 0:
                     moved.append((fits[1][name].value - fits[0][name].value) / fits[0][name].error)
@@ -284,14 +309,14 @@ def shifts(bundle: Bundle, recipe: Recipe, data: SimulatedMaps, number: int) -> 
                 "below_a_third": float(np.mean(size < 1 / 3)),
                 "largest": float(size.max()),
                 "noisy_off_truth": float(np.median(np.abs(off))),
-                "psnr_network": float(np.median([one for one, _ in ratios])),
+                "psnr_denoiser": float(np.median([one for one, _ in ratios])),
                 "psnr_fit": float(np.median([one for _, one in ratios])),
             }
         )
         print(
             f"{level:5g} x counts  {len(moved)} constants of {number} maps: denoising moves them by a median of {np.median(size):.2f} "
             f"error bars, {np.mean(size < 1 / 3):.0%} by less than a third, at most {size.max():.1f}; "
-            f"network {rows[-1]['psnr_network']:.2f} dB, calculation of the fit to the noisy map {rows[-1]['psnr_fit']:.2f} dB",
+            f"denoiser {rows[-1]['psnr_denoiser']:.2f} dB, calculation of the fit to the noisy map {rows[-1]['psnr_fit']:.2f} dB",
             flush=True,
         )
     return rows
@@ -308,16 +333,16 @@ def card_tests(rows: list[dict], moved: list[dict]) -> list[CardTest]:
     tests = [
         CardTest(
             metric="median peak signal-to-noise ratio (dB)",
-            value=next(r["psnr"] for r in rows if r["method"] == "network" and r["counts"] == row["counts"]),
+            value=next(r["psnr"] for r in rows if r["method"] == "denoiser" and r["counts"] == row["counts"]),
             n=row["maps"],
-            interval=next(r["psnr_interval"] for r in rows if r["method"] == "network" and r["counts"] == row["counts"]),
+            interval=next(r["psnr_interval"] for r in rows if r["method"] == "denoiser" and r["counts"] == row["counts"]),
             baseline=row["psnr"],
             baseline_interval=row["psnr_interval"],
             conditions=f"{row['counts']:g} times the counts of the measured maps; baseline: {row['method']}",
             command=command,
         )
         for row in rows
-        if row["method"] != "network"
+        if row["method"] != "denoiser"
     ]
     return tests + [
         CardTest(
@@ -342,7 +367,7 @@ def main() -> None:
     options = parser.parse_args()
     bundle = load_bundle(options.bundle)
     recipe = Recipe.model_validate_json(bundle.card.training.recipe)
-    data = load_or_generate(recipe.dataset, options.data)
+    data = load_or_generate(recipe.dataset, options.data, parts=["validation", "test"])
     rows = table(bundle, recipe, data, options.maps)
     moved = shifts(bundle, recipe, data, options.fits) if options.fits else []
     if options.json:

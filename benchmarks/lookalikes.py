@@ -42,7 +42,7 @@ def main() -> None:
     choose_training_backend()
     bundle = load_bundle("pcsmo-classifier")
     recipe = Recipe.model_validate_json(bundle.card.training.recipe)
-    data = load_or_generate(recipe.dataset, arguments.data, part="test")
+    data = load_or_generate(recipe.dataset, arguments.data, parts=["test"])
     measurer = Measurer(data, recipe.dataset, with_counts(recipe.measurement, usual_counts(recipe.measurement)))
     indices = some(data.indices("test"), arguments.maps)
     own = None

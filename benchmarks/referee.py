@@ -79,7 +79,7 @@ def main() -> None:
     choose_training_backend()
     bundle = load_bundle(arguments.model)
     recipe, models = Recipe.model_validate_json(bundle.card.training.recipe), bundle.card.materials
-    data = load_or_generate(recipe.dataset, arguments.data, part="test")
+    data = load_or_generate(recipe.dataset, arguments.data, parts=["test"])
     counts = arguments.counts * usual_counts(recipe.measurement)
     measurer = Measurer(data, recipe.dataset, with_counts(recipe.measurement, counts))
     indices = some(data.indices("test"), arguments.maps)

@@ -22,9 +22,10 @@ from mantid_insdl.files import load
 from mantid_insdl.fitting.uncertainty import uncertainty_of
 from mantid_insdl.maps import Map
 from mantid_insdl.networks.preprocessing import normalise, structure
+from mantid_insdl.simulation.ensembles import mix_twins
 from mantid_insdl.training.datasets import SimulatedMaps, load_or_generate, opened
 from mantid_insdl.training.layouts import axes
-from mantid_insdl.training.measurement import Measurer, measure, mix_twins
+from mantid_insdl.training.measurement import Measurer, measure
 from mantid_insdl.training.recipes import Recipe, load_recipe
 
 SETS = 60

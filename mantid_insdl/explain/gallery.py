@@ -7,10 +7,8 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
-from pydantic import ValidationError
 
 from mantid_insdl._version import __version__
-from mantid_insdl.errors import BundleError
 from mantid_insdl.explain.scoring import BATCH, Graph
 from mantid_insdl.maps import Map
 from mantid_insdl.networks.bundles import Bundle
@@ -20,7 +18,7 @@ from mantid_insdl.progress import Progress, ignore_progress, share_of
 from mantid_insdl.training import chunks, layouts
 from mantid_insdl.training.datasets import SPLITS, SimulatedMaps
 from mantid_insdl.training.measurement import Measurer
-from mantid_insdl.training.recipes import Recipe
+from mantid_insdl.training.recipes import Recipe, recipe_of
 from mantid_insdl.training.sampling import magnet
 
 CHUNKS = 3
@@ -98,14 +96,7 @@ def gallery_of(bundle: Bundle, number: int = CHUNKS, progress: Progress = ignore
     BundleError
         If the card's recipe is not one that this version can follow.
     """
-    try:
-        recipe = Recipe.model_validate_json(bundle.card.training.recipe)
-    except ValidationError as error:
-        raise BundleError(
-            f"the training maps of model '{bundle.card.name}' cannot be simulated again",
-            f"its card has no recipe that version {__version__} can follow ({error.errors()[0]['msg']})",
-            "use views that need no training maps, or train it again with `insdl train`",
-        ) from error
+    recipe = recipe_of(bundle)
     data = _simulated(recipe, number, split, share_of(progress, 0.0, 0.6))
     measurer = Measurer(data, recipe.dataset, recipe.measurement)
     progress(0.6, "measuring the training maps")

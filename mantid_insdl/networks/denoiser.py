@@ -106,8 +106,12 @@ def denoised(model: Any, maps: MeasuredMaps, calibration: dict[str, float] | Non
 
 def standard_error(log_sigma: np.ndarray, known: np.ndarray, calibration: dict[str, float] | None) -> np.ndarray:
     """From what the network says to an error bar in which 68 % of the truths lie, in known pixels and in gaps."""
-    sigma = np.exp(np.clip(log_sigma, *LOG_SIGMA_LIMITS))
-    if calibration is None:
+    return widened(np.exp(np.clip(log_sigma, *LOG_SIGMA_LIMITS)), known, calibration, CALIBRATED)
+
+
+def widened(sigma: np.ndarray, known: np.ndarray, calibration: dict[str, float] | None, names: tuple[str, str]) -> np.ndarray:
+    """Error bars times two factors of the calibration, for known pixels and for gaps; as they are where it has none."""
+    if calibration is None or names[0] not in calibration:
         return sigma
-    of_known, of_gap = (calibration[name] for name in CALIBRATED)
+    of_known, of_gap = (calibration[name] for name in names)
     return sigma * np.where(known > 0, of_known, of_gap)

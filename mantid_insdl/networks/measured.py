@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 
 import numpy as np
 
@@ -32,6 +32,11 @@ class MeasuredMaps:
     used: np.ndarray
     label: np.ndarray = field(default_factory=lambda: np.empty(0, int))
     kind: np.ndarray = field(default_factory=lambda: np.empty(0, str))
+
+    def one(self, row: int) -> MeasuredMaps:
+        """The map at `row`, alone."""
+        arrays = {part.name: getattr(self, part.name) for part in fields(self)}
+        return MeasuredMaps(**{name: array[row : row + 1] for name, array in arrays.items()})
 
 
 EXCHANGED = 4

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -86,7 +87,7 @@ def generate(
     spec: Dataset,
     folder: Path,
     *,
-    part: str | None = None,
+    parts: Sequence[str] = SPLITS,
     scheduler: str | None = None,
     processes: int | None = None,
     progress: Progress | None = None,
@@ -95,12 +96,12 @@ def generate(
 
     Parameters
     ----------
-    part
+    parts
         Of `SPLITS`: simulate no other maps. They are those that the whole data set has there.
     scheduler, processes
         See `cluster.each`.
     """
-    tasks = [task for task in chunks.tasks(spec) if part is None or task.part == SPLITS.index(part)]
+    tasks = [task for task in chunks.tasks(spec) if SPLITS[task.part] in parts]
     missing = [task for task in tasks if not store.is_kept(folder, task.number)]
     done, total = sum(t.sets for t in tasks) - sum(t.sets for t in missing), sum(t.sets for t in tasks)
     if missing:
@@ -158,19 +159,19 @@ def load_or_generate(
     spec: Dataset,
     folder: Path,
     *,
-    part: str | None = None,
+    parts: Sequence[str] = SPLITS,
     scheduler: str | None = None,
     processes: int | None = None,
     progress: Progress | None = None,
 ) -> SimulatedMaps:
     """The data set kept in `folder` if it was made by the same recipe and package version, else a new one that is then kept.
 
-    Of one `part` of the split alone there is another folder, unless the whole is there.
+    Of some `parts` of the split alone there is another folder, unless the whole is there.
     """
     key = hashlib.sha256((spec.model_dump_json() + __version__).encode()).hexdigest()[:12]
     whole = folder / f"{spec.name}-{key}"
-    kept = whole if part is None else folder / f"{spec.name}-{key}-{part}"
+    kept = whole if set(parts) == set(SPLITS) else folder / "-".join([whole.name, *parts])
     for one in (whole, kept):
         if (one / store.INDEX).is_file():
             return opened(one)
-    return generate(spec, kept, part=part, scheduler=scheduler, processes=processes, progress=progress)
+    return generate(spec, kept, parts=parts, scheduler=scheduler, processes=processes, progress=progress)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from mantid_insdl.networks.backend import import_keras
+from mantid_insdl.networks.cards import CardTest
 from mantid_insdl.networks.denoiser import CALIBRATED, LOG_SIGMA_LIMITS, build_denoiser, denoised
+from mantid_insdl.networks.joint_estimate import CALIBRATED_JOINTLY, joint_estimate
 from mantid_insdl.networks.measured import MeasuredMaps
 from mantid_insdl.progress import Progress
+from mantid_insdl.simulation.ensembles import Ensemble, at_places, expected_maps
 from mantid_insdl.training import baselines, metrics
 from mantid_insdl.training.batches import Batches, in_parts
 from mantid_insdl.training.datasets import SimulatedMaps
@@ -19,8 +22,12 @@ from mantid_insdl.training.fitting import fit
 from mantid_insdl.training.measurement import Measurer
 from mantid_insdl.training.outcome import CALIBRATION, CHOICE, SIMULATED, TEST, Outcome, sizes, some, test_figure
 from mantid_insdl.training.recipes import Recipe
+from mantid_insdl.training.sampling import PRIORS
 
-CALIBRATION_MAPS, CHOICE_MAPS, NOTHING_MAPS = 150, 100, 200
+CALIBRATION_MAPS, CHOICE_MAPS = 150, 100
+CALIBRATION_SCENES, TEST_SCENES, PER_SCENE = 8, 14, 6
+"""Of the mixture with simulations: sets of slices, on each of which an ensemble is simulated, and maps on each."""
+AT_ONCE = 20  # parameter sets of an ensemble that are drawn together (of one order) and have the same blur in momentum
 BATCH = 25
 SMOOTHING = (0.5, 0.7, 1.0, 1.4, 2.0)  # pixels
 GAP_WEIGHT = 0.3  # of the pixels in gaps: their truth is known here, and they teach what the rest of a map says about them
@@ -67,53 +74,75 @@ def train_denoiser(recipe: Recipe, data: SimulatedMaps, measurer: Measurer, kept
     options = {"seed": recipe.fit.seed, "keep": keep, "symmetric": True, "progress": report}
     fit(model, denoising_loss(keras), measurer, wanted, train, validation, recipe.fit, **options)
 
+    report(1.0, "comparing, calibrating and testing")
+    ensemble = drawn_ensemble(recipe)
+    factors, tests = assessed(recipe, data, measurer, model, ensemble)
+    outputs = [{"name": "intensity", "unit": "as the input"}]
+    used = sizes(train=train, validation=validation, calibration=calibration, test=test)
+    return Outcome({"model.keras": model}, ensemble.to_arrays(), factors, tests, outputs, used)
+
+
+def drawn_ensemble(recipe: Recipe) -> Ensemble:
+    """Parameter sets that an answer simulates, and what their measurements differ in."""
+    spec, rng = recipe.dataset, np.random.default_rng((recipe.fit.seed, 1))
+    of_each = recipe.ensemble // len(spec.materials)
+    sets: dict[str, list[np.ndarray]] = {name: [] for name in spec.materials}
+    for name, kept in sets.items():
+        while (missing := of_each - sum(map(len, kept))) > 0:
+            number = min(AT_ONCE, missing)
+            drawn = PRIORS[spec.prior](name, number, rng)
+            constants = [drawn.parameters[p.name] for p in drawn.material.parameters]
+            widths = rng.uniform(*spec.energy_width_scale, number), np.full(number, rng.uniform(*spec.q_sigma_pixels))
+            kept.append(np.stack([*constants, *widths], axis=-1))
+    measurement = recipe.measurement
+    return Ensemble({name: np.concatenate(kept) for name, kept in sets.items()}, measurement.twin_fraction, measurement.slice_scale)
+
+
+def assessed(
+    recipe: Recipe, data: SimulatedMaps, measurer: Measurer, model: Any, ensemble: Ensemble
+) -> tuple[dict[str, float], list[CardTest]]:
+    """Calibration and test figures of a fitted network and of its mixture with simulations."""
+    validation, calibration, test = (data.indices(s) for s in ("validation", "calibration", "test"))
     with Batches(measurer) as batches:
         (choice,) = batches.of([some(validation, CHOICE_MAPS)], CHOICE, kind="")
         width = min(SMOOTHING, key=lambda w: np.nanmedian(relative_error(choice, baselines.smooth(choice.stack, w))))
-        factors = calibrate(model, batches.of(in_parts(some(calibration, CALIBRATION_MAPS), BATCH), CALIBRATION, kind=""))
-        methods: dict[str, Callable[[MeasuredMaps], np.ndarray]] = {
-            f"Gaussian smoothing, {width} pixels": lambda maps: baselines.smooth(maps.stack, width),
-            "no denoising": lambda maps: maps.stack[..., 0],
-        }
-        errors: dict[str, list[np.ndarray]] = {name: [] for name in ("network", *methods)}
-        inside: dict[str, list[float]] = {"known": [], "gap": []}
-        for maps in batches.of(in_parts(test, BATCH), TEST, kind=""):
-            estimate, sigma = denoised(model, maps, factors)
-            errors["network"].append(relative_error(maps, estimate))
-            for name, method in methods.items():
-                errors[name].append(relative_error(maps, method(maps)))
-            within = np.abs(estimate - maps.signal) < sigma
-            for name, chosen in zip(inside, _known_and_gaps(maps), strict=True):
-                inside[name] += [float(w[c].mean()) for w, c in zip(within, chosen, strict=True) if c.any()]
-        painted = [
-            float((of * known).sum() / np.maximum(one * known, 0).sum())
-            for maps in batches.of(in_parts(some(test, NOTHING_MAPS), BATCH), TEST, kind="noise")
-            for of, one, known in zip(denoised(model, maps)[0], maps.stack[..., 0], maps.stack[..., 1], strict=True)
+        each = batches.of(in_parts(some(calibration, CALIBRATION_MAPS), BATCH), CALIBRATION, kind="")
+        factors = error_factors(((maps, *denoised(model, maps)) for maps in each), CALIBRATED)
+        joint = Joint(ensemble, data, measurer, model, factors)
+        factors |= error_factors(joint.answers(of_few_scenes(data, calibration, CALIBRATION_SCENES), CALIBRATION), CALIBRATED_JOINTLY)
+        joint.calibration = factors
+        alone = np.concatenate([relative_error(m, denoised(model, m)[0]) for m in batches.of(in_parts(test, BATCH), TEST, kind="")])
+    tests = [_median_error(recipe, "the network alone", alone, np.array([]), "")]
+    chosen = of_few_scenes(data, test, TEST_SCENES)
+    methods: dict[str, Callable[[MeasuredMaps], np.ndarray]] = {
+        "the network alone": lambda maps: denoised(model, maps)[0],
+        f"Gaussian smoothing, {width} pixels": lambda maps: baselines.smooth(maps.stack, width),
+        "no denoising": lambda maps: maps.stack[..., 0],
+    }
+    errors: dict[str, list[float]] = {name: [] for name in ("joint", *methods)}
+    inside: dict[str, list[float]] = {"known": [], "gap": []}
+    for maps, estimate, sigma in joint.answers(chosen, TEST):
+        errors["joint"].append(relative_error(maps, estimate).item())
+        for name, method in methods.items():
+            errors[name].append(relative_error(maps, method(maps)).item())
+        within = np.abs(estimate - maps.signal) < sigma
+        for name, part in zip(inside, known_and_gaps(maps), strict=True):
+            inside[name] += [float(within[part].mean())] if part.any() else []
+    tests += [_median_error(recipe, "the denoiser", np.array(errors["joint"]), np.array(errors[name]), name) for name in methods]
+    painted = np.array(
+        [
+            float((estimate * maps.stack[..., 1]).sum() / np.maximum(maps.stack[..., 0] * maps.stack[..., 1], 0).sum())
+            for maps, estimate, _ in joint.answers(chosen, TEST, kind="noise")
         ]
-    joined = {name: np.concatenate(parts) for name, parts in errors.items()}
-    joined = {name: values[np.isfinite(values)] for name, values in joined.items()}  # a map without any signal has no relative error
-    intervals = {name: metrics.bootstrap(values, lambda v: float(np.median(v))) for name, values in joined.items()}
-    tests = [
-        test_figure(
-            recipe,
-            "median relative rms error of the known pixels",
-            float(np.median(joined["network"])),
-            joined["network"].size,
-            f"{SIMULATED}; baseline: {name}",
-            interval=intervals["network"],
-            baseline=float(np.median(joined[name])),
-            baseline_interval=intervals[name],
-        )
-        for name in methods
-    ]
+    )
     tests.append(
         test_figure(
             recipe,
             "intensity painted into maps of nothing but background, over their own",
             float(np.median(painted)),
-            len(painted),
+            painted.size,
             "simulated measurements of a constant background, half of them with it subtracted; median",
-            interval=metrics.bootstrap(np.array(painted), lambda v: float(np.median(v))),
+            interval=metrics.bootstrap(painted, lambda v: float(np.median(v))),
         )
     )
     for name, words in (("known", "known pixels"), ("gap", "pixels in gaps")):
@@ -129,35 +158,86 @@ def train_denoiser(recipe: Recipe, data: SimulatedMaps, measurer: Measurer, kept
                     interval=metrics.bootstrap(values, lambda v: float(v.mean())),
                 )
             )
-    outputs = [{"name": "intensity", "unit": "as the input"}]
-    used = sizes(train=train, validation=validation, calibration=calibration, test=test)
-    return Outcome({"model.keras": model}, {}, factors, tests, outputs, used)
+    return factors, tests
+
+
+def _median_error(recipe: Recipe, of: str, errors: np.ndarray, baseline: np.ndarray, name: str) -> CardTest:
+    """Beside a baseline on the same maps, if there is one; a map without any signal has no relative error."""
+    there = np.isfinite(errors)
+    values = [float(np.median(one[there])) for one in (errors, baseline) if one.size]
+    intervals = [metrics.bootstrap(one[there], lambda v: float(np.median(v))) for one in (errors, baseline) if one.size]
+    beside = {"baseline": values[1], "baseline_interval": intervals[1]} if name else {}
+    conditions = f"{SIMULATED}; baseline: {name}" if name else SIMULATED
+    metric = f"median relative rms error of the known pixels, {of}"
+    return test_figure(recipe, metric, values[0], int(there.sum()), conditions, interval=intervals[0], **beside)
+
+
+def of_few_scenes(data: SimulatedMaps, indices: np.ndarray, scenes: int) -> np.ndarray:
+    """Of `indices` those of some sets of slices, evenly spread, so that all materials are among them."""
+    if data.scene is None:
+        return some(indices, scenes * PER_SCENE)
+    found = some(np.unique(data.scene[indices]), scenes)[:scenes]
+    return np.concatenate([some(indices[data.scene[indices] == one], PER_SCENE)[:PER_SCENE] for one in found])
+
+
+class Joint:
+    """Answers of the mixture of a network and the linear estimate, about maps of a data set.
+
+    Parameters
+    ----------
+    calibration
+        What widens the error bars.
+    """
+
+    def __init__(self, ensemble: Ensemble, data: SimulatedMaps, measurer: Measurer, model: Any, calibration: dict[str, float]):
+        self.ensemble, self.data, self.measurer, self.model, self.calibration = ensemble, data, measurer, model, calibration
+        self._windows, self._members = np.empty(0), np.empty(0)
+
+    def answers(self, indices: np.ndarray, seed: tuple[int, ...], kind: str = "") -> Iterator[tuple[MeasuredMaps, np.ndarray, np.ndarray]]:
+        """Each measurement, the estimate of it and its error, (1, slice, qh, qk)."""
+        for index in indices:
+            maps = self.measurer.measure(np.array([index]), seed, kind=kind)
+            answer = joint_estimate(self.model, maps, self.members(int(index)), self.calibration)
+            yield maps, answer.intensity[None], answer.error[None]
+
+    def members(self, index: int) -> np.ndarray:
+        """Simulated maps on the slices of a map of the data set; of the last slices asked for they are kept."""
+        windows = self.data.windows[index]
+        if not np.array_equal(windows, self._windows, equal_nan=True):
+            expected = expected_maps(self.ensemble, self.data.slices(index), self.measurer.qh, self.measurer.qk)
+            self._windows, self._members = windows, at_places(expected, self.data.places(index), len(windows))
+        return self._members
 
 
 def relative_error(maps: MeasuredMaps, estimate: np.ndarray) -> np.ndarray:
     """Relative root-mean-square error of each map's known pixels, (n,); NaN for a map without signal."""
-    known, _ = _known_and_gaps(maps)
+    known, _ = known_and_gaps(maps)
     signal = np.where(known, maps.signal, 0)
     difference = np.where(known, estimate - signal, 0)
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.sqrt((difference**2).sum((1, 2, 3)) / (signal**2).sum((1, 2, 3)))
 
 
-def calibrate(model: Any, batches: Iterable[MeasuredMaps]) -> dict[str, float]:
-    """The factors that make 68 % of the truths lie within an error bar, of the known pixels and of those in gaps."""
+def error_factors(answers: Iterable[tuple[MeasuredMaps, np.ndarray, np.ndarray]], names: tuple[str, str]) -> dict[str, float]:
+    """The factors that make 68 % of the truths lie within an error bar, of the known pixels and of those in gaps.
+
+    Parameters
+    ----------
+    answers
+        Measurements, what is held to be their signal, and its error.
+    """
     pulls: tuple[list[np.ndarray], list[np.ndarray]] = ([], [])
-    for maps in batches:
-        estimate, sigma = denoised(model, maps)
+    for maps, estimate, sigma in answers:
         away = np.abs(estimate - maps.signal) / sigma
-        for kept, chosen in zip(pulls, _known_and_gaps(maps), strict=True):
+        for kept, chosen in zip(pulls, known_and_gaps(maps), strict=True):
             kept.append(away[chosen])
     return {
         name: float(np.quantile(all_pulls, WITHIN)) if (all_pulls := np.concatenate(kept)).size else 1.0
-        for name, kept in zip(CALIBRATED, pulls, strict=True)
+        for name, kept in zip(names, pulls, strict=True)
     }
 
 
-def _known_and_gaps(maps: MeasuredMaps) -> tuple[np.ndarray, np.ndarray]:
+def known_and_gaps(maps: MeasuredMaps) -> tuple[np.ndarray, np.ndarray]:
     """Which pixels were measured, and which were not though the kinematics reach them; (n, slice, qh, qk) each."""
     reached = np.isfinite(maps.signal)
     known = maps.stack[..., 1] > 0

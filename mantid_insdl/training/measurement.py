@@ -11,6 +11,7 @@ from mantid_insdl.materials import load_material
 from mantid_insdl.networks.background import backgrounds_left
 from mantid_insdl.networks.measured import MeasuredMaps
 from mantid_insdl.networks.preprocessing import incident_energy_groups, normalise, window_features
+from mantid_insdl.simulation.ensembles import mix_twins
 from mantid_insdl.training import foreign
 from mantid_insdl.training.backgrounds import BACKGROUNDS, Background, Scene, mean_level
 from mantid_insdl.training.datasets import SimulatedMaps
@@ -20,11 +21,6 @@ from mantid_insdl.training.recipes import Dataset, Measurement
 
 _ALWAYS = ("flat", "rising")
 _NORMAL = 10.0  # neutrons from which on a Poisson distribution is drawn as a rounded normal one, which is faster
-
-
-def mix_twins(single: np.ndarray, fraction: float) -> np.ndarray:
-    """Intensity of two twins with a and b swapped, from that of one; `single` (..., qh, qk) on a square grid."""
-    return fraction * single + (1 - fraction) * np.swapaxes(single, -1, -2)
 
 
 def counted(level: np.ndarray, neutron: float | np.ndarray, rng: np.random.Generator) -> np.ndarray:

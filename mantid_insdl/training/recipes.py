@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from mantid_insdl.errors import InsdlError
+from mantid_insdl._version import __version__
+from mantid_insdl.errors import BundleError, InsdlError
 from mantid_insdl.untrusted.reading import Origin, read_text
 from mantid_insdl.untrusted.text import LONGEST_YAML, yaml_of
+
+if TYPE_CHECKING:
+    from mantid_insdl.networks.bundles import Bundle
 
 RECIPE_FOLDER = Path(__file__).parent / "recipes"
 
@@ -136,6 +140,9 @@ class Recipe(_Section):
     dataset: Dataset
     measurement: Measurement = Measurement()
     fit: Fit
+    ensemble: int = Field(
+        240, ge=6, le=2000, description="parameter sets that a denoiser simulates on the slices of a map, to set its network beside"
+    )
     limitations: tuple[str, ...] = ()
     duration: str = Field(description="about how long it takes on two cores")
 
@@ -169,6 +176,24 @@ def load_recipe(name_or_path: str | Path) -> Recipe:
         raise RecipeError(f"recipe {path.name} is wrong at '{where}'", first["msg"], "correct that entry") from None
 
 
+def recipe_of(bundle: Bundle) -> Recipe:
+    """What a bundle was trained by, as its card says.
+
+    Raises
+    ------
+    BundleError
+        If it is not a recipe that this version can follow.
+    """
+    try:
+        return Recipe.model_validate_json(bundle.card.training.recipe)
+    except ValidationError as error:
+        raise BundleError(
+            f"the training maps of model '{bundle.card.name}' cannot be simulated again",
+            f"its card has no recipe that version {__version__} can follow ({error.errors()[0]['msg']})",
+            "use what needs no training maps, or train it again with `insdl train`",
+        ) from error
+
+
 def quickened(recipe: Recipe) -> Recipe:
     """A recipe some hundred times smaller, to try that everything runs; its networks are of no use."""
     data = recipe.dataset
@@ -179,6 +204,7 @@ def quickened(recipe: Recipe) -> Recipe:
         update={
             "version": f"{recipe.version}-quick",
             "dataset": small,
+            "ensemble": 6,
             "fit": recipe.fit.model_copy(update={"epochs": 1, "members": min(recipe.fit.members, 2), "batch": 2}),
         }
     )

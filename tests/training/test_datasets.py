@@ -214,7 +214,7 @@ def test_wrong_recipes_say_where(tmp_path):
 
 
 def test_one_part_alone_has_the_maps_that_the_whole_has_there(small, tmp_path):
-    alone = datasets.load_or_generate(SMALL, tmp_path, part="test", processes=1)
+    alone = datasets.load_or_generate(SMALL, tmp_path, parts=["test"], processes=1)
     there = small.indices("test")
     assert np.array_equal(alone.indices("test"), np.arange(4)) and alone.materials == small.materials
     assert np.array_equal(alone.material, small.material[there]) and np.array_equal(alone.scene, small.scene[there])
@@ -222,5 +222,5 @@ def test_one_part_alone_has_the_maps_that_the_whole_has_there(small, tmp_path):
     assert np.array_equal(alone.intensity[:], small.intensity[there], equal_nan=True)
     (kept,) = tmp_path.iterdir()
     shutil.copytree(small.intensity.folder, tmp_path / kept.name.removesuffix("-test"))
-    whole = datasets.load_or_generate(SMALL, tmp_path, part="test")  # needs no folder of its own where the whole is there
+    whole = datasets.load_or_generate(SMALL, tmp_path, parts=["test"])  # needs no folder of its own where the whole is there
     assert len(whole.material) == 20

@@ -7,7 +7,7 @@ from toy_maps import NOTHING
 from mantid_insdl.maps import RLU, Axis, Slices
 from mantid_insdl.training.backgrounds import Scene
 from mantid_insdl.training.datasets import SimulatedMaps
-from mantid_insdl.training.measurement import Measurer, counted, exposure, measure, mix_twins
+from mantid_insdl.training.measurement import Measurer, counted, exposure, measure
 from mantid_insdl.training.recipes import Dataset, FixedSlices
 
 FAR_BELOW_EI = Slices([1000.0, 1000.0], [1.0, 2.0], [2.0, 3.0])  # kf / ki is 1 within a thousandth
@@ -127,12 +127,6 @@ def test_negative_intensity_is_cut_as_often_as_the_recipe_says():
 
     assert all(lowest(seed, 0) < 0 and lowest(seed, 1) == 0 for seed in range(10))
     assert np.mean([lowest(seed, 0.3) == 0 for seed in range(300)]) == pytest.approx(0.3, abs=0.08)
-
-
-def test_twins_have_their_axes_swapped():
-    single = np.arange(9.0).reshape(1, 3, 3)
-    assert np.array_equal(mix_twins(single, 1.0), single)
-    assert mix_twins(single, 0.75)[0, 0, 2] == pytest.approx(0.75 * 2 + 0.25 * 6)
 
 
 SPEC = Dataset(
