@@ -37,8 +37,8 @@ def main() -> None:
         "version": recipe.version,
         "training": bundle.card.training.model_copy(update={"recipe": recipe.model_dump_json()}),
         "calibration": {**factors, **trained_energies(recipe.dataset.slices)},
-        "test": tests,
-        "limitations": [*recipe.limitations, *rejected],
+        "test": tuple(tests),
+        "limitations": (*recipe.limitations, *rejected),
     }
     save_bundle(bundle.path, bundle.card.model_copy(update=changed), {"model.keras": model}, ensemble.to_arrays(), replace=True)
     for one in tests:
