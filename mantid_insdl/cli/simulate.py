@@ -21,6 +21,7 @@ from mantid_insdl.cli.options import (
     require_positive,
     require_suffix,
 )
+from mantid_insdl.cli.pictures import save_picture
 from mantid_insdl.maps import MEV, PER_ANGSTROM, RLU, Axis, Map, Slices
 from mantid_insdl.materials import Material, load_material, parse_parameters
 from mantid_insdl.materials.relaxing import lower_order
@@ -56,7 +57,7 @@ def run(request: SimulateRequest) -> list[Path]:
 
             save(m, map_path, name=request.output.stem)
         if plot_path is not None:
-            draw().savefig(plot_path)
+            save_picture(draw, plot_path)
     return request.outputs
 
 
