@@ -286,10 +286,9 @@ class SpectrumCalculation(Calculation):
         options: dict[str, Any] = {name: getattr(measurement, name) for name in ("temperature", "intrinsic_fwhm")}
         options |= {"energy": m.axes[1], "ei": m.ei, "fwhm": self._width(width)}
         parameters = self.named(values)
-        material = zener.in_own_order(self.material, parameters)
         if m.kind == "powder":
-            return simulate_powder(material, parameters, q=m.axes[0], directions=FIT_DIRECTIONS, **options).intensity
-        return simulate_cut(material, parameters, along=m.path, **options).intensity
+            return simulate_powder(self.material, parameters, q=m.axes[0], directions=FIT_DIRECTIONS, **options).intensity
+        return simulate_cut(self.material, parameters, along=m.path, **options).intensity
 
     def _width(self, factor: float) -> Any:
         """FWHM in meV, as the simulations take it."""

@@ -15,7 +15,7 @@ from mantid_insdl.instrument.ellipsoid import TabulatedResolution
 from mantid_insdl.instrument.line_shapes import IntrinsicWidth
 from mantid_insdl.instrument.resolution import ChopperSpectrometer, blur, load_instrument
 from mantid_insdl.maps import COMPONENT_LOG, MAXIMUM_COUNTS, RLU, Axis, Map, Slices
-from mantid_insdl.materials import Material, load_material
+from mantid_insdl.materials import Material, load_material, zener
 from mantid_insdl.materials.spin_waves import domain_turns, modes_of, require_fixed_order, require_order, uniform_model
 from mantid_insdl.progress import Progress
 from mantid_insdl.simulation.engines import ClosedForm, General, engine_for
@@ -334,8 +334,8 @@ def simulate(
     InstabilityError
         If the magnetic structure is not a minimum at these parameters.
     """
-    known = load_material(material)
-    values = known.resolve(parameters)
+    values = load_material(material).resolve(parameters)
+    known = zener.in_own_order(material, values)
     if like is not None:
         if like.slices is None:
             raise MapError(

@@ -18,7 +18,7 @@ from mantid_insdl.instrument.line_shapes import IntrinsicWidth, voigt_below
 from mantid_insdl.instrument.resolution import FWHM_TO_SIGMA, ChopperSpectrometer, bin_fractions, load_instrument
 from mantid_insdl.instrument.temperature import bose
 from mantid_insdl.maps import COMPONENT_LOG, MEV, PER_ANGSTROM, Axis, Map
-from mantid_insdl.materials import Material, load_material
+from mantid_insdl.materials import Material, load_material, zener
 from mantid_insdl.progress import Progress, ignore_progress, share_of
 from mantid_insdl.simulation.lines import Lines, check_component, lines_of
 from mantid_insdl.simulation.paths import MomentumPath, path_of, path_through
@@ -83,9 +83,10 @@ def dispersion(
     progress
         As for `mantid_insdl.spinwave.spin_waves`.
     """
-    known = load_material(material)
+    values = load_material(material).resolve(parameters)
+    known = zener.in_own_order(material, values)
     path = path_through(corners, points, known, labels)
-    lines = lines_of(known, known.resolve(parameters), path.hkl, twins=twins, component=component, vertical=vertical, progress=progress)
+    lines = lines_of(known, values, path.hkl, twins=twins, component=component, vertical=vertical, progress=progress)
     return Dispersion(path.axis, path.hkl, lines.energies, lines.intensities, path.corners, component, known.name, known.frame, known.title)
 
 
@@ -169,11 +170,12 @@ def simulate_cut(
     InstabilityError
         If the magnetic structure is unstable on the path.
     """
-    known = load_material(material)
+    values = load_material(material).resolve(parameters)
+    known = zener.in_own_order(material, values)
     path = path_through(corners, points, known, labels) if along is None else path_of(along, known)
     spectrum = _Spectrum(
         known,
-        known.resolve(parameters),
+        values,
         energy,
         ei,
         fwhm,
@@ -230,14 +232,14 @@ def simulate_powder(
     MapError, MaterialError, InstabilityError
         As for `simulate_cut`.
     """
-    known = load_material(material)
+    values = load_material(material).resolve(parameters)
+    known = zener.in_own_order(material, values)
     if (q.name, q.unit) != ("q", PER_ANGSTROM) or q.centres[0] <= 0:
         raise MapError("a powder map needs an axis q in 1/angstrom above zero", f"the axis is '{q.name}' in {q.unit}", "give such an axis")
     if directions < 1 or directions * q.size > MAX_MOMENTA:
         raise MapError(f"{directions} directions for each of {q.size} momenta", f"from 1 to {MAX_MOMENTA:,} in all are possible")
     check_component(component, (0, 0, 1))
     share, calculated = (0.5, "perp") if component in ("yy", "zz") else (1.0, component)
-    values = known.resolve(parameters)
     intrinsic = IntrinsicWidth.of(intrinsic_fwhm)
     spectrum = _Spectrum(
         known, values, energy, ei, fwhm, instrument, temperature, kf_over_ki, twins=False, component=calculated, intrinsic=intrinsic
@@ -252,9 +254,10 @@ def simulate_powder(
         radial = np.minimum(high - low, np.cbrt(volume))
         around = np.eye(3) - sphere[:, :, None] * sphere[:, None]
         cell = 0.5 * (radial[:, None, None] * sphere[:, :, None] * sphere[:, None] + np.sqrt(volume / radial)[:, None, None] * around)
-        intensity[index] = share * spectrum.at(length[:, None] * sphere @ to_rlu, cell, None).mean(axis=0)
-        if progress is not None:
-            progress((index + 1) / q.size, f"Powder average of {known.name}: |Q| {index + 1} of {q.size}")
+        report = share_of(progress or ignore_progress, index / q.size, (index + 1) / q.size)
+        words = f"Powder average of {known.name}: |Q| {index + 1} of {q.size}"
+        density = spectrum.at(length[:, None] * sphere @ to_rlu, cell, lambda done, _, told=report, text=words: told(done, text))
+        intensity[index] = share * density.mean(axis=0)
     return spectrum.map(intensity, q, q.centres, component)
 
 

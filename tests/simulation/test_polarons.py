@@ -1,11 +1,14 @@
 """Maps of Zener polarons: every parameter set in the order that its constants have."""
 
 import numpy as np
+import pytest
 
+from mantid_insdl.errors import InstabilityError
 from mantid_insdl.maps import RLU, Axis, Slices
 from mantid_insdl.materials import load_material, zener
 from mantid_insdl.simulation.polarons import PolaronSimulator, simulator_for
-from mantid_insdl.simulation.slices import SliceSimulator
+from mantid_insdl.simulation.slices import SliceSimulator, simulate
+from mantid_insdl.simulation.spectra import dispersion, simulate_cut, simulate_powder
 
 SLICES = Slices([50.0] * 3, [8.0, 20.0, 30.0], [12.0, 24.0, 34.0])
 AXES = Axis("qh", RLU, np.linspace(-1, 1, 11)), Axis("qk", RLU, np.linspace(-1, 1, 13))
@@ -33,6 +36,41 @@ def test_sets_of_a_batch_have_their_own_orders():
         ((expected,), _) = alone.intensity(one(index), energy_width_scale=WIDTHS[index], dtype=float)
         expected = np.nan_to_num(expected)
         assert np.sqrt(np.mean((np.nan_to_num(found[index]) - expected) ** 2) / np.mean(expected**2)) < 0.01
+
+
+@pytest.mark.parametrize("index", [0, 1, 2])
+def test_simulations_are_in_the_order_that_the_constants_have(index):
+    values = one(index)
+    m = simulate("pcsmo-zener", values, slices=SLICES, qh=AXES[0], qk=AXES[1], resolution=False)
+    (alone,), _ = SliceSimulator(zener.in_ground_state(values), SLICES, *AXES).intensity(values, energy_width_scale=0, q_sigma_pixels=0)
+    difference = np.nan_to_num(m.intensity) - np.nan_to_num(alone)
+    assert np.sqrt(np.mean(difference**2)) < 0.01 * np.sqrt(np.nanmean(alone.astype(float) ** 2))  # cells chosen at one set or the other
+    path = {"corners": [[0.1, 0, 0], [0.9, 0.2, 0]], "points": 5}
+    found, expected = (dispersion(material, values, **path) for material in ("pcsmo-zener", zener.in_ground_state(values)))
+    np.testing.assert_allclose(found.energies, expected.energies, rtol=0, atol=1e-9)
+    spectrum = {"energy": Axis("energy", "meV", np.linspace(0, 40, 21), is_edges=True), "fwhm": 2.0}
+    cut, other = (simulate_cut(material, values, **path, **spectrum) for material in ("pcsmo-zener", zener.in_ground_state(values)))
+    np.testing.assert_allclose(cut.intensity, other.intensity, rtol=1e-9)
+    spectrum |= {"q": Axis("q", "1/angstrom", np.linspace(0.5, 1, 3), is_edges=True), "directions": 50}
+    powder, other = (simulate_powder(material, values, **spectrum) for material in ("pcsmo-zener", zener.in_ground_state(values)))
+    np.testing.assert_allclose(powder.intensity, other.intensity, rtol=1e-9)
+
+
+def test_an_order_other_than_the_file_s_is_said():
+    file = load_material("pcsmo-zener")
+    said = [zener.remark_on_order(file, one(index)) for index in (0, 1, 2)]
+    assert [text.split(": ")[1] for text in said[:2]] == ["chains parallel", "chains antiparallel"]
+    (k,) = (zener.in_ground_state(one(2)).spiral.k[1],)
+    assert said[2].endswith(f"a spiral with k = {k:.4g} along b")
+    assert zener.remark_on_order(file, {"Jperp": 0.9}) is None
+    assert zener.in_own_order(file, file.defaults) is file
+
+
+def test_constants_without_an_order_are_unstable():
+    for index in (3, 4):
+        assert zener.in_own_order("pcsmo-zener", one(index)) is load_material("pcsmo-zener")
+        with pytest.raises(InstabilityError):
+            simulate("pcsmo-zener", one(index), slices=SLICES, qh=AXES[0], qk=AXES[1])
 
 
 def test_numbers_and_the_file_s_own_values():
