@@ -90,8 +90,10 @@ def orbital_coefficients(ion: str) -> tuple[float, ...]:
 
     coefficients(ion)
     element, charge = re.fullmatch(r"([A-Z][a-z]?)(\d+)\+", ion).groups()
+    if ion in _more("j2"):
+        return _more("j2")[ion]
     known = getattr(getattr(periodictable, element), "magnetic_ff", {}).get(int(charge))
-    if not hasattr(known, "j2") or ion in _more():
+    if not hasattr(known, "j2") or ion in _more("j0"):
         raise MaterialError(
             f"there is no <j2> for {ion}", "it is not in the tables", "give both by hand, as form_factor and form_factor_j2"
         )
@@ -107,15 +109,16 @@ def tables_of(element: str) -> dict[str, tuple[float, ...]]:
 
     known = getattr(getattr(periodictable, element, None), "magnetic_ff", {})
     found = {f"{element}{charge}+": tuple(float(x) for x in known[charge].j0) for charge in known if hasattr(known[charge], "j0")}
-    found |= {ion: table for ion, table in _more().items() if ion.rstrip("+0123456789") == element}
+    found |= {ion: table for ion, table in _more("j0").items() if ion.rstrip("+0123456789") == element}
     return dict(sorted(found.items()))
 
 
 @cache
-def _more() -> dict[str, tuple[float, ...]]:
+def _more(integral: str) -> dict[str, tuple[float, ...]]:
+    """Coefficients of <j0> or <j2> in the file, by ion."""
     lines = resources.files(__package__).joinpath("form_factors.csv").read_text(encoding="utf-8").splitlines()
     rows = [line.split(",") for line in lines if not line.startswith("#")]
-    return {ion: tuple(float(x) for x in numbers) for ion, _, *numbers in rows}
+    return {ion: tuple(float(x) for x in numbers) for ion, name, _, *numbers in rows if name == integral}
 
 
 @cache
