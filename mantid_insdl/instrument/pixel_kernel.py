@@ -122,6 +122,8 @@ class PixelKernel:
         share = np.zeros(known.shape)
         rows, columns = known.shape[1:]
         for number, (dh, dk) in enumerate(self.offsets):
+            if abs(dh) >= rows or abs(dk) >= columns:  # an ellipsoid wider than the map
+                continue
             here = np.s_[:, max(0, -dh) : rows - max(0, dh), max(0, -dk) : columns - max(0, dk)]
             there = np.s_[:, max(0, dh) : rows - max(0, -dh), max(0, dk) : columns - max(0, -dk)]
             share[here] += self.weights[(*here, number)] * known[there]

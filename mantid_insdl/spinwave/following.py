@@ -107,6 +107,12 @@ class FollowedOrder:
         return ", ".join(f"{name}={value:.6g}" for name, value in zip(self.model.parameters, row, strict=True))
 
     def _undetermined(self, row: np.ndarray) -> InstabilityError:
+        if self.model.dipoles is not None:
+            return InstabilityError(
+                f"the energy does not determine the order at {self.named(row)}",
+                "spins can turn at no cost: in a lattice so symmetric the sums of the dipoles over a magnetic cell leave their direction open",
+                "add what decides it in the crystal (a single-ion anisotropy, however small, or a field), or choose other values",
+            )
         return InstabilityError(
             f"the energy does not determine the order at {self.named(row)}",
             "spins can turn, not all alike, or the wave vector change at no cost: there is no unique ground state, or one ends just here",
