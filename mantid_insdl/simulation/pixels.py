@@ -55,6 +55,11 @@ class Pieces:
         return np.stack((self.offset, variance, 0.5 * (self.offset**2 + variance))).transpose(2, 0, 1)[..., None].copy()
 
     @cached_property
+    def ends(self) -> list[np.ndarray]:
+        """Along each axis, the nodes of a lattice that have none after them."""
+        return [np.flatnonzero(after == np.arange(len(self.nodes))) for _, after in self.beside]
+
+    @cached_property
     def reach(self) -> np.ndarray:
         """Farthest point of any piece from its node, along each axis, (2,)."""
         return (np.abs(self.offset) + self.half).max(axis=0)
@@ -141,11 +146,10 @@ def differences(values: np.ndarray, pieces: Pieces, axis: int) -> np.ndarray:
     Where the two sides differ, as at a kink, no more than twice the smaller of them: the monotonised central limiter of
     B. van Leer, J. Comput. Phys. 23, 276 (1977).
     """
-    (before, after), here = pieces.beside[axis], np.arange(len(values))
+    (before, after), last = pieces.beside[axis], pieces.ends[axis]
     on = values.take(after, axis=0) - values
     on *= values.dtype.type(pieces.steps[axis])
     back = on.take(before, axis=0)
-    last = np.flatnonzero(after == here)
     on[last] = back[last]
     most = np.minimum(np.abs(back), np.abs(on))
     most *= 2

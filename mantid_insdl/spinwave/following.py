@@ -110,7 +110,7 @@ class FollowedOrder:
         if self.model.dipoles is not None:
             return InstabilityError(
                 f"the energy does not determine the order at {self.named(row)}",
-                "spins can turn at no cost: in a lattice so symmetric the sums of the dipoles over a magnetic cell leave their direction open",
+                "spins can turn at no cost: in so symmetric a lattice the sums of the dipoles leave their direction open",
                 "add what decides it in the crystal (a single-ion anisotropy, however small, or a field), or choose other values",
             )
         return InstabilityError(

@@ -248,8 +248,8 @@ class SpinModel:
             raise MaterialError(
                 f"the cell has {len(self.sites)} spins",
                 f"dipole-dipole interactions are calculated for at most {MOST_DIPOLES}: their memory grows as the fourth power",
-                "take a smaller magnetic cell (k = 1/2 along one axis doubles it along that one only), or leave out dipoles and give what they "
-                "do as single-ion anisotropy and as exchange of the nearest bonds (matrix)",
+                "take a smaller magnetic cell (k = 1/2 along an axis doubles it along that one), or leave out dipoles and give "
+                "what they do as single-ion anisotropy and as exchange of the nearest bonds (matrix)",
             )
         positions = tuple(tuple(site.position.tolist()) for site in self.sites)
         return _dipole_sums(self.lattice, positions, tuple(self.dipoles.demagnetisation.ravel().tolist()))

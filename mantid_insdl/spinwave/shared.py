@@ -16,6 +16,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -233,6 +234,11 @@ class _Operation:
     images: np.ndarray
     conjugate: bool
 
+    @cached_property
+    def back(self) -> np.ndarray:
+        """The transposed inverse of W, which takes slopes along; once, for a map asks thousands of times."""
+        return np.linalg.inv(self.matrix).T
+
 
 @dataclass(frozen=True, eq=False)
 class _Class:
@@ -296,7 +302,7 @@ class _Block:
         at = self.path * number + self.source
         energies = np.concatenate([solved[block].energies for block, _ in self.paths]).take(at, axis=0)
         usable = np.concatenate([solved[block].usable for block, _ in self.paths]).take(at, axis=0)
-        slopes = [np.tensordot(np.linalg.inv(one.matrix).T, solved[block].velocities, axes=1) for block, one in self.paths]
+        slopes = [np.tensordot(one.back, solved[block].velocities, axes=1) for block, one in self.paths]
         velocities = np.concatenate(slopes, axis=1).take(at, axis=1)
         vectors = {key: solved[key[0]].vectors.conj() if key[1] else solved[key[0]].vectors for key in self.views}
         seen = np.concatenate([np.tensordot(x.astype(vectors[key].dtype), vectors[key], axes=1) for key, x in self.views.items()], axis=2)
@@ -385,7 +391,7 @@ def _reduce(hk: np.ndarray, operations: list[_Operation]) -> tuple[np.ndarray, l
     best: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None
     for within_zone in (False, True):
         # of all momenta that lead to a wanted one take the largest, by h and then k: hk = W s + G
-        images = np.stack([hk @ np.linalg.inv(one.matrix).T for one in operations])
+        images = np.stack([hk @ one.back for one in operations])
         if within_zone:
             images = images - np.floor(images + 1e-9)
         keys = np.round(images, 9) + 0.0
