@@ -27,7 +27,8 @@ DEGENERATE = 1e-5
 
 
 class OwnOrders:
-    """Solver over in-plane momenta for an order that follows the parameters: `SharedSolve` or `SharedSpiral` of each set's own order.
+    """Solver over in-plane momenta for an order that follows the parameters:
+    `SharedSolve` or `SharedSpiral` of each set's own order.
 
     What these can find out about a magnet, to solve at fewer momenta, would take longer than it saves.
     """
@@ -49,10 +50,14 @@ class OwnOrders:
 Solver = SharedSolve | SharedSpiral | OwnOrders
 
 
-def _solver(material: Material, couplings: Mapping[str, float], hk: np.ndarray, *, reduce: bool = True) -> SharedSolve | SharedSpiral:
+def _solver(
+    material: Material, couplings: Mapping[str, float], hk: np.ndarray, *, reduce: bool = True
+) -> SharedSolve | SharedSpiral:
     """About the order of one parameter set."""
     model, k = ordered(material, couplings)
-    return SharedSolve(model, hk, reduce=reduce) if k is None else SharedSpiral(model, k, material.spiral.axis, hk, reduce=reduce)
+    if k is None:
+        return SharedSolve(model, hk, reduce=reduce)
+    return SharedSpiral(model, k, material.spiral.axis, hk, reduce=reduce)
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,10 +128,14 @@ class Planar(SliceEngine):
 
     def __init__(self, *arguments: Any):
         super().__init__(*arguments)
-        if self.material.spiral is not None:  # of its three branches the steepest is rare among the momenta that are looked at
+        # of its three branches the steepest is rare among the momenta that are looked at
+        if self.material.spiral is not None:
             self.finer = 2.0 if self._wandering else 1.4
         steps = _merged([self._steps(group) for group in self.groups])
-        cells = {step: np.min([self.cell(g) for g, one in zip(self.groups, steps, strict=True) if one == step], axis=0) for step in steps}
+        cells = {
+            step: np.min([self.cell(g) for g, one in zip(self.groups, steps, strict=True) if one == step], axis=0)
+            for step in steps
+        }
         lattices = {step: self._lattice(step, cells[step]) for step in cells}
         self._lattices, self._which = list(lattices.values()), [list(lattices).index(step) for step in steps]
         for number, (group, which) in enumerate(zip(self.groups, self._which, strict=True)):
@@ -147,7 +156,9 @@ class Planar(SliceEngine):
 
     @property
     def _wandering(self) -> bool:
-        """Whether modes have kinks that move with the parameters, at the wave vector of a spiral: no lattice keeps its nodes off these."""
+        """Whether modes have kinks that move with the parameters, at the wave vector of a spiral:
+        no lattice keeps its nodes off these.
+        """
         return self.material.relaxed and self.material.spiral is not None
 
     def _steps(self, group: Group) -> tuple[int, int] | None:
@@ -161,7 +172,8 @@ class Planar(SliceEngine):
             return self.parts(group)
         multiple = 4 * self._whole_zones
         width = np.median(self.high - self.low, axis=0)
-        wanted = np.maximum(1 / self.cell(group), 0.8 / width)  # a cell much larger than a pixel has its modes elsewhere
+        # a cell much larger than a pixel has its modes elsewhere
+        wanted = np.maximum(1 / self.cell(group), 0.8 / width)
         return tuple(int(n) for n in multiple * np.ceil(wanted / multiple - 0.1))
 
     @property
@@ -199,9 +211,16 @@ class Planar(SliceEngine):
             if not stable[index]:
                 return
             axes = self.to_hkl[:, :2]
-            bent = [[lattice.parabolas(x, axes, dtype) for x in modes] for lattice, modes in zip(self._lattices, solved[1:], strict=True)]
+            bent = [
+                [lattice.parabolas(x, axes, dtype) for x in modes]
+                for lattice, modes in zip(self._lattices, solved[1:], strict=True)
+            ]
             todo = range(len(self.groups))
-            list(in_threads(lambda number: self._slices(number, bent[self._which[number]], scale, out[index]), todo, workers))
+
+            def add(number: int) -> None:
+                self._slices(number, bent[self._which[number]], scale, out[index])
+
+            list(in_threads(add, todo, workers))
 
         for index, _ in enumerate(in_threads(work, range(len(table)))):
             if progress is not None:
@@ -238,15 +257,20 @@ class Planar(SliceEngine):
         strength *= pieces.share.astype(real)[:, None]
         energies, spread = bent.in_pieces(pieces, span)
         reach = np.sqrt(real(margin**2) + 16 * spread)
-        kept = np.flatnonzero((strength != 0) & (energies > real(group.edges[0]) - reach) & (energies < real(group.edges[-1]) + reach))
+        near_edges = (energies > real(group.edges[0]) - reach) & (energies < real(group.edges[-1]) + reach)
+        kept = np.flatnonzero((strength != 0) & near_edges)
         piece = kept // near.shape[1]
         reached = lattice.reached[number]
+        reached = None if reached is None else reached[piece]
         energies, spread, strength = (x.ravel()[kept] for x in (energies, spread, strength))
-        yield Batch(pieces.pixel[piece], np.abs(energies), spread, strength, None if reached is None else reached[piece])
+        yield Batch(pieces.pixel[piece], np.abs(energies), spread, strength, reached)
 
-    def _intensity(self, lattice: Lattice, bent: Parabolas, group: Group, node: np.ndarray, mode: np.ndarray) -> np.ndarray:
+    def _intensity(
+        self, lattice: Lattice, bent: Parabolas, group: Group, node: np.ndarray, mode: np.ndarray
+    ) -> np.ndarray:
         """Intensity of modes at nodes, (line,) each, at the momentum along the beam of its own energy."""
-        energy, real = bent.energies[node, mode], bent.energies.dtype  # that of the map: half the time where it is single
+        # that of the map: half the time where it is single
+        energy, real = bent.energies[node, mode], bent.energies.dtype
         across_squared, components = lattice.across_squared.astype(real)[node], bent.modes.components
         amplitudes = bent.modes.amplitudes(node, mode)
         along = self.along(energy, across_squared, group).astype(real)
@@ -279,7 +303,9 @@ class Planar(SliceEngine):
 
 
 def _share_degenerate(intensity: np.ndarray, energies: np.ndarray) -> None:
-    """Give modes (node, mode) of one energy the mean of their intensities: how a solver mixes them is chance, and differs between nodes."""
+    """Give modes (node, mode) of one energy the mean of their intensities:
+    how a solver mixes them is chance, and differs between nodes.
+    """
     apart = ~(np.abs(np.diff(energies, axis=1)) <= DEGENERATE * np.nanmax(np.abs(energies)))
     if apart.all():
         return
@@ -293,6 +319,7 @@ def _merged(steps: list[tuple[int, int] | None]) -> list[tuple[int, int] | None]
     """The same with lattices left out that another can stand for: a solve costs more than a piece."""
     chosen = []
     for one in steps:
-        finer = [n for n in steps if one and n and n[0] >= one[0] and n[1] >= one[1] and n[0] * n[1] <= MERGED * one[0] * one[1]]
+        others = [n for n in steps if one and n and n[0] >= one[0] and n[1] >= one[1]]
+        finer = [n for n in others if n[0] * n[1] <= MERGED * one[0] * one[1]]
         chosen.append(max(finer, default=one))
     return chosen
