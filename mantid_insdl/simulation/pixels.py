@@ -121,30 +121,32 @@ def _without_gaps(cells: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Cells (node, 2) with those between two of them, which pieces wider than a cell leave out,
     and the place there of each given one.
     """
-    found = set(map(tuple, cells.tolist()))
-    for step in ((1, 0), (0, 1)):
-        found |= {(i + step[0], j + step[1]) for i, j in found if (i + 2 * step[0], j + 2 * step[1]) in found}
-    filled = sorted(found)
-    number = {cell: index for index, cell in enumerate(filled)}
-    return np.array(filled), np.array([number[tuple(cell)] for cell in cells.tolist()])
+    first = cells.min(axis=0)
+    places = tuple((cells - first).T)
+    found = np.zeros(np.ptp(cells, axis=0) + 1, bool)
+    found[places] = True
+    found[1:-1] |= found[:-2] & found[2:]
+    found[:, 1:-1] |= found[:, :-2] & found[:, 2:]
+    number = np.cumsum(found).reshape(found.shape) - 1
+    return np.argwhere(found) + first, number[places]
 
 
 def _beside(cells: np.ndarray, stretch: np.ndarray) -> np.ndarray:
     """Neighbours (axis, side, node) among unlike cells (node, 2), of which `stretch` (2,) lie between two lines:
     see `Pieces`.
     """
-    own = cells.tolist()
-    number = {tuple(cell): index for index, cell in enumerate(own)}
+    here = np.arange(len(cells))
+    place = cells - cells.min(axis=0) + 1
+    number = np.full(place.max(axis=0) + 2, -1)  # with a rim, where no cell is
+    number[tuple(place.T)] = here
 
-    def neighbour(index: int, axis: int, step: int) -> int:
-        there = own[index].copy()
-        there[axis] += step
-        if there[axis] // stretch[axis] != own[index][axis] // stretch[axis]:
-            return index
-        return number.get(tuple(there), index)
+    def neighbours(axis: int, step: int) -> np.ndarray:
+        move = step * np.eye(2, dtype=int)[axis]
+        there = number[tuple((place + move).T)]
+        across = np.any((cells + move) // stretch != cells // stretch, axis=1)
+        return np.where(across | (there < 0), here, there)
 
-    every = range(len(own))
-    return np.array([[[neighbour(index, axis, step) for index in every] for step in (-1, 1)] for axis in (0, 1)])
+    return np.array([[neighbours(axis, step) for step in (-1, 1)] for axis in (0, 1)])
 
 
 def differences(values: np.ndarray, pieces: Pieces, axis: int) -> np.ndarray:
@@ -154,6 +156,7 @@ def differences(values: np.ndarray, pieces: Pieces, axis: int) -> np.ndarray:
     Where the two sides differ, as at a kink, no more than twice the smaller of them: the monotonised central limiter of
     B. van Leer, J. Comput. Phys. 23, 276 (1977).
     """
+    assert pieces.beside is not None and pieces.steps is not None  # they are those of a lattice
     (before, after), here = pieces.beside[axis], np.arange(len(values))
     on = values.take(after, axis=0) - values
     on *= values.dtype.type(pieces.steps[axis])
