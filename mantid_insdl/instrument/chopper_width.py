@@ -98,7 +98,7 @@ def best_frequency(chopper: FermiChopper, package: FermiPackage, ei: float) -> f
     velocity = VELOCITY * np.sqrt(ei)
     mismatch = {f: slit_mismatch(package, f, velocity) for f in chopper.frequencies.allowed}
     good = [f for f, value in mismatch.items() if value <= 1]
-    return max(good) if good else min(mismatch, key=mismatch.get)
+    return max(good) if good else min(mismatch, key=mismatch.__getitem__)
 
 
 def moderator_sigma(moderator: Moderator, ei: float) -> float:
@@ -114,7 +114,7 @@ def moderator_sigma(moderator: Moderator, ei: float) -> float:
         measured = np.array(moderator.fwhm_microseconds)[order]
         return float(np.interp(wavelength, np.array(moderator.wavelength)[order], measured)) * 1e-6 * FWHM_TO_SIGMA
     constant = pulse.constant
-    if pulse.broadened_below is not None:
+    if pulse.broadened_below is not None and pulse.broadened_over is not None:
         constant *= 1 + _soft_step(ei, pulse.broadened_below, pulse.broadened_over)
     return (constant + pulse.slope * np.sqrt(ei)) * 1e-3 / 1.96 / (VELOCITY * np.sqrt(ei))
 
@@ -214,13 +214,14 @@ def width_polynomials(
     """
     paths = spectrometer.flight_path
     if spectrometer.fermi is not None:
+        assert spectrometer.sample is not None  # the schema asks for it
         package = spectrometer.fermi.package(chopper)
         rate = best_frequency(spectrometer.fermi, package, ei) if frequency is None else frequency
         parts = _fermi_parts(paths, spectrometer.moderator, spectrometer.sample, package, rate, ei)
     else:
-        parts = _disk_parts(
-            paths, spectrometer.moderator, spectrometer.disks, spectrometer.disks.slot(chopper), frequency, ei
-        )
+        disks = spectrometer.disks
+        assert disks is not None and frequency is not None  # the schema asks for one of both; `load_instrument` sets it
+        parts = _disk_parts(paths, spectrometer.moderator, disks, disks.slot(chopper), frequency, ei)
     scale = 2 * ei / paths.sample_to_detector
     variance, p, q = np.array(parts).T * np.array([[VELOCITY**2 * ei], [1], [1]])
     flight = scale**2 * np.array([variance @ p**2, 2 * variance @ (p * q), variance @ q**2])
@@ -228,11 +229,12 @@ def width_polynomials(
         return flight, np.zeros(1)
     w = np.linspace(0.02, MAX_W, 200)
     depth = tube_depth_variance(spectrometer.detector_diameter, w * wavenumber(ei))
-    return flight, scale**2 * np.polynomial.Polynomial.fit(w, depth, 6).convert().coef[::-1]
+    fitted = np.polynomial.Polynomial.fit(w, depth, 6).convert()
+    return flight, scale**2 * np.asarray(fitted.coef, float)[::-1]
 
 
 def chopper_sigma(
-    spectrometer: Spectrometer, chopper: str, frequency: float | None, ei: float, energy: np.ndarray
+    spectrometer: Spectrometer, chopper: str, frequency: float | None, ei: float, energy: np.ndarray | float
 ) -> np.ndarray:
     """Standard deviation of the energy transfer in meV at `energy` (meV, any shape); beyond Ei that at Ei."""
     flight, detector = width_polynomials(spectrometer, chopper, frequency, ei)

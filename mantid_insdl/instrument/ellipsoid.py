@@ -268,4 +268,5 @@ def _checked(arrays: dict[str, np.ndarray], label: str, name: str) -> _Setting:
 
         nearest = distance_transform_edt(~known, return_distances=False, return_indices=True)
         covariance = covariance[tuple(nearest)]
-    return _Setting(*axes, covariance)
+    energy, qh, qk = axes
+    return _Setting(energy, qh, qk, covariance)

@@ -41,13 +41,10 @@ def sample_flux(instrument: ChopperSpectrometer, ei: float) -> float:
     flux = specification.flux
     tabulated = np.interp(0.5 * np.log(WAVELENGTH_SQUARED / ei), np.log(flux.wavelength), np.log(flux.values))
     if specification.disks is not None:
-        return (
-            float(np.exp(tabulated))
-            * specification.disks.slot(instrument.chopper).width
-            / flux.slot
-            * flux.frequency
-            / instrument.frequency
-        )
+        # the schema asks for both, and `load_instrument` sets the third
+        assert flux.slot is not None and flux.frequency is not None and instrument.frequency is not None
+        width = specification.disks.slot(instrument.chopper).width
+        return float(np.exp(tabulated)) * width / flux.slot * flux.frequency / instrument.frequency
     distance = specification.flight_path.moderator_to_chopper
     return float(np.exp(tabulated)) * PLANCK_OVER_MASS * opening_time(instrument, ei) / distance
 
@@ -66,6 +63,7 @@ def opening_time(instrument: ChopperSpectrometer, ei: float) -> float:
             paths = specification.flight_path
             leverage = 1 + paths.chopper_to_sample / paths.moderator_to_chopper
             return float(0.5 * setting.slope * paths.sample_to_detector / leverage / velocity)
+    assert specification.fermi is not None  # behind disks the flux is tabulated
     package = specification.fermi.package(instrument.chopper)
     frequency = instrument.frequency
     if frequency is None:

@@ -85,6 +85,7 @@ class PixelKernel:
         """
         from scipy.special import erf
 
+        assert self.windows is not None  # as the attribute's description says
         low, high = self.windows
         rows, columns = self.weights.shape[1:3]
         for one in np.atleast_1d(index):

@@ -171,13 +171,14 @@ def load_instrument(
         chosen = specification.default_chopper
     else:
         spelling = {c.upper(): c for c in specification.choppers}
-        chosen = spelling.get(re.sub(r"[\s_]+", "-", chopper.strip()).upper())
-        if chosen is None:
+        named = re.sub(r"[\s_]+", "-", chopper.strip()).upper()
+        if named not in spelling:
             raise InsdlError(
                 f"{specification.name} has no chopper '{chopper}'",
                 f"there are {', '.join(specification.choppers)}",
                 "use one of these",
             )
+        chosen = spelling[named]
     machine = [c for c in specification.choppers if c not in {f.name for f in specification.fitted}]
     if chosen not in machine:
         if frequency is not None:

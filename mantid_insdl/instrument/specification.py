@@ -223,7 +223,9 @@ class Spectrometer(_Strict):
 
     @property
     def frequencies(self) -> Frequencies:
-        return (self.fermi or self.disks).frequencies
+        machine = self.fermi or self.disks
+        assert machine is not None  # one is given: `_complete`
+        return machine.frequencies
 
 
 def read_spectrometer(path: str | Path) -> Spectrometer:

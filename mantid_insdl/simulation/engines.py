@@ -90,7 +90,7 @@ class ClosedForm(SliceEngine):
         (h, k, _), across_squared = self._chemical[number], self._across_squared[number]
         energy, s_xx, _ = square_lattice_modes(h, k, self._spin, *couplings.T)
         stable = np.all(np.isfinite(energy), axis=-1)
-        spread = 0.0
+        spread = np.zeros(())
         for slope, half in zip(square_lattice_slopes(h, k, self._spin, *couplings.T), pieces.half.T, strict=True):
             spread = spread + (slope * half) ** 2 / 3
         usable = np.isfinite(s_xx) & (energy < (group.ei if np.isfinite(group.ei) else np.inf))

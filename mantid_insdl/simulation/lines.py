@@ -85,6 +85,7 @@ def lines_of(
         share = share_of(progress, number / len(turns), (number + 1) / len(turns))
         modes = modes_of(material, q @ to_model, material.couplings(values), velocities=True, progress=share)
         require_stable(material, modes, values)
+        assert modes.velocities is not None  # they were asked for
         intensities = modes.s_perp[0]
         if component != "perp":
             intensities = polarised(modes.amplitudes[0], (q @ turn)[:, None, :], up @ turn).component(component)

@@ -62,8 +62,8 @@ def path_through(
         For corners that are no momenta or equal to the one before, for too few or too many points, and for labels that
         are not one for each corner.
     """
-    corners = np.asarray(corners, float)
-    if corners.ndim != 2 or corners.shape[1:] != (3,) or len(corners) < 2 or not np.all(np.isfinite(corners)):
+    given = np.asarray(corners, float)
+    if given.ndim != 2 or given.shape[1:] != (3,) or len(given) < 2 or not np.all(np.isfinite(given)):
         raise MapError("a path needs two corners or more, each (h, k, l)", fix="give [[0, 0, 0], [0.5, 0.5, 0]]")
     if not len(corners) <= points <= MAX_POINTS:
         raise MapError(
@@ -78,14 +78,14 @@ def path_through(
             "give as many",
         )
     material = load_material(lattice_of)
-    segments = np.diff(corners, axis=0) @ material.map.matrix.T
+    segments = np.diff(given, axis=0) @ material.map.matrix.T
     lengths = np.linalg.norm(material.model.lattice.to_cartesian(segments), axis=1)
     if np.any(lengths == 0):
         raise MapError("two corners of the path that follow each other are equal", fix="leave one out")
     steps = _shares(lengths, points - 1)
     ends = np.concatenate(([0], np.cumsum(steps)))
     number = np.arange(points)
-    hkl = np.stack([np.interp(number, ends, corner) for corner in corners.T], axis=-1)
+    hkl = np.stack([np.interp(number, ends, corner) for corner in given.T], axis=-1)
     distance = np.interp(number, ends, np.concatenate(([0.0], np.cumsum(lengths))))
     return MomentumPath(
         hkl,

@@ -51,12 +51,13 @@ Solver = SharedSolve | SharedSpiral | OwnOrders
 
 
 def _solver(
-    material: Material, couplings: Mapping[str, float], hk: np.ndarray, *, reduce: bool = True
+    material: Material, couplings: Mapping[str, Any], hk: np.ndarray, *, reduce: bool = True
 ) -> SharedSolve | SharedSpiral:
     """About the order of one parameter set."""
     model, k = ordered(material, couplings)
     if k is None:
         return SharedSolve(model, hk, reduce=reduce)
+    assert material.spiral is not None and material.spiral.axis is not None  # nothing else has a wave vector
     return SharedSpiral(model, k, material.spiral.axis, hk, reduce=reduce)
 
 
@@ -73,12 +74,12 @@ class Lattice:
 
     def parabolas(self, modes: PlanarModes, axes: np.ndarray, dtype: type) -> Parabolas:
         """Of modes at its momenta; `axes` (2, 2) are those of the map, in units of (h, k)."""
-        slopes = np.tensordot(axes, modes.velocities, axes=1).astype(dtype)
+        slopes: np.ndarray = np.tensordot(axes, modes.velocities, axes=1).astype(dtype)
         bends = None
         if self.pieces.beside is not None:
             bends = np.stack([differences(slope, self.pieces, axis) for axis, slope in enumerate(slopes)])
         # a Goldstone mode at its own momentum is elastic
-        energies = np.where(modes.usable & (modes.energies > 0), modes.energies, np.nan).astype(dtype)
+        energies: np.ndarray = np.where(modes.usable & (modes.energies > 0), modes.energies, np.nan).astype(dtype)
         # a line is as wide as its energy spreads across a piece
         farthest = 3 * np.tensordot(self.pieces.reach.astype(dtype), np.abs(slopes), axes=1)
         return Parabolas(modes, energies, farthest, slopes, bends)
@@ -174,7 +175,8 @@ class Planar(SliceEngine):
         width = np.median(self.high - self.low, axis=0)
         # a cell much larger than a pixel has its modes elsewhere
         wanted = np.maximum(1 / self.cell(group), 0.8 / width)
-        return tuple(int(n) for n in multiple * np.ceil(wanted / multiple - 0.1))
+        along_h, along_k = multiple * np.ceil(wanted / multiple - 0.1)
+        return int(along_h), int(along_k)
 
     @property
     def _whole_zones(self) -> np.ndarray:
@@ -206,14 +208,15 @@ class Planar(SliceEngine):
             for lattice in self._lattices:
                 if solved[-1] is None:
                     break
-                solved.append(lattice.solver.solve(values, workers, np.result_type(out.dtype, np.complex64)))
-            stable[index] = solved[-1] is not None
+                solved.append(lattice.solver.solve(values, workers, np.result_type(out.dtype, np.complex64).type))
+            found = [modes for modes in solved if modes is not None]
+            stable[index] = len(found) == len(solved)
             if not stable[index]:
                 return
             axes = self.to_hkl[:, :2]
             bent = [
                 [lattice.parabolas(x, axes, dtype) for x in modes]
-                for lattice, modes in zip(self._lattices, solved[1:], strict=True)
+                for lattice, modes in zip(self._lattices, found[1:], strict=True)
             ]
             todo = range(len(self.groups))
 
@@ -317,9 +320,10 @@ def _share_degenerate(intensity: np.ndarray, energies: np.ndarray) -> None:
 
 def _merged(steps: list[tuple[int, int] | None]) -> list[tuple[int, int] | None]:
     """The same with lattices left out that another can stand for: a solve costs more than a piece."""
-    chosen = []
-    for one in steps:
-        others = [n for n in steps if one and n and n[0] >= one[0] and n[1] >= one[1]]
-        finer = [n for n in others if n[0] * n[1] <= MERGED * one[0] * one[1]]
-        chosen.append(max(finer, default=one))
-    return chosen
+    lattices = [one for one in steps if one is not None]
+
+    def merged(one: tuple[int, int]) -> tuple[int, int]:
+        finer = [n for n in lattices if n[0] >= one[0] and n[1] >= one[1]]
+        return max(n for n in finer if n[0] * n[1] <= MERGED * one[0] * one[1])
+
+    return [None if one is None else merged(one) for one in steps]

@@ -199,8 +199,8 @@ class SliceEngine:
         self.to_hkl, self.beam_hkl = plane.frame @ inverse, plane.beam @ inverse
         self.groups = group_by_ei(slices)
         alike = self._symmetries() if view.kernel is None else [np.eye(2)]
-        corners = zip(*(images(plane.low, plane.high, w) for _, w in places), strict=True)
-        self._wanted = [np.concatenate(x) for x in corners]
+        low, high = zip(*(images(plane.low, plane.high, w) for _, w in places), strict=True)
+        self._wanted = np.concatenate(low), np.concatenate(high)
         #: pixels that are calculated, (pixel, 2): no two of them are alike
         self.low, self.high, which = unlike(*self._wanted, alike)
         self._axes_alike = any(operation[0, 0] == 0 for operation in alike)
@@ -285,6 +285,7 @@ class SliceEngine:
         along = self.along(np.full(len(places), middle.edges.mean()), across_squared, middle)
         hkl = places @ self.to_hkl + along[:, None] * self.beam_hkl
         modes = modes_of(self.material, hkl, self.material.couplings(self.material.defaults), velocities=True)
+        assert modes.velocities is not None  # they were asked for
         here, *aside = np.split(modes.velocities[0] @ self.to_hkl.T, 3)
         curvature = np.stack([(there - here)[..., axis] for axis, there in enumerate(aside)], axis=-1) / step
         return modes.energies[0, :SAMPLES], np.abs(here), np.abs(curvature)
@@ -300,7 +301,8 @@ class SliceEngine:
     def parts(self, group: Group) -> tuple[int, int]:
         """Equal parts of a pixel along each axis that are no larger than a `cell`."""
         widest = (self.high - self.low).max(axis=0)
-        return tuple(int(n) for n in np.ceil(widest / self.cell(group) - 0.1).clip(1))
+        along_h, along_k = np.ceil(widest / self.cell(group) - 0.1).clip(1)
+        return int(along_h), int(along_k)
 
     def along(self, energy: np.ndarray, across_squared: np.ndarray, group: Group) -> np.ndarray:
         """Component of Q along the beam for modes at `energy`, in 1/angstrom; 0 where Ei is unknown."""

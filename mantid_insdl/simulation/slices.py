@@ -104,9 +104,9 @@ class SliceSimulator:
         frame = self.material.map_frame
         kernel = None
         if ellipsoids is not None:
-            read = isinstance(ellipsoids, TabulatedResolution)
-            table = ellipsoids if read else TabulatedResolution.from_file(ellipsoids)
-            kernel = table.kernel(slices, qh, qk)
+            if not isinstance(ellipsoids, TabulatedResolution):
+                ellipsoids = TabulatedResolution.from_file(ellipsoids)
+            kernel = ellipsoids.kernel(slices, qh, qk)
         upright = None if vertical is None else np.asarray(vertical, float) @ frame
         self._view = View(
             self.instrument, kf_over_ki, temperature, component, upright, kernel, IntrinsicWidth.of(intrinsic_fwhm)
@@ -408,7 +408,7 @@ def simulate(
         require_order(known, known.couplings(values))
         raise _instability(simulator, values)
     intensity = images[0].astype(float) + background
-    mask = None if like is None else like.mask
+    mask = np.zeros(intensity.shape, bool) if like is None else like.mask
     described = known.describe(values)
     logs = {p.name: (values[p.name], p.unit) for p in known.parameters}
     simulated = Map(
@@ -431,7 +431,8 @@ def _counted(simulated: Map, counts: float, seed: int) -> Map:
     good = ~simulated.mask
     expected = np.where(good, simulated.intensity, 0.0)
     # neutrons per pixel go as the density times the width of the energy window
-    width = (simulated.slices.energy_max - simulated.slices.energy_min)[:, None, None] * np.ones(simulated.shape)
+    slices = simulated.require_slices()
+    width = (slices.energy_max - slices.energy_min)[:, None, None] * np.ones(simulated.shape)
     total = float(np.sum(expected * width))
     if total <= 0:
         raise MapError(

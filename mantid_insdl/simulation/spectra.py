@@ -408,10 +408,9 @@ class _Spectrum:
                 "shorten the axis",
             )
         check_component(self.component, self.vertical)
-        named = self.instrument is None or isinstance(self.instrument, str)
-        object.__setattr__(
-            self, "spectrometer", load_instrument(self.instrument or "MAPS") if named else self.instrument
-        )
+        given = self.instrument or "MAPS"
+        chosen = load_instrument(given) if isinstance(given, str) else given
+        object.__setattr__(self, "spectrometer", chosen)
 
     def parts(self, hkl: np.ndarray, steps: np.ndarray, progress: Progress) -> tuple[int, ...]:
         """Into how many parts to cut steps (m, direction, 3) in r.l.u. about momenta (m, 3) for the
@@ -462,8 +461,10 @@ class _Spectrum:
         return total
 
     def _lines(self, hkl: np.ndarray, progress: Progress = ignore_progress) -> Lines:
-        view = {"twins": self.twins, "component": self.component, "vertical": self.vertical}
-        return lines_of(self.material, self.values, hkl, **view, progress=progress)
+        twins, component, vertical = self.twins, self.component, self.vertical
+        return lines_of(
+            self.material, self.values, hkl, twins=twins, component=component, vertical=vertical, progress=progress
+        )
 
     def _broadened(self, lines: Lines, cells: np.ndarray, sign: int) -> np.ndarray:
         """Density of lines at `sign` times their energies."""
@@ -471,7 +472,7 @@ class _Spectrum:
         usable = np.isfinite(lines.intensities) & (lines.energies > 0)
         energies = sign * np.where(usable, lines.energies, 1.0)
         weights = np.where(usable, lines.intensities, 0.0) * sign * bose(energies, self.temperature)
-        if self.kf_over_ki:
+        if self.kf_over_ki and self.ei is not None:
             weights *= flux_factor(self.ei, energies)
         edges = self.energy.edges
         spread = np.sum((lines.velocities @ cells.swapaxes(1, 2)) ** 2, axis=-1) / 12
@@ -485,6 +486,7 @@ class _Spectrum:
 
     def _sigma(self, energies: np.ndarray) -> np.ndarray:
         if self.fwhm is None:
+            assert self.ei is not None  # one of the two is given
             return self.spectrometer.sigma(self.ei, energies)
         fwhm = self.fwhm(energies) if callable(self.fwhm) else self.fwhm
         width = np.broadcast_to(np.asarray(fwhm, float), energies.shape)
@@ -502,7 +504,7 @@ class _Spectrum:
             f"simulated by mantid_insdl {__version__}: {self.material.name}, {described}",
             self._in_words(component),
         ]
-        mask = None
+        mask = np.zeros(intensity.shape, bool)
         if self.ei is not None:
             ki, kf = wavenumber(self.ei), wavenumber(self.ei - self.energy.centres)
             mask = (lengths[:, None] < np.abs(ki - kf)) | (lengths[:, None] > ki + kf)

@@ -201,7 +201,13 @@ class SharedSpiral:
     """
 
     def __init__(
-        self, model: SpinModel, k: Sequence[float], axis: Sequence[float], hk: np.ndarray, *, reduce: bool = True
+        self,
+        model: SpinModel,
+        k: Sequence[float] | np.ndarray,
+        axis: Sequence[float],
+        hk: np.ndarray,
+        *,
+        reduce: bool = True,
     ):
         turning = replace(turning_model(model, k, axis), scattering="spins")
         hk = np.asarray(hk, float)
