@@ -174,8 +174,10 @@ def load_recipe(name_or_path: str | Path) -> Recipe:
 def quickened(recipe: Recipe) -> Recipe:
     """A recipe some hundred times smaller and with a third of the pixels, to try that everything runs; its networks are of no use."""
     data = recipe.dataset
-    # five chunks of each magnet, of which every part of the split gets at least one: making ready for a chunk takes longer than its maps
-    numbers = {"materials": dict.fromkeys(data.materials, 10), "others": dict.fromkeys(data.others, 1)}
+    # five chunks of each magnet, of which every part of the split gets at least one: making ready for a chunk takes longer than its maps;
+    # of magnets that other recipes share the data set for, none
+    others = data.others if recipe.measurement.negatives else ()
+    numbers = {"materials": dict.fromkeys(recipe.materials, 10), "others": dict.fromkeys(others, 1)}
     sizes = {"chunk": 2, "split": (0.4, 0.2, 0.2, 0.2), "grid": data.grid.model_copy(update={"size": QUICK_SIZE}), **numbers}
     small = data.model_copy(update={"name": f"{data.name}-quick", **sizes})
     return recipe.model_copy(

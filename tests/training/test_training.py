@@ -40,6 +40,13 @@ def test_a_quick_training_makes_a_sound_bundle(tmp_path, monkeypatch):
     assert answered.median.shape == (1, 3) and np.all((answered.low < answered.median) & (answered.median < answered.high))
 
 
+def test_a_quick_training_simulates_the_magnets_that_it_needs():
+    classes = quickened(load_recipe("pcsmo-classifier")).dataset
+    assert set(classes.materials) == {"pcsmo-goodenough", "pcsmo-dimer", "pcsmo-zener"} and "la2nio4" in classes.others
+    constants = quickened(load_recipe("pcsmo-dimer-exchange")).dataset
+    assert (set(constants.materials), constants.others) == ({"pcsmo-dimer"}, {})
+
+
 def ask_about_a_map(folder):
     """The posterior that the bundle in a folder has for a simulated map of Rb2MnF4, on other pixels than its own."""
     from mantid_insdl.analysis.estimate import ask_posterior
