@@ -114,10 +114,11 @@ def _is_filled(collection: bytes, size: int) -> bool:
 def _collections(file: BinaryIO, start: int, end: int) -> Iterator[tuple[int, int]]:
     """Place and size of whatever looks like a collection in a part of a file."""
     for begin in range(start, end, _BLOCK):
+        size = min(_BLOCK, end - begin)
         file.seek(begin)
-        block = file.read(_BLOCK + _HEAD)  # with the first bytes of the next: a collection may begin at its end
+        block = file.read(size + _HEAD)  # with the first bytes of the next: a collection may begin at its end
         place = block.find(_COLLECTION)
-        while 0 <= place < _BLOCK:
+        while 0 <= place < size:
             yield begin + place, int.from_bytes(block[place + len(_COLLECTION) : place + _HEAD], "little")
             place = block.find(_COLLECTION, place + 1)
 
