@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -29,18 +30,20 @@ DEGENERATE = 1e-5
 class OwnOrders:
     """Solver over in-plane momenta for an order that follows the parameters: `SharedSolve` or `SharedSpiral` of each set's own order.
 
-    What these can find out about a magnet, to solve at fewer momenta, would take longer than it saves.
+    Which momenta can share a solve is not looked for: that would take longer than it saves. Permutations that split h are those of the
+    material's own values, as far as they do in the order of the set.
     """
 
     def __init__(self, material: Material, hk: np.ndarray):
         self._material, self._hk = material, hk
-        self.groups = _solver(material, material.couplings(material.defaults), hk[:1], reduce=False).groups
+        usual = _solver(material, material.couplings(material.defaults), hk[:1])
+        self.groups, self._tried = usual.groups, usual.splitting
 
     def solve(self, table: np.ndarray, workers: int | None = None, kind: type = complex) -> list[PlanarModes] | None:
         """As `SharedSolve.solve`; None also where the order ends before."""
         couplings = dict(zip(self._material.model.parameters, table, strict=True))
         try:
-            solver = _solver(self._material, couplings, self._hk, reduce=False)
+            solver = _solver(self._material, couplings, self._hk, reduce=False, tried=self._tried)
         except InstabilityError:
             return None
         return solver.solve(table, workers, kind)
@@ -49,10 +52,10 @@ class OwnOrders:
 Solver = SharedSolve | SharedSpiral | OwnOrders
 
 
-def _solver(material: Material, couplings: Mapping[str, float], hk: np.ndarray, *, reduce: bool = True) -> SharedSolve | SharedSpiral:
+def _solver(material: Material, couplings: Mapping[str, float], hk: np.ndarray, **how: Any) -> SharedSolve | SharedSpiral:
     """About the order of one parameter set."""
     model, k = ordered(material, couplings)
-    return SharedSolve(model, hk, reduce=reduce) if k is None else SharedSpiral(model, k, material.spiral.axis, hk, reduce=reduce)
+    return SharedSolve(model, hk, **how) if k is None else SharedSpiral(model, k, material.spiral.axis, hk, **how)
 
 
 @dataclass(frozen=True, eq=False)
@@ -182,30 +185,36 @@ class Planar(SliceEngine):
     ) -> tuple[np.ndarray, np.ndarray]:
         """Slices of each parameter set, (set, slice, pixel), and which sets are stable."""
         out, stable = self.empty(len(table), dtype), np.ones(len(table), bool)
-        one_by_one = len(table) == 1  # then the threads share the momenta and the incident energies of the one set
+        sets, which = np.unique(table, axis=0, return_inverse=True)  # what differs in the energy width only costs one solve
+        which = which.ravel()
+        one_by_one = len(sets) == 1  # then the threads share the momenta and the incident energies of the one set
         workers = None if one_by_one else 1
 
         if self.material.relaxed:
-            orders_of(self.material, dict(zip(self.material.model.parameters, table.T, strict=True)))  # all at once
+            orders_of(self.material, dict(zip(self.material.model.parameters, sets.T, strict=True)))  # all at once
 
-        def work(index: int) -> None:
-            values, scale = table[index], widths[index]
+        def work(number: int) -> None:
+            values, places = sets[number], np.flatnonzero(which == number)
             solved = [self._screen.solve(values, 1)]
             for lattice in self._lattices:
                 if solved[-1] is None:
                     break
                 solved.append(lattice.solver.solve(values, workers, np.result_type(out.dtype, np.complex64)))
-            stable[index] = solved[-1] is not None
-            if not stable[index]:
+            stable[places] = solved[-1] is not None
+            if solved[-1] is None:
                 return
             axes = self.to_hkl[:, :2]
             bent = [[lattice.parabolas(x, axes, dtype) for x in modes] for lattice, modes in zip(self._lattices, solved[1:], strict=True)]
-            todo = range(len(self.groups))
-            list(in_threads(lambda number: self._slices(number, bent[self._which[number]], scale, out[index]), todo, workers))
 
-        for index, _ in enumerate(in_threads(work, range(len(table)))):
+            def slices_of(job: tuple[int, int]) -> None:
+                place, group = job
+                self._slices(group, bent[self._which[group]], widths[place], out[place])
+
+            list(in_threads(slices_of, itertools.product(places, range(len(self.groups))), workers))
+
+        for number, _ in enumerate(in_threads(work, range(len(sets)))):
             if progress is not None:
-                progress((index + 1) / len(table), f"Spin waves of {self.material.name}: {index + 1} of {len(table)}")
+                progress((number + 1) / len(sets), f"Spin waves of {self.material.name}: {number + 1} of {len(sets)}")
         return out, stable
 
     def _slices(self, number: int, modes: list[Parabolas], scale: float, out: np.ndarray) -> None:

@@ -16,7 +16,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -26,6 +26,9 @@ from mantid_insdl.spinwave.hamiltonian import MANY_SITES, Form, Hamiltonian
 from mantid_insdl.spinwave.model import SpinModel
 from mantid_insdl.spinwave.modes import PIECE, UNSTABLE, estimated_seconds, mode_velocities, require_affordable, solve
 from mantid_insdl.spinwave.rotating_frame import rotating_parts, turning_model
+
+SAMPLES = np.random.default_rng(0).uniform(-1, 1, (3, 2))
+"""Momenta (h, k) at which symmetries are tried."""
 
 
 class Group(NamedTuple):
@@ -75,11 +78,15 @@ class SharedSolve:
     reduce
         Solve only once for momenta equal up to a reciprocal-lattice vector, a sign and the magnet's own symmetry. (Off where it would not
         pay to look for that, and to test that it changes nothing.)
+    tried
+        Permutations of the sites that may split h (`splitting` of a magnet that is much the same), where `reduce` does not look for them.
 
     Attributes
     ----------
     groups : list of Group
         Of the second axis of `PlanarModes.amplitudes`.
+    splitting : list of (site,) int
+        Permutations of the sites that split h into blocks.
 
     Raises
     ------
@@ -87,23 +94,24 @@ class SharedSolve:
         If the model does not allow it (see `allowed`), or a solve of all momenta would take more than an hour.
     """
 
-    def __init__(self, model: SpinModel, hk: np.ndarray, *, reduce: bool = True):
+    def __init__(self, model: SpinModel, hk: np.ndarray, *, reduce: bool = True, tried: Sequence[np.ndarray] = ()):
         self._hamiltonian = Hamiltonian(model)
         if not self.allowed(model):
             raise MaterialError("the energies of this magnet depend on l", fix="use spin_waves at each momentum")
         hk = np.asarray(hk, float)
         if reduce:
-            operations, splitting = _operations(self._hamiltonian)
+            operations, self.splitting = _operations(self._hamiltonian)
             solved, classes = _reduce(hk, operations)
         else:
             everything, unmoved = np.arange(len(hk)), _Operation(np.eye(2), np.arange(len(model.sites)), False)
-            solved, classes, splitting = hk, [_Class(everything, everything, unmoved, np.zeros(2))], []
+            solved, classes = hk, [_Class(everything, everything, unmoved, np.zeros(2))]
+            self.splitting = _unmoved_by(self._hamiltonian, tried)
         self.number_of_momenta, self.number_of_solves = len(hk), len(solved)
         require_affordable(model, estimated_seconds(len(model.sites), len(solved), self._hamiltonian.folds))
         solved = np.column_stack((solved, np.zeros(len(solved))))
         waves, slopes = self._hamiltonian.waves(solved), self._hamiltonian.wave_slopes(solved)[:2]
         whole = self._hamiltonian.folded if self._hamiltonian.folds else self._hamiltonian.full
-        self._forms = whole.split(splitting)
+        self._forms = whole.split(self.splitting)
         n = self._hamiltonian.size
         rows = max(form.matrices[0].shape[-1] for form in self._forms)
         step = max(1, int(PIECE / (160 * rows**2)))
@@ -175,23 +183,22 @@ class SharedSpiral:
         As for `mantid_insdl.spinwave.spiral.spiral_waves`.
     hk : (m, 2)
         Momenta in r.l.u. of the model's cell.
-    reduce
+    reduce, tried
         As for `SharedSolve`.
 
     Attributes
     ----------
-    groups
+    groups, splitting
         As of `SharedSolve`.
     """
 
-    def __init__(self, model: SpinModel, k: Sequence[float], axis: Sequence[float], hk: np.ndarray, *, reduce: bool = True):
+    def __init__(self, model: SpinModel, k: Sequence[float], axis: Sequence[float], hk: np.ndarray, **how: Any):
         turning = replace(turning_model(model, k, axis), scattering="spins")
         hk = np.asarray(hk, float)
         self._parts = [
-            (SharedSolve(turning, hk + shift[:2], reduce=reduce), model.visible[0] @ projector)
-            for shift, projector in rotating_parts(k, axis)
+            (SharedSolve(turning, hk + shift[:2], **how), model.visible[0] @ projector) for shift, projector in rotating_parts(k, axis)
         ]
-        self.groups = self._parts[0][0].groups
+        self.groups, self.splitting = self._parts[0][0].groups, self._parts[0][0].splitting
 
     @staticmethod
     def allowed(model: SpinModel, k: Sequence[float]) -> bool:
@@ -333,20 +340,13 @@ def _operations(hamiltonian: Hamiltonian) -> tuple[list[_Operation], list[np.nda
     if len(model.sites) > MANY_SITES:
         entries = np.eye(2, dtype=int)[None]
     isometries = [w for w in entries if np.allclose(w.T @ metric @ w, metric, rtol=1e-9, atol=1e-9 * metric.max())]
-    q = np.random.default_rng(0).uniform(-1, 1, (3, 2))
-
-    def matrices(hk: np.ndarray) -> np.ndarray:
-        a, b = hamiltonian.unfolded(hamiltonian.waves(np.column_stack((hk, np.zeros(len(hk))))))
-        return np.stack((a, b))
-
-    here = matrices(q)
-    largest = np.abs(here).max(initial=0.0)
+    here = _at(hamiltonian, SAMPLES)
     positions = np.array([s.position for s in model.sites])
 
     def images_under(w: np.ndarray) -> Iterator[np.ndarray]:
-        there = matrices(q @ w.T)
+        there = _at(hamiltonian, SAMPLES @ w.T)
         for images in _site_images(positions, np.linalg.inv(w).T):
-            if np.abs(there[..., images[:, None], images] - here).max(initial=0.0) <= 1e-9 * largest:
+            if _same(there, here, images):
                 yield images
 
     found = []
@@ -364,6 +364,22 @@ def _operations(hamiltonian: Hamiltonian) -> tuple[list[_Operation], list[np.nda
     ]
     # the plain ones first: where several lead to a momentum, the first is taken
     return sorted(found, key=lambda one: (one.conjugate, not np.array_equal(np.abs(one.matrix), np.eye(2)))), splitting
+
+
+def _at(hamiltonian: Hamiltonian, hk: np.ndarray) -> np.ndarray:
+    """A and B per unit of each parameter at momenta (m, 2), l = 0: (2, parameter, m, N, N)."""
+    return np.stack(hamiltonian.unfolded(hamiltonian.waves(np.column_stack((hk, np.zeros(len(hk)))))))
+
+
+def _same(there: np.ndarray, here: np.ndarray, images: np.ndarray) -> bool:
+    """Whether A and B are those of `here`, with every site at the place of its image."""
+    return bool(np.abs(there[..., images[:, None], images] - here).max(initial=0.0) <= 1e-9 * np.abs(here).max(initial=0.0))
+
+
+def _unmoved_by(hamiltonian: Hamiltonian, permutations: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """Those of the permutations of the sites that leave h at l = 0 unchanged."""
+    here = _at(hamiltonian, SAMPLES) if len(permutations) else None
+    return [one for one in permutations if _same(here, here, one)]
 
 
 def _site_images(positions: np.ndarray, turn: np.ndarray) -> Iterator[np.ndarray]:
