@@ -59,6 +59,7 @@ def compare(
     time_limit: float | None = None,
     progress: Progress | None = None,
     fits: Sequence[Fit] = (),
+    followed: int | None = None,
 ) -> Comparison:
     """Two or more materials on one map: which explains it best, how sure that is, and what decided.
 
@@ -78,6 +79,9 @@ def compare(
         Called with fraction and text; may raise to stop.
     fits
         Of some of the materials to this map, where they are there already.
+    followed
+        Once so many are fitted, the fit of a material that is far behind all of them is given up, and its values and errors are rough: who
+        wants to know about the best few only names these first. By default every material is fitted to the end.
 
     Raises
     ------
@@ -97,6 +101,7 @@ def compare(
     remaining = [one for one in calculations if one.material.name not in there]
     for number, calculation in enumerate(remaining):
         spent = sum(there[one.material.name].seconds for one in remaining[:number])
+        reached = sorted((one.log_likelihood for one in there.values()), reverse=True)
         there[calculation.material.name] = fit_calculation(
             calculation,
             start=(start or {}).get(calculation.material.name),
@@ -104,6 +109,7 @@ def compare(
             nuisances=nuisances,
             background=background,
             time_limit=None if time_limit is None else max(time_limit - spent, 0.0) / (len(remaining) - number),
+            bar=None if followed is None or len(reached) < followed else reached[followed - 1],
             progress=lambda f, t, done=number: report((done + f) / len(remaining), t),
         )
     report(1.0, "comparing")

@@ -42,12 +42,18 @@ LEAST_STEP = 0.01
 MARGIN = 1e-3  # of the bounds, for a start
 FAINT = 1e-6
 """Intensity in 1/meV per magnetic ion below which there are no spin waves in a map, only the tails of their widths."""
-COARSE, FINE = (1e-4, 1e-3), (2e-6, 1e-4)
+ROUGH, COARSE, FINE = (1e-2, 1e-2), (1e-4, 1e-3), (2e-6, 1e-4)
 """Relative gain in cost, and relative step, at which least squares stop."""
+BEHIND = 0.05
+"""Of the cost: how far a log-likelihood is below that of other materials where a fit is given up after its `ROUGH` steps."""
 
 
 class _TimeIsUpError(Exception):
     """The time limit of a fit has come."""
+
+
+class _FarBehindError(Exception):
+    """Other materials explain the map far better."""
 
 
 class Refinement:
@@ -295,21 +301,26 @@ def fit_calculation(
     nuisances: Sequence[str] | None = None,
     background: bool = True,
     time_limit: float | None = None,
+    bar: float | None = None,
     progress: Progress | None = None,
 ) -> Fit:
-    """As `fit`, of a calculation that is there already."""
+    """As `fit`, of a calculation that is there already; given up after some steps if its log-likelihood is then far below `bar`."""
     if nuisances is None:
         nuisances = FULL if effort == "full" or calculation.map.kind != "slices" else USUAL
     likelihood = Likelihood(calculation, fixed=fixed, nuisances=nuisances, background=background)
     run = Refinement(likelihood, time_limit, progress or ignore_progress)
     warnings = [*calculation.map.warnings, *likelihood.warnings]
     others: list[Point] = []
+    behind = False
     try:
-        best, others = _search(run, _starts(run, start, effort, warnings))
+        best, others = _search(run, _starts(run, start, effort, warnings), bar)
     except _TimeIsUpError:
         run.finished, best = False, run.best
         warnings.append(f"The fit was stopped after {run.seconds:.0f} s, its time limit, and may not be at its best.")
-    return _report(run, best, others, warnings)
+    except _FarBehindError:
+        run.finished, best, behind = False, run.best, True
+        warnings.append(f"The fit of {calculation.material.name} was given up far behind others: its values and errors are rough.")
+    return _report(run, best, others, warnings, behind)
 
 
 def _starts(run: Refinement, start: Mapping[str, float] | Sequence[Mapping[str, float]] | None, effort: str, warnings: list) -> list:
@@ -338,7 +349,7 @@ def _starts(run: Refinement, start: Mapping[str, float] | Sequence[Mapping[str, 
     return found
 
 
-def _search(run: Refinement, starts: list[np.ndarray]) -> tuple[Point, list[Point]]:
+def _search(run: Refinement, starts: list[np.ndarray], bar: float | None) -> tuple[Point, list[Point]]:
     """The minimum of all starts, and other minima that the data do not rule out."""
     likelihood, name = run.likelihood, run.likelihood.calculation.material.name
     (first,) = likelihood.points(starts[0][None])
@@ -348,6 +359,14 @@ def _search(run: Refinement, starts: list[np.ndarray]) -> tuple[Point, list[Poin
     likelihood.weigh(first)
     run.best = None  # of another weight
     found: list[Point] = []
+    if bar is not None:
+        run.stage(0.2, 0.4, f"Fitting {name}: is it far behind?")
+        rough = [run.descend(theta, ROUGH) for theta in starts]
+        likelihood.weigh(min(rough, key=lambda point: point.cost))
+        (run.best,) = likelihood.points(run.best.theta[None])
+        if bar - likelihood.log_likelihood(run.best).sum() > BEHIND * run.best.cost:
+            raise _FarBehindError
+        run.best, starts = None, [point.theta for point in rough]
 
     def follow(places: Sequence[np.ndarray], begin: float, end: float, what: str) -> None:
         for number, theta in enumerate(places):
@@ -355,7 +374,7 @@ def _search(run: Refinement, starts: list[np.ndarray]) -> tuple[Point, list[Poin
             run.stage(begin + of * number, begin + of * (number + 1), f"Fitting {name}: {what} {number + 1} of {len(places)}")
             found.append(run.descend(theta, COARSE))
 
-    follow(starts, 0.2, 0.6, "start")
+    follow(starts, 0.2 if bar is None else 0.4, 0.6, "start")
     best = min(found, key=lambda point: point.cost)
     follow([run.inside(theta) for theta in _stable(likelihood, likelihood.exchanged(best.theta))], 0.6, 0.65, "exchanged values")
     follow(_stable(likelihood, run.beyond(best)), 0.65, 0.7, "another order")
@@ -397,11 +416,11 @@ def _others(run: Refinement, best: Point, candidates: list[Point]) -> list[Point
     return others
 
 
-def _error_bars(run: Refinement, best: Point) -> tuple[np.ndarray, np.ndarray]:
+def _error_bars(run: Refinement, best: Point, rough: bool) -> tuple[np.ndarray, np.ndarray]:
     """Slopes (free, pixel) and covariance (free, free) at a minimum, for a model that bends within its error bars.
 
     Derivatives at the very place would make a parameter sure of itself where a gap closes, and differences across the error bars would
-    where parameters make up for one another along a bent valley: each error bar is the larger of both.
+    where parameters make up for one another along a bent valley: each error bar is the larger of both, but for `rough` ones.
     """
     likelihood = run.likelihood
     span = likelihood.high - likelihood.low
@@ -409,6 +428,8 @@ def _error_bars(run: Refinement, best: Point) -> tuple[np.ndarray, np.ndarray]:
         return np.empty((0, likelihood.data.size)), np.empty((0, 0))
     slopes = likelihood.slopes(best)
     covariance = covariance_of(likelihood, best, slopes).robust
+    if rough:
+        return slopes, covariance
     steps = LEAST_STEP * span
     for _ in range(2):
         across = 0.5 * (likelihood.slopes(best, steps) + likelihood.slopes(best, -steps))
@@ -447,11 +468,11 @@ def _range(one: Fitted) -> str:
     return f"{one.low:.4g} to {one.high:.4g} {one.unit}"
 
 
-def _report(run: Refinement, best: Point, others: list[Point], warnings: list[str]) -> Fit:
+def _report(run: Refinement, best: Point, others: list[Point], warnings: list[str], rough: bool) -> Fit:
     likelihood, calculation = run.likelihood, run.likelihood.calculation
     material, m = calculation.material, calculation.map
     run.stage(0.95, 1.0, f"Error bars of {material.name}")
-    slopes, covariance = _error_bars(run, best)
+    slopes, covariance = _error_bars(run, best, rough)
     errors = dict(zip(likelihood.names, np.sqrt(np.diag(covariance)), strict=True))
     values, nuisances = (x[0] for x in likelihood.table(best.theta[None]))
     parameters = []

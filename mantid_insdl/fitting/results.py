@@ -76,7 +76,7 @@ class Fit:
     others
         Parameters of other minima that the data do not rule out, best first.
     finished
-        False where the time limit came first: then it is the best so far.
+        False where the time limit came first, or the fit was given up far behind others: then it is the best so far.
     seconds, evaluations
         Time, and maps calculated.
     warnings
