@@ -5,10 +5,12 @@ import re
 import subprocess
 import sys
 import threading
+from importlib import metadata
 
 import numpy as np
 import pytest
 from fakes import FakeModel, small_map
+from packaging.requirements import Requirement
 
 pytest.importorskip("pytestqt", reason="needs pytest-qt (the extra `panel-test` brings it)")
 try:
@@ -16,6 +18,7 @@ try:
 except ImportError as error:  # also of a Qt whose system libraries are missing
     pytest.skip(f"the panel needs Qt: {error}", allow_module_level=True)
 
+from qtpy import API_NAME, PYSIDE_VERSION
 from qtpy.QtCore import QSettings, Qt
 from qtpy.QtGui import QGuiApplication
 from qtpy.QtWidgets import QApplication, QComboBox, QLabel, QPushButton, QTextBrowser
@@ -586,7 +589,11 @@ def test_standalone_it_stays_until_the_window_is_closed(end, tmp_path):
 
 @pytest.mark.skipif(sys.version_info >= (3, 12), reason="from 3.12 on None and True cannot be lost")
 def test_the_binding_counts_references(panel, qtbot):
-    """PySide6 6.12.0 does not: each call that is posted loses a reference to True, until the process aborts."""
+    """PySide6 6.12.0 does not, and is left out by the extra `panel`: each call that is posted loses a reference to True, until the
+    process aborts."""
+    wanted = next(one for one in map(Requirement, metadata.requires("mantid_insdl")) if one.name.lower() == "pyside6-essentials")
+    if API_NAME == "PySide6" and not wanted.specifier.contains(PYSIDE_VERSION, prereleases=True):
+        pytest.skip(f"PySide6 {PYSIDE_VERSION} is left out by `{wanted.specifier}`")
     before = [sys.getrefcount(one) for one in (None, True, False)]
     done = []
     for number in range(300):
