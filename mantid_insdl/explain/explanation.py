@@ -204,9 +204,15 @@ def explain_answer(
                     found.attributions[method] = _attribution(subject, method, layer, found, inner)
         if "physicist" in views:
             with view("physicist") as inner:
-                found.difference = fits(share_of(inner, 0.0, 0.6))
-                _ask_as_the_physicist(found, layer, share_of(inner, 0.6, 1.0))
-        if "between" in views:
+                try:
+                    found.difference = fits(share_of(inner, 0.0, 0.6))
+                except InsdlError as error:
+                    if set(views) <= {"physicist", "between"}:
+                        raise
+                    found.warnings.append(f"There is no physicist to hold it against. {error}")
+                else:
+                    _ask_as_the_physicist(found, layer, share_of(inner, 0.6, 1.0))
+        if "between" in views and found.difference is not None:
             with view("between"):
                 found.line = _line(subject, found)
     report(1.0, "explained")
