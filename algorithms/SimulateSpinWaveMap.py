@@ -65,6 +65,10 @@ class SimulateSpinWaveMap(PythonAlgorithm):
         self.declareProperty("Seed", 0, IntBoundedValidator(lower=0), "Start of the random numbers: the same seed gives the same noise.")
         instruments = StringListValidator(simulation_properties.shipped_instruments())
         self.declareProperty("Instrument", "MAPS", instruments, "The spectrometer whose energy resolution broadens.")
+        self.declareProperty(
+            FloatArrayProperty("IntrinsicFWHM"),
+            doc="Lorentzian full width of the modes themselves in meV, or A, B, ... of A + B E + ... of their energy E. Blank is none.",
+        )
         self.declareProperty("Temperature", 0.0, not_negative, "In kelvin: the intensity is multiplied by the Bose factor n(E) + 1.")
         self.declareProperty("KfOverKi", False, doc="Multiply by kf/ki, as a measured cross-section is before ki/kf scaling.")
         support.declare_output(self, "OutputWorkspace", "The map: a group where it has more than one slice, or the form of Template.")

@@ -14,8 +14,8 @@ far each points where the true model and the other one, refitted, differ: rank c
 of slices; asked why this model rather than all others, and why rather than the other of the two.
 
 controls: an untrained network of the shape of the shipped one, and one that is trained for some epochs on maps whose labels were shuffled:
-the same figures of Grad-CAM, smoothness of the filters, dead filters, agreement of neighbours among the codes, score of the map that
-maximises a class, and how far the class follows exchange constants.
+of every view a figure that tells them apart. Of attributions that is how many test maps are told right from the fifth of their pixels alone
+that the explanation of the network's own answer points at.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ import argparse
 import json
 import time
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -31,11 +32,14 @@ import numpy as np
 
 from mantid_insdl.explain.activations import dead_filters
 from mantid_insdl.explain.attribution import METHODS, as_importance, attribution
+from mantid_insdl.explain.between import line_between
 from mantid_insdl.explain.codes import nearest
+from mantid_insdl.explain.deletion import ranked, without
 from mantid_insdl.explain.faithfulness import References, faithfulness_of, references_of
 from mantid_insdl.explain.filters import filters_of
 from mantid_insdl.explain.gallery import Gallery, gallery_of
 from mantid_insdl.explain.maximisation import maximised, physical_maps
+from mantid_insdl.explain.neurons import neurons_of
 from mantid_insdl.explain.physicist import ENOUGH, agreement
 from mantid_insdl.explain.scoring import scorer
 from mantid_insdl.explain.subject import Subject, open_subject
@@ -45,7 +49,7 @@ from mantid_insdl.fitting.likelihood import Likelihood
 from mantid_insdl.materials import load_material
 from mantid_insdl.networks.backend import import_keras
 from mantid_insdl.networks.bundles import Bundle, load_bundle
-from mantid_insdl.networks.prediction import predict, with_embedding
+from mantid_insdl.networks.prediction import in_both_orientations, logits_of, predict, with_embedding
 
 RIVAL = {"pcsmo-goodenough": "pcsmo-dimer", "pcsmo-dimer": "pcsmo-goodenough"}
 
@@ -185,16 +189,16 @@ def alike(name: str, p: dict[str, float]) -> dict[str, float]:
 
 def controls(arguments: argparse.Namespace) -> None:
     bundle = load_bundle(arguments.model)
-    gallery = test_maps(bundle, arguments.maps)
+    gallery = test_maps(bundle, max(arguments.maps, 180))
     shipped = bundle.models[0]
     networks = {"shipped": shipped, "shuffled labels": on_shuffled_labels(bundle, arguments), "untrained": untrained(shipped)}
-    print(f"{'':18}" + "".join(f"{name:>18}" for name in networks))
+    print(f"{'':50}" + "".join(f"{name:>18}" for name in networks))
     rows: dict[str, list[str]] = {}
     for network in networks.values():
         for what, figure in figures_of(bundle, network, gallery, arguments.maps).items():
             rows.setdefault(what, []).append(figure)
     for what, figures in rows.items():
-        print(f"{what:28}" + "".join(f"{figure:>18}" for figure in figures))
+        print(f"{what:50}" + "".join(f"{figure:>18}" for figure in figures))
 
 
 def untrained(network):
@@ -218,31 +222,73 @@ def figures_of(bundle, network, gallery: Gallery, number: int) -> dict[str, str]
     """Of one network what each view says."""
     names, materials = len(bundle.card.materials), gallery.data.material
     one = SimpleNamespace(models=[network], card=bundle.card, path=bundle.path, arrays={}, identity=bundle.identity)
-    output, codes = predict(with_embedding(network), gallery.maps, 8)
-    seen = replace(gallery, outputs=output, codes=codes)
+    outputs, codes = in_both_orientations(partial(predict, with_embedding(network)), gallery.maps)
+    seen = replace(gallery, outputs=outputs.mean(axis=0), codes=codes)
     z = (codes - codes.mean(axis=0)) / np.maximum(codes.std(axis=0), 1e-9)
-    agreed = np.mean(materials[nearest(z, z, own=True)] == materials[:, None])
-    areas, asked, compiled = [], Asked(bundle, gallery), {}
-    for index in chosen(gallery, number):
-        scored = compiled.setdefault(int(materials[index]), scorer(network, "classify", names, int(materials[index])))
-        subject = replace(asked.subject(index), bundle=one, networks=(scored,), index=int(materials[index]))
-        tested = faithfulness_of(subject, lambda it: attribution(it, "grad-cam"))
-        areas.append((tested.explained.areas[1] - tested.brightest.areas[1], tested.randomised, not tested.warnings))
-    over, shuffled, believed = np.array(areas, float).T
-    grown = maximised(subject, physical_maps(subject, seen), steps=20)
+    plane = z @ np.linalg.svd(z, full_matrices=False)[2][:2].T
     filters = {found.layer: found for found in filters_of(one)}
+    classes = {neuron.name: neuron for neuron in neurons_of(one, seen) if neuron.name in gallery.materials}
+    driven = [materials[it.index] == gallery.materials.index(name) for name, neuron in classes.items() for it in neuron.maps]
     dead = dead_filters(one, gallery.maps)
-    return {
-        "accuracy": f"{np.mean(output[:, :names].argmax(axis=1) == materials):.2f}",
-        "Grad-CAM over brightest": pair(over),
-        "  by shuffled weights": f"{shuffled.mean():.2f}",
-        "  believed": f"{believed.mean():.2f}",
-        "smoothness, first layer": f"{filters['convolution_1'].smoothness:.2f}",
-        "smoothness, last layer": f"{filters['convolution_4'].smoothness:.2f}",
-        "dead filters": str(sum(len(one) for one in dead.values())),
-        "neighbours of one model": f"{agreed:.2f}",
-        "score, grown over nearest": f"{grown.score - grown.nearest_score:.1f}",
+    found = {
+        "accuracy": f"{np.mean(told(outputs, names) == materials):.2f}",
+        "activations: variance between models": f"{between_models(codes, materials):.2f}",
+        "activations: dead filters": str(sum(len(one) for one in dead.values())),
+        "weights: smoothness, first layer": f"{filters['convolution_1'].smoothness:.2f}",
+        "weights: smoothness, last layer": f"{filters['convolution_4'].smoothness:.2f}",
+        "neurons: maps that drive a class": f"{np.mean(driven):.2f}",
+        "codes: neighbours of one model": f"{neighbours(z, materials):.2f}",
+        "atlas: the same in its plane": f"{neighbours(plane, materials):.2f}",
     }
+    right: dict[str, list[bool]] = {method: [] for method in (*METHODS, "random pixels")}
+    asked, compiled, insertion, believed, turns = Asked(bundle, gallery), {}, [], [], []
+    for index in chosen(gallery, number):
+        answer = int(told(outputs[:, [index]], names)[0])
+        if answer not in compiled:
+            compiled[answer] = scorer(network, "classify", names, answer)
+        subject = replace(asked.subject(index), bundle=one, networks=(compiled[answer],), index=answer, target=gallery.materials[answer])
+        for method in METHODS:
+            values = attribution(subject, method)
+            right[method].append(told_from_a_fifth(subject, values) == materials[index])
+            if method == "grad-cam":
+                tested = faithfulness_of(subject, lambda it: attribution(it, "grad-cam"), own=values)
+                insertion.append(tested.explained.areas[1] - tested.brightest.areas[1])
+                believed.append(not tested.warnings)
+        right["random pixels"].append(told_from_a_fifth(subject, np.zeros(subject.shown.shape[:-1])) == materials[index])
+        name = gallery.materials[materials[index]]
+        if name in RIVAL:
+            ends = [(name, gallery.parameters(int(index))), (RIVAL[name], alike(name, gallery.parameters(int(index))))]
+            turns.append(np.isfinite(line_between(subject.against(name, RIVAL[name]), *ends, steps=5).turn))
+    grown = maximised(subject, physical_maps(subject, seen), steps=20)
+    found["maximisation: score, grown over nearest"] = f"{grown.score - grown.nearest_score:.1f}"
+    found |= {f"{method}: told right from its fifth": f"{np.mean(values):.2f}" for method, values in right.items()}
+    found["grad-cam: insertion over brightest"] = pair(np.array(insertion))
+    found["grad-cam: believed"] = f"{np.mean(believed):.2f}"
+    found["between: lines on which it changes its mind"] = f"{np.mean(turns):.2f}"
+    return found
+
+
+def told(outputs: np.ndarray, names: int) -> np.ndarray:
+    """The class that outputs (orientation, n, output) are for, (n,)."""
+    return outputs.mean(axis=0)[:, :names].argmax(axis=1)
+
+
+def told_from_a_fifth(subject: Subject, values: np.ndarray) -> int:
+    """The class that the networks tell from the most important fifth of the pixels alone."""
+    order = ranked(subject.shown, values, np.random.default_rng(0))
+    logits, _ = logits_of(subject.bundle, subject.versions(without(subject.shown, order[round(0.2 * order.size) :])[None]))
+    return int(told(logits, len(subject.bundle.card.materials))[0])
+
+
+def between_models(codes: np.ndarray, materials: np.ndarray) -> float:
+    """Share of the variance of the last layer's features that lies between the maps of different models: the mean over those that vary."""
+    means = np.stack([codes[materials == one].mean(axis=0) for one in range(materials.max() + 1)])[materials]
+    alive = codes.std(axis=0) > 1e-6 * codes.std(axis=0).max()
+    return float(np.mean(means.var(axis=0)[alive] / codes.var(axis=0)[alive]))
+
+
+def neighbours(points: np.ndarray, materials: np.ndarray) -> float:
+    return float(np.mean(materials[nearest(points, points, own=True)] == materials[:, None]))
 
 
 def main() -> None:

@@ -1,6 +1,6 @@
 """Take the pictures of docs/panel.md, in the repository's root:
 
-    python docs/panel_images.py [-o FOLDER] [--measured FILE [--mask FILE]]
+    python docs/panel_images.py [-o FOLDER] [--measured FILE [--mask FILE]] [--only STEP]
 
 Drives the real window without a display (``QT_QPA_PLATFORM=offscreen``) over the shipped example, or over a measured map of PCSMO that
 is not shipped. Prints how long each step took. Needs the extras `panel` and `cpu`.
@@ -25,6 +25,7 @@ from qtpy.QtWidgets import QApplication, QComboBox
 
 from mantid_insdl import examples
 from mantid_insdl.interfaces.background import Background
+from mantid_insdl.interfaces.model import ALGORITHMS
 from mantid_insdl.interfaces.model_library import LibraryModel
 from mantid_insdl.interfaces.presenter import Presenter
 from mantid_insdl.interfaces.view import PanelWindow
@@ -120,9 +121,15 @@ def main() -> None:
     parser.add_argument("-o", "--output", type=Path, default=ROOT / "docs" / "images")
     parser.add_argument("--measured", type=Path, help="a map of PCSMO instead of the shipped example")
     parser.add_argument("--mask", type=Path, help="the gaps of its detectors")
+    parser.add_argument("--only", choices=ALGORITHMS, help="the picture of this step alone, by the network")
     given = parser.parse_args()
     walk = Walk(given.output, "panel_measured_" if given.measured else "panel_")
     walk.open(given.measured or examples.path(), given.mask)
+    if given.only:
+        walk.step(given.only)
+        walk.picture(given.only)
+        walk.end()
+        return
     walk.picture("map")
     for task in ("denoise", "classify", "exchange"):
         walk.step(task)

@@ -121,13 +121,15 @@ class Answer:
     sentences
         The answer in words, and what limits it.
     figures
-        Numbers by name: how much the score of the explained class falls.
+        Numbers by name: how much the score of what is explained falls.
     material
         Whose constants the table has.
     names
         The workspaces that hold it.
     only
         The one slice that was simulated, where it was only one of several.
+    constant
+        The exchange constant that is explained; empty where it is a model.
     """
 
     maps: Mapping[str, Map] = field(default_factory=dict)
@@ -140,6 +142,7 @@ class Answer:
     material: str = ""
     names: tuple[str, ...] = ()
     only: int | None = None
+    constant: str = ""
 
 
 def alone(simulated: Answer, like: Map, index: int) -> Answer:

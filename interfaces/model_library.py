@@ -141,7 +141,7 @@ class LibraryModel:
 
     def _explain(self, name: str, m: Map, options: Mapping[str, Any], control: Control) -> Answer:
         how = {"method": METHODS[options["Method"]]} if "Method" in options else {}
-        how |= {"target": options["Target"]} if "Target" in options else {}
+        how |= {name.lower(): options[name] for name in ("Model", "Target") if name in options}
         maps, _ = self._task("explain", {"input": m}, how, control)
         self._record("insdl.importance", name, "importance", **how)
         figures = {log: maps["output"].logs[log][0] for log in (IMPORTANT_LOG, RANDOM_LOG)}

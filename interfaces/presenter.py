@@ -5,7 +5,7 @@ No Qt here: the view is any object with the methods of `View`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -14,6 +14,7 @@ from mantid_insdl.interfaces.background import Background
 from mantid_insdl.interfaces.model import ALGORITHMS, Answer, CancelledError, Change, Control, Input, Model, alone
 from mantid_insdl.materials import Parameter, load_material, material_names
 from mantid_insdl.networks.bundles import bundle_names, find_bundle, read_card
+from mantid_insdl.networks.cards import Card
 
 DOING = {
     "load": "Reading the files",
@@ -44,6 +45,9 @@ class View(Protocol):
     def set_materials(self, measured: Sequence[str], simulated: Sequence[str]) -> None: ...
     def set_options(self, task: str, options: Mapping[str, tuple[str, ...]]) -> None: ...
     def set_parameters(self, material: str, parameters: Sequence[Parameter], values: Mapping[str, float]) -> None: ...
+    def set_targets(self, targets: Sequence[tuple[str, Mapping[str, str]]]) -> None:
+        """What can be explained, in words, and the options of each."""
+
     def options(self, task: str) -> dict[str, Any]: ...
     def slice_shown(self) -> int:
         """The number of the slice, from 0."""
@@ -143,6 +147,7 @@ class Presenter:
             self._input = read
             self._refresh()
             self._view.show_input(read)
+            self._view.set_targets(_targets(read.map.material) if read.map is not None else [])
             warnings = " ".join(read.map.warnings) if read.map is not None else ""
             self._view.show_message(read.problem or note or warnings, error=bool(read.problem))
             for task in ALGORITHMS:
@@ -203,6 +208,8 @@ class Presenter:
 
     def _run(self, task: str, options: Mapping[str, Any]) -> None:
         def done(answer: Answer) -> None:
+            if task == "explain" and "Model" in options:
+                answer = replace(answer, constant=options["Target"])
             self._answers.setdefault(job.name, {})[task] = answer
             if self._input is not None and self._input.name == job.name:
                 self._view.show_answer(task, answer)
@@ -374,12 +381,30 @@ class Presenter:
         self._model.close()
 
 
-def _families() -> list[str]:
-    """Materials that some trained model can answer for."""
-    found = set()
+def _cards() -> Iterator[tuple[str, Card]]:
+    """Names and cards of the trained models."""
     for name in bundle_names():
         try:
-            found.add(read_card(find_bundle(name)).family)
+            yield name, read_card(find_bundle(name))
         except InsdlError:  # a damaged bundle answers nothing, which its task will say
             continue
-    return sorted(found)
+
+
+def _families() -> list[str]:
+    """Materials that some trained model can answer for."""
+    return sorted({card.family for _, card in _cards()})
+
+
+def _targets(material: str | None) -> list[tuple[str, dict[str, str]]]:
+    """What can be explained of a map of a material, in words, and as options of the step: models, then the constants of each."""
+    models: list[tuple[str, dict[str, str]]] = []
+    constants: list[tuple[str, dict[str, str]]] = []
+    for bundle, card in _cards():
+        if material not in (card.family, *card.materials):
+            continue
+        if card.task == "classify":
+            models += [("most probable model", {}), *((name, {"Target": name}) for name in card.materials)]
+        elif card.task == "exchange":
+            of = " or ".join(card.materials)
+            constants += [(f"{one.name} of {of}", {"Target": one.name, "Model": bundle}) for one in card.outputs]
+    return models + constants

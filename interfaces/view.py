@@ -258,6 +258,9 @@ class PanelWindow(QMainWindow):
     def set_parameters(self, material: str, parameters: Sequence[Parameter], values: Mapping[str, float]) -> None:
         self.steps["simulate"].set_parameters(material, parameters, values)
 
+    def set_targets(self, targets: Sequence[tuple[str, Mapping[str, str]]]) -> None:
+        self.steps["explain"].set_targets(targets)
+
     def options(self, task: str) -> dict[str, Any]:
         return self.steps[task].options()
 
@@ -280,8 +283,6 @@ class PanelWindow(QMainWindow):
     def show_answer(self, task: str, answer: Answer | None) -> None:
         measured = self._shown.map if self._shown is not None else None
         self.steps[task].show_answer(answer, measured)
-        if task == "classify" and answer is not None:
-            self.steps["explain"].set_classes([str(row[0]) for row in answer.rows])
         self._show_slice(self.viewer.index, self.viewer.factor)
 
     def _show_slice(self, index: int, brightness: float) -> None:

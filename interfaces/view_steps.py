@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -220,14 +220,14 @@ class ExplainStep(Step):
     sig_slice = Signal(int)
 
     task, title, verb = "explain", "&4 Why?", "E&xplain"
-    explanation = "Which pixels decided the verdict of the network, and whether masking them changes its mind."
+    explanation = "Which pixels decided the answer of a network, and whether masking them changes it."
 
     def build(self) -> None:
-        self.classes = QComboBox(accessibleName="Model to explain")
-        label = QLabel("For mo&del")
-        label.setBuddy(self.classes)
+        self.targets = QComboBox(accessibleName="Target")
+        label = QLabel("Ta&rget")
+        label.setBuddy(self.targets)
         self.row.insertWidget(1, label)
-        self.row.insertWidget(2, self.classes)
+        self.row.insertWidget(2, self.targets)
         self.strongest = QPushButton("Show the &strongest slice")
         self.strongest.clicked.connect(lambda: self.sig_slice.emit(int(np.argmax(self._means))))
         self.row.insertWidget(3, self.strongest)
@@ -235,7 +235,7 @@ class ExplainStep(Step):
         self.bars.setAccessibleName("Mean importance of each slice")
         self.bars.setFixedHeight(130)
         self._means = np.zeros(0)
-        self.set_classes([])
+        self.set_targets([])
 
     def build_below(self) -> None:
         self.body.addWidget(self.bars)
@@ -250,26 +250,28 @@ class ExplainStep(Step):
             draw_means(self.bars.figure, importance, self._means)
         self.bars.draw_idle()
 
-    def set_classes(self, models: list[str]) -> None:
-        """The models that can be explained."""
-        chosen = self.classes.currentText()
-        self.classes.clear()
-        self.classes.addItems(["most probable", *models])
-        self.classes.setCurrentText(chosen if chosen in models else "most probable")
+    def set_targets(self, targets: Sequence[tuple[str, Mapping[str, str]]]) -> None:
+        """What can be explained, in words, and the options of each; what was chosen stays where it is among them."""
+        chosen = self.targets.currentText()
+        self.targets.clear()
+        for words, options in targets:
+            self.targets.addItem(words, dict(options))
+        self.targets.setCurrentIndex(max(self.targets.findText(chosen), 0))
 
     def options(self) -> dict[str, Any]:
-        target = {"Target": self.classes.currentText()} if self.classes.currentIndex() > 0 else {}
-        return super().options() | target
+        return super().options() | (self.targets.currentData() or {})
 
     def in_words(self, answer: Answer) -> str:
         if not answer.figures:
             return self.explanation
         important, by_chance = answer.figures[IMPORTANT_LOG], answer.figures[RANDOM_LOG]
-        told = (
-            "Orange is importance, with lines at 0.5 and 0.8 of the largest; blue is masked.<br>"
-            f"Without the {SHARE:.0%} of the pixels that it points at, the score of the model falls by <b>{important:.3g}</b>; "
-            f"without as many random pixels by {by_chance:.3g}. "
-        )
+        told = "Orange is importance, with lines at 0.5 and 0.8 of the largest; blue is masked.<br>"
+        without, constant = f"Without the {SHARE:.0%} of the pixels that it points at,", html.escape(answer.constant)
+        if constant:
+            told += f"{without} {constant} moves by <b>{important:.3g}</b>, without as many random pixels by {by_chance:.3g} "
+            told += "(as log((x - low) / (high - x)) of its range). "
+        else:
+            told += f"{without} the score of the model falls by <b>{important:.3g}</b>; without as many random pixels by {by_chance:.3g}. "
         if important > max(by_chance, 0):
             return told + "The explanation is faithful."
         return told + _alarm("The explanation is not faithful: do not use it.")

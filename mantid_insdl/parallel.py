@@ -8,11 +8,15 @@ from __future__ import annotations
 import functools
 import os
 import sys
+import threading
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from typing import Any, TypeVar
 
 from threadpoolctl import ThreadpoolController
+
+from mantid_insdl.progress import Progress
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -31,6 +35,11 @@ def _libraries(with_scipy: bool) -> ThreadpoolController:
     return ThreadpoolController()
 
 
+def linear_algebra_in_one_thread() -> Any:
+    """Context manager: the libraries of linear algebra use one thread. Those that one such context begins in another end before it."""
+    return _libraries("scipy.linalg" in sys.modules).limit(limits=1, user_api="blas")
+
+
 def in_threads(work: Callable[[T], R], items: Iterable[T], workers: int | None = None) -> Iterator[R]:
     """`work` of each item, in the order of the items, by up to `workers` threads (all cores by default).
 
@@ -41,7 +50,7 @@ def in_threads(work: Callable[[T], R], items: Iterable[T], workers: int | None =
     if workers <= 1:
         yield from map(work, items)
         return
-    with _libraries("scipy.linalg" in sys.modules).limit(limits=1, user_api="blas"), ThreadPoolExecutor(workers) as pool:
+    with linear_algebra_in_one_thread(), ThreadPoolExecutor(workers) as pool:
         futures = [pool.submit(work, item) for item in items]
         try:
             for future in futures:
@@ -49,3 +58,43 @@ def in_threads(work: Callable[[T], R], items: Iterable[T], workers: int | None =
         finally:
             for future in futures:
                 future.cancel()
+
+
+class _StoppedError(Exception):
+    """Nobody waits any more."""
+
+
+@contextmanager
+def beside(work: Callable[[Progress], R]) -> Iterator[Callable[[Progress], R]]:
+    """One piece of long work in a thread beside the caller's own.
+
+    Parameters
+    ----------
+    work
+        Is given a function to report its progress to, which raises, and so ends the work, once the caller has left the context.
+
+    Yields
+    ------
+    A function that waits for the result and meanwhile tells how far the work has come, in the caller's thread.
+    """
+    last, left = (0.0, ""), threading.Event()
+
+    def told(fraction: float, text: str) -> None:
+        nonlocal last
+        if left.is_set():
+            raise _StoppedError
+        last = (fraction, text)
+
+    with linear_algebra_in_one_thread(), ThreadPoolExecutor(1) as pool:
+        future = pool.submit(work, told)
+
+        def result(progress: Progress) -> R:
+            while not future.done():
+                progress(*last)
+                wait([future], timeout=0.2)
+            return future.result()
+
+        try:
+            yield result
+        finally:
+            left.set()

@@ -10,7 +10,8 @@ import pytest
 import scipy.linalg  # noqa: F401 (its library is limited too)
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from mantid_insdl.parallel import in_threads
+from mantid_insdl.parallel import beside, in_threads
+from mantid_insdl.progress import ignore_progress
 
 
 def blas_threads(_):
@@ -57,3 +58,37 @@ def test_results_are_in_order_and_an_error_ends_the_rest():
         list(in_threads(work, range(1000), 2))
     assert len(started) < 1000
     assert threading.active_count() < 50
+
+
+def test_work_beside_other_work_tells_how_far_it_is_and_ends_with_it():
+    begun, seen, ended = threading.Event(), [], []
+
+    def work(told):
+        begun.set()
+        try:
+            for number in range(1000):
+                told(number / 1000, "counting")
+                time.sleep(0.001 if number < 500 else 0.01)
+        except Exception:
+            ended.append(number)
+            raise
+        return number
+
+    with beside(lambda told: 7) as result:
+        assert result(ignore_progress) == 7
+    with threadpool_limits(2, user_api="blas"):
+        with beside(work) as result:
+            assert begun.wait(10) and set(blas_threads(None)) == {1}
+            with pytest.raises(KeyboardInterrupt):
+                result(lambda fraction, text: seen.append((fraction, text)) if len(seen) < 3 else (_ for _ in ()).throw(KeyboardInterrupt))
+        assert set(blas_threads(None)) == {2}
+    assert len(ended) == 1 and ended[0] < 999  # nobody waited for it to its end
+    assert len(seen) == 3 and seen[0][0] <= seen[-1][0] < 1 and seen[-1][1] == "counting"
+
+
+def test_an_error_beside_is_one_of_who_waits():
+    def work(told):
+        raise ValueError("beside")
+
+    with beside(work) as result, pytest.raises(ValueError, match="beside"):
+        result(ignore_progress)

@@ -101,6 +101,30 @@ def _mdhisto(path: Path) -> Path:
     return path
 
 
+def _variable(make: Callable[[Path], Path]) -> Callable[[Path], Path]:
+    def rewritten(path: Path) -> Path:
+        """The same HDF5 file with texts of variable length, as h5py writes them: they lie in collections of their own."""
+        import h5py
+
+        def with_variable_texts(name: str, node: h5py.Group | h5py.Dataset) -> None:
+            for key, value in list(node.attrs.items()):
+                if getattr(value, "dtype", np.dtype(float)).kind == "S":
+                    node.attrs[key] = np.asarray(value).astype(object) if np.ndim(value) else value.decode()
+            if isinstance(node, h5py.Dataset) and node.dtype.kind == "S":
+                texts.append(name)
+
+        texts: list[str] = []
+        with h5py.File(make(path), "r+") as file:
+            file.visititems(with_variable_texts)
+            for name in texts:
+                old = file.pop(name)
+                new = file.create_dataset(name, old.shape, h5py.string_dtype(), old[()].astype(object) if old.shape else old[()])
+                new.attrs.update(old.attrs)
+        return path
+
+    return rewritten
+
+
 def _bundle(file: str) -> Callable[[Path], Path]:
     def make(path: Path) -> Path:
         """The parts of a shipped bundle, of which one will be damaged."""
@@ -258,6 +282,9 @@ KINDS: dict[str, tuple[str, Callable[[Path], Path], Callable[[Path], Any]]] = {
     "processed NeXus": ("a.nxs", _map, _load),
     "NXSPE": ("a.nxspe", _nxspe, _load),
     "MDHisto": ("a.nxs", _mdhisto, _load),
+    "processed NeXus, texts of variable length": ("a.nxs", _variable(_map), _load),
+    "NXSPE, texts of variable length": ("a.nxspe", _variable(_nxspe), _load),
+    "MDHisto, texts of variable length": ("a.nxs", _variable(_mdhisto), _load),
     "npz": ("a.npz", _npz, _load),
     "npz of this package": ("a.npz", _map, _load),
     "card": ("card.json", _bundle("card.json"), _load_bundle),

@@ -13,7 +13,7 @@ from mantid_insdl.analysis.refinement import OFF, check_effort, refined, without
 from mantid_insdl.analysis.results import ExchangeFit
 from mantid_insdl.errors import BundleError
 from mantid_insdl.maps import Map
-from mantid_insdl.materials import Material, zener
+from mantid_insdl.materials import Material
 from mantid_insdl.networks.bundles import find_bundle, load_bundle, read_card
 from mantid_insdl.networks.preparation import open_question, other_bundles, prepare
 from mantid_insdl.networks.preprocessing import incident_energy_groups
@@ -102,7 +102,7 @@ def simulate_fit(m: Map, fit: ExchangeFit, *, progress: Progress | None = None) 
     InstabilityError
         If the magnetic structure is not stable at the fitted values.
     """
-    simulated = simulate(zener.in_own_order(fit.material, fit.parameters), fit.parameters, like=m, progress=progress)
+    simulated = simulate(fit.material, fit.parameters, like=m, progress=progress)
     intensity = np.array(simulated.intensity)
     for group in incident_energy_groups(m.slices):
         both = ~(m.mask[group] | simulated.mask[group])

@@ -6,6 +6,7 @@ from contextlib import nullcontext
 from pathlib import Path
 
 from mantid_insdl.cli.options import optional_stage, require_picture, require_positive, require_suffix
+from mantid_insdl.cli.pictures import save_picture
 from mantid_insdl.materials import load_material, parse_parameters
 from mantid_insdl.materials.draft import draft
 from mantid_insdl.materials.picture import plot_structure
@@ -39,7 +40,7 @@ def print_summary(
         if quantum:
             print(f"\n{describe_corrections(described, values)}")
         if plot_path is not None:
-            plot_structure(described, values).savefig(plot_path)
+            save_picture(lambda: plot_structure(described, values), plot_path)
         if written is not None and output is not None:
             written.write_text(material_text(described, output.absolute().parent), encoding="utf-8")
     for path in (plot, output):

@@ -18,6 +18,7 @@ from mantid_insdl.cli.options import (
     require_positive,
     require_suffix,
 )
+from mantid_insdl.cli.pictures import save_picture
 from mantid_insdl.fitting.calculation import Measurement
 from mantid_insdl.instrument.resolution import load_instrument
 from mantid_insdl.materials import Material, load_material, material_names, name_for_reading
@@ -70,7 +71,7 @@ def run(request: PlanRequest) -> list[Path]:
         if plot_path is not None:
             from mantid_insdl.plotting import plot_plan
 
-            plot_plan(made).savefig(plot_path)
+            save_picture(lambda: plot_plan(made), plot_path)
     print_plan(made, Console(highlight=False))
     return request.outputs
 

@@ -21,8 +21,9 @@ from mantid_insdl.cli.options import (
     require_positive,
     require_suffix,
 )
+from mantid_insdl.cli.pictures import save_picture
 from mantid_insdl.maps import MEV, PER_ANGSTROM, RLU, Axis, Map, Slices
-from mantid_insdl.materials import Material, load_material, parse_parameters
+from mantid_insdl.materials import Material, load_material, parse_parameters, zener
 from mantid_insdl.materials.relaxing import lower_order
 from mantid_insdl.simulation.paths import MAX_POINTS
 
@@ -41,10 +42,11 @@ def run(request: SimulateRequest) -> list[Path]:
     _check(request)
     material = load_material(request.material)
     values = material.resolve(parse_parameters(", ".join(request.parameters or [])))
-    for remark in filter(None, [*material.remarks, lower_order(material, values)]):
+    in_order = zener.in_own_order(material, values)
+    for remark in filter(None, [*material.remarks, zener.remark_on_order(material, values), lower_order(in_order, values)]):
         print(f"insdl: note: {remark}", file=sys.stderr)
     prepare = _path if request.path is not None else _powder if request.powder is not None else _slices
-    simulate = prepare(request, material, values)
+    simulate = prepare(request, in_order, values)
     with (
         optional_stage(request.output) as map_path,
         optional_stage(request.plot) as plot_path,
@@ -56,7 +58,7 @@ def run(request: SimulateRequest) -> list[Path]:
 
             save(m, map_path, name=request.output.stem)
         if plot_path is not None:
-            draw().savefig(plot_path)
+            save_picture(draw, plot_path)
     return request.outputs
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -22,15 +22,16 @@ from mantid_insdl.explain.neurons import Neuron, neurons_of
 from mantid_insdl.explain.physicist import ENOUGH, Agreement, Difference, agreement, where_models_differ
 from mantid_insdl.explain.subject import Subject, convolution_named, convolutions, of_feature, open_subject
 from mantid_insdl.maps import Map
+from mantid_insdl.parallel import beside
 from mantid_insdl.progress import Progress, ignore_progress, share_of
 
-ORDER = ("activations", "weights", "codes", "atlas", "neurons", "maximisation", "physicist", "between", *attribution.METHODS)
-"""In which views are made: what another needs comes first."""
+ORDER = ("activations", "weights", "codes", "atlas", "neurons", "maximisation", *attribution.METHODS, "physicist", "between")
+"""In which views are made: what another needs comes first. The fits of the physicist run beside all that comes after the codes."""
 VIEWS = (*attribution.METHODS, *(one for one in ORDER if one not in attribution.METHODS))
 NEEDS_GALLERY = ("activations", "neurons", "maximisation", "codes", "atlas")
 NEEDS_CLASSES = ("cam", "physicist", "between")
 """Views of a classifier only."""
-COST = {"gallery": 15, "atlas": 0.1, "weights": 0.1, "codes": 0.5, "maximisation": 7, "physicist": 70, "occlusion-patch": 10}
+COST = {"gallery": 12, "atlas": 0.1, "weights": 0.1, "codes": 0.5, "maximisation": 7, "physicist": 20, "occlusion-patch": 12}
 """About how many seconds a view takes, for the progress; the others `USUAL`."""
 USUAL = 2
 
@@ -88,7 +89,8 @@ class Explanation:
     warnings
         Why an answer or a view should not be believed.
     seconds
-        That each view took.
+        That each view took; ``fits`` those of the physicist, which run beside other views, ``physicist`` what is left of them and the
+        questions that they are held against.
     """
 
     subject: Subject
@@ -167,47 +169,52 @@ def explain_answer(
         yield share_of(report, first, last)
         found.seconds[name] = round(time.monotonic() - begin, 2)
 
-    if any(one in NEEDS_GALLERY for one in views):
-        with view("gallery") as inner:
-            gallery = found.gallery = gallery_of(subject.bundle, progress=inner)
-    if "activations" in views:
-        with view("activations"):
-            found.layer = layer or convolution_named(subject.bundle, None)
-            found.activations = activations(subject, found.layer)
-            found.dead = dead_filters(subject.bundle, gallery.maps)
-    if "weights" in views:
-        with view("weights"):
-            found.filters = filters_of(subject.bundle)
-    if "codes" in views or "atlas" in views:
-        with view("codes"):
-            found.codes, found.atlas = codes_of(subject, gallery), "atlas" in views
-        if found.codes.own_distance > found.codes.limit:
-            found.warnings.append("The map is out of the network's range, further from its classes than 95 % of the training maps.")
-    if "neurons" in views:
-        with view("neurons"):
-            found.neurons = neurons_of(subject.bundle, gallery)
-    if "maximisation" in views:
-        with view("maximisation") as inner:
-            physical = physical_maps(subject, gallery, share_of(inner, 0.0, 0.3))
-            found.maximised[subject.target] = maximised(subject, physical, share_of(inner, 0.3, 0.65))
-            if found.neurons:
-                feature = of_feature(subject, int(found.neurons[0].name.removeprefix("feature ")))
-                found.maximised[feature.target] = maximised(feature, physical, share_of(inner, 0.65, 1.0))
-    if "physicist" in views:
-        with view("physicist") as inner:
-            materials = subject.bundle.card.materials
-            found.difference = where_models_differ(m, materials, _starts(found.codes, materials), inner)
-            if found.difference.total < ENOUGH:
-                found.warnings.append(TOO_LITTLE.format(*found.difference.seen_from(subject.target), found.difference.total))
-            else:
-                found.rival = subject.against(*found.difference.seen_from(subject.target))
-    if "between" in views:
-        with view("between"):
-            found.line = _line(subject, found)
-    for method in attribution.METHODS:
-        if method in views:
-            with view(method) as inner:
-                found.attributions[method] = _attribution(subject, method, layer, found, inner)
+    with ExitStack() as until_the_end:
+        if any(one in NEEDS_GALLERY for one in views):
+            with view("gallery") as inner:
+                gallery = found.gallery = gallery_of(subject.bundle, progress=inner)
+        if "codes" in views or "atlas" in views:
+            with view("codes"):
+                found.codes, found.atlas = codes_of(subject, gallery), "atlas" in views
+            if found.codes.own_distance > found.codes.limit:
+                found.warnings.append("The map is out of the network's range, further from its classes than 95 % of the training maps.")
+        if "physicist" in views:
+            fits = until_the_end.enter_context(beside(lambda told: _difference(found, told)))
+        if "activations" in views:
+            with view("activations"):
+                found.layer = layer or convolution_named(subject.bundle, None)
+                found.activations = activations(subject, found.layer)
+                found.dead = dead_filters(subject.bundle, gallery.maps)
+        if "weights" in views:
+            with view("weights"):
+                found.filters = filters_of(subject.bundle)
+        if "neurons" in views:
+            with view("neurons"):
+                found.neurons = neurons_of(subject.bundle, gallery)
+        if "maximisation" in views:
+            with view("maximisation") as inner:
+                physical = physical_maps(subject, gallery, share_of(inner, 0.0, 0.3))
+                found.maximised[subject.target] = maximised(subject, physical, share_of(inner, 0.3, 0.65))
+                if found.neurons:
+                    feature = of_feature(subject, int(found.neurons[0].name.removeprefix("feature ")))
+                    found.maximised[feature.target] = maximised(feature, physical, share_of(inner, 0.65, 1.0))
+        for method in attribution.METHODS:
+            if method in views:
+                with view(method) as inner:
+                    found.attributions[method] = _attribution(subject, method, layer, found, inner)
+        if "physicist" in views:
+            with view("physicist") as inner:
+                try:
+                    found.difference = fits(share_of(inner, 0.0, 0.6))
+                except InsdlError as error:
+                    if set(views) <= {"physicist", "between"}:
+                        raise
+                    found.warnings.append(f"There is no physicist to hold it against. {error}")
+                else:
+                    _ask_as_the_physicist(found, layer, share_of(inner, 0.6, 1.0))
+        if "between" in views and found.difference is not None:
+            with view("between"):
+                found.line = _line(subject, found)
     report(1.0, "explained")
     return found
 
@@ -231,16 +238,16 @@ def _shares(views: Sequence[str]) -> dict[str, tuple[float, float]]:
 
 
 def _starts(codes: Codes | None, materials: Sequence[str]) -> Mapping[str, list[dict[str, float]]] | None:
-    """The constants of the training map nearest to the user's, of each material."""
+    """The constants of the training map nearest to the user's, of each material; the nearest of them first."""
     if codes is None:
         return None
     gallery = codes.gallery
     away = np.sum((codes.components - codes.own_component) ** 2, axis=1)
-    starts: dict[str, list[dict[str, float]]] = {}
+    nearest = {}
     for name in materials:
         mine = np.flatnonzero(gallery.data.material == gallery.materials.index(name))
-        starts[name] = [gallery.parameters(int(mine[np.argmin(away[mine])]))]
-    return starts
+        nearest[name] = int(mine[np.argmin(away[mine])])
+    return {name: [gallery.parameters(nearest[name])] for name in sorted(nearest, key=lambda name: away[nearest[name]])}
 
 
 def _line(subject: Subject, found: Explanation) -> between.Line | None:
@@ -255,19 +262,40 @@ def _line(subject: Subject, found: Explanation) -> between.Line | None:
 
 
 def _attribution(subject: Subject, method: str, layer: str | None, found: Explanation, progress: Progress) -> Attribution:
-    at = layer if method in attribution.OF_A_LAYER and layer in convolutions(subject.bundle.models[0]) else None
+    at = _layer_for(subject, method, layer)
     values = attribution.attribution(subject, method, at, share_of(progress, 0.0, 0.3))
     importance = attribution.explained(subject, method, at, values)
     found.references = found.references or references_of(subject)
     later = share_of(progress, 0.3, 1.0)
     tested = faithfulness_of(subject, lambda one: attribution.attribution(one, method, at), found.references, later, values)
     found.warnings += [f"{attribution.heading(method)}: {one[0].lower()}{one[1:]}" for one in tested.warnings]
-    return Attribution(importance, tested, _with_physics(found, method, at))
+    return Attribution(importance, tested)
 
 
-def _with_physics(found: Explanation, method: str, layer: str | None) -> Agreement | None:
-    """What the method says of the question that the fits answer, why the one model rather than the other."""
-    if found.rival is None:
-        return None
-    values = attribution.as_importance(found.rival, attribution.attribution(found.rival, method, layer))
-    return agreement(found.rival.on_map(values, "importance"), found.difference.where)
+def _layer_for(subject: Subject, method: str, layer: str | None) -> str | None:
+    """The layer that was named, where a method looks at one and it is one of those."""
+    return layer if method in attribution.OF_A_LAYER and layer in convolutions(subject.bundle.models[0]) else None
+
+
+def _difference(found: Explanation, progress: Progress) -> Difference:
+    """Where fits say that the two best models differ."""
+    begin, subject = time.monotonic(), found.subject
+    materials = subject.bundle.card.materials
+    starts = _starts(found.codes, materials)
+    difference = where_models_differ(subject.map, materials if starts is None else tuple(starts), starts, progress)
+    found.seconds["fits"] = round(time.monotonic() - begin, 2)
+    return difference
+
+
+def _ask_as_the_physicist(found: Explanation, layer: str | None, progress: Progress) -> None:
+    """Hold every attribution against the fits: what it says of the question that they answer, why the one model rather than the other."""
+    subject, difference = found.subject, found.difference
+    first, second = difference.seen_from(subject.target)
+    if difference.total < ENOUGH:
+        found.warnings.append(TOO_LITTLE.format(first, second, difference.total))
+        return
+    rival = found.rival = subject.against(first, second)
+    for number, (method, one) in enumerate(found.attributions.items()):
+        progress(number / len(found.attributions), f"asking why {first} rather than {second}")
+        values = attribution.as_importance(rival, attribution.attribution(rival, method, _layer_for(subject, method, layer)))
+        found.attributions[method] = replace(one, agreement=agreement(rival.on_map(values, "importance"), difference.where))

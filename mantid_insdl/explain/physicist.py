@@ -98,6 +98,8 @@ def where_models_differ(
 
     Parameters
     ----------
+    materials
+        Those first that the map is likely to show: where two fit far better, the fits of later ones are given up.
     starts
         Of each material, where its fit may begin; by default drawn from its ranges.
 
@@ -108,7 +110,7 @@ def where_models_differ(
     """
     if len(materials) < 2:
         raise MaterialError("there is no difference to look for", f"only {', '.join(materials) or 'no material'} can be fitted", "name two")
-    comparison = compare(m, materials, start=starts, progress=share_of(progress, 0.0, 0.9))
+    comparison = compare(m, materials, start=starts, followed=2, progress=share_of(progress, 0.0, 0.9))
     order = np.argsort([-one.log_likelihood for one in comparison.fits])
     best, rival = (comparison.fits[i] for i in order[:2])
     progress(0.9, "looking for the pixels that tell the models apart")

@@ -59,7 +59,7 @@ _CUT = "cut or rebin the data to a smaller map first"
 def _spend(node: h5py.Dataset) -> None:
     """Count the values of a dataset as read, before they are; refuse where they, its chunks or all of the file are too much."""
     path = where(node)
-    _require_short_texts(node.dtype, path)
+    _require_texts(node.dtype, path)
     check_size(node.shape, f"'{node.name}'", path)
     if node.chunks is not None and int(np.prod(node.chunks, dtype=object)) * node.dtype.itemsize > MAX_CHUNK:
         raise FileFormatError(f"'{path.name}' is too large", f"'{node.name}' has chunks of more than {size_text(MAX_CHUNK)}", _CUT)
@@ -69,9 +69,18 @@ def _spend(node: h5py.Dataset) -> None:
     _left.set(left)
 
 
-def _require_short_texts(kind: np.dtype, path: Path) -> None:
-    """Before the first value of variable length is read from a file: look whether one of them is huge."""
-    if kind.hasobject and not _short.get():
+def _require_texts(kind: np.dtype, path: Path) -> None:
+    """Before values of variable length are read: they are texts, and none in the file is huge.
+
+    Sequences of what is none, as a damaged type may claim, can end the process.
+    """
+    import h5py
+
+    if not kind.hasobject:
+        return
+    if h5py.check_string_dtype(kind) is None:
+        raise FileFormatError(f"cannot read '{path.name}'", "values of variable length in it are no texts", _DAMAGED)
+    if not _short.get():
         require_short_texts(path, _origin(path))
         _short.set(True)
 
@@ -139,7 +148,7 @@ def attribute(node: h5py.Group | h5py.Dataset, name: str) -> str:
     if name not in node.attrs:
         return ""
     stored = node.attrs.get_id(name)
-    _require_short_texts(stored.dtype, where(node))
+    _require_texts(stored.dtype, where(node))
     _require_short(int(np.prod(stored.shape, dtype=object)) * stored.dtype.itemsize, f"the attribute '{name}' of '{node.name}'", node)
     return text(node.attrs[name])
 

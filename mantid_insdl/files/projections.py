@@ -86,9 +86,16 @@ def onto_h_and_k(
     corners = np.array([origin + a * basis[0] + b * basis[1] for a in edges[0][[0, -1]] for b in edges[1][[0, -1]]])
     area = abs(np.linalg.det(basis)) * np.outer(np.diff(edges[0]), np.diff(edges[1]))
     step = float(np.sqrt(np.median(area)))
-    qh, qk = (step * (np.arange(np.floor(low / step - 0.5), np.ceil(high / step + 0.5)) + 0.5) for low, high in _ranges(corners))
-    if (qh.size - 1) * (qk.size - 1) > 50 * area.size:
-        raise MapError("the two directions of the slices are nearly parallel", "their pixels are slivers", "project onto other directions")
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):  # pixels without an area, and numbers without sense
+        ends = [(np.floor(low / step - 0.5), np.ceil(high / step + 0.5)) for low, high in _ranges(corners)]
+        number = np.prod([last - first - 1 for first, last in ends])
+    if not number <= 50 * area.size:
+        raise MapError(
+            "the two directions of the slices are nearly parallel, or of very unlike lengths",
+            "their pixels are slivers",
+            "project onto other directions",
+        )
+    qh, qk = (step * (np.arange(first, last) + 0.5) for first, last in ends)
     weights = _shared_area(edges, basis, origin, area, qh, qk)
     slices = intensity.shape[0]
 

@@ -15,9 +15,11 @@ TILE = 6
 
 
 def blocks_of(calculation: Calculation) -> np.ndarray:
-    """Block of each known pixel, (pixel,): its slice, or a ring in |Q| of it where slices are few; tiles of a cut or a powder map.
+    """Block of each known pixel, (pixel,): its slice, or a ring in |Q| of it where slices are few;
+    tiles of a cut or a powder map.
 
-    Pixels that the symmetry of the crystal makes equal are in the same block: the model is wrong for them in the same way.
+    Pixels that the symmetry of the crystal makes equal are in the same block: the model is
+    wrong for them in the same way.
     """
     known = calculation.known
     if known.ndim == 3:

@@ -1,7 +1,8 @@
-"""What a fit compares with a map: the known pixels of a calculation, for any kind of map and any number of parameter sets at once.
+"""What a fit compares with a map: the known pixels of a calculation,
+for any kind of map and any number of parameter sets at once.
 
-Everything that is not linear is here: the magnet's parameters, and the nuisances of `NUISANCES`. Scales and backgrounds are the
-likelihood's.
+Everything that is not linear is here: the magnet's parameters, and the nuisances of `NUISANCES`. Scales and
+backgrounds are the likelihood's.
 """
 
 from __future__ import annotations
@@ -77,7 +78,8 @@ class Measurement:
     fwhm
         Energy width in meV of a cut or powder map, in place of an instrument's.
     intrinsic_fwhm
-        Lorentzian full width of the modes themselves in meV, or coefficients of a polynomial of their energy; it is not fitted.
+        Lorentzian full width of the modes themselves in meV, or coefficients of a polynomial of
+        their energy; it is not fitted.
     temperature
         In kelvin.
     beam : (h, k, l)
@@ -92,7 +94,9 @@ class Measurement:
 
     @property
     def spectrometer(self) -> ChopperSpectrometer:
-        return self.instrument if isinstance(self.instrument, ChopperSpectrometer) else load_instrument(self.instrument or "MAPS")
+        if isinstance(self.instrument, ChopperSpectrometer):
+            return self.instrument
+        return load_instrument(self.instrument or "MAPS")
 
 
 class Calculation(ABC):
@@ -107,7 +111,8 @@ class Calculation(ABC):
     groups
         For each incident energy, rising, its pixels: indices into the known ones.
     ei, energy, q_squared : (pixel,)
-        Incident energy (NaN where unknown) and energy transfer in meV, and |Q|^2 in 1/angstrom^2, at the centres of the known pixels.
+        Incident energy (NaN where unknown) and energy transfer in meV, and |Q|^2 in 1/angstrom^2, at the
+        centres of the known pixels.
     nuisances
         Those of `NUISANCES` that this map has, by name.
     """
@@ -147,7 +152,9 @@ class Calculation(ABC):
         """
 
     def orders(self, values: np.ndarray) -> np.ndarray:
-        """Which order each set (n, parameter) has, (n,) int; one number for all where it changes at no phase boundary."""
+        """Which order each set (n, parameter) has, (n,) int;
+        one number for all where it changes at no phase boundary.
+        """
         return zener.order_of(self.named(values)) if zener.follows(self.material) else np.zeros(len(values), int)
 
     def named(self, values: np.ndarray) -> dict[str, Any]:
@@ -156,11 +163,15 @@ class Calculation(ABC):
 
     def column(self, nuisances: np.ndarray, name: str) -> np.ndarray:
         """One nuisance of each set, (n,)."""
-        return nuisances[:, list(self.nuisances).index(name)] if name in self.nuisances else np.full(len(nuisances), NUISANCES[name].value)
+        if name in self.nuisances:
+            return nuisances[:, list(self.nuisances).index(name)]
+        return np.full(len(nuisances), NUISANCES[name].value)
 
     def flux(self, nuisances: np.ndarray) -> np.ndarray | float:
         """kf/ki at the middle of each pixel's energy bin to the power of each set, (n, pixel)."""
-        return kf_over_ki(self.ei, self.energy) ** self.column(nuisances, "flux")[:, None] if "flux" in self.nuisances else 1.0
+        if "flux" not in self.nuisances:
+            return 1.0
+        return kf_over_ki(self.ei, self.energy) ** self.column(nuisances, "flux")[:, None]
 
     def full(self, pixels: np.ndarray) -> np.ndarray:
         """Values of the known pixels (..., pixel) on the whole map, NaN elsewhere."""
@@ -182,8 +193,10 @@ class SlicesCalculation(Calculation):
         self.ei, self.energy = m.slices.ei[slice_of], m.slices.centres[slice_of]
         groups = [np.flatnonzero(np.isin(slice_of, group)) for group in m.slices.groups_by_ei()]
         self.groups = [group for group in groups if group.size]
-        momenta = np.stack([axis.centres[index] for axis, index in zip(m.axes, place, strict=True)], axis=-1) @ material.map_frame[:2]
-        beam = np.asarray(material.map.beam if measurement.beam is None else measurement.beam, float) @ material.map_frame
+        in_plane = np.stack([axis.centres[index] for axis, index in zip(m.axes, place, strict=True)], axis=-1)
+        momenta = in_plane @ material.map_frame[:2]
+        beam = material.map.beam if measurement.beam is None else measurement.beam
+        beam = np.asarray(beam, float) @ material.map_frame
         _, across_squared = split_by_beam(momenta, beam)
         along = along_beam(np.nan_to_num(self.ei, nan=np.inf), self.energy, across_squared)
         self.q_squared = across_squared + np.where(np.isfinite(self.ei), along, 0.0) ** 2
@@ -212,7 +225,8 @@ class SlicesCalculation(Calculation):
                 needed, where = np.unique(which[other], return_inverse=True)
                 first = self._solve(self._first_domain, sets[needed])[0][where.ravel()]
                 share = fraction[other, None, None, None]
-                images[other] = (1 - share) / (1 - self._weight) * (images[other] - self._weight * first) + share * first
+                second = images[other] - self._weight * first
+                images[other] = (1 - share) / (1 - self._weight) * second + share * first
         out = np.empty((len(values), self.ei.size))
         for sigma in np.unique(blurs):
             chosen = np.flatnonzero(blurs == sigma)
@@ -223,7 +237,9 @@ class SlicesCalculation(Calculation):
 
     def _solve(self, simulator: SliceSimulator | PolaronSimulator, sets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Slices before any blur, 0 out of reach."""
-        found, stable = simulator.intensity(self.named(sets[:, :-1]), energy_width_scale=sets[:, -1], q_sigma_pixels=0.0, dtype=float)
+        found, stable = simulator.intensity(
+            self.named(sets[:, :-1]), energy_width_scale=sets[:, -1], q_sigma_pixels=0.0, dtype=float
+        )
         return np.nan_to_num(found), stable
 
 
@@ -286,10 +302,11 @@ class SpectrumCalculation(Calculation):
         options: dict[str, Any] = {name: getattr(measurement, name) for name in ("temperature", "intrinsic_fwhm")}
         options |= {"energy": m.axes[1], "ei": m.ei, "fwhm": self._width(width)}
         parameters = self.named(values)
-        material = zener.in_own_order(self.material, parameters)
         if m.kind == "powder":
-            return simulate_powder(material, parameters, q=m.axes[0], directions=FIT_DIRECTIONS, **options).intensity
-        return simulate_cut(material, parameters, along=m.path, **options).intensity
+            return simulate_powder(
+                self.material, parameters, q=m.axes[0], directions=FIT_DIRECTIONS, **options
+            ).intensity
+        return simulate_cut(self.material, parameters, along=m.path, **options).intensity
 
     def _width(self, factor: float) -> Any:
         """FWHM in meV, as the simulations take it."""
@@ -308,4 +325,5 @@ def calculation_for(m: Map, material: str | Path | Material, measurement: Measur
     MapError, MaterialError, InsdlError
         As `SliceSimulator` and `simulate_cut`.
     """
-    return (SlicesCalculation if m.kind == "slices" else SpectrumCalculation)(m, load_material(material), measurement or Measurement())
+    kind = SlicesCalculation if m.kind == "slices" else SpectrumCalculation
+    return kind(m, load_material(material), measurement or Measurement())

@@ -32,9 +32,11 @@ class Candidate(BaseModel):
     ei
         Incident energy in meV.
     instrument, chopper, frequency
-        As `mantid_insdl.instrument.resolution.load_instrument` takes them; without an instrument the map's own, as it was set for it.
+        As `mantid_insdl.instrument.resolution.load_instrument` takes them; without an instrument the
+        map's own, as it was set for it.
     energy
-        Edges of the energy windows in meV, rising; by default the windows of the map's nearest incident energy, in proportion to it.
+        Edges of the energy windows in meV, rising; by default the windows of the map's nearest incident
+        energy, in proportion to it.
     hours
         Counting time; by default that of the map at one incident energy.
     beam : (h, k, l)
@@ -62,7 +64,9 @@ class Candidate(BaseModel):
         if self.instrument is None and self.chopper is None and self.frequency is None:
             found = measurement.spectrometer
         else:
-            found = load_instrument(self.instrument or measurement.spectrometer.name, chopper=self.chopper, frequency=self.frequency)
+            found = load_instrument(
+                self.instrument or measurement.spectrometer.name, chopper=self.chopper, frequency=self.frequency
+            )
         found.check(self.ei)
         return found
 
@@ -80,7 +84,11 @@ class Candidate(BaseModel):
             factor = self.ei / nearest
             return Slices(np.full(like.size, self.ei), like.energy_min * factor, like.energy_max * factor)
         if not np.all(np.isfinite(self.energy)) or np.any(np.diff(self.energy) <= 0):
-            raise MapError(f"the energy windows of the candidate at Ei = {self.ei:g} meV are wrong", "their edges do not rise", "sort them")
+            raise MapError(
+                f"the energy windows of the candidate at Ei = {self.ei:g} meV are wrong",
+                "their edges do not rise",
+                "sort them",
+            )
         slices = Slices.from_bins([self.ei], [self.energy])
         if (beyond := slices.beyond_ei()) is not None:
             raise MapError(*beyond)
@@ -88,7 +96,9 @@ class Candidate(BaseModel):
 
 
 def usual_candidates(m: Map, measurement: Measurement) -> list[Candidate]:
-    """A grid of incident energies about those of a map, on its instrument: with them, and as far as the instrument goes."""
+    """A grid of incident energies about those of a map, on its instrument:
+    with them, and as far as the instrument goes.
+    """
     low, high = measurement.spectrometer.ei_range
     measured = m.slices.unique_ei
     low, high = max(low, measured.min() / BEYOND), min(high, measured.max() * BEYOND)
@@ -119,7 +129,9 @@ def read_candidates(path: str | Path) -> list[Candidate]:
         raise FileFormatError(f"the list of candidates '{path.name}' is wrong", wrong, "see docs/plan.md") from error
 
 
-def as_candidates(given: str | Path | Sequence[Candidate | dict[str, Any]] | None, m: Map, measurement: Measurement) -> list[Candidate]:
+def as_candidates(
+    given: str | Path | Sequence[Candidate | dict[str, Any]] | None, m: Map, measurement: Measurement
+) -> list[Candidate]:
     """Candidates from a file, a list or by default the grid.
 
     Raises
@@ -137,7 +149,9 @@ def as_candidates(given: str | Path | Sequence[Candidate | dict[str, Any]] | Non
             found = [Candidate.model_validate(one) for one in given]
         except ValidationError as error:
             first = error.errors()[0]
-            raise InsdlError("a candidate is wrong", f"{'.'.join(map(str, first['loc']))}: {first['msg']}", "see Candidate") from error
+            raise InsdlError(
+                "a candidate is wrong", f"{'.'.join(map(str, first['loc']))}: {first['msg']}", "see Candidate"
+            ) from error
         what = "the list is empty", "give some"
     if not found:
         raise InsdlError("there are no candidates to choose from", *what)

@@ -1,17 +1,20 @@
 """Which of several magnets does a map show? Each is fitted, and the fits are held against one another slice by slice.
 
-The log-likelihoods of two fits differ, by slices: their sum says which is nearer to the map, their scatter how sure that is, also where
-both are imperfect. [Q. H. Vuong, Econometrica 57, 307 (1989)] Three things make it hold on real maps.
+The log-likelihoods of two fits differ, by slices: their sum says which is nearer to the map, their
+scatter how sure that is, also where both are imperfect. [Q. H. Vuong, Econometrica 57, 307 (1989)] Three
+things make it hold on real maps.
 
-- One standard deviation for each pixel under all models, the geometric mean of what their fits found. Each with its own would be a
-  likelihood, too, but a model that fits worse has the larger errors, and gains by them wherever all models are wrong.
-- A model with more parameters pays for them by Schwarz's criterion, half the logarithm of the number of pixels each. That takes an
-  advantage away, and makes none: of two models that are equally near, none is told because it has fewer.
-- The distribution of the sum if neither were nearer comes from the blocks themselves, each with its sign drawn at random. A few slices hold
-  most of the information, so that the sum over its standard error, Vuong's z, stays small even where every slice says the same.
+- One standard deviation for each pixel under all models, the geometric mean of what their fits found. Each with
+  its own would be a likelihood, too, but a model that fits worse has the larger errors, and gains by them
+  wherever all models are wrong.
+- A model with more parameters pays for them by Schwarz's criterion, half the logarithm of the number of pixels each.
+  That takes an advantage away, and makes none: of two models that are equally near, none is told because it has fewer.
+- The distribution of the sum if neither were nearer comes from the blocks themselves, each with its sign drawn at
+  random. A few slices hold most of the information, so that the sum over its standard error, Vuong's z, stays small
+  even where every slice says the same.
 
-A verdict further needs that the best fit leaves no structure in the map (`fitting.unexplained`), and that no other has a share in it
-besides (`fitting.mixture`).
+A verdict further needs that the best fit leaves no structure in the map (`fitting.unexplained`), and that no other has
+a share in it besides (`fitting.mixture`).
 """
 
 from __future__ import annotations
@@ -42,7 +45,9 @@ SLOPE = 1.5
 DRAWS = 2**14
 """Of signs of blocks."""
 SAME_CELL = 0.08
-"""Relative difference of the squared momenta that r.l.u. stand for, up to which two descriptions are of one cell: 4 % in length."""
+"""Relative difference of the squared momenta that r.l.u. stand for, up to which two descriptions are of one cell:
+4 % in length.
+"""
 BANDS = 10
 """Of energy that the table of a cut or powder map has."""
 
@@ -59,6 +64,7 @@ def compare(
     time_limit: float | None = None,
     progress: Progress | None = None,
     fits: Sequence[Fit] = (),
+    followed: int | None = None,
 ) -> Comparison:
     """Two or more materials on one map: which explains it best, how sure that is, and what decided.
 
@@ -78,6 +84,10 @@ def compare(
         Called with fraction and text; may raise to stop.
     fits
         Of some of the materials to this map, where they are there already.
+    followed
+        Once so many are fitted, the fit of a material that is far behind all of them is given up, and its values and
+        errors are rough: who wants to know about the best few only names these first. By default every material is
+        fitted to the end.
 
     Raises
     ------
@@ -97,6 +107,7 @@ def compare(
     remaining = [one for one in calculations if one.material.name not in there]
     for number, calculation in enumerate(remaining):
         spent = sum(there[one.material.name].seconds for one in remaining[:number])
+        reached = sorted((one.log_likelihood for one in there.values()), reverse=True)
         there[calculation.material.name] = fit_calculation(
             calculation,
             start=(start or {}).get(calculation.material.name),
@@ -104,6 +115,7 @@ def compare(
             nuisances=nuisances,
             background=background,
             time_limit=None if time_limit is None else max(time_limit - spent, 0.0) / (len(remaining) - number),
+            bar=None if followed is None or len(reached) < followed else reached[followed - 1],
             progress=lambda f, t, done=number: report((done + f) / len(remaining), t),
         )
     report(1.0, "comparing")
@@ -112,16 +124,22 @@ def compare(
 
 def _check_materials(materials: Sequence[Material], m: Map) -> None:
     if len(materials) < 2:
-        raise MaterialError("there is nothing to compare", f"{len(materials)} material was given", "name two or more, or fit one")
+        raise MaterialError(
+            "there is nothing to compare", f"{len(materials)} material was given", "name two or more, or fit one"
+        )
     for number, one in enumerate(materials):
         for other in materials[:number]:
             if one.name == other.name or _physics(one) == _physics(other):
                 names = " and ".join(dict.fromkeys((other.name, one.name)))
-                raise MaterialError(f"two of the materials are the same, {names}", fix="name each once, and each file differently")
-            if m.kind != "powder" and not np.allclose(_metric(one), _metric(other), atol=SAME_CELL * np.abs(_metric(other)).max()):
+                raise MaterialError(
+                    f"two of the materials are the same, {names}", fix="name each once, and each file differently"
+                )
+            mine, theirs = _metric(one), _metric(other)
+            if m.kind != "powder" and not np.allclose(mine, theirs, atol=SAME_CELL * np.abs(theirs).max()):
                 raise MaterialError(
                     f"{other.name} and {one.name} have different cells",
-                    f"the map is in r.l.u., which stand for other momenta in each ({_cell(other)} and {_cell(one)} 1/angstrom)",
+                    "the map is in r.l.u., which stand for other momenta in each "
+                    f"({_cell(other)} and {_cell(one)} 1/angstrom)",
                     "describe both in the cell that the map refers to",
                 )
 
@@ -142,12 +160,18 @@ def _cell(material: Material) -> str:
 def _check_fits(fits: Sequence[Fit], materials: Sequence[Material], m: Map) -> None:
     for one in fits:
         if one.material not in [material.name for material in materials]:
-            raise MaterialError(f"a fit of {one.material} was given", "it is none of the materials to compare", "leave it out or name it")
+            raise MaterialError(
+                f"a fit of {one.material} was given",
+                "it is none of the materials to compare",
+                "leave it out or name it",
+            )
         if one.data.shape != m.shape or not np.array_equal(one.data.intensity, m.intensity, equal_nan=True):
             raise UnsuitableMapError(f"the fit of {one.material} is of another map", fix="fit this one")
 
 
-def _calculations(m: Map, materials: Sequence[Material], measurement: Measurement | None, fits: Sequence[Fit]) -> list[Calculation]:
+def _calculations(
+    m: Map, materials: Sequence[Material], measurement: Measurement | None, fits: Sequence[Fit]
+) -> list[Calculation]:
     """Of each material, all of the same pixels: those that are known and in reach for all of them."""
     found = [calculation_for(m, one, measurement) for one in materials]
     common = np.logical_and.reduce([one.known for one in found])
@@ -183,8 +207,12 @@ def compare_fits(fits: Sequence[Fit], calculation: Calculation) -> Comparison:
         pixels = likelihoods[best] - likelihoods[number] - correction / data.size
         whole = difference_of(pixels, blocks)
         significance = max(significance_of(np.bincount(blocks, pixels)), 0.0)
-        share = share_of(data, models[best], models[number], weight, blocks, calculation.groups, np.ones((data.size, 1)))
-        contests.append(Contest(other.material, whole.total, whole.deviation, correction, significance, share.value, share.error))
+        share = share_of(
+            data, models[best], models[number], weight, blocks, calculation.groups, np.ones((data.size, 1))
+        )
+        contests.append(
+            Contest(other.material, whole.total, whole.deviation, correction, significance, share.value, share.error)
+        )
     odds = {one.material: odds_of(one.significance) for one in contests}
     probabilities = tuple(float(odds.get(one.material, 1.0) / (1 + sum(odds.values()))) for one in fits)
     evidence = evidence_of(fits[best], LIMIT)
@@ -203,10 +231,12 @@ def compare_fits(fits: Sequence[Fit], calculation: Calculation) -> Comparison:
 
 
 def significance_of(sums: np.ndarray) -> float:
-    """How far the sum of the blocks' differences, (block,), lies above 0: as a standard normal deviate of the same probability.
+    """How far the sum of the blocks' differences, (block,), lies above 0:
+    as a standard normal deviate of the same probability.
 
-    The distribution is that of the sums with signs drawn at random (the wild bootstrap, with Rademacher's weights): what would be found if
-    each block were as likely to speak for the one as for the other. [R. Davidson and E. Flachaire, J. Econometrics 146, 162 (2008)]
+    The distribution is that of the sums with signs drawn at random (the wild bootstrap, with Rademacher's weights):
+    what would be found if each block were as likely to speak for the one as for the other. [R. Davidson and
+    E. Flachaire, J. Econometrics 146, 162 (2008)]
     """
     signs = np.random.default_rng(0).choice((-1.0, 1.0), (DRAWS, sums.size))
     drawn, found = signs @ sums, sums.sum()
@@ -230,9 +260,14 @@ def _verdict(best: Fit, probability: float, contests: Sequence[Contest], evidenc
         return NONE_OF_THESE, [f"The map looks like a mixture: besides {best.material} it shows {said}."]
     free = [one for one in best.parameters if not one.fixed]
     if free and not any(one.determined for one in free):
-        return UNDECIDED, [f"The map determines no parameter of {best.material}: anything weak and broad would do as well."]
+        return UNDECIDED, [
+            f"The map determines no parameter of {best.material}: anything weak and broad would do as well."
+        ]
     if beyond := [one.name for one in free if one.determined and one.at_bound]:
-        return UNDECIDED, [f"The nearest is {best.material} with {', '.join(beyond)} beyond all that was looked for, which is no answer."]
+        return UNDECIDED, [
+            f"The nearest is {best.material} with {', '.join(beyond)} beyond all that was looked for, "
+            "which is no answer."
+        ]
     if probability < DECIDED:
         rival = min(contests, key=lambda one: one.significance)
         return UNDECIDED, [f"This map cannot tell {best.material} from {rival.material}."]
@@ -250,6 +285,10 @@ def _parts(calculation: Calculation, against: np.ndarray) -> list[Part]:
         which = np.searchsorted([band[-1] for band in bands], np.nonzero(known)[1])
         windows = np.array([(np.nan if m.ei is None else m.ei, edges[band[0]], edges[band[-1] + 1]) for band in bands])
     return [
-        Part(*(float(x) for x in windows[one]), int(np.sum(which == one)), tuple(float(x) for x in against[:, which == one].sum(axis=1)))
+        Part(
+            *(float(x) for x in windows[one]),
+            int(np.sum(which == one)),
+            tuple(float(x) for x in against[:, which == one].sum(axis=1)),
+        )
         for one in np.unique(which)
     ]

@@ -1,8 +1,8 @@
 """Counting statistics of a measured map, and what they let expect of another measurement of the same sample.
 
-The variance of a pixel rises with what was counted: ``variance = (flat + slope * intensity) / exposure``, where `flat` is what the
-background and all that does not grow with the signal contribute. The exposure of a pixel is how many neutrons it would have caught of a
-sample that scatters alike everywhere::
+The variance of a pixel rises with what was counted: ``variance = (flat + slope * intensity) / exposure``, where `flat`
+is what the background and all that does not grow with the signal contribute. The exposure of a pixel is how many
+neutrons it would have caught of a sample that scatters alike everywhere::
 
     exposure = flux(Ei) * time * dE * kf / ki * solid angle,   solid angle = d2Q / (kf^2 cos(2 theta))
 
@@ -46,12 +46,16 @@ class Counting:
     slope: np.ndarray
 
     def variance(self, intensity: np.ndarray, exposure: np.ndarray, ei: float) -> np.ndarray:
-        """Of pixels (pixel,) of a calculated intensity and an exposure; between the map's incident energies interpolated in log(Ei)."""
+        """Of pixels (pixel,) of a calculated intensity and an exposure;
+        between the map's incident energies interpolated in log(Ei).
+        """
         flat, slope = (np.interp(np.log(ei), np.log(self.ei), values) for values in (self.flat, self.slope))
         return (flat + slope * np.maximum(intensity, 0)) / exposure
 
 
-def counting_of(likelihood: Likelihood, point: Point, instrument: ChopperSpectrometer, hours: Sequence[float]) -> Counting:
+def counting_of(
+    likelihood: Likelihood, point: Point, instrument: ChopperSpectrometer, hours: Sequence[float]
+) -> Counting:
     """The counting statistics of a fitted map.
 
     Parameters
@@ -73,11 +77,15 @@ def counting_of(likelihood: Likelihood, point: Point, instrument: ChopperSpectro
             ei = float(calculation.ei[group[0]])
             exposed = exposure(calculation, instrument, time)[group]
             variance = (likelihood.sigma[group] / scale) ** 2
-            counted = np.maximum(variance - (likelihood.model_error * point.image[group]) ** 2, LEAST_COUNTED * variance)
+            counted = np.maximum(
+                variance - (likelihood.model_error * point.image[group]) ** 2, LEAST_COUNTED * variance
+            )
             found.append((ei, *_flat_and_slope(point.image[group], counted * exposed)))
     if not found:
         raise UnsuitableMapError(
-            "nothing can be planned from this map", "the calculation nowhere resembles it", "check the material, the axes and Ei"
+            "nothing can be planned from this map",
+            "the calculation nowhere resembles it",
+            "check the material, the axes and Ei",
         )
     return Counting(*np.array(found).T)
 

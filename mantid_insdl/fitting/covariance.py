@@ -1,9 +1,10 @@
 """How sure are fitted parameters? A covariance that holds where residuals are correlated and the model is not perfect.
 
-The inverse Hessian takes pixels as independent and the model as true: on measured maps it is many times too small. Here the map is cut
-into blocks and the scatter of what each wants of the parameters gives the covariance: the sandwich estimator with clusters. A block has
-pulled the fit towards itself, the more the fewer there are; that is undone such that the estimate is right where the model is (bias-reduced
-linearisation, CR2). [R. M. Bell and D. F. McCaffrey, Survey Methodology 28, 169 (2002)]
+The inverse Hessian takes pixels as independent and the model as true: on measured maps it is many times too small.
+Here the map is cut into blocks and the scatter of what each wants of the parameters gives the covariance: the sandwich
+estimator with clusters. A block has pulled the fit towards itself, the more the fewer there are; that is undone such
+that the estimate is right where the model is (bias-reduced linearisation, CR2). [R. M. Bell and D. F. McCaffrey,
+Survey Methodology 28, 169 (2002)]
 """
 
 from __future__ import annotations
@@ -18,7 +19,9 @@ from mantid_insdl.fitting.likelihood import Likelihood, Point, robust_curvature,
 BORROWED = 10
 """See `_steadied`."""
 LEAST_LEFT = 0.02
-"""Share of a block's information in a direction that the rest of the map has, below which the block's scatter there is not used."""
+"""Share of a block's information in a direction that the rest of the map has,
+below which the block's scatter there is not used.
+"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +43,9 @@ class Covariance:
     blocks: int
 
 
-def covariance_of(likelihood: Likelihood, point: Point, slopes: np.ndarray, blocks: np.ndarray | None = None) -> Covariance:
+def covariance_of(
+    likelihood: Likelihood, point: Point, slopes: np.ndarray, blocks: np.ndarray | None = None
+) -> Covariance:
     """The covariance of the free parameters at the maximum of the likelihood."""
     blocks = blocks_of(likelihood.calculation) if blocks is None else blocks
     design = likelihood.design(point, slopes)
@@ -61,8 +66,10 @@ def covariance_of(likelihood: Likelihood, point: Point, slopes: np.ndarray, bloc
         scores[block] = pulls[:, mine].sum(axis=1) / scale
     hessian = parts.sum(axis=0) + np.diag(prior)
     inverse = np.linalg.pinv(hessian, rcond=1e-12, hermitian=True)
-    moved = np.stack([inverse @ _unpulled(part, inverse) @ score for part, score in zip(parts, scores, strict=True)])[:, :free]
-    # the weights are those of reweighted least squares, psi(r) / r; the minimum is as narrow as psi'(r) makes it (Huber's correction)
+    of_blocks = zip(parts, scores, strict=True)
+    moved = np.stack([inverse @ _unpulled(part, inverse) @ score for part, score in of_blocks])[:, :free]
+    # the weights are those of reweighted least squares, psi(r) / r; the minimum is as narrow as psi'(r)
+    # makes it (Huber's correction)
     growth = weight.mean() / robust_curvature(point.residual, likelihood.freedom).mean()
     moved *= growth
     size = np.outer(scale[:free], scale[:free])
@@ -75,7 +82,9 @@ def covariance_of(likelihood: Likelihood, point: Point, slopes: np.ndarray, bloc
 
 
 def _unpulled(part: np.ndarray, inverse: np.ndarray) -> np.ndarray:
-    """Takes a block's score at the minimum to one with the covariance `part` that it would have at the truth, were the model right."""
+    """Takes a block's score at the minimum to one with the covariance `part` that it would have at the truth,
+    were the model right.
+    """
     values, vectors = np.linalg.eigh(part)
     root = np.sqrt(np.maximum(values, 0))
     used = root > 1e-7 * max(root.max(), 1e-300)
@@ -89,8 +98,9 @@ def _unpulled(part: np.ndarray, inverse: np.ndarray) -> np.ndarray:
 def _steadied(robust: np.ndarray, plain: np.ndarray, blocks: int) -> np.ndarray:
     """A robust covariance that does not follow the chances of few blocks.
 
-    Of few blocks the variances scatter: their ratios to the plain ones are drawn towards their mean, as if `BORROWED` blocks more told
-    that mean, and so are correlations. No ratio is below one: that blocks agree by chance makes nothing surer than counting does.
+    Of few blocks the variances scatter: their ratios to the plain ones are drawn towards their mean, as if `BORROWED`
+    blocks more told that mean, and so are correlations. No ratio is below one: that blocks agree by chance makes
+    nothing surer than counting does.
     """
     if not len(plain):
         return plain
@@ -98,5 +108,6 @@ def _steadied(robust: np.ndarray, plain: np.ndarray, blocks: int) -> np.ndarray:
     own = blocks / (blocks + BORROWED)
     ratios = np.diag(robust) / deviation**2
     grown = deviation * np.sqrt(np.maximum(own * ratios + (1 - own) * ratios.mean(), 1.0))
-    correlation = own * robust / np.sqrt(np.outer(np.diag(robust), np.diag(robust))) + (1 - own) * plain / np.outer(deviation, deviation)
+    correlations = robust / np.sqrt(np.outer(np.diag(robust), np.diag(robust))), plain / np.outer(deviation, deviation)
+    correlation = own * correlations[0] + (1 - own) * correlations[1]
     return correlation * np.outer(grown, grown)

@@ -12,7 +12,14 @@ from mantid_insdl.fitting.blocks import blocks_of, difference_of
 from mantid_insdl.fitting.calculation import Calculation, Measurement, calculation_for
 from mantid_insdl.fitting.candidates import Candidate
 from mantid_insdl.fitting.counting import Counting, counting_of, exposure
-from mantid_insdl.fitting.information import Information, at_fit, covariance_from, information_of, likelihood_as_fitted, separation_of
+from mantid_insdl.fitting.information import (
+    Information,
+    at_fit,
+    covariance_from,
+    information_of,
+    likelihood_as_fitted,
+    separation_of,
+)
 from mantid_insdl.fitting.likelihood import Likelihood, Point
 from mantid_insdl.fitting.results import Fit
 from mantid_insdl.maps import Map, Slices
@@ -56,8 +63,8 @@ class Prospect:
     Attributes
     ----------
     likelihood, point
-        The material's on the candidate's pixels, at the fit's values: the data are the calculation, in its own unit, and the standard
-        deviations those to be expected.
+        The material's on the candidate's pixels, at the fit's values: the data are the calculation, in its own unit,
+        and the standard deviations those to be expected.
     limited : (pixel,)
         Part of each pixel's variance that longer counting lowers, the rest is the model's error.
     """
@@ -77,15 +84,20 @@ class Setting:
     m, measurement, hours
         What was measured, how, and how long at each incident energy.
     coverage : (ei,)
-        Part of the pixels in reach that the map knows, at each incident energy: the candidate's gaps are taken to be as many.
+        Part of the pixels in reach that the map knows, at each incident energy: the candidate's
+        gaps are taken to be as many.
     """
 
-    def __init__(self, candidate: Candidate, m: Map, measurement: Measurement, hours: Sequence[float], coverage: np.ndarray):
+    def __init__(
+        self, candidate: Candidate, m: Map, measurement: Measurement, hours: Sequence[float], coverage: np.ndarray
+    ):
         measured = m.slices
         self.candidate = candidate
         self.instrument, slices = candidate.spectrometer(measurement), candidate.slices(measured)
         self.hours = float(np.mean(hours)) if candidate.hours is None else candidate.hours
-        self.measurement = replace(measurement, instrument=self.instrument, fwhm=None, beam=candidate.beam or measurement.beam)
+        self.measurement = replace(
+            measurement, instrument=self.instrument, fwhm=None, beam=candidate.beam or measurement.beam
+        )
         self.repeated = self._repeated(slices, measured, measurement)
         mask = np.zeros((slices.size, *m.shape[1:]), bool)
         again = self.repeated >= 0
@@ -97,18 +109,25 @@ class Setting:
         self._calculations: dict[str, Calculation] = {}
 
     def _repeated(self, slices: Slices, measured: Slices, measurement: Measurement) -> np.ndarray:
-        """For each slice the index of the measured one that is the same, at the same setting; -1 where there is none."""
+        """For each slice the index of the measured one that is the same, at the same setting;
+        -1 where there is none.
+        """
         beam = measurement.beam if self.candidate.beam is None else self.candidate.beam
         if self.instrument != measurement.spectrometer or beam != measurement.beam:
             return np.full(slices.size, -1)
         same = np.all(
-            [np.isclose(getattr(slices, name)[:, None], getattr(measured, name), rtol=1e-6) for name in ("ei", "energy_min", "energy_max")],
+            [
+                np.isclose(getattr(slices, name)[:, None], getattr(measured, name), rtol=1e-6)
+                for name in ("ei", "energy_min", "energy_max")
+            ],
             axis=0,
         )
         return np.where(same.any(axis=1), same.argmax(axis=1), -1)
 
     def likelihood(self, known: Known) -> Likelihood:
-        """Of a material on the candidate's pixels, with the same free parameters and nuisances as in its fit; without data as yet."""
+        """Of a material on the candidate's pixels, with the same free parameters and nuisances as in its fit;
+        without data as yet.
+        """
         name = known.material.name
         if name not in self._calculations:
             self._calculations[name] = calculation_for(self.map, known.material, self.measurement)
@@ -124,13 +143,16 @@ class Setting:
         """
         (point,) = likelihood.points(known.point.theta[None])
         if point is None:
-            raise InstabilityError(f"{known.material.name} is not stable at the momenta of Ei = {self.candidate.ei:g} meV")
+            raise InstabilityError(
+                f"{known.material.name} is not stable at the momenta of Ei = {self.candidate.ei:g} meV"
+            )
         return point
 
     def prospect(self, known: Known) -> Prospect:
         """What would be seen if `known` is the truth.
 
-        Where the same pixel has been measured already counting adds up, but the model errs there as it did: that error is counted once.
+        Where the same pixel has been measured already counting adds up, but the model errs there as it
+        did: that error is counted once.
         """
         likelihood = self.likelihood(known)
         calculation, image = likelihood.calculation, self.point(known, likelihood).image
@@ -152,7 +174,9 @@ def coverage_of(known: Known, measurement: Measurement) -> np.ndarray:
     """Part of the pixels in reach that a map knows, at each incident energy, (ei,)."""
     calculation = known.likelihood.calculation
     whole = calculation_for(
-        known.found.data.replace(intensity=np.zeros(calculation.known.shape), error=None, mask=None), known.material, measurement
+        known.found.data.replace(intensity=np.zeros(calculation.known.shape), error=None, mask=None),
+        known.material,
+        measurement,
     )
     return np.array([mine.size / all_.size for mine, all_ in zip(calculation.groups, whole.groups, strict=True)])
 
@@ -164,14 +188,15 @@ class Gain:
     Parameters
     ----------
     amount
-        Separation: the log-likelihood by which the true model would gain on the other. Constants: the logarithm of the factor by which
-        their error bars shrink, their mean.
+        Separation: the log-likelihood by which the true model would gain on the other. Constants: the logarithm of the
+        factor by which their error bars shrink, their mean.
     deviations
         Separation: that in standard errors, by the scatter between the blocks of the measured map (Vuong's z).
     factors
         Constants: error bar then over error bar now, by name.
     pays
-        Between 0 and 1, the exponent with which more time pays: 1 where counting limits, 0 where the model's error does.
+        Between 0 and 1, the exponent with which more time pays: 1 where counting limits, 0
+        where the model's error does.
     """
 
     amount: float
@@ -186,7 +211,9 @@ def shrinkage(known: Known, setting: Setting, constants: Sequence[str]) -> Gain:
     added = information_of(prospect.likelihood, prospect.point)
     now = known.information
     chosen = [now.names.index(name) for name in constants]
-    before, after = (np.diag(covariance_from(matrix, now.flat))[chosen] for matrix in (now.matrix, now.matrix + added.matrix))
+    before, after = (
+        np.diag(covariance_from(matrix, now.flat))[chosen] for matrix in (now.matrix, now.matrix + added.matrix)
+    )
     factors = np.sqrt(after / before)
     looked_at = (added.share[chosen] / np.maximum(added.share[chosen].sum(axis=1, keepdims=True), 1e-300)).sum(axis=0)
     return Gain(
@@ -215,10 +242,14 @@ def separation(truth: Known, other: Known, setting: Setting) -> Gain:
 
 
 def design_effect(one: Known, other: Known) -> float:
-    """Variance of the measured difference of log-likelihood by its scatter between blocks, over that of independent pixels; 1 at least."""
+    """Variance of the measured difference of log-likelihood by its scatter between blocks,
+    over that of independent pixels; 1 at least.
+    """
     gain = one.likelihood.log_likelihood(one.point) - other.likelihood.log_likelihood(other.point)
     independent = gain.size * gain.var()
-    return max(1.0, difference_of(gain, blocks_of(one.likelihood.calculation)).deviation ** 2 / independent) if independent > 0 else 1.0
+    if not independent > 0:
+        return 1.0
+    return max(1.0, difference_of(gain, blocks_of(one.likelihood.calculation)).deviation ** 2 / independent)
 
 
 def _mean(values: np.ndarray, weights: np.ndarray) -> float:

@@ -1,10 +1,12 @@
-r"""What a map can tell: Fisher information for a material's parameters and for the difference of two models, pixel by pixel.
+r"""What a map can tell: Fisher information for a material's parameters and for the difference of two models,
+pixel by pixel.
 
-A pixel tells about a parameter what nothing else in the fit can imitate: from its derivative is taken what scales, backgrounds, nuisances
-and the other parameters, refitted, would make of it. Information adds over pixels and over measurements.
+A pixel tells about a parameter what nothing else in the fit can imitate: from its derivative is taken what
+scales, backgrounds, nuisances and the other parameters, refitted, would make of it. Information adds over
+pixels and over measurements.
 
-With the residuals of `fitting.likelihood`, Student's t with n degrees, the mean of a pixel has the information (n + 1) / (n + 3) /
-sigma^2. [K. L. Lange, R. J. A. Little and J. M. G. Taylor, J. Am. Stat. Assoc. 84, 881 (1989)]
+With the residuals of `fitting.likelihood`, Student's t with n degrees, the mean of a pixel has the information
+(n + 1) / (n + 3) / sigma^2. [K. L. Lange, R. J. A. Little and J. M. G. Taylor, J. Am. Stat. Assoc. 84, 881 (1989)]
 """
 
 from __future__ import annotations
@@ -20,19 +22,22 @@ from mantid_insdl.fitting.results import Fit, Fitted
 from mantid_insdl.maps import Map
 
 TIED = 0.05
-"""Variance of a combination of parameters, in units of its parts' error bars, from which they are known by it alone: of two that is a
-correlation of 0.95."""
+"""Variance of a combination of parameters, in units of its parts' error bars, from which they are known by it alone:
+of two that is a correlation of 0.95."""
 PART = 0.3
 """Smallest part of a parameter in such a combination, whose parts have squares that add to 1."""
 ROUNDS, HALVINGS, ENOUGH = 8, 4, 0.01
-"""Of a refit: Gauss-Newton steps at most, lengths of each that are tried, and the relative gain from which no more is made."""
+"""Of a refit: Gauss-Newton steps at most, lengths of each that are tried,
+and the relative gain from which no more is made.
+"""
 VAGUE = 0.5
 """Relative error bar from which a value is known by little more than its size."""
 
 
 @dataclass(frozen=True, eq=False)
 class Information:
-    """Fisher information of a map for the free parameters of a material, its scales, backgrounds and nuisances marginalised.
+    """Fisher information of a map for the free parameters of a material, its scales,
+    backgrounds and nuisances marginalised.
 
     Attributes
     ----------
@@ -43,8 +48,9 @@ class Information:
     flat : (parameter,)
         Standard deviation of a flat prior between the bounds of a fit.
     share : (parameter, pixel)
-        Of each known pixel in the information on each parameter, the other parameters marginalised: where a perfect observer would look.
-        In one over the unit squared. The sum over the pixels is 1 / `errors` squared but for what the priors tell.
+        Of each known pixel in the information on each parameter, the other parameters marginalised: where a
+        perfect observer would look. In one over the unit squared. The sum over the pixels is 1 / `errors` squared
+        but for what the priors tell.
     calculation
         Whose map it is.
     """
@@ -63,7 +69,9 @@ class Information:
 
     @property
     def errors(self) -> np.ndarray:
-        """Smallest possible standard deviations, (parameter,): for a calculation that is true, and pixels that are independent."""
+        """Smallest possible standard deviations, (parameter,):
+        for a calculation that is true, and pixels that are independent.
+        """
         return np.sqrt(np.diag(self.covariance))
 
     def where(self, name: str) -> Map:
@@ -75,13 +83,17 @@ class Information:
             If no parameter of that name is free.
         """
         if name not in self.names:
-            raise MaterialError(f"there is no free parameter '{name}'", f"free are {', '.join(self.names)}", "use one of these")
+            raise MaterialError(
+                f"there is no free parameter '{name}'", f"free are {', '.join(self.names)}", "use one of these"
+            )
         index = self.names.index(name)
         return _map_of(self.calculation, self.share[index], f"information on {name}", f"1/({self.units[index]})^2")
 
 
 def information_of(likelihood: Likelihood, point: Point) -> Information:
-    """The information of a map at a point, the largest likelihood as a rule: as it is to be expected there, not as the data fell."""
+    """The information of a map at a point, the largest likelihood as a rule:
+    as it is to be expected there, not as the data fell.
+    """
     free = likelihood.parameters
     slopes = likelihood.slopes(point)
     rows, prior = expected_rows(likelihood, point, slopes), likelihood.prior_information
@@ -123,14 +135,16 @@ class Separation:
 
 
 def separation_of(truth: np.ndarray, other: Likelihood, point: Point, known: np.ndarray | None = None) -> Separation:
-    """How well a map tells a true model from another one, all of whose parameters, nuisances, scales and backgrounds are refitted to it.
+    """How well a map tells a true model from another one, all of whose parameters, nuisances,
+    scales and backgrounds are refitted to it.
 
     Parameters
     ----------
     truth : (pixel,)
         Intensity by the true model, in the unit of the map.
     other, point
-        The other model and where it fits the measurements that are there already; its standard deviations are those of the map.
+        The other model and where it fits the measurements that are there already; its standard
+        deviations are those of the map.
     known : (parameter, parameter)
         What those tell about its parameters (`Information.matrix`); without it the flat prior between its bounds.
     """
@@ -184,7 +198,8 @@ def at_fit(found: Fit, calculation: Calculation, *, background: bool = True) -> 
 
 
 def as_importance(share: Map) -> Map:
-    """A share, as `Information.where` and `Separation.where` give it, between 0 and 1: over that of all pixels but one in 500.
+    """A share, as `Information.where` and `Separation.where` give it, between 0 and 1:
+    over that of all pixels but one in 500.
 
     For `mantid_insdl.plotting.plot_slices`, and beside what a network looks at (`mantid_insdl.grad_cam`).
     """
@@ -199,8 +214,9 @@ def as_importance(share: Map) -> Map:
 def what_it_tells(found: Fit) -> list[str]:
     """What the map of a fit tells of each parameter, in words, by the fit's robust covariance.
 
-    ``JF1 to 2 %``; ``D: not determined (range 0 to 0.2 meV)``. Where a combination is known far better than its parts:
-    ``JA and Jperp only together: JA + 0.83 Jperp to 3 %``, or ``best together`` if each is known to half of its value, too.
+    ``JF1 to 2 %``; ``D: not determined (range 0 to 0.2 meV)``. Where a combination is known far better
+    than its parts: ``JA and Jperp only together: JA + 0.83 Jperp to 3 %``, or ``best together`` if each is
+    known to half of its value, too.
     """
     free = [one for one in found.parameters if not one.fixed]
     return [_of_one(one) for one in free] + _combinations(free, found.covariance[: len(free), : len(free)])

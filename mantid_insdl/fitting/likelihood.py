@@ -1,10 +1,11 @@
 r"""The likelihood of a map: a magnet's parameters and nuisances -> residuals, log-likelihood and their derivatives.
 
-The model of a pixel of incident energy e is ``scale_e * calculation + background_e``. Scale (not below zero) and background (constant,
-\|Q\|^2 and energy) are linear and are eliminated: for given parameters they are those of the largest likelihood (variable projection).
-Residuals over their standard deviations follow Student's t with `Likelihood.freedom` degrees: next to a normal distribution, but a hot
-pixel pulls ever less the further out it lies. The standard deviation has a part in proportion to the calculation, the relative model
-error: what linear spin waves, the resolution and the background do not describe.
+The model of a pixel of incident energy e is ``scale_e * calculation + background_e``. Scale (not below zero) and
+background (constant, \|Q\|^2 and energy) are linear and are eliminated: for given parameters they are those of the
+largest likelihood (variable projection). Residuals over their standard deviations follow Student's t with
+`Likelihood.freedom` degrees: next to a normal distribution, but a hot pixel pulls ever less the further out it lies.
+The standard deviation has a part in proportion to the calculation, the relative model error: what linear spin waves,
+the resolution and the background do not describe.
 """
 
 from __future__ import annotations
@@ -73,7 +74,8 @@ class Likelihood:
     fixed
         Values of parameters and nuisances that are not fitted, by name.
     nuisances
-        Names of those nuisances that are fitted, where the map has them and `fixed` does not; the others keep their usual values.
+        Names of those nuisances that are fitted, where the map has them and `fixed` does not; the
+        others keep their usual values.
     background
         Fit |Q|^2 and energy terms beside the constant one.
 
@@ -82,10 +84,11 @@ class Likelihood:
     names, units
         Of the free parameters, then of the free nuisances.
     start, low, high, deviation : (free,)
-        Where a fit begins by default, its bounds, and the standard deviation of the prior (infinite for none). A parameter's bounds are
-        its range and half as much again on either side (`BEYOND`).
+        Where a fit begins by default, its bounds, and the standard deviation of the prior (infinite for none). A
+        parameter's bounds are its range and half as much again on either side (`BEYOND`).
     flat_deviation, prior_information : (free,)
-        Standard deviation of a flat prior between the bounds; information of the priors, where there is none that of the flat one.
+        Standard deviation of a flat prior between the bounds; information of the priors, where there
+        is none that of the flat one.
     data, data_sigma : (pixel,)
         The map, and its standard deviation by `uncertainty_of` where what `weigh` was last given is expected.
     sigma : (pixel,)
@@ -134,7 +137,8 @@ class Likelihood:
         self._logarithms = np.log([1.0, 1.0, 0.05])
         self.sigma = self.data_sigma
         self._terms = [
-            _background(calculation.q_squared[g], calculation.energy[g], background, m.kind != "slices") for g in calculation.groups
+            _background(calculation.q_squared[g], calculation.energy[g], background, m.kind != "slices")
+            for g in calculation.groups
         ]
         self._linear: list[np.ndarray | None] = [None] * len(calculation.groups)
 
@@ -159,7 +163,9 @@ class Likelihood:
         return np.array([values.get(name, usual) for name, usual in zip(self.names, self.start, strict=True)], float)
 
     def by_convention(self, theta: np.ndarray) -> np.ndarray:
-        """The same place, (free,): of interchangeable parameters the larger ones are named first, unless one is fixed."""
+        """The same place, (free,): of interchangeable parameters the larger ones are named first,
+        unless one is fixed.
+        """
         theta = theta.copy()
         for one, other in self._interchangeable():
             if abs(theta[one[0]]) < abs(theta[other[0]]):
@@ -167,9 +173,11 @@ class Likelihood:
         return theta
 
     def exchanged(self, theta: np.ndarray) -> list[np.ndarray]:
-        """Places (free,) where one pair of interchangeable parameters alone has changed its values, not all pairs together.
+        """Places (free,) where one pair of interchangeable parameters alone has changed its values,
+        not all pairs together.
 
-        They are other magnets, but nearly the same where another pair is nearly equal: there the likelihood has a second maximum.
+        They are other magnets, but nearly the same where another pair is nearly equal: there the
+        likelihood has a second maximum.
         """
         places = []
         for one, other in self._interchangeable():
@@ -180,9 +188,13 @@ class Likelihood:
         return places
 
     def _interchangeable(self) -> list[tuple[list[int], list[int]]]:
-        """Where the parameters of each two interchangeable lists stand among the free ones; not those of which one is fixed."""
+        """Where the parameters of each two interchangeable lists stand among the free ones;
+        not those of which one is fixed.
+        """
         free = [
-            lists for lists in self.calculation.material.interchangeable if all(name in self.names for names in lists for name in names)
+            lists
+            for lists in self.calculation.material.interchangeable
+            if all(name in self.names for names in lists for name in names)
         ]
         return [tuple([self.names.index(name) for name in names] for names in lists) for lists in free]
 
@@ -210,12 +222,16 @@ class Likelihood:
     def _linear_part(
         self, number: int, image: np.ndarray, data: np.ndarray, sigma: np.ndarray, terms: np.ndarray
     ) -> tuple[float, np.ndarray]:
-        """Scale and background of one incident energy, of the largest likelihood: iteratively reweighted least squares."""
+        """Scale and background of one incident energy, of the largest likelihood:
+        iteratively reweighted least squares.
+        """
         columns = np.column_stack((image, terms))
         precision = 1 / sigma**2
         guess = self._linear[number]
         for _ in range(_ROUNDS):
-            weight = precision if guess is None else precision * robust_weight((data - columns @ guess) / sigma, self.freedom)
+            weight = precision
+            if guess is not None:
+                weight = precision * robust_weight((data - columns @ guess) / sigma, self.freedom)
             found = _solve(columns, weight, data)
             if found[0] < 0:
                 found = np.concatenate(([0.0], _solve(terms, weight, data)))
@@ -239,8 +255,9 @@ class Likelihood:
     def slopes(self, point: Point, steps: np.ndarray | None = None) -> np.ndarray:
         """Derivative of the model by each free parameter at fixed scales and backgrounds, (free, pixel), in one batch.
 
-        Differences over `steps` (free,), by default `STEP` of the distance between the bounds, in the direction in which they stay within
-        the bounds, within what is stable and within the order of the point; 0 where neither does.
+        Differences over `steps` (free,), by default `STEP` of the distance between the bounds, in the
+        direction in which they stay within the bounds, within what is stable and within the order of the
+        point; 0 where neither does.
         """
         steps = STEP * (self.high - self.low) if steps is None else steps
         steps = steps * np.where((point.theta + steps > self.high) | (point.theta + steps < self.low), -1, 1)
@@ -266,12 +283,16 @@ class Likelihood:
         return out
 
     def _columns(self, point: Point) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Of each incident energy its pixels, and what its scale and background multiply, (pixel, term): no image where the scale is 0."""
+        """Of each incident energy its pixels, and what its scale and background multiply, (pixel, term):
+        no image where the scale is 0.
+        """
         for group, terms, scale in zip(self.calculation.groups, self._terms, point.scale, strict=True):
             yield group, terms if scale == 0 else np.column_stack((point.image[group], terms))
 
     def design(self, point: Point, slopes: np.ndarray) -> np.ndarray:
-        """Derivative of the model by all that is fitted, (free + linear, pixel): `slopes`, then scale and background of each Ei."""
+        """Derivative of the model by all that is fitted, (free + linear, pixel):
+        `slopes`, then scale and background of each Ei.
+        """
         linear = []
         for group, columns in self._columns(point):
             rows = np.zeros((columns.shape[1], self.data.size))
@@ -299,7 +320,8 @@ class Likelihood:
         known = self.calculation.known
         self.data_sigma = self._uncertainty.sigma(point.model, known)
         counted = self.data_sigma**2
-        # errors that take an empty pixel for one neutron are right in proportion only; so are those estimated from a map with sharp lines
+        # errors that take an empty pixel for one neutron are right in proportion only; so are those
+        # estimated from a map with sharp lines
         constant = np.maximum(self._uncertainty.constant[known], self._uncertainty.least[known])
         parts = np.stack([constant, np.maximum(counted - self._uncertainty.constant[known], 0.0), level**2])
         difference = self.data - point.model
@@ -324,9 +346,10 @@ class Likelihood:
 def freedom_of(uncertainty: Uncertainty, known: np.ndarray) -> float:
     """Degrees of freedom for the known pixels of a map: the more, the more skewed its counts are.
 
-    Most pixels of a map of few neutrons show none and a few show several times what is expected. A loss that forgives the latter takes
-    the map for fainter than it is, most where it is faintest, and moves parameters by several error bars: a pixel pulls wrongly by its
-    skewness over the degrees of freedom. These grow faster than the skewness, but not so fast that a hot pixel counts in full.
+    Most pixels of a map of few neutrons show none and a few show several times what is expected. A loss that forgives
+    the latter takes the map for fainter than it is, most where it is faintest, and moves parameters by several error
+    bars: a pixel pulls wrongly by its skewness over the degrees of freedom. These grow faster than the skewness, but
+    not so fast that a hot pixel counts in full.
     """
     level, variance = np.maximum(uncertainty.level[known], 0), uncertainty.sigma()[known] ** 2
     skewness = float(np.median(uncertainty.slope[known] ** 2 * level / variance**1.5))
@@ -358,12 +381,14 @@ def _solve(columns: np.ndarray, weight: np.ndarray, data: np.ndarray) -> np.ndar
 
 
 def _background(q_squared: np.ndarray, energy: np.ndarray, rich: bool, spectrum: bool) -> np.ndarray:
-    """Terms of the background of one incident energy, (pixel, term): a constant; |Q|^2 and energy, of mean 0 and largest value 1.
+    """Terms of the background of one incident energy, (pixel, term): a constant; |Q|^2 and energy,
+    of mean 0 and largest value 1.
 
     Under a spectrum with its many energies also energy squared, and the product of both.
     """
     q, e = (values - values.mean() for values in (q_squared, energy))
-    q, e = (values / largest if (largest := np.abs(values).max()) > 1e-9 else np.zeros_like(values) for values in (q, e))
+    largest = [np.abs(values).max() for values in (q, e)]
+    q, e = (x / size if size > 1e-9 else np.zeros_like(x) for x, size in zip((q, e), largest, strict=True))
     terms = [np.ones_like(e)]
     if rich:
         terms += [q, e, e * e, q * e] if spectrum else [q, e]

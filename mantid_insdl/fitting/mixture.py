@@ -1,8 +1,9 @@
 """How much of another magnet's spin waves a map shows beside those of the one that fits it best.
 
-Two magnets that are alike are told apart by small differences, and a map that is half of each (two phases, or a truth between two models)
-may look sure of one. So the data are given the choice: ``data = scale * ((1 - share) * first + share * second) + background``, with a scale
-and a background for each incident energy and one share. Its error is that of the jackknife: each block left out in turn.
+Two magnets that are alike are told apart by small differences, and a map that is half of each (two phases, or a truth
+between two models) may look sure of one. So the data are given the choice:
+``data = scale * ((1 - share) * first + share * second) + background``, with a scale and a background for each incident
+energy and one share. Its error is that of the jackknife: each block left out in turn.
 """
 
 from __future__ import annotations

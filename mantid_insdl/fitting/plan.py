@@ -1,4 +1,6 @@
-"""What to measure next: candidates ranked by what they are expected to add, per hour, to the map that has been measured."""
+"""What to measure next: candidates ranked by what they are expected to add, per hour,
+to the map that has been measured.
+"""
 
 from __future__ import annotations
 
@@ -64,7 +66,10 @@ class Ranked:
         return {
             "candidate": self.candidate.model_dump(exclude_none=True),
             "setting": self.setting,
-            "windows": [[float(low), float(high)] for low, high in zip(self.slices.energy_min, self.slices.energy_max, strict=True)],
+            "windows": [
+                [float(low), float(high)]
+                for low, high in zip(self.slices.energy_min, self.slices.energy_max, strict=True)
+            ],
             "hours": self.hours,
             "flux": self.flux,
             "worth": self.worth,
@@ -88,7 +93,8 @@ class Plan:
     fits
         Of what was measured, one for each material.
     time_unit
-        ``hours``, or ``map times`` where it is not known how long the map took: the time of one of its incident energies.
+        ``hours``, or ``map times`` where it is not known how long the map took: the time of
+        one of its incident energies.
     measured_ei
         Incident energies of the map, meV.
     remarks
@@ -135,9 +141,9 @@ def plan(
 ) -> Plan:
     """What to measure next, to tell models apart or to shrink the error bars of a model's constants.
 
-    Each material is fitted to the map. With two or more, a candidate is worth the log-likelihood by which the true one is expected to gain
-    on another that is refitted to all of it, where the pair and the truth are those for which that is least. With one, it is worth the mean
-    logarithm of the factor by which the error bars shrink. Both per hour.
+    Each material is fitted to the map. With two or more, a candidate is worth the log-likelihood by which the true one
+    is expected to gain on another that is refitted to all of it, where the pair and the truth are those for which that
+    is least. With one, it is worth the mean logarithm of the factor by which the error bars shrink. Both per hour.
 
     Parameters
     ----------
@@ -152,8 +158,8 @@ def plan(
     constants
         Whose error bars are to shrink; by default all free ones. Only with one material.
     hours
-        How long the map was measured at each incident energy (rising), or at all of them alike. Where it is not given, the unit is the
-        time of one of them: the nearest, or between those of the two nearest.
+        How long the map was measured at each incident energy (rising), or at all of them alike. Where it is not given,
+        the unit is the time of one of them: the nearest, or between those of the two nearest.
     measurement
         Instrument, temperature and beam of the map.
     progress
@@ -182,13 +188,18 @@ def plan(
         Setting(one, m, measurement, times, nothing_known)
     named = _materials(m, materials)
     if constants and len(named) > 1:
-        raise MaterialError("constants are those of one material", f"there are {len(named)}", "name one, or leave out the constants")
+        raise MaterialError(
+            "constants are those of one material", f"there are {len(named)}", "name one, or leave out the constants"
+        )
     known, remarks = _known(m, named, fits, measurement, times, progress, strict=materials is not None)
     names = _constants(constants, known)
     coverage = coverage_of(known[0], measurement)
     ranked = []
     for number, one in enumerate(chosen):
-        progress(FITTING + (1 - FITTING) * number / len(chosen), f"Candidate {number + 1} of {len(chosen)}: Ei = {one.ei:g} meV")
+        progress(
+            FITTING + (1 - FITTING) * number / len(chosen),
+            f"Candidate {number + 1} of {len(chosen)}: Ei = {one.ei:g} meV",
+        )
         setting = Setting(one, m, measurement, times, coverage)
         try:
             ranked.append(_rank(setting, known, names))
@@ -221,16 +232,22 @@ def _one_map(maps: Map | Sequence[Map]) -> Map:
             )
         if not np.all(np.isfinite(one.slices.ei)):
             raise UnsuitableMapError(
-                "nothing can be planned from this map", "the incident energy of some slices is not known", "give it when you load the map"
+                "nothing can be planned from this map",
+                "the incident energy of some slices is not known",
+                "give it when you load the map",
             )
     return maps if isinstance(maps, Map) else stack(maps)
 
 
-def _times(hours: float | Sequence[float] | None, measured_ei: np.ndarray, candidates: Sequence[Candidate]) -> list[float]:
+def _times(
+    hours: float | Sequence[float] | None, measured_ei: np.ndarray, candidates: Sequence[Candidate]
+) -> list[float]:
     if hours is None:
         if any(one.hours is not None for one in candidates):
             raise InsdlError(
-                "a candidate gives its hours, the map does not", "counting times can only be compared", "give the map's hours too"
+                "a candidate gives its hours, the map does not",
+                "counting times can only be compared",
+                "give the map's hours too",
             )
         return [1.0] * measured_ei.size
     times = [float(hours)] * measured_ei.size if np.ndim(hours) == 0 else [float(x) for x in hours]
@@ -250,11 +267,17 @@ def _materials(m: Map, given: Any) -> list[Material]:
         families = {one.family for one in shipped if m.material in (one.name, one.family)}
         given = [one for one in shipped if one.family in families]
         if not given:
-            raise MaterialError("it is not known what was measured", f"the map's material is {m.material or 'not given'}", "name materials")
+            raise MaterialError(
+                "it is not known what was measured",
+                f"the map's material is {m.material or 'not given'}",
+                "name materials",
+            )
     found = [load_material(one) for one in ([given] if isinstance(given, str | Path | Material) else given)]
     names = [one.name for one in found]
     if not names or len(set(names)) < len(names):
-        raise MaterialError("the materials are not different ones", f"given are {', '.join(names) or 'none'}", "name each once")
+        raise MaterialError(
+            "the materials are not different ones", f"given are {', '.join(names) or 'none'}", "name each once"
+        )
     return found
 
 
@@ -271,7 +294,11 @@ def _known(
     """Each material with its fit; remarks on those left out, which are unstable, unless `strict`."""
     names = [one.name for one in materials]
     if fits is not None and [one.material for one in fits] != names:
-        raise MaterialError("the fits are not those of the materials", f"these are {', '.join(names)}", "give one for each, in their order")
+        raise MaterialError(
+            "the fits are not those of the materials",
+            f"these are {', '.join(names)}",
+            "give one for each, in their order",
+        )
     known, remarks = [], []
     for number, material in enumerate(materials):
         part = share_of(progress, FITTING * number / len(names), FITTING * (number + 1) / len(names))
@@ -293,7 +320,9 @@ def _constants(constants: Sequence[str] | None, known: Sequence[Known]) -> list[
     free = known[0].information.names
     for name in constants or ():
         if name not in free:
-            raise MaterialError(f"{known[0].material.name} has no free constant '{name}'", f"it has {', '.join(free)}", "use these")
+            raise MaterialError(
+                f"{known[0].material.name} has no free constant '{name}'", f"it has {', '.join(free)}", "use these"
+            )
     return list(constants or free)
 
 
@@ -330,17 +359,23 @@ def _remarks(known: Sequence[Known], best: Ranked, hours: Any) -> list[str]:
     wrong = max(one.likelihood.model_error for one in known)
     pays = min(gain.pays for gain in best.gains.values())
     said = [
-        f"The calculation errs by {wrong:.0%} of its intensity on the measured map, and is expected to on others; longer counting does not "
-        f"lower that. At the first candidate {1 - pays:.0%} of the variance that matters is of this kind."
+        f"The calculation errs by {wrong:.0%} of its intensity on the measured map, and is expected to on others; "
+        f"longer counting does not lower that. At the first candidate {1 - pays:.0%} of the variance that matters "
+        "is of this kind."
     ]
     if hours is None:
         said.append(
-            "How long the map took is not given: the unit is the time of one of its incident energies, of the nearest or between two."
+            "How long the map took is not given: the unit is the time of one of its incident energies, "
+            "of the nearest or between two."
         )
     if any(not np.all(one.counting.slope > 0) for one in known):
         said.append(
-            "The map's errors do not grow with its intensity, as those of counts do: of background and signal only the former counts."
+            "The map's errors do not grow with its intensity, as those of counts do: "
+            "of background and signal only the former counts."
         )
     if len(known) > 1:
-        said.append("A model that is in none of the fits may be the true one: a candidate that tells these apart need not show that.")
+        said.append(
+            "A model that is in none of the fits may be the true one: "
+            "a candidate that tells these apart need not show that."
+        )
     return said

@@ -36,18 +36,26 @@ POSSIBLE = 2.0
 UNDETERMINED = 0.8
 """Error bar, in standard deviations of a flat prior over the parameter's range, from which the map tells nothing."""
 BORDER, BORDER_ROUNDS = 0.005, 3
-"""Step, relative to the distance between the bounds, that tells whether a parameter is at the border of what is stable; rounds there."""
+"""Step, relative to the distance between the bounds,
+that tells whether a parameter is at the border of what is stable; rounds there.
+"""
 LEAST_STEP = 0.01
 """Of the distance between the bounds: first step of the differences that error bars are made of."""
 MARGIN = 1e-3  # of the bounds, for a start
 FAINT = 1e-6
 """Intensity in 1/meV per magnetic ion below which there are no spin waves in a map, only the tails of their widths."""
-COARSE, FINE = (1e-4, 1e-3), (2e-6, 1e-4)
+ROUGH, COARSE, FINE = (1e-2, 1e-2), (1e-4, 1e-3), (2e-6, 1e-4)
 """Relative gain in cost, and relative step, at which least squares stop."""
+BEHIND = 0.05
+"""Of the cost: how far a log-likelihood is below that of others where a fit is given up after its `ROUGH` steps."""
 
 
 class _TimeIsUpError(Exception):
     """The time limit of a fit has come."""
+
+
+class _FarBehindError(Exception):
+    """Other materials explain the map far better."""
 
 
 class Refinement:
@@ -81,7 +89,8 @@ class Refinement:
         self._progress(self._done, text)
 
     def screen(self, thetas: np.ndarray, keep: int, *, every_order: bool = False) -> list[np.ndarray]:
-        """The best of many places: stable ones, and where the calculation resembles the map (else nothing would pull the parameters).
+        """The best of many places: stable ones, and where the calculation resembles the map (else
+        nothing would pull the parameters).
 
         With `every_order` the best place of every magnetic order among them as well.
         """
@@ -94,16 +103,20 @@ class Refinement:
         self._remember(found)
         found = [point for point in found if np.any(point.scale > 0)] or found
         best = [point.theta for point in sorted(found, key=lambda point: point.cost)]
-        _, first = np.unique(self.likelihood.orders(np.array(best)), return_index=True) if every_order and best else ([], [])
-        return [best[index] for index in sorted({*range(min(keep, len(best))), *(int(one) for one in first)})]
+        kept = set(range(min(keep, len(best))))
+        if every_order and best:
+            kept |= set(np.unique(self.likelihood.orders(np.array(best)), return_index=True)[1].tolist())
+        return [best[index] for index in sorted(kept)]
 
     def descend(self, theta: np.ndarray, tolerance: tuple[float, float]) -> Point:
-        """The minimum that least squares reach from a stable place: within the bounds, what is stable, and the order of the place."""
+        """The minimum that least squares reach from a stable place:
+        within the bounds, what is stable, and the order of the place.
+        """
         everything = np.ones(theta.size, bool)
         point, crossed = self._least_squares(self.inside(theta), everything, tolerance)
         for _ in range(BORDER_ROUNDS if crossed else 0):
-            # at the border of what is stable every step that crosses it is taken back, until steps are too short to gain: begin anew,
-            # and what points across waits while the rest moves on
+            # at the border of what is stable every step that crosses it is taken back, until steps are too short to
+            # gain: begin anew, and what points across waits while the rest moves on
             free = ~self._across_the_border(point)
             if not free.any():
                 break
@@ -116,7 +129,9 @@ class Refinement:
         return point
 
     def _least_squares(self, theta: np.ndarray, free: np.ndarray, tolerance: tuple[float, float]) -> tuple[Point, bool]:
-        """The minimum along the parameters `free`, and whether a step was taken back: the order was unstable or another one there."""
+        """The minimum along the parameters `free`, and whether a step was taken back:
+        the order was unstable or another one there.
+        """
         likelihood = self.likelihood
         own = likelihood.orders(theta[None])
         last: dict[bytes, Point | None] = {}
@@ -179,7 +194,8 @@ class Refinement:
         weighted = robust_weight(point.residual, likelihood.freedom) * point.residual / likelihood.sigma
         pull = np.sign(likelihood.profiled(point, likelihood.slopes(point)) @ weighted)
         self.evaluations += len(pull)
-        return np.clip(point.theta + np.diag(pull * BORDER * (likelihood.high - likelihood.low)), likelihood.low, likelihood.high)
+        steps = np.diag(pull * BORDER * (likelihood.high - likelihood.low))
+        return np.clip(point.theta + steps, likelihood.low, likelihood.high)
 
     def beyond(self, point: Point) -> list[np.ndarray]:
         """Places (free,) next to a minimum where there is another order, one for each that it is pulled to."""
@@ -198,7 +214,9 @@ class Refinement:
         return np.clip(theta, self.likelihood.low + margin, self.likelihood.high - margin)
 
     def by_convention(self, point: Point) -> Point:
-        """The same place by the names that `Likelihood.by_convention` gives it; calculated again only where they are others."""
+        """The same place by the names that `Likelihood.by_convention` gives it;
+        calculated again only where they are others.
+        """
         theta = self.likelihood.by_convention(point.theta)
         if np.array_equal(theta, point.theta):
             return point
@@ -246,14 +264,15 @@ def fit(
     material
         Name, file or `Material`.
     start
-        Where to begin, in meV: parameters by name, or several such sets; those not named begin at the material's values. By default the
-        material's values and sets drawn from its ranges.
+        Where to begin, in meV: parameters by name, or several such sets; those not named begin at the material's
+        values. By default the material's values and sets drawn from its ranges.
     fixed
         Values of parameters and nuisances that are not fitted.
     effort
         ``fast``, or ``full``: more starts, and more nuisances.
     nuisances
-        Names of the nuisances that are fitted, of `mantid_insdl.fitting.calculation.NUISANCES`; by default those of the effort.
+        Names of the nuisances that are fitted, of `mantid_insdl.fitting.calculation.NUISANCES`; by
+        default those of the effort.
     background
         Beside a constant background for each Ei, fit terms in \|Q\|^2 and energy.
     measurement
@@ -295,24 +314,33 @@ def fit_calculation(
     nuisances: Sequence[str] | None = None,
     background: bool = True,
     time_limit: float | None = None,
+    bar: float | None = None,
     progress: Progress | None = None,
 ) -> Fit:
-    """As `fit`, of a calculation that is there already."""
+    """As `fit`, of a calculation that is there; given up after some steps if its likelihood is then far below `bar`."""
     if nuisances is None:
         nuisances = FULL if effort == "full" or calculation.map.kind != "slices" else USUAL
     likelihood = Likelihood(calculation, fixed=fixed, nuisances=nuisances, background=background)
     run = Refinement(likelihood, time_limit, progress or ignore_progress)
     warnings = [*calculation.map.warnings, *likelihood.warnings]
     others: list[Point] = []
+    behind = False
     try:
-        best, others = _search(run, _starts(run, start, effort, warnings))
+        best, others = _search(run, _starts(run, start, effort, warnings), bar)
     except _TimeIsUpError:
         run.finished, best = False, run.best
         warnings.append(f"The fit was stopped after {run.seconds:.0f} s, its time limit, and may not be at its best.")
-    return _report(run, best, others, warnings)
+    except _FarBehindError:
+        run.finished, best, behind = False, run.best, True
+        warnings.append(
+            f"The fit of {calculation.material.name} was given up far behind others: its values and errors are rough."
+        )
+    return _report(run, best, others, warnings, behind)
 
 
-def _starts(run: Refinement, start: Mapping[str, float] | Sequence[Mapping[str, float]] | None, effort: str, warnings: list) -> list:
+def _starts(
+    run: Refinement, start: Mapping[str, float] | Sequence[Mapping[str, float]] | None, effort: str, warnings: list
+) -> list:
     """Places to begin, best first."""
     likelihood, material = run.likelihood, run.likelihood.calculation.material
     run.stage(0.0, 0.2, f"Looking for a start of {material.name}")
@@ -322,7 +350,9 @@ def _starts(run: Refinement, start: Mapping[str, float] | Sequence[Mapping[str, 
         found = run.screen(np.array([run.inside(theta) for theta in thetas]), KEPT[effort])
         if found:
             return found
-        warnings.append(f"{material.name} is not stable at the values to start from: others were drawn from its ranges.")
+        warnings.append(
+            f"{material.name} is not stable at the values to start from: others were drawn from its ranges."
+        )
     free = likelihood.parameters
     drawn = np.tile(likelihood.start, (1 + DRAWS * free, 1))
     if free:
@@ -338,7 +368,7 @@ def _starts(run: Refinement, start: Mapping[str, float] | Sequence[Mapping[str, 
     return found
 
 
-def _search(run: Refinement, starts: list[np.ndarray]) -> tuple[Point, list[Point]]:
+def _search(run: Refinement, starts: list[np.ndarray], bar: float | None) -> tuple[Point, list[Point]]:
     """The minimum of all starts, and other minima that the data do not rule out."""
     likelihood, name = run.likelihood, run.likelihood.calculation.material.name
     (first,) = likelihood.points(starts[0][None])
@@ -348,16 +378,27 @@ def _search(run: Refinement, starts: list[np.ndarray]) -> tuple[Point, list[Poin
     likelihood.weigh(first)
     run.best = None  # of another weight
     found: list[Point] = []
+    if bar is not None:
+        run.stage(0.2, 0.4, f"Fitting {name}: is it far behind?")
+        rough = [run.descend(theta, ROUGH) for theta in starts]
+        likelihood.weigh(min(rough, key=lambda point: point.cost))
+        (run.best,) = likelihood.points(run.best.theta[None])
+        if bar - likelihood.log_likelihood(run.best).sum() > BEHIND * run.best.cost:
+            raise _FarBehindError
+        run.best, starts = None, [point.theta for point in rough]
 
     def follow(places: Sequence[np.ndarray], begin: float, end: float, what: str) -> None:
         for number, theta in enumerate(places):
             of = (end - begin) / len(places)
-            run.stage(begin + of * number, begin + of * (number + 1), f"Fitting {name}: {what} {number + 1} of {len(places)}")
+            run.stage(
+                begin + of * number, begin + of * (number + 1), f"Fitting {name}: {what} {number + 1} of {len(places)}"
+            )
             found.append(run.descend(theta, COARSE))
 
-    follow(starts, 0.2, 0.6, "start")
+    follow(starts, 0.2 if bar is None else 0.4, 0.6, "start")
     best = min(found, key=lambda point: point.cost)
-    follow([run.inside(theta) for theta in _stable(likelihood, likelihood.exchanged(best.theta))], 0.6, 0.65, "exchanged values")
+    exchanged = _stable(likelihood, likelihood.exchanged(best.theta))
+    follow([run.inside(theta) for theta in exchanged], 0.6, 0.65, "exchanged values")
     follow(_stable(likelihood, run.beyond(best)), 0.65, 0.7, "another order")
     found.sort(key=lambda point: point.cost)
     likelihood.weigh(found[0])
@@ -397,11 +438,12 @@ def _others(run: Refinement, best: Point, candidates: list[Point]) -> list[Point
     return others
 
 
-def _error_bars(run: Refinement, best: Point) -> tuple[np.ndarray, np.ndarray]:
+def _error_bars(run: Refinement, best: Point, rough: bool) -> tuple[np.ndarray, np.ndarray]:
     """Slopes (free, pixel) and covariance (free, free) at a minimum, for a model that bends within its error bars.
 
-    Derivatives at the very place would make a parameter sure of itself where a gap closes, and differences across the error bars would
-    where parameters make up for one another along a bent valley: each error bar is the larger of both.
+    Derivatives at the very place would make a parameter sure of itself where a gap closes, and differences across the
+    error bars would where parameters make up for one another along a bent valley: each error bar is the larger of both,
+    but for `rough` ones.
     """
     likelihood = run.likelihood
     span = likelihood.high - likelihood.low
@@ -409,6 +451,8 @@ def _error_bars(run: Refinement, best: Point) -> tuple[np.ndarray, np.ndarray]:
         return np.empty((0, likelihood.data.size)), np.empty((0, 0))
     slopes = likelihood.slopes(best)
     covariance = covariance_of(likelihood, best, slopes).robust
+    if rough:
+        return slopes, covariance
     steps = LEAST_STEP * span
     for _ in range(2):
         across = 0.5 * (likelihood.slopes(best, steps) + likelihood.slopes(best, -steps))
@@ -425,8 +469,9 @@ def _remarks(likelihood: Likelihood, best: Point, parameters: Sequence[Fitted]) 
     if best.image.max() < FAINT:
         energies = likelihood.calculation.energy
         said.append(
-            f"{likelihood.calculation.material.name} has no spin waves at the energies of this map, {energies.min():.4g} to "
-            f"{energies.max():.4g} meV, for any values that were tried. The parameters mean nothing."
+            f"{likelihood.calculation.material.name} has no spin waves at the energies of this map, "
+            f"{energies.min():.4g} to {energies.max():.4g} meV, for any values that were tried. "
+            "The parameters mean nothing."
         )
     elif not np.any(best.scale > 0):
         said.append("The calculation nowhere resembles the map: no scale above zero fits. The parameters mean nothing.")
@@ -435,7 +480,9 @@ def _remarks(likelihood: Likelihood, best: Point, parameters: Sequence[Fitted]) 
         if one.fixed:
             continue
         if not one.determined:
-            said.append(f"The map does not determine {one.name}: its error bar is no smaller than its range, {_range(one)}.")
+            said.append(
+                f"The map does not determine {one.name}: its error bar is no smaller than its range, {_range(one)}."
+            )
         elif min(one.value - low[one.name], high[one.name] - one.value) < 2 * MARGIN * (high[one.name] - low[one.name]):
             said.append(f"{one.name} ended at the bound of the fit: its true value may lie beyond.")
         elif not one.low <= one.value <= one.high:
@@ -447,18 +494,20 @@ def _range(one: Fitted) -> str:
     return f"{one.low:.4g} to {one.high:.4g} {one.unit}"
 
 
-def _report(run: Refinement, best: Point, others: list[Point], warnings: list[str]) -> Fit:
+def _report(run: Refinement, best: Point, others: list[Point], warnings: list[str], rough: bool) -> Fit:
     likelihood, calculation = run.likelihood, run.likelihood.calculation
     material, m = calculation.material, calculation.map
     run.stage(0.95, 1.0, f"Error bars of {material.name}")
-    slopes, covariance = _error_bars(run, best)
+    slopes, covariance = _error_bars(run, best, rough)
     errors = dict(zip(likelihood.names, np.sqrt(np.diag(covariance)), strict=True))
     values, nuisances = (x[0] for x in likelihood.table(best.theta[None]))
     parameters = []
     for p, value in zip(material.parameters, values, strict=True):
         error = float(errors.get(p.name, 0.0))
         determined = error < UNDETERMINED * (p.high - p.low) / np.sqrt(12) or p.high == p.low
-        parameters.append(Fitted(p.name, float(value), error, p.unit, p.low, p.high, bool(determined), p.name not in errors))
+        parameters.append(
+            Fitted(p.name, float(value), error, p.unit, p.low, p.high, bool(determined), p.name not in errors)
+        )
     fitted_nuisances = tuple(
         Fitted(n.name, float(value), float(errors.get(n.name, 0.0)), n.unit, n.low, n.high, True, n.name not in errors)
         for n, value in zip(calculation.nuisances.values(), nuisances, strict=True)
@@ -468,7 +517,9 @@ def _report(run: Refinement, best: Point, others: list[Point], warnings: list[st
     warnings += filter(None, [lower_order(material, named), near_boundary(material, named, errors)])
     difference = (likelihood.data - best.model) / likelihood.data_sigma
     freedom = max(likelihood.data.size - len(likelihood.design(best, slopes)), 1)
-    described = material.describe({name: float(f"{value:.4g}") for name, value in zip(material.defaults, values, strict=True)})
+    described = material.describe(
+        {name: float(f"{value:.4g}") for name, value in zip(material.defaults, values, strict=True)}
+    )
     model = m.replace(
         intensity=calculation.full(best.model),
         error=calculation.full(likelihood.sigma),

@@ -15,7 +15,9 @@ UNDECIDED = "undecided"
 NONE_OF_THESE = "none of these"
 """Verdict where no magnet that was asked for explains the map."""
 BEYOND = 0.5
-"""Of its range, how far a parameter may go beyond it on either side: a range says where values were looked for, not where they can be."""
+"""Of its range, how far a parameter may go beyond it on either side:
+a range says where values were looked for, not where they can be.
+"""
 CONFIDENCE = 2.0
 """Standard errors by which an unexplained share must keep to the limit."""
 
@@ -54,13 +56,13 @@ class Fit:
     parameters, nuisances
         What the material and the measurement have; fixed ones among them, with an error of 0.
     covariance : (free, free)
-        Of the free parameters, then of the free nuisances, in the order of `free`: robust against correlated residuals and an imperfect
-        model (`fitting.covariance`).
+        Of the free parameters, then of the free nuisances, in the order of `free`: robust against correlated residuals
+        and an imperfect model (`fitting.covariance`).
     free
         Names of what was fitted.
     scale, background
-        For each incident energy (rising; NaN where unknown): the factor from 1/meV per magnetic ion to the unit of the map, and the
-        mean background in that unit.
+        For each incident energy (rising; NaN where unknown): the factor from 1/meV per magnetic ion to the unit of the
+        map, and the mean background in that unit.
     log_likelihood
         In the unit of the map.
     pixels
@@ -68,15 +70,17 @@ class Fit:
     chi_squared
         Reduced, with the errors of the data alone.
     error_scale, model_error
-        What the residuals say: factor on the errors of the data, and relative error of the calculation; both are in the error bars.
+        What the residuals say: factor on the errors of the data, and relative error of the
+        calculation; both are in the error bars.
     model
-        Calculation with scale and background, on the axes of the map; its error is the standard deviation of a pixel about it.
+        Calculation with scale and background, on the axes of the map; its error is the standard
+        deviation of a pixel about it.
     data
         The map.
     others
         Parameters of other minima that the data do not rule out, best first.
     finished
-        False where the time limit came first: then it is the best so far.
+        False where the time limit came first, or the fit was given up far behind others: then it is the best so far.
     seconds, evaluations
         Time, and maps calculated.
     warnings
@@ -123,7 +127,8 @@ class Fit:
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON."""
-        plain = ("material", "free", "log_likelihood", "pixels", "chi_squared", "error_scale", "model_error", "error_source")
+        plain = ("material", "free", "log_likelihood", "pixels", "chi_squared")
+        plain += ("error_scale", "model_error", "error_source")
         return {
             **{name: getattr(self, name) for name in plain},
             "parameters": [vars(one) for one in self.parameters],
@@ -142,18 +147,21 @@ class Fit:
 
 @dataclass(frozen=True)
 class Evidence:
-    """How much of a map's structure the spin waves of one material at given constants leave unexplained (`fitting.unexplained`).
+    """How much of a map's structure the spin waves of one material at given constants leave
+    unexplained (`fitting.unexplained`).
 
     Parameters
     ----------
     material, parameters
         What was simulated; constants in meV.
     unexplained, uncertainty
-        Share of the structure left in the residual, 0 (nothing) to 1 (all of it, or there is none), and its standard error.
+        Share of the structure left in the residual, 0 (nothing) to 1 (all of it, or there is
+        none), and its standard error.
     incident_energies, unexplained_by_ei, uncertainty_by_ei
         The same for each incident energy, meV.
     limit
-        Largest `figure` with which the map counts as explained, from the card of a network, or `fitting.unexplained.LIMIT`.
+        Largest `figure` with which the map counts as explained, from the card of a network, or
+        `fitting.unexplained.LIMIT`.
     """
 
     material: str
@@ -167,7 +175,9 @@ class Evidence:
 
     @property
     def figure(self) -> float:
-        """What is held against the limit: the whole share with its error added, or, where it is more, a single Ei's with it taken off."""
+        """What is held against the limit: the whole share with its error added, or, where it is more,
+        a single Ei's with it taken off.
+        """
         each = [u - CONFIDENCE * s for u, s in zip(self.unexplained_by_ei, self.uncertainty_by_ei, strict=True)]
         return max(self.unexplained + CONFIDENCE * self.uncertainty, *each)
 
@@ -179,7 +189,9 @@ class Evidence:
     @property
     def refuted(self) -> bool:
         """Whether too much is left for certain; of what has no structure at all, nothing is certain."""
-        shares = zip((self.unexplained, *self.unexplained_by_ei), (self.uncertainty, *self.uncertainty_by_ei), strict=True)
+        shares = zip(
+            (self.unexplained, *self.unexplained_by_ei), (self.uncertainty, *self.uncertainty_by_ei), strict=True
+        )
         return any(u - CONFIDENCE * s > self.limit for u, s in shares if s > 0)
 
     def reason(self) -> str:
@@ -211,7 +223,8 @@ class Contest:
     material
         The other.
     difference, deviation
-        Log-likelihood of the best less that of the other, less `correction`, and its standard error by the scatter of the blocks.
+        Log-likelihood of the best less that of the other, less `correction`, and its standard error
+        by the scatter of the blocks.
     correction
         Schwarz's, for the parameters that the best has more; 0 where it has not.
     significance
@@ -262,11 +275,11 @@ class Comparison:
     Parameters
     ----------
     fits, probabilities
-        One entry a material, in the order given: its fit, and the probability that the map shows it rather than one of the others,
-        calibrated on simulated maps (`benchmarks/calibrate_comparison.py`).
+        One entry a material, in the order given: its fit, and the probability that the map shows it rather than one of
+        the others, calibrated on simulated maps (`benchmarks/calibrate_comparison.py`).
     verdict
-        A material; `UNDECIDED` where the data do not reach; `NONE_OF_THESE` where even the best leaves structure in the map, or two
-        materials have a share in it.
+        A material; `UNDECIDED` where the data do not reach; `NONE_OF_THESE` where even the best leaves structure in the
+        map, or two materials have a share in it.
     contests
         The best against each other, in the order given.
     parts
@@ -308,7 +321,9 @@ class Comparison:
             "verdict": self.verdict,
             "best": self.best.material,
             "contests": [vars(one) | {"z": one.z} for one in self.contests],
-            "parts": [vars(one) | {"ei": _known([one.ei])[0], "differences": list(one.differences)} for one in self.parts],
+            "parts": [
+                vars(one) | {"ei": _known([one.ei])[0], "differences": list(one.differences)} for one in self.parts
+            ],
             "evidence": {name: list(value) if isinstance(value, tuple) else value for name, value in evidence.items()},
             "blocks": self.blocks,
             "fits": [one.to_dict() for one in self.fits],

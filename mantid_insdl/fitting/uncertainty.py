@@ -1,8 +1,9 @@
 """The variance of a map's pixels: as it gives it, or as its own scatter shows.
 
-Neutrons are counted, so a variance is a constant and a part in proportion to the expected intensity. A pixel's own count says too little
-of what is expected there: the error sqrt(N) of a pixel that counted few by chance is small, and weights made of it pull a fit down. So
-what is taken from a map is the constant and the proportion; what is expected is said by its surroundings at first, then by the fit.
+Neutrons are counted, so a variance is a constant and a part in proportion to the expected intensity. A pixel's own
+count says too little of what is expected there: the error sqrt(N) of a pixel that counted few by chance is small, and
+weights made of it pull a fit down. So what is taken from a map is the constant and the proportion; what is expected is
+said by its surroundings at first, then by the fit.
 """
 
 from __future__ import annotations
@@ -27,7 +28,8 @@ WRONG = 10.0
 FLOOR = 0.02
 """Of the variance, against its mean at the same incident energy: below it a pixel would count for more than fifty."""
 _CLASSES = 12  # of pixels by the mean intensity around them
-_HOT = 100.0  # times the mean square, of pixels as bright or of all: not of counting, even where most pixels count nothing
+# times the mean square, of pixels as bright or of all: not of counting, even where most pixels count nothing
+_HOT = 100.0
 _FROM_SCATTER = "estimated from the map's scatter from pixel to pixel"
 
 
@@ -58,7 +60,9 @@ class Uncertainty:
     warnings: tuple[str, ...] = ()
 
     def sigma(self, expected: np.ndarray | None = None, known: np.ndarray | None = None) -> np.ndarray:
-        """Standard deviations where `expected`, at the pixels `known` alone, is expected; by default those of the whole map."""
+        """Standard deviations where `expected`, at the pixels `known` alone, is expected;
+        by default those of the whole map.
+        """
         part = slice(None) if known is None else known
         # a calculation that misses what is there must not make those pixels the surest of all
         mean = self.level[part] if expected is None else np.maximum(expected, BELIEVED * self.wide_level[part])
@@ -79,25 +83,35 @@ def uncertainty_of(m: Map) -> Uncertainty:
         present = known & (given > 0)
         source = f"The errors were {_FROM_SCATTER}."
         mean = local_mean(given, present, EXPOSURE)
-        ratio = float(np.sqrt(np.median(mean[known]) / max(np.median(scatter[known]), 1e-300))) if present.any() else 0.0
+        least = max(np.median(scatter[known]), 1e-300)
+        ratio = float(np.sqrt(np.median(mean[known]) / least)) if present.any() else 0.0
         if present.sum() < 0.5 * known.sum():
             share = 1 - present.sum() / known.sum()
             warnings = (f"{share:.0%} of the map's errors are zero, which no measurement is: they were not used.",)
         elif not 1 / WRONG < ratio < WRONG:
             what = "larger" if ratio > 1 else "smaller"
-            warnings = (f"The map's errors are {max(ratio, 1 / ratio):.3g} times {what} than its scatter from pixel to pixel: not used.",)
+            warnings = (
+                f"The map's errors are {max(ratio, 1 / ratio):.3g} times {what} than its scatter from pixel to pixel: "
+                "not used.",
+            )
         else:
             source = "The map's own errors, as a function of its intensity."
-            constant, slope = _by_group(m, lambda group: _line(given[group][present[group]], level[group][present[group]]))
+            constant, slope = _by_group(
+                m, lambda group: _line(given[group][present[group]], level[group][present[group]])
+            )
             exposure = mean / local_mean(constant + slope * np.maximum(filled, 0), present, EXPOSURE)
             constant, slope = constant * exposure, slope * exposure
     variance = constant + slope * np.maximum(level, 0)
     (mean,) = _by_group(m, lambda group: (variance[group][known[group]].mean() if known[group].any() else 1.0,))
-    return Uncertainty(constant, slope, level, local_mean(filled, known, EXPOSURE), np.maximum(FLOOR * mean, 1e-60), source, warnings)
+    return Uncertainty(
+        constant, slope, level, local_mean(filled, known, EXPOSURE), np.maximum(FLOOR * mean, 1e-60), source, warnings
+    )
 
 
 def _by_group(m: Map, numbers) -> list[np.ndarray]:
-    """Arrays of the shape of the map, of what is a number for each incident energy: what one neutron is worth differs between them."""
+    """Arrays of the shape of the map, of what is a number for each incident energy:
+    what one neutron is worth differs between them.
+    """
     groups = m.slices.groups_by_ei() if m.slices is not None else [slice(None)]
     found = [numbers(group) for group in groups]
     out = [np.empty(m.shape) for _ in found[0]]
@@ -118,7 +132,8 @@ def local_mean(values: np.ndarray, known: np.ndarray, width: int) -> np.ndarray:
 def _from_scatter(filled: np.ndarray, known: np.ndarray, level: np.ndarray) -> tuple[float, float]:
     """Constant and slope of the variance by the squares of (pixel - mean of its two neighbours along an axis).
 
-    Their expectation is 3/2 of the variance where the map is a straight line. The largest of them (hot pixels) are left out.
+    Their expectation is 3/2 of the variance where the map is a straight line. The largest of
+    them (hot pixels) are left out.
     """
     squares, levels = [np.empty(0)], [np.empty(0)]
     for axis in (-2, -1):
@@ -137,12 +152,14 @@ def _from_scatter(filled: np.ndarray, known: np.ndarray, level: np.ndarray) -> t
 def _line(square: np.ndarray, mean: np.ndarray, trimmed: bool = False) -> tuple[float, float]:
     """Constant and slope, neither below zero, of squares against mean intensities, by classes of the latter."""
     classes = [one for one in np.array_split(np.argsort(mean, kind="stable"), _CLASSES) if one.size]
-    # where next to nothing is expected, a single neutron is many times the mean square there, but not that of all pixels
+    # where next to nothing is expected, a single neutron is many times the mean square
+    # there, but not that of all pixels
     average = partial(_mean_without_hot, least=_mean_without_hot(square)) if trimmed else np.mean
     variance = np.array([average(square[one]) for one in classes])
     centre = np.array([np.mean(mean[one]) for one in classes])
     weight = 1 / np.maximum(variance, 1e-3 * variance.max() or 1.0)
-    found, _ = nnls(np.stack([np.ones_like(centre), np.maximum(centre, 0)], axis=1) * weight[:, None], variance * weight)
+    terms = np.stack([np.ones_like(centre), np.maximum(centre, 0)], axis=1)
+    found, _ = nnls(terms * weight[:, None], variance * weight)
     return float(found[0]), float(found[1])
 
 

@@ -1,9 +1,10 @@
 """How much of what a map shows does a calculation leave over?
 
-What is smooth in momentum (a background, a gradient, a hill wider than the zone) could be anything, so it is taken out of the map and of
-the calculation alike: from every image the polynomial of second order in its two axes that fits it best. What is left is *structure*. The
-structure of the residual is compared with the map's by the covariance of neighbouring pixels, to which counting noise, whatever its size,
-adds nothing on average; their ratio is the *unexplained share*, 0 for a perfect calculation and 1 for one that says nothing.
+What is smooth in momentum (a background, a gradient, a hill wider than the zone) could be anything, so it is taken out
+of the map and of the calculation alike: from every image the polynomial of second order in its two axes that fits it
+best. What is left is *structure*. The structure of the residual is compared with the map's by the covariance of
+neighbouring pixels, to which counting noise, whatever its size, adds nothing on average; their ratio is the
+*unexplained share*, 0 for a perfect calculation and 1 for one that says nothing.
 """
 
 from __future__ import annotations
@@ -62,7 +63,9 @@ def neighbours(a: np.ndarray) -> np.ndarray:
 
 
 def share_of(have: np.ndarray, left: np.ndarray) -> Share:
-    """Unexplained share and its standard error, from products of neighbours; 1 +- 0 where there is no structure to explain."""
+    """Unexplained share and its standard error, from products of neighbours;
+    1 +- 0 where there is no structure to explain.
+    """
     total = have.sum()
     if not total > CONFIDENCE * np.sqrt(np.sum(have**2)):
         return 1.0, 0.0
@@ -74,13 +77,17 @@ def share_of(have: np.ndarray, left: np.ndarray) -> Share:
 def shares_of(
     structure: np.ndarray, residual: np.ndarray, groups: list[np.ndarray]
 ) -> tuple[tuple[float, float], list[tuple[float, float]]]:
-    """Unexplained share and error of the residual's structure, (image, first, second): of the whole map, and of each group of images."""
+    """Unexplained share and error of the residual's structure, (image, first, second): of the whole map,
+    and of each group of images.
+    """
     have, left = neighbours(structure), neighbours(residual)
     return share_of(have, left), [share_of(have[group], left[group]) for group in groups]
 
 
 def evidence_of(fit: Fit, limit: float) -> Evidence:
-    """How much of a map's structure a fit leaves unexplained: each image weighted so that the noise of all of them is about the same."""
+    """How much of a map's structure a fit leaves unexplained:
+    each image weighted so that the noise of all of them is about the same.
+    """
     m = fit.data
     slices = m.kind == "slices"
     shape = m.shape if slices else (1, *m.shape)
@@ -88,7 +95,9 @@ def evidence_of(fit: Fit, limit: float) -> Evidence:
     known = ~fit.model.mask.reshape(shape)
     known &= (known.sum(axis=(1, 2)) >= LEAST_PIXELS)[:, None, None]
     groups = [group for group in groups if known[group].any()]
-    data, model, sigma = (np.where(known, x.reshape(shape), 0.0) for x in (m.intensity, fit.model.intensity, uncertainty_of(m).sigma()))
+    data, model, sigma = (
+        np.where(known, x.reshape(shape), 0.0) for x in (m.intensity, fit.model.intensity, uncertainty_of(m).sigma())
+    )
     for group in groups:
         low, high = np.quantile(data[group][known[group]], (1 - HOT_QUANTILE, HOT_QUANTILE))
         data[group], model[group] = (np.clip(x[group], low, high) * known[group] for x in (data, model))

@@ -1,4 +1,6 @@
-"""Resolution as a tabulated ellipsoid: a Gaussian in in-plane momentum and energy whose covariance depends on Ei, energy and momentum."""
+"""Resolution as a tabulated ellipsoid: a Gaussian in in-plane momentum and energy whose covariance depends on Ei,
+energy and momentum.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,9 @@ EI_TOLERANCE = 0.01
 
 @dataclass(frozen=True, eq=False)
 class _Setting:
-    """The table of one incident energy: grid axes and covariance (energy, qh, qk, 6) = hh, hk, hE, kk, kE, EE, without gaps."""
+    """The table of one incident energy: grid axes and covariance (energy, qh, qk, 6) = hh, hk, hE, kk, kE, EE,
+    without gaps.
+    """
 
     energy: np.ndarray
     qh: np.ndarray
@@ -34,7 +38,8 @@ class _Setting:
         from scipy.interpolate import RegularGridInterpolator
 
         axes = (self.energy, self.qh, self.qk)
-        points = np.stack(np.broadcast_arrays(*(np.clip(x, a[0], a[-1]) for x, a in zip((energy, qh, qk), axes, strict=True))), -1)
+        within = (np.clip(x, axis[0], axis[-1]) for x, axis in zip((energy, qh, qk), axes, strict=True))
+        points = np.stack(np.broadcast_arrays(*within), -1)
         return RegularGridInterpolator(axes, self.covariance)(points.reshape(-1, 3)).reshape(*points.shape[:-1], 6)
 
 
@@ -42,8 +47,8 @@ class _Setting:
 class EllipsoidPixels:
     """Resolution ellipsoid at each pixel of a stack of slices, split into momentum and energy.
 
-    A true momentum away by dQ from that of the pixel goes with a true energy away by a Gaussian about ``slope . dQ`` of variance
-    `conditional`; over all momenta the energy has variance `marginal`.
+    A true momentum away by dQ from that of the pixel goes with a true energy away by a Gaussian about ``slope . dQ`` of
+    variance `conditional`; over all momenta the energy has variance `marginal`.
 
     Parameters
     ----------
@@ -63,7 +68,9 @@ class EllipsoidPixels:
     marginal: np.ndarray
     widths: tuple[float, float]
 
-    def kernel(self, max_offset: int | None = None, windows: tuple[np.ndarray, np.ndarray] | None = None) -> PixelKernel:
+    def kernel(
+        self, max_offset: int | None = None, windows: tuple[np.ndarray, np.ndarray] | None = None
+    ) -> PixelKernel:
         """What the neighbours of each pixel contribute: see `pixel_kernel.pixel_kernel`.
 
         Parameters
@@ -82,9 +89,9 @@ class TabulatedResolution:
     Parameters
     ----------
     arrays
-        For each incident energy N in meV (``25`` or ``3.7``) the keys ``covariance_eiN`` (energy, qh, qk, 6) = hh, hk, hE, kk, kE, EE in
-        r.l.u. and meV, ``energy_eiN``, ``qh_eiN`` and ``qk_eiN``, the rising axes. A row of NaN is filled with the nearest one, in grid
-        steps, that is not.
+        For each incident energy N in meV (``25`` or ``3.7``) the keys ``covariance_eiN`` (energy, qh, qk, 6) = hh, hk,
+        hE, kk, kE, EE in r.l.u. and meV, ``energy_eiN``, ``qh_eiN`` and ``qk_eiN``, the rising axes. A row of NaN is
+        filled with the nearest one, in grid steps, that is not.
     name
         For messages.
 
@@ -101,7 +108,8 @@ class TabulatedResolution:
 
     def __init__(self, arrays: dict[str, np.ndarray], name: str = "resolution table"):
         self.name = name
-        labels = sorted({m[1] for key in arrays if (m := re.fullmatch(r"covariance_ei(\d+(?:\.\d+)?)", key))}, key=float)
+        named = (re.fullmatch(r"covariance_ei(\d+(?:\.\d+)?)", key) for key in arrays)
+        labels = sorted({one[1] for one in named if one}, key=float)
         if not labels:
             raise FileFormatError(
                 f"'{name}' is no table of resolution ellipsoids",
@@ -137,7 +145,9 @@ class TabulatedResolution:
             )
         return self._settings[nearest]
 
-    def covariance(self, ei: float, energy: np.ndarray | float, qh: np.ndarray | float, qk: np.ndarray | float) -> np.ndarray:
+    def covariance(
+        self, ei: float, energy: np.ndarray | float, qh: np.ndarray | float, qk: np.ndarray | float
+    ) -> np.ndarray:
         """Covariance of (h, k, energy), interpolated linearly; outside the grid it is that at the nearest edge.
 
         Parameters
@@ -161,7 +171,9 @@ class TabulatedResolution:
         return six[..., [0, 1, 2, 1, 3, 4, 2, 4, 5]].reshape(*six.shape[:-1], 3, 3)
 
     def sigma(self, ei: np.ndarray | float, energy: np.ndarray | float) -> np.ndarray:
-        """Standard deviation of the energy in meV, of the mean variance over the table's momenta: the width as an instrument gives it."""
+        """Standard deviation of the energy in meV, of the mean variance over the table's momenta:
+        the width as an instrument gives it.
+        """
         ei, energy = np.broadcast_arrays(np.asarray(ei, float), np.asarray(energy, float))
         out = np.empty(ei.shape)
         for one in np.unique(ei):
@@ -188,7 +200,9 @@ class TabulatedResolution:
             If an axis is not evenly spaced.
         """
         if not np.all(np.isfinite(slices.ei)):
-            raise InsdlError("a slice has no incident energy", "the resolution table needs it", "give Ei, or use another resolution")
+            raise InsdlError(
+                "a slice has no incident energy", "the resolution table needs it", "give Ei, or use another resolution"
+            )
         widths = (_pixel_width(qh), _pixel_width(qk))
         h, k = np.meshgrid(qh.centres, qk.centres, indexing="ij")
         full = np.empty((slices.size, *h.shape, 3, 3))
@@ -201,14 +215,20 @@ class TabulatedResolution:
         return EllipsoidPixels(momentum, slope, marginal - np.sum(slope * mixed, axis=-1), marginal, widths)
 
     def kernel(self, slices: Slices, qh: Axis, qk: Axis, max_offset: int | None = None) -> PixelKernel:
-        """The kernel of a stack of slices, ready for `PixelKernel.add`: `pixels` and `EllipsoidPixels.kernel` in one."""
+        """The kernel of a stack of slices, ready for `PixelKernel.add`:
+        `pixels` and `EllipsoidPixels.kernel` in one.
+        """
         return self.pixels(slices, qh, qk).kernel(max_offset, (slices.energy_min, slices.energy_max))
 
 
 def _pixel_width(axis: Axis) -> float:
     widths = np.diff(axis.edges)
     if np.ptp(widths) > 1e-4 * widths.mean():
-        raise MapError(f"axis '{axis.name}' is not evenly spaced", "the resolution ellipsoid is spread over equal pixels", "rebin the map")
+        raise MapError(
+            f"axis '{axis.name}' is not evenly spaced",
+            "the resolution ellipsoid is spread over equal pixels",
+            "rebin the map",
+        )
     return float(widths.mean())
 
 
@@ -216,7 +236,9 @@ def _checked(arrays: dict[str, np.ndarray], label: str, name: str) -> _Setting:
     """The arrays of one incident energy, checked and without gaps."""
 
     def wrong(reason: str) -> FileFormatError:
-        return FileFormatError(f"the resolution table '{name}' is wrong at Ei = {label} meV", reason, "make the table again")
+        return FileFormatError(
+            f"the resolution table '{name}' is wrong at Ei = {label} meV", reason, "make the table again"
+        )
 
     missing = [f"{key}_ei{label}" for key in KEYS if f"{key}_ei{label}" not in arrays]
     if missing:
@@ -246,4 +268,5 @@ def _checked(arrays: dict[str, np.ndarray], label: str, name: str) -> _Setting:
 
         nearest = distance_transform_edt(~known, return_distances=False, return_indices=True)
         covariance = covariance[tuple(nearest)]
-    return _Setting(*axes, covariance)
+    energy, qh, qk = axes
+    return _Setting(energy, qh, qk, covariance)

@@ -1,8 +1,8 @@
 """Where a chopper spectrometer has no detectors, drawn at random, for data that look measured.
 
-With the crystal's c axis along the beam, a detector at the small-angle position (u, v) = (sin of the horizontal, sin of the vertical
-scattering angle) sees the in-plane momentum Q = kf (u, v). One detector layout therefore gives the gaps of every slice: they shrink in Q
-as the final energy falls.
+With the crystal's c axis along the beam, a detector at the small-angle position (u, v) = (sin of the horizontal, sin of
+the vertical scattering angle) sees the in-plane momentum Q = kf (u, v). One detector layout therefore gives the gaps of
+every slice: they shrink in Q as the final energy falls.
 """
 
 from __future__ import annotations
@@ -36,7 +36,9 @@ class DetectorLayout:
 
     @classmethod
     def random(cls, rng: np.random.Generator) -> DetectorLayout:
-        """A layout with the proportions of a spectrometer such as MAPS: 2-3 degrees of beam stop, strips near 4 degrees, banks to 15-25."""
+        """A layout with the proportions of a spectrometer such as MAPS:
+        2-3 degrees of beam stop, strips near 4 degrees, banks to 15-25.
+        """
         left, right, bottom, top = rng.uniform([-0.42, 0.25, -0.42, 0.25], [-0.25, 0.42, -0.25, 0.42])
         where = rng.uniform(0.05, 0.09, 2)
         strips = []

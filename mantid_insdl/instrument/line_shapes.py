@@ -4,8 +4,8 @@ The part of a Voigt line below an energy is that of Weideman's approximation of 
 
     w(z) = 2 p(Z) / (L - i z)^2 + 1 / (sqrt(pi) (L - i z)),  Z = (L + i z) / (L - i z),
 
-whose integral is closed: P(Z) / (i L) + i log(L - i z) / sqrt(pi) with dP/dZ = p, for dZ/dz = 2 i L / (L - i z)^2. Its far tails are
-those of the Lorentzian, and nothing of the line is lost, whatever the number of terms.
+whose integral is closed: P(Z) / (i L) + i log(L - i z) / sqrt(pi) with dP/dZ = p, for dZ/dz = 2 i L / (L - i z)^2. Its
+far tails are those of the Lorentzian, and nothing of the line is lost, whatever the number of terms.
 [J. A. C. Weideman, SIAM J. Numer. Anal. 31, 1497 (1994)]
 """
 
@@ -25,7 +25,8 @@ TERMS = 16
 
 @dataclass(frozen=True)
 class IntrinsicWidth:
-    """Full width at half maximum of Lorentzian lines, in meV, as a polynomial of the energy of the mode: A + B E + C E^2 + ...
+    """Full width at half maximum of Lorentzian lines, in meV, as a polynomial of the energy of the mode:
+    A + B E + C E^2 + ...
 
     Parameters
     ----------
@@ -58,7 +59,8 @@ class IntrinsicWidth:
         return width if any(coefficients) else None
 
     def hwhm(self, energy: np.ndarray) -> np.ndarray:
-        """Half width of modes at `energy` (meV), in its precision. An energy of zero stands for no mode, and has any width.
+        """Half width of modes at `energy` (meV), in its precision. An energy of zero stands for no mode,
+        and has any width.
 
         Raises
         ------

@@ -19,13 +19,14 @@ def count_neutrons(
     rng
         Source of randomness.
     background
-        Expected background in the unit of `expected`; it is counted, then its expectation is subtracted, as a reduction does.
+        Expected background in the unit of `expected`; it is counted, then its expectation is
+        subtracted, as a reduction does.
 
     Returns
     -------
     intensity, error : same shape
-        The error is the square root of the number of counts, of one count where there was none: a pixel without counts is
-        not known exactly.
+        The error is the square root of the number of counts, of one count where there was none: a pixel without
+        counts is not known exactly.
 
     Raises
     ------

@@ -1,12 +1,14 @@
 """A correlated Gaussian in momentum and energy, spread over the pixels of a map.
 
-A pixel sees its neighbours: with X = (dh, dk, dE) the true momentum and energy less those of the pixel, Gaussian with mean zero, a
-neighbour's share is the probability that (dh, dk) falls into its area. Given that, dE has a mean and a variance that follow exactly from
-the Gaussian; the line of a mode at energy w in the neighbour then lies, for the pixel, at w less that mean. The shape of the line is taken
-to be Gaussian with those two moments, and the intensity and energy of a mode to be the same all over a pixel.
+A pixel sees its neighbours: with X = (dh, dk, dE) the true momentum and energy less those of the pixel, Gaussian with
+mean zero, a neighbour's share is the probability that (dh, dk) falls into its area. Given that, dE has a mean and a
+variance that follow exactly from the Gaussian; the line of a mode at energy w in the neighbour then lies, for the
+pixel, at w less that mean. The shape of the line is taken to be Gaussian with those two moments, and the intensity and
+energy of a mode to be the same all over a pixel.
 
-The moments come from Stein's identity, E[dE g(X)] = sum_j Cov(dE, X_j) E[dg / dX_j], which turns each into an integral over the edges of
-the neighbour; the shares from the bivariate normal distribution by Owen's T function (D. B. Owen, Ann. Math. Stat. 27, 1075 (1956)).
+The moments come from Stein's identity, E[dE g(X)] = sum_j Cov(dE, X_j) E[dg / dX_j], which turns each into an integral
+over the edges of the neighbour; the shares from the bivariate normal distribution by Owen's T function (D. B. Owen,
+Ann. Math. Stat. 27, 1075 (1956)).
 """
 
 from __future__ import annotations
@@ -83,6 +85,7 @@ class PixelKernel:
         """
         from scipy.special import erf
 
+        assert self.windows is not None  # as the attribute's description says
         low, high = self.windows
         rows, columns = self.weights.shape[1:3]
         for one in np.atleast_1d(index):
@@ -99,9 +102,11 @@ class PixelKernel:
                 centre = chosen[inside] + self.shifts[one, i, j, number]
                 sigma = np.sqrt(self.sigma[one, i, j, number] ** 2 + own[inside])
                 if hwhm is None:
-                    within = erf((high[one] - centre) / (np.sqrt(2) * sigma)) - erf((low[one] - centre) / (np.sqrt(2) * sigma))
+                    width = np.sqrt(2) * sigma
+                    within = erf((high[one] - centre) / width) - erf((low[one] - centre) / width)
                 else:
-                    within = np.diff(voigt_below(centre, sigma, hwhm[near][inside], np.array([low[one], high[one]])))[:, 0]
+                    edges = np.array([low[one], high[one]])
+                    within = np.diff(voigt_below(centre, sigma, hwhm[near][inside], edges))[:, 0]
                 share = 0.5 * self.weights[one, i, j, number] * within
                 out[one] += np.bincount(i * columns + j, share * strength[inside], rows * columns).astype(out.dtype)
 
@@ -122,6 +127,8 @@ class PixelKernel:
         share = np.zeros(known.shape)
         rows, columns = known.shape[1:]
         for number, (dh, dk) in enumerate(self.offsets):
+            if abs(dh) >= rows or abs(dk) >= columns:  # an ellipsoid wider than the map
+                continue
             here = np.s_[:, max(0, -dh) : rows - max(0, dh), max(0, -dk) : columns - max(0, dk)]
             there = np.s_[:, max(0, dh) : rows - max(0, -dh), max(0, dk) : columns - max(0, -dk)]
             share[here] += self.weights[(*here, number)] * known[there]
@@ -177,7 +184,12 @@ def pixel_kernel(
     stacked = np.stack(weights, -1)
     total = stacked.sum(-1, keepdims=True)
     return PixelKernel(
-        np.array(offsets), stacked / total, np.stack(shifts, -1), np.stack(sigma, -1), float(max(0.0, 1 - total.min())), windows
+        np.array(offsets),
+        stacked / total,
+        np.stack(shifts, -1),
+        np.stack(sigma, -1),
+        float(max(0.0, 1 - total.min())),
+        windows,
     )
 
 
@@ -200,7 +212,13 @@ def _corner_probabilities(hh: np.ndarray, hk: np.ndarray, kk: np.ndarray, nh: in
 
 
 def _energy_moments(
-    hh: np.ndarray, hk: np.ndarray, kk: np.ndarray, slope: np.ndarray, conditional: np.ndarray, share: np.ndarray, offset: tuple[int, int]
+    hh: np.ndarray,
+    hk: np.ndarray,
+    kk: np.ndarray,
+    slope: np.ndarray,
+    conditional: np.ndarray,
+    share: np.ndarray,
+    offset: tuple[int, int],
 ) -> tuple[np.ndarray, np.ndarray]:
     """Mean and variance of the energy, given a momentum in the pixel at `offset`; all momenta in pixels."""
     mixed_h, mixed_k = hh * slope[..., 0] + hk * slope[..., 1], hk * slope[..., 0] + kk * slope[..., 1]
@@ -223,11 +241,13 @@ def _energy_moments(
     return mean, np.maximum(variance, conditional)
 
 
-def _edge(across: np.ndarray, mixed: np.ndarray, along: np.ndarray, position: float, centre: int) -> tuple[np.ndarray, np.ndarray]:
+def _edge(
+    across: np.ndarray, mixed: np.ndarray, along: np.ndarray, position: float, centre: int
+) -> tuple[np.ndarray, np.ndarray]:
     """Density of the momentum on one edge of a pixel, and the mean position along the edge.
 
-    The edge is at `position` of the coordinate with variance `across`, and half a pixel to each side of `centre` of the one with variance
-    `along`.
+    The edge is at `position` of the coordinate with variance `across`, and half a pixel to each side of `centre` of
+    the one with variance `along`.
     """
     from scipy.special import ndtr
 

@@ -45,7 +45,8 @@ class ChopperSpectrometer:
     def ei_range(self) -> tuple[float, float]:
         """Incident energies in meV that the instrument, with this chopper, can use."""
         low, high = self.specification.ei_range
-        own = None if self._fitted or not self.specification.fermi else self.specification.fermi.package(self.chopper).ei_range
+        fermi = None if self._fitted else self.specification.fermi
+        own = fermi.package(self.chopper).ei_range if fermi else None
         return (low, high) if own is None else (max(low, own[0]), min(high, own[1]))
 
     @property
@@ -88,7 +89,8 @@ class ChopperSpectrometer:
         Raises
         ------
         InsdlError
-            If Ei is outside `ei_range` or the chopper stops such neutrons. A fitted width is given at any Ei: see `check`.
+            If Ei is outside `ei_range` or the chopper stops such neutrons. A fitted width is
+            given at any Ei: see `check`.
         """
         if self._fitted:
             left = np.maximum(1 - energy / np.asarray(ei, float), 0.0)
@@ -126,17 +128,21 @@ class ChopperSpectrometer:
             )
         if np.any(np.asarray(energy) > np.asarray(ei)):
             raise InsdlError(
-                f"an energy transfer of {np.max(energy):g} meV is above the incident energy", "a neutron cannot lose more than it has"
+                f"an energy transfer of {np.max(energy):g} meV is above the incident energy",
+                "a neutron cannot lose more than it has",
             )
 
 
 def instrument_names() -> list[str]:
     """Names of the instruments that come with the package."""
-    return sorted(f.name.removesuffix(".yaml").upper() for f in resources.files(__package__).iterdir() if f.name.endswith(".yaml"))
+    names = (file.name for file in resources.files(__package__).iterdir())
+    return sorted(name.removesuffix(".yaml").upper() for name in names if name.endswith(".yaml"))
 
 
 @cache
-def load_instrument(name: str = "MAPS", *, chopper: str | None = None, frequency: float | None = None) -> ChopperSpectrometer:
+def load_instrument(
+    name: str = "MAPS", *, chopper: str | None = None, frequency: float | None = None
+) -> ChopperSpectrometer:
     """The instrument called `name`, at a setting.
 
     Parameters
@@ -144,28 +150,35 @@ def load_instrument(name: str = "MAPS", *, chopper: str | None = None, frequency
     name
         One of `instrument_names`.
     chopper
-        Slit package of the Fermi chopper (``"S"``), slot of the disks (``"high-flux"``), or a fitted setting; by default that of the file.
+        Slit package of the Fermi chopper (``"S"``), slot of the disks (``"high-flux"``), or a fitted setting;
+        by default that of the file.
     frequency
-        Of the Fermi chopper, or of the last disks of LET, in Hz. By default, for a Fermi chopper, at each Ei the highest one at which the
-        package transmits well (`chopper_width.best_frequency`); for disks that of the file.
+        Of the Fermi chopper, or of the last disks of LET, in Hz. By default, for a Fermi chopper, at each Ei the
+        highest one at which the package transmits well (`chopper_width.best_frequency`); for disks that of the file.
 
     Raises
     ------
     InsdlError
-        If there is no instrument or chopper of that name, or the chopper cannot run at that frequency. The message lists what there is.
+        If there is no instrument or chopper of that name, or the chopper cannot run at that frequency. The
+        message lists what there is.
     """
     if name.upper() not in instrument_names():
-        raise InsdlError(f"there is no instrument '{name}'", f"known are {', '.join(instrument_names())}", "use one of these")
+        raise InsdlError(
+            f"there is no instrument '{name}'", f"known are {', '.join(instrument_names())}", "use one of these"
+        )
     specification = _specification(name.upper())
     if chopper is None:
         chosen = specification.default_chopper
     else:
         spelling = {c.upper(): c for c in specification.choppers}
-        chosen = spelling.get(re.sub(r"[\s_]+", "-", chopper.strip()).upper())
-        if chosen is None:
+        named = re.sub(r"[\s_]+", "-", chopper.strip()).upper()
+        if named not in spelling:
             raise InsdlError(
-                f"{specification.name} has no chopper '{chopper}'", f"there are {', '.join(specification.choppers)}", "use one of these"
+                f"{specification.name} has no chopper '{chopper}'",
+                f"there are {', '.join(specification.choppers)}",
+                "use one of these",
             )
+        chosen = spelling[named]
     machine = [c for c in specification.choppers if c not in {f.name for f in specification.fitted}]
     if chosen not in machine:
         if frequency is not None:
@@ -194,7 +207,9 @@ def _specification(name: str) -> Spectrometer:
 
 
 _ERF = (1.12837971, 1.02765481e-1, -1.84383663e-4, -6.25719599e-4, 8.97125968e-5, -5.98569220e-6, 1.58960312e-7)
-"""atanh(erf(x)) / x in powers of x^2, fitted for the smallest error of erf, 6e-8: numpy's tanh is ten times as fast as an erf."""
+"""atanh(erf(x)) / x in powers of x^2, fitted for the smallest error of erf, 6e-8:
+numpy's tanh is ten times as fast as an erf.
+"""
 
 
 def bin_fractions(energy: np.ndarray, sigma: np.ndarray, edges: np.ndarray) -> np.ndarray:
@@ -214,7 +229,8 @@ def bin_fractions(energy: np.ndarray, sigma: np.ndarray, edges: np.ndarray) -> n
 
 
 def line_below(energy: np.ndarray, sigma: np.ndarray, edges: np.ndarray) -> np.ndarray:
-    """Twice the part of a Gaussian line below each edge, less one, (..., edge), in the precision of `energy`: for inner loops.
+    """Twice the part of a Gaussian line below each edge, less one, (..., edge), in the precision of `energy`:
+    for inner loops.
 
     Parameters as for `bin_fractions`, which is exact; this is good to 6e-8 and several times as fast.
     """
@@ -232,7 +248,9 @@ def line_below(energy: np.ndarray, sigma: np.ndarray, edges: np.ndarray) -> np.n
 
 
 def bin_slopes(energy: np.ndarray, sigma: np.ndarray, sigma_slope: np.ndarray, edges: np.ndarray) -> np.ndarray:
-    """Derivative of `bin_fractions` by the energy of the line, (..., bin), for a width whose own derivative is `sigma_slope` (...)."""
+    """Derivative of `bin_fractions` by the energy of the line, (..., bin),
+    for a width whose own derivative is `sigma_slope` (...).
+    """
     reduced = (edges - energy[..., None]) / sigma[..., None]
     height = np.exp(-0.5 * reduced**2) / (np.sqrt(2 * np.pi) * sigma[..., None])
     return -np.diff(height * (1 + sigma_slope[..., None] * reduced), axis=-1)

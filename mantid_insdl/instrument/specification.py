@@ -1,6 +1,7 @@
 """What an instrument file says: the schema of the YAML files next to this module.
 
-Lengths are in metres, times in microseconds where the name says so, frequencies in Hz, energies in meV, angles in degrees.
+Lengths are in metres, times in microseconds where the name says so, frequencies in Hz,
+energies in meV, angles in degrees.
 """
 
 from __future__ import annotations
@@ -40,7 +41,8 @@ class FlightPath(_Strict):
 class AnalyticPulse(_Strict):
     """Pulse where none was measured: sigma = (constant + slope sqrt(Ei)) mm / 1.96 / velocity.
 
-    With `broadened_below` the constant doubles towards low energies, over a smooth step of FWHM `broadened_over` (both meV).
+    With `broadened_below` the constant doubles towards low energies, over a smooth step of FWHM
+    `broadened_over` (both meV).
     """
 
     constant: Positive
@@ -116,7 +118,9 @@ class Frequencies(_Strict):
 
 
 class FermiPackage(_Strict):
-    """One slit package of a Fermi chopper: widths of a slit and of a slat between two, radius of the package, radius of curvature."""
+    """One slit package of a Fermi chopper: widths of a slit and of a slat between two, radius of the package,
+    radius of curvature.
+    """
 
     name: str
     slit: Positive
@@ -160,12 +164,16 @@ class Disks(_Strict):
         return next(s for s in self.slots if s.name == name)
 
     def opening(self, slot: float, guide: float, frequency: float) -> float:
-        """FWHM in s of the opening of a counter-rotating pair: half the time from the first to the last ray through the guide."""
+        """FWHM in s of the opening of a counter-rotating pair:
+        half the time from the first to the last ray through the guide.
+        """
         return 0.5 * (slot + guide) / (2 * 2 * np.pi * self.radius * frequency)
 
 
 class FittedWidth(_Strict):
-    """A width fitted to published ones, FWHM = Ei (floor + slope (1 - E / Ei)^1.5), for which no chopper setting is known."""
+    """A width fitted to published ones, FWHM = Ei (floor + slope (1 - E / Ei)^1.5),
+    for which no chopper setting is known.
+    """
 
     name: str
     floor: Positive
@@ -215,7 +223,9 @@ class Spectrometer(_Strict):
 
     @property
     def frequencies(self) -> Frequencies:
-        return (self.fermi or self.disks).frequencies
+        machine = self.fermi or self.disks
+        assert machine is not None  # one is given: `_complete`
+        return machine.frequencies
 
 
 def read_spectrometer(path: str | Path) -> Spectrometer:
@@ -236,4 +246,6 @@ def read_spectrometer(path: str | Path) -> Spectrometer:
         return Spectrometer.model_validate(data)
     except ValidationError as error:
         wrong = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'the whole'}: {e['msg']}" for e in error.errors())
-        raise InsdlError(f"the instrument file '{path.name}' is wrong", wrong, "compare it with the files of the package") from error
+        raise InsdlError(
+            f"the instrument file '{path.name}' is wrong", wrong, "compare it with the files of the package"
+        ) from error

@@ -14,16 +14,16 @@ def bose(energy: np.ndarray | float, temperature: np.ndarray | float) -> np.ndar
     Parameters
     ----------
     energy : any shape
-        Energy that the neutron loses, in meV. Where it is negative the neutron gains energy: the factor is then -n(abs(E)), which
-        multiplies a response that is odd in E.
+        Energy that the neutron loses, in meV. Where it is negative the neutron gains energy: the factor is then
+        -n(abs(E)), which multiplies a response that is odd in E.
     temperature : broadcast against energy
         In kelvin, zero or more.
 
     Returns
     -------
     broadcast shape
-        At zero temperature 1 for E > 0. It diverges as kT / E towards E = 0 and is 0 at E = 0 itself: that is the elastic line, which a
-        simulation of excitations leaves out. NaN stays NaN.
+        At zero temperature 1 for E > 0. It diverges as kT / E towards E = 0 and is 0 at E = 0 itself: that is the
+        elastic line, which a simulation of excitations leaves out. NaN stays NaN.
 
     Raises
     ------

@@ -62,7 +62,7 @@ class MaterialFile(Strict):
     map: MapSpec = MapSpec()
     renormalisation: Annotated[float, Field(gt=0)] | Literal["oguchi"] = 1.0
     """Factor on all energies by which quantum fluctuations exceed linear spin-wave theory; ``oguchi`` for that of first order in 1/S, of
-    collinear Heisenberg magnets with one exchange (`mantid_insdl.spinwave.quantum`)."""
+    collinear Heisenberg magnets, a factor on each exchange (`mantid_insdl.spinwave.quantum`)."""
     interchangeable: list[tuple[list[str], list[str]]] = Field(default=[])
     """Two lists of parameters each: exchanging their values changes no map. In a fit the first list begins with the larger magnitude."""
     closed_form: Literal["square-lattice antiferromagnet"] | None = None

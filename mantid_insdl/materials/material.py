@@ -37,7 +37,7 @@ class Material(MaterialFile):
         self._require_units()
         self._require_parameters()
         with At("renormalisation"):
-            self.energy_factor  # noqa: B018  there has to be one
+            self.energy_factors  # noqa: B018  there have to be some
         return self
 
     def _require_parameters(self) -> None:
@@ -192,17 +192,13 @@ class Material(MaterialFile):
 
     def couplings(self, values: Mapping[str, float | np.ndarray]) -> dict[str, float | np.ndarray]:
         """Parameters as linear spin-wave theory needs them: times the renormalisation of the energies, which they all scale."""
-        return {name: np.asarray(value, float) * self.energy_factor for name, value in values.items()}
+        return {name: np.asarray(value, float) * self.energy_factors.get(name, 1.0) for name, value in values.items()}
 
     @cached_property
-    def energy_factor(self) -> float:
-        """The factor on all energies that `renormalisation` says."""
+    def energy_factors(self) -> dict[str, float]:
+        """The factor on each parameter in the energies that `renormalisation` says: of several exchanges that at the file's own values."""
         if self.renormalisation != "oguchi":
-            return self.renormalisation
-        if self.spiral is not None or len(self.parameters) > 1:
-            raise SpecError(
-                "the factor of Oguchi is one on all energies of a magnet with one exchange",
-                "give a number; insdl material --quantum tells the factor on each exchange",
-            )
-        (factor,) = oguchi_factors(self.model, self.defaults).values()
-        return factor
+            return dict.fromkeys(self.defaults, self.renormalisation)
+        if self.spiral is not None:
+            raise SpecError("the energies of a spiral are not renormalised by factors on its exchange", "give a number that is known of it")
+        return oguchi_factors(self.model, self.defaults)

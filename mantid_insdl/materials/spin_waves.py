@@ -77,9 +77,14 @@ def _about_own_orders(material: Material, hkl: np.ndarray, couplings: Mapping[st
 
 
 def orders_of(material: Material, couplings: Mapping[str, float | np.ndarray]) -> tuple[np.ndarray, Followed]:
-    """Couplings (set, parameter), and the order of each set of a `relaxed` material. (A factor on all energies changes no order.)"""
+    """Couplings (set, parameter), and the order of each set of a `relaxed` material, which is that of its parameters themselves."""
     table = material.model.parameter_table(couplings)
-    return table, material.followed.at(table / material.energy_factor)
+    return table, material.followed.at(_bare(material, table))
+
+
+def _bare(material: Material, table: np.ndarray) -> np.ndarray:
+    """Couplings (set, parameter) without the factors of quantum fluctuations."""
+    return table / [material.energy_factors[name] for name in material.model.parameters]
 
 
 def require_order(material: Material, couplings: Mapping[str, float | np.ndarray]) -> None:
@@ -87,7 +92,7 @@ def require_order(material: Material, couplings: Mapping[str, float | np.ndarray
     if material.relaxed:
         table, orders = orders_of(material, couplings)
         for index in range(len(table)):
-            error = material.followed.error(orders, table / material.energy_factor, index)
+            error = material.followed.error(orders, _bare(material, table), index)
             if error is not None:
                 raise error
 

@@ -112,9 +112,30 @@ def follows(material: Material) -> bool:
 
 
 def in_own_order(material: str | Path | Material, parameters: Mapping[str, float]) -> Material:
-    """Any material in the order that it has with these constants: of this magnet its ground state, of others as they say."""
+    """Any material in the order that it has with these constants: of this magnet its ground state, of others as they say.
+
+    Where `order_of` knows none the order is that of the file, and unstable.
+    """
     found = load_material(material)
-    return in_ground_state(parameters) if follows(found) else found
+    if not follows(found):
+        return found
+    values = found.resolve(parameters)
+    couplings = {name: values[name] for name in COUPLINGS}
+    own = order_of({name: np.array([value]) for name, value in couplings.items()})[0] != NONE
+    return in_ground_state(couplings) if own and couplings.items() - found.defaults.items() else found
+
+
+def remark_on_order(material: Material, parameters: Mapping[str, float]) -> str | None:
+    """A sentence where the order `in_own_order` is another one than the file's."""
+    own = in_own_order(material, parameters)
+    if own is material:
+        return None
+    values = own.resolve(parameters)
+    (order,), (angles,) = ground_state(*(np.array([values[name]]) for name in COUPLINGS))
+    name = {PARALLEL: "chains parallel", ANTIPARALLEL: "chains antiparallel", NEEL: "spins alternating along the chains"}.get(
+        int(order), f"a spiral with k = {_wave_vector(angles)[1]:.4g} along b"
+    )
+    return f"{material.name} is in the order that {', '.join(COUPLINGS)} give it: {name}"
 
 
 def in_phase(order: int) -> Material:

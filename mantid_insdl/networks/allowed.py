@@ -1,7 +1,9 @@
-"""What a network's file may be made of: the layers and operations that our networks use or may use, and nothing that runs code.
+"""What a network's file may be made of: the layers and operations that our networks use or may use,
+and nothing that runs code.
 
-A Keras configuration can name any class of Keras, of which some run code, load other programs' graphs or read files, and its weights can
-name other files. So both are read as plain data before Keras sees them, and all that is not in `ALLOWED` is refused.
+A Keras configuration can name any class of Keras, of which some run code, load other programs' graphs or read
+files, and its weights can name other files. So both are read as plain data before Keras sees them, and all that is
+not in `ALLOWED` is refused.
 """
 
 from __future__ import annotations
@@ -19,22 +21,23 @@ from mantid_insdl.untrusted.reading import Origin, size_text
 from mantid_insdl.untrusted.text import json_of
 
 _LAYERS = """
-    Activation Add Average AveragePooling1D AveragePooling2D AveragePooling3D BatchNormalization Concatenate
-    Conv1D Conv1DTranspose Conv2D Conv2DTranspose Conv3D Conv3DTranspose Cropping1D Cropping2D Cropping3D Dense DepthwiseConv2D Dot Dropout
-    ELU Flatten GlobalAveragePooling1D GlobalAveragePooling2D GlobalAveragePooling3D GlobalMaxPooling1D GlobalMaxPooling2D
-    GlobalMaxPooling3D GroupNormalization Identity InputLayer LayerNormalization LeakyReLU MaxPooling1D MaxPooling2D MaxPooling3D Maximum
-    Minimum Multiply Normalization PReLU Permute ReLU RepeatVector Rescaling Reshape SeparableConv2D Softmax SpatialDropout1D
-    SpatialDropout2D SpatialDropout3D Subtract TimeDistributed UnitNormalization UpSampling1D UpSampling2D UpSampling3D ZeroPadding1D
-    ZeroPadding2D ZeroPadding3D
+    Activation Add Average AveragePooling1D AveragePooling2D AveragePooling3D BatchNormalization Concatenate Conv1D
+    Conv1DTranspose Conv2D Conv2DTranspose Conv3D Conv3DTranspose Cropping1D Cropping2D Cropping3D Dense DepthwiseConv2D
+    Dot Dropout ELU Flatten GlobalAveragePooling1D GlobalAveragePooling2D GlobalAveragePooling3D GlobalMaxPooling1D
+    GlobalMaxPooling2D GlobalMaxPooling3D GroupNormalization Identity InputLayer LayerNormalization LeakyReLU
+    MaxPooling1D MaxPooling2D MaxPooling3D Maximum Minimum Multiply Normalization PReLU Permute ReLU RepeatVector
+    Rescaling Reshape SeparableConv2D Softmax SpatialDropout1D SpatialDropout2D SpatialDropout3D Subtract
+    TimeDistributed UnitNormalization UpSampling1D UpSampling2D UpSampling3D ZeroPadding1D ZeroPadding2D ZeroPadding3D
 """
 _NUMPY = """
-    Absolute Add BroadcastTo Clip Concatenate Divide Equal Exp ExpandDims Expm1 Flip GetItem Greater GreaterEqual Less LessEqual Log Log1p
-    LogicalAnd LogicalNot LogicalOr Matmul Max Maximum Mean Min Minimum Moveaxis Multiply Negative OnesLike Power Prod Repeat Reshape Roll
-    Sign Split Sqrt Square Squeeze Stack Std Subtract Sum Swapaxes Tanh Tile Transpose TrueDivide Var Where ZerosLike
+    Absolute Add BroadcastTo Clip Concatenate Divide Equal Exp ExpandDims Expm1 Flip GetItem Greater GreaterEqual Less
+    LessEqual Log Log1p LogicalAnd LogicalNot LogicalOr Matmul Max Maximum Mean Min Minimum Moveaxis Multiply Negative
+    OnesLike Power Prod Repeat Reshape Roll Sign Split Sqrt Square Squeeze Stack Std Subtract Sum Swapaxes Tanh Tile
+    Transpose TrueDivide Var Where ZerosLike
 """
 _INITIALIZERS = """
-    Constant GlorotNormal GlorotUniform HeNormal HeUniform LecunNormal LecunUniform Ones Orthogonal RandomNormal RandomUniform
-    TruncatedNormal VarianceScaling Zeros
+    Constant GlorotNormal GlorotUniform HeNormal HeUniform LecunNormal LecunUniform Ones Orthogonal RandomNormal
+    RandomUniform TruncatedNormal VarianceScaling Zeros
 """
 
 #: What a configuration may name, by the module it gives; None is for Keras' own marks.
@@ -49,7 +52,9 @@ ALLOWED: dict[str | None, frozenset[str]] = {
     "keras.src.ops.core": frozenset({"Cast"}),
     "keras.src.ops.image": frozenset({"Resize"}),
     "keras.src.ops.math": frozenset({"Rsqrt"}),
-    "keras.src.ops.nn": frozenset(["Elu", "Gelu", "LeakyRelu", "LogSoftmax", "Relu", "Relu6", "Sigmoid", "Silu", "Softmax", "Softplus"]),
+    "keras.src.ops.nn": frozenset(
+        ["Elu", "Gelu", "LeakyRelu", "LogSoftmax", "Relu", "Relu6", "Sigmoid", "Silu", "Softmax", "Softplus"]
+    ),
     "keras.src.ops.numpy": frozenset(_NUMPY.split()),
 }
 
@@ -93,10 +98,14 @@ def network_problems(file: Path, origin: Origin, *, weights: bool) -> Iterator[I
         return
     foreign = ", ".join(sorted(set(_foreign_objects(config))))
     if foreign:
-        yield origin.refused(f"it names {foreign[:300]}, and what is not known to be harmless could run code or read files")
+        yield origin.refused(
+            f"it names {foreign[:300]}, and what is not known to be harmless could run code or read files"
+        )
     large = next(_large_numbers(config), None)
     if large is not None:
-        yield origin.refused(f"its configuration has the number {large:.3g}, and {LARGEST_NUMBER} is the largest allowed")
+        yield origin.refused(
+            f"its configuration has the number {large:.3g}, and {LARGEST_NUMBER} is the largest allowed"
+        )
     if weights:
         yield from _weight_problems(content, origin)
 
@@ -107,7 +116,8 @@ def _foreign_objects(config: Any) -> Iterator[str]:
         for item in config:
             yield from _foreign_objects(item)
     elif isinstance(config, dict):
-        # Keras takes a dictionary with these keys for an object to make; one of them alone is enough to be suspicious of.
+        # Keras takes a dictionary with these keys for an object to make; one of them alone
+        # is enough to be suspicious of.
         if config.keys() & {"class_name", "module", "spec_name"} and not _is_allowed(config):
             name, module, registered = (config.get(key) for key in ("class_name", "module", "registered_name"))
             yield f"'{module}.{name}'" if module else f"'{registered or name}'"
@@ -134,7 +144,8 @@ def _large_numbers(config: Any) -> Iterator[int]:
     elif isinstance(config, list):
         for item in config:
             yield from _large_numbers(item)
-    elif isinstance(config, int) and abs(config) > LARGEST_NUMBER:  # of floats, which may be constants such as -1e9, none is a size
+    # of floats, which may be constants such as -1e9, none is a size
+    elif isinstance(config, int) and abs(config) > LARGEST_NUMBER:
         yield config
 
 
@@ -150,8 +161,11 @@ def _weight_problems(content: bytes, origin: Origin) -> Iterator[InsdlError]:
                     yield origin.refused(f"'{node.name[:80]}' in its weights holds no numbers")
                 size += node.size * node.dtype.itemsize
             if size > _WEIGHTS_BUDGET:
-                yield origin.refused(f"its weights unpack to {size_text(size)}, and {size_text(_WEIGHTS_BUDGET)} are allowed")
+                yield origin.refused(
+                    f"its weights unpack to {size_text(size)}, and {size_text(_WEIGHTS_BUDGET)} are allowed"
+                )
     except InsdlError as error:
         yield error
-    except (OSError, RuntimeError, LookupError, ValueError, TypeError) as error:  # h5py raises any of these for damaged files
+    # h5py raises any of these for damaged files
+    except (OSError, RuntimeError, LookupError, ValueError, TypeError) as error:
         yield origin.refused(f"its weights are damaged ({str(error).splitlines()[0][:200]})")

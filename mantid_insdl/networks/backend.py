@@ -1,6 +1,8 @@
-"""The only door to TensorFlow and Keras: imported at first need, quietly, and with one clear error where they are missing.
+"""The only door to TensorFlow and Keras: imported at first need, quietly,
+and with one clear error where they are missing.
 
-Answers come from TensorFlow. A process that trains may use another backend of Keras (`choose_training_backend`): the weights are the same.
+Answers come from TensorFlow. A process that trains may use another backend of Keras
+(`choose_training_backend`): the weights are the same.
 """
 
 from __future__ import annotations
@@ -17,10 +19,12 @@ from types import ModuleType
 
 from mantid_insdl.errors import TensorFlowMissingError
 
-_INSTALL = 'run `pip install "mantid_insdl[cpu]"` there, or set INSDL_PYTHON to a Python interpreter that has TensorFlow'
+_INSTALL = (
+    'run `pip install "mantid_insdl[cpu]"` there, or set INSDL_PYTHON to a Python interpreter that has TensorFlow'
+)
 
-# The oneDNN kernels are faster (training by about a half) but round differently on different processors. Whoever trains may set
-# TF_ENABLE_ONEDNN_OPTS=1.
+# The oneDNN kernels are faster (training by about a half) but round differently on different processors. Whoever trains
+# may set TF_ENABLE_ONEDNN_OPTS=1.
 _DEFAULTS = {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_ENABLE_ONEDNN_OPTS": "0"}
 
 
@@ -38,7 +42,8 @@ def import_keras() -> ModuleType:
     Raises
     ------
     TensorFlowMissingError
-        If TensorFlow or Keras is not installed, cannot be imported, or if Keras already runs on another backend in this process.
+        If TensorFlow or Keras is not installed, cannot be imported, or if Keras already runs on
+        another backend in this process.
     """
     with _lock, contextlib.nullcontext() if "tensorflow" in sys.modules else _silent_start():
         engine, keras = _import()
@@ -74,18 +79,21 @@ def _import() -> tuple[ModuleType, ModuleType]:
             raise TensorFlowMissingError(
                 "TensorFlow is needed to run the networks", f"{sys.executable} has no module '{error.name}'", _INSTALL
             ) from error
-        except Exception as error:  # a broken installation raises anything: ImportError, ValueError (two HDF5 libraries), TypeError
+        # a broken installation raises anything: ImportError, ValueError (two HDF5 libraries), TypeError
+        except Exception as error:
             text = str(error).strip() or "no reason given"
             raise TensorFlowMissingError(
                 "TensorFlow is installed but cannot be imported",
                 f"{type(error).__name__} in {sys.executable}: {text.splitlines()[0]}",
-                "reinstall it in an environment of its own and set INSDL_PYTHON to that environment's Python interpreter",
+                "reinstall it in an environment of its own and set INSDL_PYTHON to that environment's Python "
+                "interpreter",
             ) from error
 
 
 @contextlib.contextmanager
 def _silent_start() -> Iterator[None]:
-    """Keep what TensorFlow's libraries write to standard error while they are loaded, and give it out only where that fails.
+    """Keep what TensorFlow's libraries write to standard error while they are loaded,
+    and give it out only where that fails.
 
     They write to the file descriptor, before any level of logging applies.
     """

@@ -21,7 +21,12 @@ _OPTIONS_NEWER_THAN_3_13 = {"quantization_config", "input_axes", "output_axes"}
 
 
 def save_bundle(
-    directory: str | Path, card: Card, models: Mapping[str, Any], arrays: Mapping[str, np.ndarray] | None = None, *, replace: bool = False
+    directory: str | Path,
+    card: Card,
+    models: Mapping[str, Any],
+    arrays: Mapping[str, np.ndarray] | None = None,
+    *,
+    replace: bool = False,
 ) -> Path:
     """Write a bundle; the hashes and the Keras version on the card are filled in. Either all of it appears, or nothing.
 
@@ -47,7 +52,9 @@ def save_bundle(
     """
     directory = Path(directory).expanduser().absolute()
     if directory.exists() and not (replace and (directory / CARD).is_file()):
-        raise OutputError(f"cannot write the bundle '{directory}'", "it exists already", "give another folder, or remove it first")
+        raise OutputError(
+            f"cannot write the bundle '{directory}'", "it exists already", "give another folder, or remove it first"
+        )
     try:
         directory.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=directory.parent, prefix=f".{directory.name}-") as scratch:
@@ -59,7 +66,9 @@ def save_bundle(
             new.rename(directory)
     except OSError as error:
         raise OutputError(
-            f"cannot write the bundle '{directory}'", error.strerror or str(error), "give a folder that you may write to"
+            f"cannot write the bundle '{directory}'",
+            error.strerror or str(error),
+            "give a folder that you may write to",
         ) from error
     return directory
 
@@ -82,7 +91,9 @@ def _write_content(directory: Path, card: Card, models: Mapping[str, Any], array
         _make_readable_for_older_keras(directory / name)
     for name, array in arrays.items():
         if np.asarray(array).dtype.hasobject:
-            raise BundleError(f"cannot store the array '{name}'", "it holds Python objects", "convert it to numbers or text")
+            raise BundleError(
+                f"cannot store the array '{name}'", "it holds Python objects", "convert it to numbers or text"
+            )
     if arrays:
         np.savez(directory / ARRAYS, allow_pickle=False, **arrays)
     files = {f.name: hash_file(f) for f in sorted(directory.iterdir())}
@@ -92,7 +103,9 @@ def _write_content(directory: Path, card: Card, models: Mapping[str, Any], array
 
 
 def _make_readable_for_older_keras(file: Path) -> None:
-    """Leave unused options of newer layers out of a network's configuration, which an older Keras (3.13.2 is tested) would refuse."""
+    """Leave unused options of newer layers out of a network's configuration,
+    which an older Keras (3.13.2 is tested) would refuse.
+    """
     with zipfile.ZipFile(file) as archive:
         members = {member.filename: archive.read(member) for member in archive.infolist()}
     members["config.json"] = json.dumps(_without_unused_options(json.loads(members["config.json"]))).encode()
@@ -106,7 +119,9 @@ def _without_unused_options(config: Any) -> Any:
         return [_without_unused_options(item) for item in config]
     if isinstance(config, dict):
         return {
-            name: _without_unused_options(item) for name, item in config.items() if not (item is None and name in _OPTIONS_NEWER_THAN_3_13)
+            name: _without_unused_options(item)
+            for name, item in config.items()
+            if not (item is None and name in _OPTIONS_NEWER_THAN_3_13)
         }
     return config
 

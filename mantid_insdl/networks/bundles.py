@@ -7,8 +7,8 @@
         *.keras        the networks, in the order of their names
         arrays.npz     numbers that go with them (optional)
 
-Nothing is loaded before the hash of every file is checked. Networks may consist of what `networks.allowed` lists only; a file that is
-not on the card is refused, and so is one that is a link, a pipe or a device.
+Nothing is loaded before the hash of every file is checked. Networks may consist of what `networks.allowed` lists only;
+a file that is not on the card is refused, and so is one that is a link, a pipe or a device.
 """
 
 from __future__ import annotations
@@ -97,12 +97,14 @@ class Bundle:
         except Exception as error:
             raise BundleError(
                 f"Keras {keras.__version__} cannot load '{name}' of the bundle '{self.card.name}'",
-                f"it was written by Keras {self.card.keras or '(unknown)'}; {type(error).__name__}: {_first_line(error)}",
+                f"it was written by Keras {self.card.keras or '(unknown)'}; {type(error).__name__}: "
+                f"{_first_line(error)}",
                 f"install Keras {self.card.keras} or newer, or {_remedy(self.path, self.card.name)}",
             ) from error
 
     def __repr__(self) -> str:
-        return f"<Bundle {self.card.name} {self.card.version}: {self.card.task} {self.card.family}, {self.card.sha256[:12]}>"
+        card = self.card
+        return f"<Bundle {card.name} {card.version}: {card.task} {card.family}, {card.sha256[:12]}>"
 
 
 # ---- finding
@@ -119,7 +121,9 @@ def models_directory() -> Path:
     for candidate in (_PACKAGE / "trained_models", _PACKAGE.parent / "trained_models"):
         if candidate.is_dir():
             return candidate
-    raise BundleError("the trained models are missing", f"there is no folder trained_models in {_PACKAGE}", "reinstall mantid_insdl")
+    raise BundleError(
+        "the trained models are missing", f"there is no folder trained_models in {_PACKAGE}", "reinstall mantid_insdl"
+    )
 
 
 def bundle_names() -> list[str]:
@@ -152,7 +156,8 @@ def find_bundle(name_or_path: str | Path) -> Path:
 
 
 def bundles_for(task: str, family: str) -> list[str]:
-    """Names of the package's bundles for a task ("denoise", "classify", "exchange") and a family of materials, the best version first.
+    """Names of the package's bundles for a task ("denoise", "classify", "exchange") and a family of materials,
+    the best version first.
 
     Bundles that are damaged are left out; if that leaves none, the first damage is raised as `BundleError`.
     """
@@ -175,7 +180,8 @@ TASKS = {"denoise": "denoise maps", "classify": "tell the magnetic models", "exc
 
 
 def default_bundle(task: str, family: str) -> str:
-    """Name of the bundle that answers `task` for `family` where the user named none: the newest, of several the first by name.
+    """Name of the bundle that answers `task` for `family` where the user named none: the newest,
+    of several the first by name.
 
     Raises
     ------
@@ -209,7 +215,9 @@ def read_card(directory: Path) -> Card:
     try:
         content = json_of(read_text(file, origin, _LARGEST_CARD, follow=False), origin)
     except FileNotFoundError as error:
-        raise BundleError(f"'{directory}' is not a model bundle", f"it has no {CARD}", f"give another folder, or {reinstall}") from error
+        raise BundleError(
+            f"'{directory}' is not a model bundle", f"it has no {CARD}", f"give another folder, or {reinstall}"
+        ) from error
     if not isinstance(content, dict):
         raise BundleError(f"cannot read the card '{file}'", "it is not a JSON object", reinstall)
     if content.get("format") != FORMAT:
@@ -225,12 +233,15 @@ def read_card(directory: Path) -> Card:
         where = ".".join(str(part) for part in first["loc"]) or "the card"
         raise BundleError(f"the card '{file}' is wrong", f"{where}: {first['msg']}", reinstall) from error
     if card.sha256 != content_hash(content):
-        raise BundleError(f"the card '{file}' was altered", "its content does not have the SHA-256 it states", reinstall)
+        raise BundleError(
+            f"the card '{file}' was altered", "its content does not have the SHA-256 it states", reinstall
+        )
     return card
 
 
 def load_bundle(name_or_path: str | Path) -> Bundle:
-    """The bundle of that name or in that directory, checked from end to end; the same object as long as its content is the same.
+    """The bundle of that name or in that directory, checked from end to end;
+    the same object as long as its content is the same.
 
     Raises
     ------
@@ -272,7 +283,9 @@ def content_problems(directory: Path, card: Card, *, weights: bool) -> Iterator[
     """What is wrong with the files of a bundle that has `card`; `weights` as in `network_problems`."""
     reinstall = _remedy(directory, card.name)
     if _is_shipped(directory) and card.name != directory.name:
-        yield BundleError(f"the bundle in '{directory.name}' calls itself '{card.name}'", "the folder was renamed", reinstall)
+        yield BundleError(
+            f"the bundle in '{directory.name}' calls itself '{card.name}'", "the folder was renamed", reinstall
+        )
     if not any(name.endswith(".keras") for name in card.files):
         yield BundleError(f"the bundle '{card.name}' has no network", "its card lists no .keras file", reinstall)
     for name in sorted(card.files):
@@ -318,7 +331,8 @@ def _origin(file: Path, bundle: str) -> Origin:
 
 
 def _is_shipped(directory: Path) -> bool:
-    return directory.resolve().parent in {(_PACKAGE / "trained_models").resolve(), (_PACKAGE.parent / "trained_models").resolve()}
+    homes = (_PACKAGE / "trained_models", _PACKAGE.parent / "trained_models")
+    return directory.resolve().parent in {home.resolve() for home in homes}
 
 
 def _remedy(directory: Path, recipe: str = "RECIPE") -> str:

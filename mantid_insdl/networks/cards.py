@@ -104,8 +104,8 @@ class CardTest(_Part):
 class Card(_Part):
     """The content of `card.json`.
 
-    `files` and `sha256` are filled by `networks.bundle_writing.save_bundle`. `sha256` is the hash of the card without this entry; since
-    the card holds the hash of every file, it identifies the whole bundle.
+    `files` and `sha256` are filled by `networks.bundle_writing.save_bundle`. `sha256` is the hash of the card without
+    this entry; since the card holds the hash of every file, it identifies the whole bundle.
     """
 
     format: Literal[1] = FORMAT
@@ -130,7 +130,8 @@ class Card(_Part):
     def _plain_files(self) -> Card:
         for name in self.files:
             if not _CODE_FREE_FILE.match(name) or name == "card.json":
-                raise ValueError(f"files: '{name}' is not a plain file name of an allowed kind (.keras, .npz, .json, .md, .txt, .yaml)")
+                kinds = ".keras, .npz, .json, .md, .txt, .yaml"
+                raise ValueError(f"files: '{name}' is not a plain file name of an allowed kind ({kinds})")
         return self
 
     def to_json(self) -> str:

@@ -12,11 +12,12 @@ LOGITS = "logits"
 
 
 def classifier(shape: tuple[int, int], classes: int, groups: int = GROUPS, bins: int = BINS) -> Any:
-    """Logits of each class and, last, of none of them, (n, `classes` + 1), from maps of up to `groups` incident energies.
+    """Logits of each class and, last, of none of them, (n, `classes` + 1),
+    from maps of up to `groups` incident energies.
 
-    One linear layer weighs the feature maps' averages over all known pixels (standardised by numbers of the training maps, which is linear,
-    too), so that a logit is the sum of what the pixels say: feature maps through both are its class activation maps
-    [B. Zhou et al., CVPR 2016].
+    One linear layer weighs the feature maps' averages over all known pixels (standardised by numbers of the training
+    maps, which is linear, too), so that a logit is the sum of what the pixels say: feature maps through both are its
+    class activation maps [B. Zhou et al., CVPR 2016].
     """
     keras = import_keras()
     given = encoder.inputs(shape, groups * bins)

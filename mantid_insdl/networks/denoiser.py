@@ -1,9 +1,10 @@
-"""The denoiser: what a noisy map with gaps would show after infinite counting time, for any energy windows, and how sure it is.
+"""The denoiser: what a noisy map with gaps would show after infinite counting time, for any energy windows,
+and how sure it is.
 
-A band that one slice shows lies a little further in the next, and the same in the windows of another incident energy that reach the same
-energy transfer. So the slices are first gathered into a fixed number of levels, with weights that depend on their energy windows and their
-noise alone, and a U-net looks at all the levels of all the pixels at once. Its answer is spread back over the slices by their windows, and
-refined in each slice beside what was measured there.
+A band that one slice shows lies a little further in the next, and the same in the windows of another incident energy
+that reach the same energy transfer. So the slices are first gathered into a fixed number of levels, with weights that
+depend on their energy windows and their noise alone, and a U-net looks at all the levels of all the pixels at once. Its
+answer is spread back over the slices by their windows, and refined in each slice beside what was measured there.
 """
 
 from __future__ import annotations
@@ -18,13 +19,16 @@ from mantid_insdl.networks.prediction import predict
 from mantid_insdl.networks.preprocessing import noise_level
 
 LEVELS = 48  # into which the slices are gathered: about as many as a map has different energies
-PATTERNS, FACTORS = 64, 6  # patterns in the plane that all slices are made of, and numbers that each pixel of a slice gets from them
+# patterns in the plane that all slices are made of, and numbers that each pixel of a slice gets from them
+PATTERNS, FACTORS = 64, 6
 LOG_SIGMA_LIMITS = (-5.0, 3.0)
-CALIBRATED = ("error_factor_known", "error_factor_gap")  # entries of the card: what widens the network's error bars in and beside gaps
+# entries of the card: what widens the network's error bars in and beside gaps
+CALIBRATED = ("error_factor_known", "error_factor_gap")
 
 
 def build_denoiser(slices: int, shape: tuple[int, int]) -> Any:
-    """The network: (batch, slice, qh, qk, 2), expected intensity and the logarithm of its standard error, both normalised.
+    """The network: (batch, slice, qh, qk, 2), expected intensity and the logarithm of its standard error,
+    both normalised.
 
     Parameters
     ----------
@@ -40,7 +44,8 @@ def build_denoiser(slices: int, shape: tuple[int, int]) -> Any:
     noise = ops.reshape(noise_level(stack, ops), (-1, slices, 1))
 
     of_slice = layers.Concatenate()([windows, noise])
-    # Piecewise linear in the energies, with kinks all over their range, so that from the first a level is made of some slices only.
+    # Piecewise linear in the energies, with kinks all over their range, so that from the first a level
+    # is made of some slices only.
     kinks = keras.initializers.RandomUniform(-8.0, 2.0, seed=0)
     of_slice = layers.Dense(64, activation="relu", bias_initializer=kinks)(of_slice)
     of_slice = layers.Dense(64, activation="gelu")(of_slice)
@@ -51,7 +56,8 @@ def build_denoiser(slices: int, shape: tuple[int, int]) -> Any:
     gathered = []
     for one in (intensity, known):
         level = layers.Reshape((*shape, LEVELS))(layers.Dot(axes=1)([one, weights]))
-        # The spin waves of an untwinned crystal are the same at -Qh and -Qk: four pixels, some of them beside a gap, see the same.
+        # The spin waves of an untwinned crystal are the same at -Qh and -Qk: four pixels, some of
+        # them beside a gap, see the same.
         gathered += [level, sum(ops.flip(level, axis) for axis in (1, 2, (1, 2)))]
     x = layers.Concatenate()(gathered)
 
@@ -60,7 +66,9 @@ def build_denoiser(slices: int, shape: tuple[int, int]) -> Any:
 
     def residual(x: Any) -> Any:
         filters = x.shape[-1]
-        return layers.Add()([x, layers.Conv2D(filters, 3, padding="same")(block(layers.LayerNormalization()(x), filters))])
+        return layers.Add()(
+            [x, layers.Conv2D(filters, 3, padding="same")(block(layers.LayerNormalization()(x), filters))]
+        )
 
     def enlarged(x: Any, beside: Any, filters: int) -> Any:
         return block(layers.Concatenate()([layers.UpSampling2D(2, interpolation="bilinear")(x), beside]), filters, 1)
@@ -76,9 +84,12 @@ def build_denoiser(slices: int, shape: tuple[int, int]) -> Any:
     x = residual(enlarged(x, middle, 64))
     x = block(block(enlarged(x, fine, 48), 48), PATTERNS, 1)
 
-    # Spread back over the slices, (slice, pixel, factor), and seen beside what was measured there; the slices are the batch from here on.
+    # Spread back over the slices, (slice, pixel, factor), and seen beside what was measured there; the
+    # slices are the batch from here on.
     x = layers.Reshape((pixels, PATTERNS))(x)
-    spreading = layers.Reshape((slices * FACTORS, PATTERNS))(layers.Dense(FACTORS * PATTERNS, name="spreading")(of_slice))
+    spreading = layers.Reshape((slices * FACTORS, PATTERNS))(
+        layers.Dense(FACTORS * PATTERNS, name="spreading")(of_slice)
+    )
     spread = layers.Reshape((slices, FACTORS, *shape))(layers.Dot(axes=2)([spreading, x]))
     spread = ops.reshape(layers.Permute((1, 3, 4, 2))(spread), (-1, *shape, FACTORS))
     level = layers.Multiply()([stack[..., 1:], layers.Reshape((slices, 1, 1, 1))(noise)])
@@ -92,7 +103,9 @@ def build_denoiser(slices: int, shape: tuple[int, int]) -> Any:
     return keras.Model([stack, windows, used], outputs, name="denoiser")
 
 
-def denoised(model: Any, maps: MeasuredMaps, calibration: dict[str, float] | None = None) -> tuple[np.ndarray, np.ndarray]:
+def denoised(
+    model: Any, maps: MeasuredMaps, calibration: dict[str, float] | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """Expected intensity and its standard error, both (n, slice, qh, qk) and normalised as the stack.
 
     Parameters
@@ -109,7 +122,9 @@ def standard_error(log_sigma: np.ndarray, known: np.ndarray, calibration: dict[s
     return widened(np.exp(np.clip(log_sigma, *LOG_SIGMA_LIMITS)), known, calibration, CALIBRATED)
 
 
-def widened(sigma: np.ndarray, known: np.ndarray, calibration: dict[str, float] | None, names: tuple[str, str]) -> np.ndarray:
+def widened(
+    sigma: np.ndarray, known: np.ndarray, calibration: dict[str, float] | None, names: tuple[str, str]
+) -> np.ndarray:
     """Error bars times two factors of the calibration, for known pixels and for gaps; as they are where it has none."""
     if calibration is None or names[0] not in calibration:
         return sigma

@@ -1,9 +1,10 @@
 """From a map on any incident energies to feature maps: the trunk that classifier and exchange networks share.
 
-A map is `GROUPS` incident energies of up to `BINS` energy bins each, in one axis of slices (`preprocessing.grouped`). Every slice passes
-the same convolutions; each sees its neighbours in energy of the same Ei, and is told its own energies, so that no place in the axis has a
-meaning of its own: the order of the incident energies does not matter, nor which are missing. What the whole map shows is fed back to every
-slice twice (the context), so that evidence at one energy is weighed by another.
+A map is `GROUPS` incident energies of up to `BINS` energy bins each, in one axis of slices (`preprocessing.grouped`).
+Every slice passes the same convolutions; each sees its neighbours in energy of the same Ei, and is told its own
+energies, so that no place in the axis has a meaning of its own: the order of the incident energies does not matter, nor
+which are missing. What the whole map shows is fed back to every slice twice (the context), so that evidence at one
+energy is weighed by another.
 """
 
 from __future__ import annotations
@@ -36,7 +37,8 @@ class Encoded(NamedTuple):
     features : (n, slice, row, column, filter)
         Not negative; 0 in slices that the map does not have. A row and a column are four pixels.
     weight : (n, slice, row, column, 1)
-        Share of the pixels that are known, over its sum: the weighted mean of anything is the sum of its products with this.
+        Share of the pixels that are known, over its sum: the weighted mean of anything is the
+        sum of its products with this.
     context : (n, `CONTEXT`)
         What the whole map shows.
     """
@@ -73,12 +75,16 @@ def encode(given: Inputs, bins: int = BINS, widths: tuple[int, int, int] = WIDTH
     # Piecewise linear in the energies, with kinks all over their range.
     kinks = keras.initializers.RandomUniform(-8.0, 2.0, seed=0)
     energies = layers.Dense(2 * EMBEDDING, activation="relu", bias_initializer=kinks, name="energies_1")(given.windows)
-    energies = layers.LayerNormalization(name="energies")(layers.Dense(EMBEDDING, activation="relu", name="energies_2")(energies))
+    energies = layers.LayerNormalization(name="energies")(
+        layers.Dense(EMBEDDING, activation="relu", name="energies_2")(energies)
+    )
 
     number = ops.sum(given.used, axis=1) + 1e-6  # slices of a map, (n, 1)
 
     def standardised(x: Any) -> Any:
-        """Every filter with mean zero and variance one over the slices of its map: so that it does not matter which maps are beside it."""
+        """Every filter with mean zero and variance one over the slices of its map:
+        so that it does not matter which maps are beside it.
+        """
         _, high, broad, filters = x.shape
         maps = ops.reshape(x, (-1, slices, high * broad, filters))
         share = ops.reshape(given.used, (-1, slices, 1, 1)) / ops.reshape(number * (high * broad), (-1, 1, 1, 1))
@@ -87,7 +93,9 @@ def encode(given: Inputs, bins: int = BINS, widths: tuple[int, int, int] = WIDTH
         return ops.reshape(centred * ops.rsqrt(variance + 1e-3), (-1, high, broad, filters))
 
     def modulated(x: Any, told: Any, name: str) -> Any:
-        """Every filter standardised, then scaled and shifted by what its slice is told, (n, slice, number); at first by nothing."""
+        """Every filter standardised, then scaled and shifted by what its slice is told,
+        (n, slice, number); at first by nothing.
+        """
         filters = x.shape[-1]
         x = standardised(x)
         scale = layers.Dense(filters, kernel_initializer="zeros", bias_initializer="ones", name=f"{name}_scale")(told)
@@ -96,7 +104,9 @@ def encode(given: Inputs, bins: int = BINS, widths: tuple[int, int, int] = WIDTH
         return layers.Activation("relu", name=name)(x) * used
 
     def along_energy(x: Any, name: str) -> Any:
-        """What the slices next in energy say, added; slices that are not used are zero, as is what lies beyond the last bin."""
+        """What the slices next in energy say, added; slices that are not used are zero,
+        as is what lies beyond the last bin.
+        """
         _, high, broad, filters = x.shape
         columns_of_energy = ops.reshape(x, (-1, bins, high * broad, filters))
         neighbours = layers.Conv2D(filters, (3, 1), padding="same", activation="relu", name=name)(columns_of_energy)
@@ -107,7 +117,9 @@ def encode(given: Inputs, bins: int = BINS, widths: tuple[int, int, int] = WIDTH
         each = ops.sum(ops.reshape(x, (-1, slices, rows, columns, x.shape[-1])) * weight, axis=(2, 3)) * slices
         each = layers.Dense(2 * CONTEXT, activation="relu", name=f"{name}_slice")(layers.Concatenate()([each, told]))
         mean = ops.sum(each * given.used, axis=1) / (ops.sum(given.used, axis=1) + 1e-6)
-        return layers.LayerNormalization(name=name)(layers.Dense(CONTEXT, activation="relu", name=f"{name}_whole")(mean))
+        return layers.LayerNormalization(name=name)(
+            layers.Dense(CONTEXT, activation="relu", name=f"{name}_whole")(mean)
+        )
 
     def with_context(told: Any, whole: Any) -> Any:
         return layers.Concatenate()([told, layers.RepeatVector(slices)(whole)])
@@ -129,7 +141,9 @@ def encode(given: Inputs, bins: int = BINS, widths: tuple[int, int, int] = WIDTH
 
 
 def mean(encoded: Encoded) -> Any:
-    """The features averaged over all known pixels, standardised, (n, filter): a linear head after it makes class activation maps exact."""
+    """The features averaged over all known pixels, standardised, (n, filter):
+    a linear head after it makes class activation maps exact.
+    """
     keras = import_keras()
     averages = keras.ops.sum(encoded.features * encoded.weight, axis=(1, 2, 3))
     return keras.layers.BatchNormalization(momentum=MOMENTUM, name="embedding")(averages)

@@ -38,7 +38,9 @@ class JointEstimate:
     of_simulations: float
 
 
-def joint_estimate(model: Any, maps: MeasuredMaps, members: np.ndarray, calibration: dict[str, float] | None) -> JointEstimate:
+def joint_estimate(
+    model: Any, maps: MeasuredMaps, members: np.ndarray, calibration: dict[str, float] | None
+) -> JointEstimate:
     """The estimate of one map.
 
     Parameters
@@ -61,12 +63,17 @@ def joint_estimate(model: Any, maps: MeasuredMaps, members: np.ndarray, calibrat
     away = np.random.default_rng(0).choice([-PROBE, PROBE], known.shape) * known
     moved = maps.stack.copy()
     moved[0, used, ..., 0] += away * level[:, None, None]
-    followed = (denoised(model, replace(maps, stack=moved))[0][0, used] - by_network) * away / (PROBE**2 * level[:, None, None])
+    followed = (
+        (denoised(model, replace(maps, stack=moved))[0][0, used] - by_network)
+        * away
+        / (PROBE**2 * level[:, None, None])
+    )
     estimates = np.stack([by_network, linear.intensity])
     judged = known & (np.abs(measured - linear.intensity) < 6 * linear.noise)
     one, other = shares(measured, judged, linear.noise, estimates, np.stack([followed, linear.sensitivity]))
 
-    # The variance of a mixture: of each part its own, and how far from the mean it is; the third part is nothing at all.
+    # The variance of a mixture: of each part its own, and how far from the mean it is; the third part is nothing at
+    # all.
     mean = one * by_network + other * linear.intensity
     parts = [(one, error**2, by_network), (other, linear.variance, linear.intensity), (1 - one - other, error**2, 0.0)]
     variance = sum(share * (own + (answer - mean) ** 2) for share, own, answer in parts)

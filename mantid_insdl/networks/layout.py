@@ -13,7 +13,8 @@ MARGIN = 0.01  # relative: what an energy may lie beyond the trained ones
 
 
 def in_groups(m: Map, card: Card, warnings: list[str]) -> tuple[Map, np.ndarray]:
-    """The slices for a network that takes any: of each Ei in reach of its training, rising in Ei and energy, and the place of each.
+    """The slices for a network that takes any: of each Ei in reach of its training, rising in Ei and energy,
+    and the place of each.
 
     Returns
     -------
@@ -46,24 +47,29 @@ def in_groups(m: Map, card: Card, warnings: list[str]) -> tuple[Map, np.ndarray]
         raise _unlike(card, f"the energy window is {given}", _trained_windows(card))
     if not near.all():
         foreign = ", ".join(f"{e:g}" for e in np.unique(slices.ei[~near]))
-        warnings.append(f"Incident energies {foreign} meV were not used: the model was trained from {low:g} to {high:g} meV.")
+        warnings.append(
+            f"Incident energies {foreign} meV were not used: the model was trained from {low:g} to {high:g} meV."
+        )
     if outside := int(np.sum(near & ~inside)):
         warnings.append(f"{outside} energy bins were not used: the model was trained from {_trained_windows(card)}.")
     m = m.select(np.flatnonzero(inside))
     m = _with_room_for_each_ei(m, card.input.groups, warnings)
     m = _with_room_for_each_bin(m, card.input.bins, warnings)
-    places = np.concatenate(
-        [card.input.bins * number + np.arange(group.size) for number, group in enumerate(m.require_slices().groups_by_ei())]
-    )
+    groups = m.require_slices().groups_by_ei()
+    places = np.concatenate([card.input.bins * number + np.arange(group.size) for number, group in enumerate(groups)])
     return m, places
 
 
 def _unlike(card: Card, what: str, trained: str) -> UnsuitableMapError:
-    return UnsuitableMapError(what, f"model '{card.name}' was trained from {trained}", "cut other slices, or train a model for these")
+    return UnsuitableMapError(
+        what, f"model '{card.name}' was trained from {trained}", "cut other slices, or train a model for these"
+    )
 
 
 def _one_value_of_each_ei(m: Map) -> Map:
-    """Slices in the order of Ei and energy; incident energies that differ by a few per cent only are of one measurement."""
+    """Slices in the order of Ei and energy; incident energies that differ by a few per cent
+    only are of one measurement.
+    """
     given = m.require_slices()
     ei = np.sort(given.unique_ei)
     parts = np.split(ei, np.flatnonzero(np.diff(ei) > SAME_EI * ei[:-1]) + 1)

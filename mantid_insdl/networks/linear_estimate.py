@@ -1,13 +1,14 @@
 """The best linear estimate of a noise-free map, from maps that were simulated on its slices.
 
-What a magnet of known kind can show varies in far fewer ways than a map has pixels. The mean and the covariance of maps simulated with
-constants from the prior say in which, and the noise says how far the pixels are to be believed: of all estimates that are linear in the
-measured pixels the one below has the least mean square error (Wiener filter; Gaussian process regression with the covariance of an
-ensemble). A constant of each slice, background that the reduction has left, is free.
+What a magnet of known kind can show varies in far fewer ways than a map has pixels. The mean and the covariance of maps
+simulated with constants from the prior say in which, and the noise says how far the pixels are to be believed: of all
+estimates that are linear in the measured pixels the one below has the least mean square error (Wiener filter; Gaussian
+process regression with the covariance of an ensemble). A constant of each slice, background that the reduction has
+left, is free.
 
-A second pass takes the members that are most like the first answer, at the amplitude at which they are, since the covariance of all magnets
-is not that of those like this one; with noise that follows the intensity, as counting has it, and with pixels that nothing explains (hot
-ones) counting less.
+A second pass takes the members that are most like the first answer, at the amplitude at which they are, since the
+covariance of all magnets is not that of those like this one; with noise that follows the intensity, as counting has it,
+and with pixels that nothing explains (hot ones) counting less.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import numpy as np
 FIRST = 240  # members of the first pass, which has but to say what the map is like
 NEAREST = 250  # members of the second pass
 AMPLITUDE = (0.3, 1.1)
-"""Of the signal of an incident energy over the mean that its slices were measured with, of which background is a part."""
+"""Of the signal of an incident energy over the mean that was measured, of which background is a part."""
 SPREAD = 0.15  # of the amplitude of a member of the second pass about that which fits best, relative
 LEAST_LEVEL = 0.15  # of a slice's mean: below it the variance of its noise does not follow the intensity
 OUTLIER = 4.0  # standard deviations from which on a pixel counts less
@@ -38,7 +39,8 @@ class LinearEstimate:
     noise : (slice, qh, qk)
         Standard deviation of the measured pixels' noise, as the estimate took it.
     sensitivity : (slice, qh, qk)
-        Derivative of each pixel of the estimate, about the mean of its slice, by what was measured there; 0 where nothing was.
+        Derivative of each pixel of the estimate, about the mean of its slice, by what was measured there; 0 where
+        nothing was.
     """
 
     intensity: np.ndarray
@@ -84,17 +86,26 @@ def linear_estimate(
     spread = np.ones((nearest.size, len(y)), np.float32)
     for group in groups:
         spread[:, group] += SPREAD * rng.standard_normal((nearest.size, 1))
-    last, _, variance, sensitivity = _solved(ensemble[nearest], fitting[nearest] * spread, y, known, deviation, with_variance=True)
+    last, _, variance, sensitivity = _solved(
+        ensemble[nearest], fitting[nearest] * spread, y, known, deviation, with_variance=True
+    )
     parts = (np.maximum(last, 0), variance, deviation, sensitivity)
     return LinearEstimate(*(part.reshape(shape) for part in parts))
 
 
 def _solved(
-    ensemble: np.ndarray, amplitude: np.ndarray, y: np.ndarray, known: np.ndarray, deviation: np.ndarray, *, with_variance: bool
+    ensemble: np.ndarray,
+    amplitude: np.ndarray,
+    y: np.ndarray,
+    known: np.ndarray,
+    deviation: np.ndarray,
+    *,
+    with_variance: bool,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Intensity (slice, pixel), constant (slice,), and variance and sensitivity (slice, pixel), zero if not wanted.
 
-    Slice by slice, so that the ensemble is the only large array: first the coefficients of the members, then what they make of each slice.
+    Slice by slice, so that the ensemble is the only large array: first the coefficients of the members, then what they
+    make of each slice.
     """
     from scipy.linalg import cho_solve, cholesky, solve_triangular
 
@@ -134,8 +145,10 @@ def _solved(
     return intensity, constant, variance, sensitivity
 
 
-def _likeness(ensemble: np.ndarray, wanted: np.ndarray, weight: np.ndarray, groups: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """Amplitude (member, slice) at which each member is most like a map, and its squared distance from it there, (member,)."""
+def _likeness(
+    ensemble: np.ndarray, wanted: np.ndarray, weight: np.ndarray, groups: Sequence[np.ndarray]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Amplitude (member, slice) at which each member is most like a map, and squared distance from it, (member,)."""
     amplitude, distance = np.zeros(ensemble.shape[:2], np.float32), np.zeros(len(ensemble))
     for group in groups:
         own, with_map, of_map = np.zeros(len(ensemble)), np.zeros(len(ensemble)), 0.0

@@ -1,9 +1,9 @@
 """What a map says about exchange constants: a probability density over all of them at once, from one network.
 
-The density is a mixture of Gaussians with full covariances (a mixture density network, Bishop 1994), in coordinates in which the prior
-range of each constant is the whole line: z = log((x - low) / (high - x)). So nothing lies outside the range, two constants that a map only
-gives together are correlated, and two basins that explain a map equally well are two peaks. What the map does not determine shows the
-prior.
+The density is a mixture of Gaussians with full covariances (a mixture density network, Bishop 1994), in coordinates in
+which the prior range of each constant is the whole line: z = log((x - low) / (high - x)). So nothing lies outside the
+range, two constants that a map only gives together are correlated, and two basins that explain a map equally well are
+two peaks. What the map does not determine shows the prior.
 """
 
 from __future__ import annotations
@@ -23,28 +23,37 @@ COMPONENTS = 8  # Gaussians of a mixture
 _LOG_WIDTHS = (-5.0, 5.0)  # of the logarithm of a precision's Cholesky diagonal
 _EDGE = 1e-4  # of a range: values nearer to its ends count as so far from them, since the ends are at infinity
 _GRID = np.linspace(-9.0, 9.0, 721)  # of z, on which peaks of marginal densities are looked for
-_VALLEY, _LEAST_SHARE = 0.6, 0.1  # two peaks are two where the density between them falls to this share of the lower, which holds so much
+# two peaks are two where the density between them falls to this share of the lower, which holds so much
+_VALLEY, _LEAST_SHARE = 0.6, 0.1
 
 
 def build_posterior(shape: tuple[int, int], parameters: int, groups: int = GROUPS, bins: int = BINS) -> Any:
-    """The network: (batch, `outputs_of(parameters)`), what `Posterior` and `posterior_loss` read, from the inputs of the encoder."""
+    """The network: (batch, `outputs_of(parameters)`), what `Posterior` and `posterior_loss` read,
+    from the inputs of the encoder.
+    """
     keras = import_keras()
     layers = keras.layers
     given = encoder.inputs(shape, groups * bins)
     features = encoder.encode(given, bins).features
     slices, rows, columns, filters = features.shape[1:]
-    # Where in momentum something lies counts here, and at which energy: every slice is summarised with its place and its energies.
+    # Where in momentum something lies counts here, and at which energy: every slice is summarised
+    # with its place and its energies.
     x = layers.AveragePooling3D((1, 2, 2), name="coarse")(features)
     x = layers.Reshape((slices, (rows // 2) * (columns // 2) * filters))(x)
     for number in (1, 2):
-        x = layers.Dense(96, activation="relu", name=f"slice_summary_{number}")(layers.Concatenate()([x, given.windows]))
+        x = layers.Concatenate()([x, given.windows])
+        x = layers.Dense(96, activation="relu", name=f"slice_summary_{number}")(x)
     x = layers.Multiply()([x, given.used])
     x = layers.Concatenate()([layers.GlobalAveragePooling1D()(x), layers.GlobalMaxPooling1D()(x)])
     x = layers.Dense(128, activation="relu", name="embedding")(layers.LayerNormalization()(x))
     x = layers.Dense(128, activation="relu", name="density")(layers.Dropout(0.1)(x))
-    # At first every map has about the same broad mixture, whatever the features are: a narrow one beside the truth would cost too much.
+    # At first every map has about the same broad mixture, whatever the features are: a narrow one beside
+    # the truth would cost too much.
     initializers = keras.initializers
-    weak = {"kernel_initializer": initializers.VarianceScaling(0.01, seed=1), "bias_initializer": initializers.RandomNormal(0, 0.5, seed=2)}
+    weak = {
+        "kernel_initializer": initializers.VarianceScaling(0.01, seed=1),
+        "bias_initializer": initializers.RandomNormal(0, 0.5, seed=2),
+    }
     outputs = layers.Dense(outputs_of(parameters), name="mixture", **weak)(x)
     return keras.Model(list(given), outputs, name="posterior")
 
@@ -62,13 +71,15 @@ def posterior_loss(keras: Any, parameters: int) -> Callable[[Any, Any], Any]:
         log_weights, means, factors, log_diagonal = _parts(ops, output, parameters)
         away = ops.expand_dims(ops.expand_dims(target, 1) - means, -1)
         squares = ops.sum(ops.square(ops.matmul(factors, away)), axis=(-2, -1))
-        return -ops.logsumexp(log_weights + ops.sum(log_diagonal, -1) - 0.5 * squares, axis=-1) + 0.5 * parameters * np.log(2 * np.pi)
+        likelihood = ops.logsumexp(log_weights + ops.sum(log_diagonal, -1) - 0.5 * squares, axis=-1)
+        return -likelihood + 0.5 * parameters * np.log(2 * np.pi)
 
     return loss
 
 
 def _parts(ops: Any, output: Any, parameters: int) -> tuple[Any, Any, Any, Any]:
-    """Log weights (n, k), means (n, k, p), factors (n, k, p, p) and the logarithms of their diagonals (n, k, p), from a network's output.
+    """Log weights (n, k), means (n, k, p), factors (n, k, p, p) and the logarithms of their diagonals (n, k, p),
+    from a network's output.
 
     A factor F is lower triangular, and F' F the inverse of the covariance.
     """
@@ -134,7 +145,8 @@ class Posterior:
         ops = import_keras().ops
         weights, means, covariances = [], [], []
         for output in outputs:
-            log_weights, mean, factors, _ = (np.asarray(x, float) for x in _parts(ops, output.astype(np.float32), low.size))
+            parts = _parts(ops, output.astype(np.float32), low.size)
+            log_weights, mean, factors, _ = (np.asarray(x, float) for x in parts)
             inverse = np.linalg.inv(factors)
             weights.append(np.exp(log_weights) / len(outputs))
             means.append(mean)
@@ -150,7 +162,9 @@ class Posterior:
         return np.logaddexp.reduce(np.log(self.weights + 1e-300) - 0.5 * (squares + log_volume), axis=1)
 
     def rank(self, values: np.ndarray) -> np.ndarray:
-        """Marginal probability of less than each of the values (n, parameter): uniform over many maps where the posterior is honest."""
+        """Marginal probability of less than each of the values (n, parameter):
+        uniform over many maps where the posterior is honest.
+        """
         return self._below(unbounded(values, self.low, self.high))
 
     def quantile(self, share: float) -> np.ndarray:
@@ -181,7 +195,9 @@ class Posterior:
         return bounded(z, self.low, self.high)
 
     def peaks(self, row: int = 0) -> list[np.ndarray]:
-        """Where each parameter's marginal density of z has its peaks, the highest first; several only where they are apart."""
+        """Where each parameter's marginal density of z has its peaks, the highest first;
+        several only where they are apart.
+        """
         values = bounded(_GRID[:, None], self.low, self.high)
         away = (_GRID[:, None, None] - self.means[row]) / self._widths[row]
         density = np.einsum("k,gkp->gp", self.weights[row], np.exp(-0.5 * away**2) / self._widths[row])
@@ -200,12 +216,15 @@ class Posterior:
 
 
 def _apart(density: np.ndarray) -> list[int]:
-    """Indices of the peaks of a density on a grid, the highest first, without those that no valley parts from a higher one."""
+    """Indices of the peaks of a density on a grid, the highest first,
+    without those that no valley parts from a higher one.
+    """
     inner = np.flatnonzero((density[1:-1] >= density[:-2]) & (density[1:-1] > density[2:])) + 1
     share = np.cumsum(density) / density.sum()
     kept: list[int] = []
     for peak in sorted((int(i) for i in inner), key=lambda i: -float(density[i])):
-        valleys = [min(peak, other) + int(np.argmin(density[min(peak, other) : max(peak, other) + 1])) for other in kept]
+        between = [(min(peak, other), max(peak, other) + 1) for other in kept]
+        valleys = [low + int(np.argmin(density[low:high])) for low, high in between]
         if any(density[valley] > _VALLEY * density[peak] for valley in valleys):
             continue
         # What the peak holds: between the valleys next to it on both sides.

@@ -1,6 +1,8 @@
-"""What the outputs of networks mean: the same formulas for setting their calibration, for testing them, and for answering.
+"""What the outputs of networks mean: the same formulas for setting their calibration, for testing them,
+and for answering.
 
-SciPy is imported where it is used: checking a map for a model, which happens inside Mantid, must be quick and needs none of it.
+SciPy is imported where it is used: checking a map for a model, which happens inside Mantid, must
+be quick and needs none of it.
 """
 
 from __future__ import annotations
@@ -36,16 +38,22 @@ def predict(model: Any, maps: MeasuredMaps, batch: int = 16, progress: Progress 
 
 
 def predict_batches(model: Any, maps: MeasuredMaps, batch: int) -> Iterator[list[np.ndarray]]:
-    """The network's outputs for one batch after the other: of layers inside it those of all maps would fill the memory."""
+    """The network's outputs for one batch after the other:
+    of layers inside it those of all maps would fill the memory.
+    """
     for start in range(0, len(maps.stack), batch):
         outputs = model(network_inputs(model, maps, slice(start, start + batch)), training=False)
         yield [np.asarray(one) for one in (outputs if isinstance(outputs, list | tuple) else [outputs])]
 
 
-def in_both_orientations(ask: Callable[[MeasuredMaps], Sequence[np.ndarray]], maps: MeasuredMaps) -> tuple[np.ndarray, np.ndarray]:
-    """What a network says of maps as they are and with Qh and Qk exchanged, (2, n, output); and the mean of both embeddings, (n, feature).
+def in_both_orientations(
+    ask: Callable[[MeasuredMaps], Sequence[np.ndarray]], maps: MeasuredMaps
+) -> tuple[np.ndarray, np.ndarray]:
+    """What a network says of maps as they are and with Qh and Qk exchanged, (2, n, output);
+    and the mean of both embeddings, (n, feature).
 
-    Of a twinned crystal both show the same, so that no answer may depend on it; where they differ the network is not sure.
+    Of a twinned crystal both show the same, so that no answer may depend on it; where they
+    differ the network is not sure.
 
     Parameters
     ----------
@@ -56,8 +64,12 @@ def in_both_orientations(ask: Callable[[MeasuredMaps], Sequence[np.ndarray]], ma
     return np.stack([first, second]), (one + other) / 2
 
 
-def logits_of(bundle: Bundle, inputs: MeasuredMaps, progress: Progress = ignore_progress) -> tuple[np.ndarray, list[np.ndarray]]:
-    """Of all networks of a classifier the logits for both orientations of a map, (2 x network, 1, output), and its features."""
+def logits_of(
+    bundle: Bundle, inputs: MeasuredMaps, progress: Progress = ignore_progress
+) -> tuple[np.ndarray, list[np.ndarray]]:
+    """Of all networks of a classifier the logits for both orientations of a map,
+    (2 x network, 1, output), and its features.
+    """
     logits, features = [], []
     for number, model in enumerate(bundle.models):
         both, embedding = in_both_orientations(partial(predict, with_embedding(model)), inputs)
@@ -68,7 +80,8 @@ def logits_of(bundle: Bundle, inputs: MeasuredMaps, progress: Progress = ignore_
 
 
 def ensemble_probabilities(logits: np.ndarray, temperature: float) -> tuple[np.ndarray, np.ndarray]:
-    """Mean probability over the members of an ensemble and its standard deviation between them, from logits (member, n, class).
+    """Mean probability over the members of an ensemble and its standard deviation between them,
+    from logits (member, n, class).
 
     A network asked about both orientations of a map counts as two members.
     """

@@ -1,4 +1,6 @@
-"""Bring a user's map onto the grid a model was trained on, or say why it cannot be; and bring what comes out back onto the user's."""
+"""Bring a user's map onto the grid a model was trained on, or say why it cannot be;
+and bring what comes out back onto the user's.
+"""
 
 from __future__ import annotations
 
@@ -49,7 +51,8 @@ def choose_bundle(task: str, m: Map, model: str | Path | None) -> Bundle:
     Raises
     ------
     BundleError
-        If the named bundle answers another question, or none is named and the map's material does not tell which to take.
+        If the named bundle answers another question, or none is named and the map's material
+        does not tell which to take.
     UnsuitableMapError
         If no model can read a map of this kind.
     """
@@ -69,7 +72,11 @@ def choose_bundle(task: str, m: Map, model: str | Path | None) -> Bundle:
         return load_bundle(default_bundle(task, family))
     fitting = [name for name in bundle_names() if read_card(find_bundle(name)).task == task]
     if len(fitting) != 1:
-        raise BundleError(f"no model was named to {TASKS[task]}", "the map does not say of which material it is", f"name {_or(fitting)}")
+        raise BundleError(
+            f"no model was named to {TASKS[task]}",
+            "the map does not say of which material it is",
+            f"name {_or(fitting)}",
+        )
     return load_bundle(fitting[0])
 
 
@@ -90,7 +97,8 @@ class Prepared:
     Parameters
     ----------
     gridded
-        The slices that the network is given, on its pixels. For a model of fixed slices all of those, and what the map lacks is masked.
+        The slices that the network is given, on its pixels. For a model of fixed slices all of those, and
+        what the map lacks is masked.
     inputs
         What the network sees, one map: as many slices as it has places.
     used : (slice,)
@@ -109,18 +117,23 @@ class Prepared:
 
 
 def open_question(task: str, m: Map, model: str | Path | None) -> tuple[Bundle, Prepared]:
-    """The bundle that answers a question about a map (see `choose_bundle`), and the map as its networks see it (see `prepare`)."""
+    """The bundle that answers a question about a map (see `choose_bundle`),
+    and the map as its networks see it (see `prepare`).
+    """
     bundle = choose_bundle(task, m, model)
     return bundle, prepare(m, bundle.card)
 
 
 def check_kind(m: Map) -> None:
-    """Raise `UnsuitableMapError` where no model can read a map of this kind: before any talk of models and materials."""
+    """Raise `UnsuitableMapError` where no model can read a map of this kind:
+    before any talk of models and materials.
+    """
     if m.kind != "slices":
         what = "|Q|-E map" if m.kind == "powder" else "cut"
         raise UnsuitableMapError(
             f"no model can read this {m.kind} map",
-            "the models were trained on constant-energy slices against Qh and Qk, and directions in the plane are lost in a " + what,
+            "the models were trained on constant-energy slices against Qh and Qk, "
+            f"and directions in the plane are lost in a {what}",
             "give (Qh, Qk) slices",
         )
 
@@ -131,22 +144,32 @@ def check_map(m: Map, card: Card) -> None:
     family = family_of(m.material)
     if family is not None and family != card.family:
         raise UnsuitableMapError(
-            f"model '{card.name}' knows nothing of {m.material}", f"it was trained on {card.family}", "use a model for your material"
+            f"model '{card.name}' knows nothing of {m.material}",
+            f"it was trained on {card.family}",
+            "use a model for your material",
         )
     for axis, wanted in zip(m.axes, card.input.axes, strict=True):
         if axis.unit != wanted.unit:
-            raise UnsuitableMapError(f"axis '{axis.name}' is in {axis.unit}", f"the model was trained in {wanted.unit}", "convert the axis")
+            raise UnsuitableMapError(
+                f"axis '{axis.name}' is in {axis.unit}", f"the model was trained in {wanted.unit}", "convert the axis"
+            )
         _check_overlap(axis, wanted.centres[0], wanted.centres[-1])
     if beyond := m.require_slices().beyond_ei():
         raise UnsuitableMapError(*beyond)
     if m.mask.all():
-        raise UnsuitableMapError("the map is empty", "every pixel is masked or NaN", "check the mask and the range of the cuts")
+        raise UnsuitableMapError(
+            "the map is empty", "every pixel is masked or NaN", "check the mask and the range of the cuts"
+        )
     known = m.intensity[~m.mask]
     if known.max() == known.min():
-        raise UnsuitableMapError("the map is constant", f"every unmasked pixel is {known[0]:g}", "check that the right data were loaded")
+        raise UnsuitableMapError(
+            "the map is constant", f"every unmasked pixel is {known[0]:g}", "check that the right data were loaded"
+        )
     if known.max() <= 0:
         raise UnsuitableMapError(
-            "the map has no positive intensity", "there is nothing that could be a spin wave", "check the background subtraction"
+            "the map has no positive intensity",
+            "there is nothing that could be a spin wave",
+            "check the background subtraction",
         )
 
 
@@ -179,7 +202,10 @@ def prepare(m: Map, card: Card) -> Prepared:
     check_map(m, card)
     warnings = [*m.warnings, *check_repeats(m)]
     if m.material is None:
-        warnings.append(f"The map does not say of which material it is: {card.family.upper()} is assumed, for which {card.name} was made.")
+        warnings.append(
+            f"The map does not say of which material it is: {card.family.upper()} is assumed, "
+            f"for which {card.name} was made."
+        )
     axes = tuple(Axis(a.name, a.unit, np.array(a.centres)) for a in card.input.axes)
     if not all(mine.matches(theirs, 1e-3) for mine, theirs in zip(m.axes, axes, strict=True)):
         m = m.regrid(*axes)
@@ -201,7 +227,8 @@ def prepare(m: Map, card: Card) -> Prepared:
         )
     slices = gridded.require_slices()
     groups = incident_energy_groups(slices)
-    if card.input.slices is not None or card.input.groups > 1:  # narrow windows, most of which show what lies under the data
+    # narrow windows, most of which show what lies under the data
+    if card.input.slices is not None or card.input.groups > 1:
         gridded = _without_background(gridded, groups, warnings)
     stack, scale = normalise(gridded.intensity[None], groups)
     inputs = MeasuredMaps(
@@ -242,7 +269,9 @@ def _on_fixed_slices(m: Map, card: Card, warnings: list[str]) -> Map:
     measured = m.require_slices()
     if np.isnan(measured.ei).any():
         raise UnsuitableMapError(
-            "the incident energy is not known", f"the model needs it (trained on {trained} meV)", "give Ei (log 'Ei', or --ei)"
+            "the incident energy is not known",
+            f"the model needs it (trained on {trained} meV)",
+            "give Ei (log 'Ei', or --ei)",
         )
     gridded = m.regrid_slices(target, ei_tolerance=card.input.ei_tolerance)
     used = np.asarray(~gridded.mask.all(axis=(1, 2)))
@@ -259,9 +288,12 @@ def _on_fixed_slices(m: Map, card: Card, warnings: list[str]) -> Map:
     holes = int(np.sum(~used)) - int(np.sum(np.isin(target.ei, [float(x) for x in missing])))
     if holes:
         warnings.append(f"{holes} energy bins of the measured incident energies are missing and were masked.")
-    foreign = [f"{ei:g}" for ei in measured.unique_ei if np.min(np.abs(target.unique_ei / ei - 1)) > card.input.ei_tolerance]
+    away = [np.min(np.abs(target.unique_ei / ei - 1)) for ei in measured.unique_ei]
+    foreign = [f"{ei:g}" for ei, far in zip(measured.unique_ei, away, strict=True) if far > card.input.ei_tolerance]
     if foreign:
-        warnings.append(f"Incident energies {', '.join(foreign)} meV were not used: the model was trained on {trained} meV.")
+        warnings.append(
+            f"Incident energies {', '.join(foreign)} meV were not used: the model was trained on {trained} meV."
+        )
     return gridded
 
 
@@ -274,8 +306,12 @@ def card_windows(slices: Slices) -> str:
     return ", ".join(parts)
 
 
-def on_axes_of(m: Map, result: Map, prepared: Prepared, identity: BundleIdentity, note: str, *, keep_mask: bool = True) -> Map:
-    """A result on the training grid back on the pixels and slices of the user's map, with a record of the model, and with the mask."""
+def on_axes_of(
+    m: Map, result: Map, prepared: Prepared, identity: BundleIdentity, note: str, *, keep_mask: bool = True
+) -> Map:
+    """A result on the training grid back on the pixels and slices of the user's map, with a record of the model,
+    and with the mask.
+    """
     # Slices first: a single slice with millions of pixels must not be made for all slices of the training grid.
     slices = m.require_slices()
     if not result.require_slices().matches(slices):

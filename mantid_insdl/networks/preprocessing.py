@@ -19,9 +19,11 @@ def incident_energy_groups(slices: Slices) -> list[np.ndarray]:
 
 
 def normalise(intensity: np.ndarray, groups: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """Bring each incident energy to a mean of about one; the scales of different incident energies are seldom comparable.
+    """Bring each incident energy to a mean of about one;
+    the scales of different incident energies are seldom comparable.
 
-    The scale is the mean of the positive part, cut at its 99.5th percentile: neither negative noise nor a few hot pixels decide it.
+    The scale is the mean of the positive part, cut at its 99.5th percentile: neither negative noise
+    nor a few hot pixels decide it.
 
     Parameters
     ----------
@@ -52,7 +54,8 @@ def normalise(intensity: np.ndarray, groups: list[np.ndarray]) -> tuple[np.ndarr
 
 
 def structure(stack: np.ndarray) -> np.ndarray:
-    """Correlation of neighbouring known pixels of a slice about the slice's mean, (n,): 0 for noise alone, whatever its level.
+    """Correlation of neighbouring known pixels of a slice about the slice's mean, (n,):
+    0 for noise alone, whatever its level.
 
     Parameters
     ----------
@@ -69,10 +72,11 @@ def structure(stack: np.ndarray) -> np.ndarray:
 
 
 def noise_level(stack: Any, ops: Any = np) -> Any:
-    """Noise of each slice, from how far its known pixels lie from the mean of their neighbours along Qh or Qk, (n, slice).
+    """Noise of each slice, from how far its known pixels lie from the mean of their neighbours along Qh or Qk,
+    (n, slice).
 
-    Of a slope nothing counts, of a curve (a sharp band) something. It is the standard deviation of Gaussian noise; as a mean of absolute
-    values it forgives hot pixels. Zero where no three pixels in a row are known.
+    Of a slope nothing counts, of a curve (a sharp band) something. It is the standard deviation of Gaussian noise; as a
+    mean of absolute values it forgives hot pixels. Zero where no three pixels in a row are known.
 
     Parameters
     ----------
@@ -84,14 +88,18 @@ def noise_level(stack: Any, ops: Any = np) -> Any:
     x, known = stack[..., 0], stack[..., 1]
     away = ops.abs(x[:, :, 1:-1] - (x[:, :, :-2] + x[:, :, 2:]) / 2)
     across = ops.abs(x[..., 1:-1] - (x[..., :-2] + x[..., 2:]) / 2)
-    three, three_across = known[:, :, 1:-1] * known[:, :, :-2] * known[:, :, 2:], known[..., 1:-1] * known[..., :-2] * known[..., 2:]
+    three = known[:, :, 1:-1] * known[:, :, :-2] * known[:, :, 2:]
+    three_across = known[..., 1:-1] * known[..., :-2] * known[..., 2:]
     total = ops.sum(away * three, axis=(2, 3)) + ops.sum(across * three_across, axis=(2, 3))
     number = ops.sum(three, axis=(2, 3)) + ops.sum(three_across, axis=(2, 3))
-    # Of white noise the difference has 3/2 of the variance, and its mean absolute value is sqrt(2 / pi) of its standard deviation.
+    # Of white noise the difference has 3/2 of the variance, and its mean absolute value is
+    # sqrt(2 / pi) of its standard deviation.
     return total / ops.maximum(number, 1) * float(np.sqrt(np.pi / 2 / 1.5))
 
 
 def window_features(slices: Slices) -> np.ndarray:
-    """(slice, 3): lower and upper edge of the energy window over 10 meV, and log10 of the incident energy in meV (0 if unknown)."""
+    """(slice, 3): lower and upper edge of the energy window over 10 meV,
+    and log10 of the incident energy in meV (0 if unknown).
+    """
     ei = np.where(np.isfinite(slices.ei), slices.ei, 1.0)
     return np.stack([slices.energy_min / 10, slices.energy_max / 10, np.log10(ei)], axis=-1).astype(np.float32)

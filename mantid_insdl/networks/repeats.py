@@ -36,9 +36,14 @@ def check_repeats(m: Map) -> list[str]:
             reason = _disagreement(m, first, other)
             if reason:
                 both = f"slices {first + 1} and {other + 1}"
-                raise UnsuitableMapError(f"{both} contradict each other", f"both show {window}, and {reason}", "leave the wrong one out")
+                raise UnsuitableMapError(
+                    f"{both} contradict each other", f"both show {window}, and {reason}", "leave the wrong one out"
+                )
         *numbers, last = (str(i + 1) for i in (first, *others))
-        warnings.append(f"Slices {', '.join(numbers)} and {last} show the same window ({window}); they agree and are taken together.")
+        warnings.append(
+            f"Slices {', '.join(numbers)} and {last} show the same window ({window}); "
+            "they agree and are taken together."
+        )
     return warnings
 
 
@@ -56,9 +61,9 @@ def _repeated(slices: Slices) -> list[list[int]]:
 def _disagreement(m: Map, one: int, other: int) -> str:
     """How two slices of the same window differ beyond their errors; empty where they do not.
 
-    Two tests, because either is blind to what the other sees: the mean over pixels of the squared difference in units of its error
-    (1 +- sqrt(2/n) for n pixels, also at low counts, where the variance is the number of counts), and the difference of the mean
-    intensities. Where a map has no errors the scatter of the differences stands for them.
+    Two tests, because either is blind to what the other sees: the mean over pixels of the squared difference in units
+    of its error (1 +- sqrt(2/n) for n pixels, also at low counts, where the variance is the number of counts), and the
+    difference of the mean intensities. Where a map has no errors the scatter of the differences stands for them.
     """
     both = ~(m.mask[one] | m.mask[other])
     difference = m.intensity[other][both] - m.intensity[one][both]

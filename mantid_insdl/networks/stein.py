@@ -10,11 +10,12 @@ STEPS = 40  # of a share from 0 to 1
 def shares(
     measured: np.ndarray, known: np.ndarray, noise: np.ndarray, estimates: np.ndarray, sensitivities: np.ndarray
 ) -> tuple[float, float]:
-    """Shares of two estimates, not negative and together at most one, whose mixture has the least expected square error.
+    """Shares of two estimates, not negative and at most one together, of the mixture with the least expected error.
 
-    The truth is not known, but Stein's unbiased estimate of the risk is: the mean square of what the mixture leaves of the measured
-    pixels, and twice how far it follows their noise [C. M. Stein, Ann. Statist. 9, 1135 (1981)]. What is left of one is for no
-    intensity at all. Constants of a slice are left out, since an estimate is one of what stands on a background.
+    The truth is not known, but Stein's unbiased estimate of the risk is: the mean square of what the mixture leaves of
+    the measured pixels, and twice how far it follows their noise [C. M. Stein, Ann. Statist. 9, 1135 (1981)]. What is
+    left of one is for no intensity at all. Constants of a slice are left out, since an estimate is one of what stands
+    on a background.
 
     Parameters
     ----------

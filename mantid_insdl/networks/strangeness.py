@@ -1,8 +1,8 @@
 """How unlike the maps of a classifier's models a map is: one rule, for setting it, for testing it, and for using it.
 
-Two things speak for a map that shows none of the models: that the networks say so, which have learnt it on maps made to show none; and that
-its features lie far from those of the models' maps, which also finds what nobody has thought of. Each is turned into the share of the
-models' own maps that show less of it, and the larger of the two counts.
+Two things speak for a map that shows none of the models: that the networks say so, which have learnt it on maps made to
+show none; and that its features lie far from those of the models' maps, which also finds what nobody has thought of.
+Each is turned into the share of the models' own maps that show less of it, and the larger of the two counts.
 """
 
 from __future__ import annotations
@@ -42,7 +42,9 @@ class Strangeness:
     @classmethod
     def of_bundle(cls, arrays: Mapping[str, np.ndarray], networks: int) -> Strangeness:
         """As `arrays` gave it to a bundle."""
-        familiar = [Familiarity(arrays[f"familiar_means_{i}"], arrays[f"familiar_precision_{i}"]) for i in range(networks)]
+        familiar = [
+            Familiarity(arrays[f"familiar_means_{i}"], arrays[f"familiar_precision_{i}"]) for i in range(networks)
+        ]
         return cls(familiar, *(arrays[f"strangeness_{name}"] for name in ("none", "distance", "largest")))
 
     def _each(self, none: np.ndarray, distance: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -53,7 +55,9 @@ class Strangeness:
         return self.shares(logits, features)[2]
 
     def shares(self, logits: np.ndarray, features: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Share of the models' own maps that are less strange by each sign, and by the larger of both, (n,) each; see `signs`."""
+        """Share of the models' own maps that are less strange by each sign, and by the larger of both, (n,) each;
+        see `signs`.
+        """
         both = self._each(*signs(self.familiar, logits, features))
         return *both, np.interp(np.maximum(*both), self.largest, _QUANTILES)
 
@@ -65,8 +69,11 @@ class Strangeness:
         return named | {f"strangeness_{name}": getattr(self, name) for name in ("none", "distance", "largest")}
 
 
-def signs(familiar: Sequence[Familiarity], logits: np.ndarray, features: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """What speaks for none of the models, (n,) each: log odds of none of them, and the distance from their maps; means over the networks.
+def signs(
+    familiar: Sequence[Familiarity], logits: np.ndarray, features: Sequence[np.ndarray]
+) -> tuple[np.ndarray, np.ndarray]:
+    """What speaks for none of the models, (n,) each: log odds of none of them, and the distance from their maps;
+    means over the networks.
 
     Parameters
     ----------

@@ -1,4 +1,6 @@
-"""Whether a map is of the kind a bundle's networks were trained on: one rule, for setting its limits, for testing it, and for using it."""
+"""Whether a map is of the kind a bundle's networks were trained on:
+one rule, for setting its limits, for testing it, and for using it.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,8 @@ IN_RANGE_QUANTILE = 0.99
 
 
 class Familiarity:
-    """How far a map's features lie from those of the training maps: Mahalanobis distance to the nearest class (Lee et al. 2018).
+    """How far a map's features lie from those of the training maps:
+    Mahalanobis distance to the nearest class (Lee et al. 2018).
 
     Parameters
     ----------
@@ -38,7 +41,8 @@ class Familiarity:
 
 
 class TrainedRange:
-    """Out of range is a map whose features lie far from those of the training maps, or that has no structure beyond noise.
+    """Out of range is a map whose features lie far from those of the training maps,
+    or that has no structure beyond noise.
 
     Parameters
     ----------
@@ -48,22 +52,30 @@ class TrainedRange:
         Largest mean distance and least structure that count as in range.
     """
 
-    def __init__(self, familiar: Sequence[Familiarity], distance_limit: float = np.inf, structure_limit: float = -np.inf):
+    def __init__(
+        self, familiar: Sequence[Familiarity], distance_limit: float = np.inf, structure_limit: float = -np.inf
+    ):
         self.familiar, self.distance_limit, self.structure_limit = tuple(familiar), distance_limit, structure_limit
 
     @classmethod
     def of_bundle(cls, arrays: Mapping[str, np.ndarray], calibration: Mapping[str, Any], networks: int) -> TrainedRange:
         """As `arrays` and `calibration` gave it to a bundle."""
-        familiar = [Familiarity(arrays[f"familiar_means_{i}"], arrays[f"familiar_precision_{i}"]) for i in range(networks)]
+        familiar = [
+            Familiarity(arrays[f"familiar_means_{i}"], arrays[f"familiar_precision_{i}"]) for i in range(networks)
+        ]
         return cls(familiar, calibration["distance_limit"], calibration["structure_limit"])
 
     def calibrate(self, structure: np.ndarray, features: Sequence[np.ndarray]) -> None:
-        """Set the limits so that `IN_RANGE_QUANTILE` of these maps keep each of them; `structure` (n,) from `preprocessing.structure`."""
+        """Set the limits so that `IN_RANGE_QUANTILE` of these maps keep each of them;
+        `structure` (n,) from `preprocessing.structure`.
+        """
         self.distance_limit = float(np.quantile(self.distance(features), IN_RANGE_QUANTILE))
         self.structure_limit = float(np.quantile(structure, 1 - IN_RANGE_QUANTILE))
 
     def distance(self, features: Sequence[np.ndarray]) -> np.ndarray:
-        """Mean over the networks of the distance from the training maps, (n,), from the features (n, feature) of each."""
+        """Mean over the networks of the distance from the training maps, (n,),
+        from the features (n, feature) of each.
+        """
         return np.mean([one.distance(f) for one, f in zip(self.familiar, features, strict=True)], axis=0)
 
     def too_far(self, features: Sequence[np.ndarray]) -> np.ndarray:

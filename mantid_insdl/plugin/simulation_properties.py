@@ -46,6 +46,7 @@ def read(algorithm: Any) -> tuple[dict[str, str], tuple[dict[str, Map], dict[str
         "twins": bool(value["Twins"]),
         "resolution": bool(value["Resolution"]),
         "instrument": value["Instrument"],
+        "intrinsic_fwhm": _intrinsic_width(algorithm, found),
         "temperature": float(value["Temperature"]),
         "kf_over_ki": bool(value["KfOverKi"]),
         "background": float(value["Background"]),
@@ -72,6 +73,20 @@ def read(algorithm: Any) -> tuple[dict[str, str], tuple[dict[str, Map], dict[str
     if options["resolution"] and (maps or "slices" in options):
         _check_instrument(options["instrument"], maps["like"].require_slices().ei if maps else options["slices"]["ei"], found)
     return found, (maps, options)
+
+
+def _intrinsic_width(algorithm: Any, found: dict[str, str]) -> list[float] | None:
+    """Coefficients of the width of the modes themselves; None where there is none."""
+    from mantid_insdl.errors import InsdlError
+    from mantid_insdl.instrument.line_shapes import IntrinsicWidth
+
+    coefficients = [float(v) for v in algorithm.getProperty("IntrinsicFWHM").value]
+    try:
+        width = IntrinsicWidth.of(coefficients or None)
+    except InsdlError as error:
+        found["IntrinsicFWHM"] = str(error)
+        return None
+    return None if width is None else list(width.coefficients)
 
 
 def _check_instrument(name: str, energies: Iterable[float], found: dict[str, str]) -> None:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from mantid_insdl.explain.explanation import Explanation
     from mantid_insdl.explain.maximisation import Maximised
     from mantid_insdl.explain.physicist import Difference
+    from mantid_insdl.fitting.results import Comparison
 
 EXPLAIN_FILE = "explain.json"
 PAGE_FILE = "report.html"
@@ -355,8 +356,6 @@ def _faithfulness_table(found: Explanation) -> str:
 
 
 def _physics(found: Explanation, difference: Difference) -> list[str]:
-    probabilities = zip(difference.comparison.materials, difference.comparison.probabilities, strict=True)
-    told = ", ".join(f"{name} {probability:.3g}" for name, probability in probabilities)
     rows = [
         (escape(TITLES[name]), f"{one.agreement.rank:.2f}", f"{one.agreement.overlap:.0%}", f"{one.agreement.slice_rank:.2f}")
         for name, one in found.attributions.items()
@@ -364,8 +363,25 @@ def _physics(found: Explanation, difference: Difference) -> list[str]:
     ]
     head = ("method", "rank correlation of pixels", "top tenth in common (10 % by chance)", "rank correlation of slices")
     first, second = difference.seen_from(found.subject.target)
-    asked = f" Held against it is where the network looks when asked why {first} rather than {second}." if rows else ""
-    return [paragraph(f"By the likelihoods of fits, without any network: {told}.{asked}"), table(head, rows) if rows else ""]
+    asked = f"Held against the fits is where the network looks when asked why {first} rather than {second}."
+    return [
+        paragraph("By the likelihoods of fits, without any network:"),
+        _fits(difference.comparison),
+        *([paragraph(asked), table(head, rows)] if rows else []),
+    ]
+
+
+def _fits(comparison: Comparison) -> str:
+    """The best first: how likely each model is, and with which constants."""
+    probability = dict(zip(comparison.materials, comparison.probabilities, strict=True))
+    ranked = sorted(comparison.fits, key=lambda one: -one.log_likelihood)
+    rows = []
+    for one in ranked:
+        constants = ", ".join(f"{p.name} {p.value:.4g} +- {p.error:.2g}" for p in one.parameters)
+        constants += "" if one.finished else " (rough: the fit was given up far behind the others)"
+        behind = ranked[0].log_likelihood - one.log_likelihood
+        rows.append((escape(one.material), f"{probability[one.material]:.3g}", f"{behind:.4g}", escape(constants)))
+    return table(("model", "probability", "log-likelihood below the best", "constants (meV)"), rows)
 
 
 def _turn(line: Line) -> str:

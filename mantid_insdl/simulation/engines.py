@@ -1,16 +1,18 @@
-"""Engines of constant-energy slices: from spin waves to densities in energy windows, averaged over the area of each pixel, before any blur.
+"""Engines of constant-energy slices: from spin waves to densities in energy windows,
+averaged over the area of each pixel, before any blur.
 
 Each engine turns parameter sets into (set, slice, pixel) for one domain of a crystal:
 
-=============  =======================================================================  =============================================
-engine         magnets                                                                  component of Q along the beam
-=============  =======================================================================  =============================================
-`ClosedForm`   square-lattice antiferromagnet with J1, J2, D; c* along the beam         from each mode's own energy
-`Planar`       no bond leaves the cell along c, no spiral turns along it; c* along the   from its own energy; one solve for all slices
-               beam
-`General`      all others                                                               a solve at each of several along the path of the
-                                                                                        neutrons, moved to the mode's own by its velocity
-=============  =======================================================================  =============================================
+=============  =================================================  ===================================================
+engine         magnets                                            component of Q along the beam
+=============  =================================================  ===================================================
+`ClosedForm`   square-lattice antiferromagnet with J1, J2, D; c*  from each mode's own energy
+               along the beam
+`Planar`       no bond leaves the cell along c, no spiral turns   from its own energy; one solve for all slices
+               along it; c* along the beam
+`General`      all others                                         a solve at each of several along the path of the
+                                                                  neutrons, moved to the mode's own by its velocity
+=============  =================================================  ===================================================
 
 Every pixel is cut into pieces (`pixels`); across a piece a mode is a straight line, as wide as its velocity makes it.
 """
@@ -80,13 +82,15 @@ class ClosedForm(SliceEngine):
                 progress(done / len(table), f"Spin waves of {self.material.name}: {done} of {len(table)}")
         return out, stable
 
-    def _density(self, number: int, couplings: np.ndarray, widths: np.ndarray, dtype: type) -> tuple[np.ndarray, np.ndarray]:
+    def _density(
+        self, number: int, couplings: np.ndarray, widths: np.ndarray, dtype: type
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Density at the calculated pixels for one incident energy, (set, pixel, window), and which sets are stable."""
         group, pieces, reached = self.groups[number], self._pieces[number], self._reached[number]
         (h, k, _), across_squared = self._chemical[number], self._across_squared[number]
         energy, s_xx, _ = square_lattice_modes(h, k, self._spin, *couplings.T)
         stable = np.all(np.isfinite(energy), axis=-1)
-        spread = 0.0
+        spread = np.zeros(())
         for slope, half in zip(square_lattice_slopes(h, k, self._spin, *couplings.T), pieces.half.T, strict=True):
             spread = spread + (slope * half) ** 2 / 3
         usable = np.isfinite(s_xx) & (energy < (group.ei if np.isfinite(group.ei) else np.inf))
@@ -95,7 +99,8 @@ class ClosedForm(SliceEngine):
         along = self.along(energy, across_squared, group)
         q_squared = across_squared + along**2
         # both transverse directions, a and b, by the angle of Q to the easy axis c: 2 - sin^2
-        seen = s_xx * (2 - across_squared / np.where(q_squared > 0, q_squared, 1.0)) * self.view.factor(group.ei, energy)
+        seen = s_xx * (2 - across_squared / np.where(q_squared > 0, q_squared, 1.0))
+        seen = seen * self.view.factor(group.ei, energy)
         if self._ion:
             seen *= known(self._ion).at(q_squared) ** 2
         energy, spread, seen = (x.astype(dtype, copy=False) for x in (energy, spread, seen * pieces.share))
@@ -103,11 +108,14 @@ class ClosedForm(SliceEngine):
         density *= seen[..., None]
         if reached is not None:
             density *= reached.astype(dtype)
-        return density.reshape(len(couplings), len(self.low), len(pieces.nodes) // len(self.low), -1).sum(axis=2), stable
+        density = density.reshape(len(couplings), len(self.low), len(pieces.nodes) // len(self.low), -1)
+        return density.sum(axis=2), stable
 
 
 class _Job(NamedTuple):
-    """What a thread does at once: pieces of the pixels of one incident energy, at one momentum along the beam, for some parameter sets."""
+    """What a thread does at once: pieces of the pixels of one incident energy, at one momentum along the beam,
+    for some parameter sets.
+    """
 
     number: int
     stops: np.ndarray
@@ -119,8 +127,9 @@ class _Job(NamedTuple):
 class General(SliceEngine):
     """Engine for any magnet: solves at several momenta along the beam, a fraction of a zone apart, each for all pixels.
 
-    With the momentum t along the beam, Q = Q_across + t b and root = ki - t, the neutron loses E(t) = Ei - c (root^2 + Q_across^2). From
-    each t a mode is taken as a straight line in t, which meets that parabola in closed form; between two the results are interpolated.
+    With the momentum t along the beam, Q = Q_across + t b and root = ki - t, the neutron loses
+    E(t) = Ei - c (root^2 + Q_across^2). From each t a mode is taken as a straight line in t, which meets that parabola
+    in closed form; between two the results are interpolated.
     """
 
     finer = 2.0
@@ -136,9 +145,8 @@ class General(SliceEngine):
             return np.zeros(1)
         margin = self.margin(group, 1.0)
         bottom, top = max(group.edges[0] - margin, 0.0), min(group.edges[-1] + margin, group.ei)
-        roots = np.sqrt(
-            np.maximum((group.ei - np.array([bottom, top])) / MEV_ANGSTROM2 - [self.across_squared.min(), self.across_squared.max()], 0.0)
-        )
+        across = [self.across_squared.min(), self.across_squared.max()]
+        roots = np.sqrt(np.maximum((group.ei - np.array([bottom, top])) / MEV_ANGSTROM2 - across, 0.0))
         first, last = np.sqrt(group.ei / MEV_ANGSTROM2) - roots
         number = int(np.ceil(STOPS_PER_ZONE * (last - first) * np.abs(self.beam_hkl).max())) + 1
         return np.linspace(first, last, max(number, 2))
@@ -186,7 +194,8 @@ class General(SliceEngine):
         return [within[start : start + size] for start in range(0, len(within), size)]
 
     def _stop(self, job: _Job, table: np.ndarray, widths: np.ndarray) -> tuple[np.ndarray, list[list[Any]]]:
-        """Which sets are stable; and of each the modes that lie nearer to this stop than to its neighbours, all by their share.
+        """Which sets are stable; and of each the modes that lie nearer to this stop than to its neighbours,
+        all by their share.
 
         As lines where resolution ellipsoids are to spread them, else as `summed`.
         """
@@ -204,16 +213,21 @@ class General(SliceEngine):
                 piece, mode = np.nonzero(lines)
                 seen = self.view.seen(modes.amplitudes[index, piece, mode], q[piece], plane.turn)
                 energy, own = met[index, piece, mode], within[piece]
-                strength = np.nan_to_num(weights[index, piece, mode] * seen) * pieces.share[own] * self.view.factor(group.ei, energy)
+                strength = np.nan_to_num(weights[index, piece, mode] * seen) * pieces.share[own]
+                strength = strength * self.view.factor(group.ei, energy)
                 spread = np.sum((slopes[index, piece, mode] * pieces.half[own]) ** 2, axis=-1) / 3
                 batch = Batch(pieces.pixel[own], energy, spread, strength, None if reached is None else reached[own])
-                found[index].append(batch if self.view.kernel is not None else self.summed(group, [batch], widths[index]))
+                found[index].append(
+                    batch if self.view.kernel is not None else self.summed(group, [batch], widths[index])
+                )
         return modes.stable, found
 
     def _met(
         self, group: Group, stops: np.ndarray, at: int, modes: Modes, q_across: np.ndarray
     ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-        """Where the neutrons meet the modes: energies (set, m, mode), their slopes by qh and qk, (..., 2), and weights, twice at most."""
+        """Where the neutrons meet the modes, twice at most: energies (set, m, mode),
+        their slopes by qh and qk, (..., 2), and weights.
+        """
         slopes = modes.velocities @ self.to_hkl.T
         if not np.isfinite(group.ei):
             yield modes.energies, slopes, np.ones_like(modes.energies)
@@ -230,7 +244,8 @@ class General(SliceEngine):
             if not met.any():
                 continue
             share = np.interp(ki - root, stops, np.eye(len(stops))[at])
-            parting = side * np.maximum(apart, 0.05 * MEV_ANGSTROM2 * ki)  # where a mode runs along the path its weight diverges
+            # where a mode runs along the path its weight diverges
+            parting = side * np.maximum(apart, 0.05 * MEV_ANGSTROM2 * ki)
             along = slopes * root[..., None] + by_beam[..., None] * (q_across @ self.plane.frame.T)[:, None]
             yield (
                 modes.energies + by_beam * (here - root),

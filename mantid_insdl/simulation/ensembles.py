@@ -27,8 +27,8 @@ class Ensemble:
     Parameters
     ----------
     sets : for each material (set, parameter + 2)
-        Constants in the order of the material's parameters, the factor on the instrument's energy width, and the blur in momentum in
-        pixels.
+        Constants in the order of the material's parameters, the factor on the instrument's energy width, and the blur
+        in momentum in pixels.
     twin_fraction
         Smallest and largest share of one of two twins with a and b exchanged.
     slice_scale
@@ -54,9 +54,13 @@ class Ensemble:
             If they are not those of an ensemble of these materials.
         """
         sets = {name: arrays.get(_name(name), np.empty(0)) for name in materials}
-        low, high, scale = np.ravel(arrays.get(_MEASUREMENT, np.empty(0)))[:3] if np.size(arrays.get(_MEASUREMENT)) == 3 else [np.nan] * 3
+        measurement = arrays.get(_MEASUREMENT, np.empty(0))
+        low, high, scale = measurement if measurement.shape == (3,) else np.full(3, np.nan)
         fits = [
-            one.ndim == 2 and 0 < len(one) <= LARGEST and one.shape[1] == len(load_material(name).parameters) + 2 and np.isfinite(one).all()
+            one.ndim == 2
+            and 0 < len(one) <= LARGEST
+            and one.shape[1] == len(load_material(name).parameters) + 2
+            and np.isfinite(one).all()
             for name, one in sets.items()
         ]
         if not (all(fits) and 0 <= low <= high <= 1 and 0 <= scale < 1):
@@ -72,13 +76,16 @@ def _name(material: str) -> str:
     return f"ensemble {material}"
 
 
-def expected_maps(ensemble: Ensemble, slices: Slices, qh: Axis, qk: Axis, progress: Progress = ignore_progress) -> np.ndarray:
+def expected_maps(
+    ensemble: Ensemble, slices: Slices, qh: Axis, qk: Axis, progress: Progress = ignore_progress
+) -> np.ndarray:
     """Maps of all sets of an ensemble, `COPIES` of each; always the same for the same slices.
 
     Returns
     -------
     (map, slice, qh, qk), float16
-        Each incident energy in units of its mean; 0 where the kinematics do not reach. Sets that are not stable are left out.
+        Each incident energy in units of its mean; 0 where the kinematics do not reach. Sets that are not stable are
+        left out.
     """
     blurs = [(name, blur) for name, sets in ensemble.sets.items() for blur in np.unique(sets[:, -1])]
     found: list[np.ndarray] = []
@@ -98,7 +105,7 @@ def expected_maps(ensemble: Ensemble, slices: Slices, qh: Axis, qk: Axis, progre
 
 
 def _measured(ensemble: Ensemble, slices: Slices, expected: np.ndarray, seed: int) -> np.ndarray:
-    """With both twins, and as a reduction leaves it: some divide by kf/ki and some do not, and no efficiency is known exactly."""
+    """With both twins, and as a reduction leaves it: some divide by kf/ki and some do not, and efficiencies vary."""
     rng = np.random.default_rng(seed)
     twinned = mix_twins(np.nan_to_num(expected), rng.uniform(*ensemble.twin_fraction))
     for group in slices.groups_by_ei():

@@ -1,4 +1,6 @@
-"""Simulators kept for the next call, because what does not depend on the parameters takes most of the time of a single map."""
+"""Simulators kept for the next call, because what does not depend on the parameters takes most
+of the time of a single map.
+"""
 
 from __future__ import annotations
 
@@ -15,11 +17,14 @@ NUMBER = 4
 """How many are kept: that of a whole map, and those of the slices that are looked at one by one."""
 
 LARGEST = 500_000
-"""Pixels of the largest that is kept: some 10 MB. Of larger maps the spin waves themselves take longer than what could be saved."""
+"""Pixels of the largest that is kept: some 10 MB. Of larger maps the spin waves themselves take
+longer than what could be saved.
+"""
 
 
 class KeptSimulators:
-    """Makes simulators as `SliceSimulator` does, and gives an earlier one again where all but the parameters is as it was then.
+    """Makes simulators as `SliceSimulator` does, and gives an earlier one again where all but the
+    parameters is as it was then.
 
     For one thread. None is kept with a table of resolution ellipsoids, nor of a map of more than `LARGEST` pixels.
     """
@@ -27,7 +32,9 @@ class KeptSimulators:
     def __init__(self) -> None:
         self._kept: dict[Hashable, SliceSimulator] = {}  # the latest last
 
-    def __call__(self, material: Material, slices: Slices, qh: Axis, qk: Axis, twins: bool = True, **view: Any) -> SliceSimulator:
+    def __call__(
+        self, material: Material, slices: Slices, qh: Axis, qk: Axis, twins: bool = True, **view: Any
+    ) -> SliceSimulator:
         """A simulator; the arguments are those of `SliceSimulator`."""
         if view.get("ellipsoids") is not None or slices.size * qh.size * qk.size > LARGEST:
             return SliceSimulator(material, slices, qh, qk, twins, **view)

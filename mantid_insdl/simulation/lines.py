@@ -1,4 +1,6 @@
-"""Energies and intensities of a material's spin waves at any momenta: of all its crystal domains, and of any polarised component."""
+"""Energies and intensities of a material's spin waves at any momenta: of all its crystal domains,
+and of any polarised component.
+"""
 
 from __future__ import annotations
 
@@ -24,8 +26,8 @@ class Lines:
     energies : (m, line)
         meV; the modes of one domain after those of another.
     intensities : (m, line)
-        Of the component, per magnetic ion in units of S^2, times the weight of the domain. NaN where a Goldstone mode's diverges or
-        the component is not defined.
+        Of the component, per magnetic ion in units of S^2, times the weight of the domain. NaN where a Goldstone mode's
+        diverges or the component is not defined.
     defined : (m,) bool
         Where the component is defined: see `mantid_insdl.spinwave.polarisation.polarised`.
     velocities : (m, line, 3)
@@ -83,6 +85,7 @@ def lines_of(
         share = share_of(progress, number / len(turns), (number + 1) / len(turns))
         modes = modes_of(material, q @ to_model, material.couplings(values), velocities=True, progress=share)
         require_stable(material, modes, values)
+        assert modes.velocities is not None  # they were asked for
         intensities = modes.s_perp[0]
         if component != "perp":
             intensities = polarised(modes.amplitudes[0], (q @ turn)[:, None, :], up @ turn).component(component)
@@ -100,7 +103,9 @@ def check_component(component: str, vertical: Sequence[float]) -> None:
         raise MapError(f"there is no component '{component}'", f"known are {', '.join(COMPONENTS)}", "use one of these")
     up = np.asarray(vertical, float)
     if up.shape != (3,) or not np.all(np.isfinite(up)) or not np.any(up):
-        raise MapError(f"the vertical {vertical} is no direction", "it is (h, k, l), not all zero", "give for example (0, 0, 1)")
+        raise MapError(
+            f"the vertical {vertical} is no direction", "it is (h, k, l), not all zero", "give for example (0, 0, 1)"
+        )
 
 
 def require_stable(material: Material, modes: Modes, values: Mapping[str, float]) -> None:

@@ -35,12 +35,15 @@ class MomentumPath:
 
 
 def path_through(
-    corners: Sequence[Sequence[float]], points: int, lattice_of: str | Path | Material, labels: Sequence[str] | None = None
+    corners: Sequence[Sequence[float]],
+    points: int,
+    lattice_of: str | Path | Material,
+    labels: Sequence[str] | None = None,
 ) -> MomentumPath:
     """The path through `corners`.
 
-    Each segment has a number of steps in proportion to its length, one at least, so that every corner is a point of the path and steps
-    differ between segments by as little as whole numbers allow.
+    Each segment has a number of steps in proportion to its length, one at least, so that every corner is a point of the
+    path and steps differ between segments by as little as whole numbers allow.
 
     Parameters
     ----------
@@ -56,27 +59,33 @@ def path_through(
     Raises
     ------
     MapError
-        For corners that are no momenta or equal to the one before, for too few or too many points, and for labels that are not one
-        for each corner.
+        For corners that are no momenta or equal to the one before, for too few or too many points, and for labels that
+        are not one for each corner.
     """
-    corners = np.asarray(corners, float)
-    if corners.ndim != 2 or corners.shape[1:] != (3,) or len(corners) < 2 or not np.all(np.isfinite(corners)):
+    given = np.asarray(corners, float)
+    if given.ndim != 2 or given.shape[1:] != (3,) or len(given) < 2 or not np.all(np.isfinite(given)):
         raise MapError("a path needs two corners or more, each (h, k, l)", fix="give [[0, 0, 0], [0.5, 0.5, 0]]")
     if not len(corners) <= points <= MAX_POINTS:
         raise MapError(
-            f"a path through {len(corners)} corners cannot have {points} points", f"it has one for each corner and up to {MAX_POINTS:,}"
+            f"a path through {len(corners)} corners cannot have {points} points",
+            f"it has one for each corner and up to {MAX_POINTS:,}",
         )
     names = [""] * len(corners) if labels is None else [str(label).strip() for label in labels]
     if len(names) != len(corners) or any("\n" in name for name in names):
-        raise MapError(f"there are {len(names)} labels for {len(corners)} corners", "each corner has one, of one line", "give as many")
+        raise MapError(
+            f"there are {len(names)} labels for {len(corners)} corners",
+            "each corner has one, of one line",
+            "give as many",
+        )
     material = load_material(lattice_of)
-    lengths = np.linalg.norm(material.model.lattice.to_cartesian(np.diff(corners, axis=0) @ material.map.matrix.T), axis=1)
+    segments = np.diff(given, axis=0) @ material.map.matrix.T
+    lengths = np.linalg.norm(material.model.lattice.to_cartesian(segments), axis=1)
     if np.any(lengths == 0):
         raise MapError("two corners of the path that follow each other are equal", fix="leave one out")
     steps = _shares(lengths, points - 1)
     ends = np.concatenate(([0], np.cumsum(steps)))
     number = np.arange(points)
-    hkl = np.stack([np.interp(number, ends, corner) for corner in corners.T], axis=-1)
+    hkl = np.stack([np.interp(number, ends, corner) for corner in given.T], axis=-1)
     distance = np.interp(number, ends, np.concatenate(([0.0], np.cumsum(lengths))))
     return MomentumPath(
         hkl,
@@ -97,7 +106,9 @@ def path_of(hkl: np.ndarray, lattice_of: str | Path | Material) -> MomentumPath:
     """
     hkl = np.asarray(hkl, float)
     if hkl.ndim != 2 or hkl.shape[1:] != (3,) or not np.all(np.isfinite(hkl)) or len(np.unique(hkl, axis=0)) < 2:
-        raise MapError("a path needs two different momenta or more, each (h, k, l)", fix="give [[0, 0, 0], [0.5, 0.5, 0]]")
+        raise MapError(
+            "a path needs two different momenta or more, each (h, k, l)", fix="give [[0, 0, 0], [0.5, 0.5, 0]]"
+        )
     steps = np.linalg.norm(np.diff(hkl, axis=0) @ load_material(lattice_of).map_frame, axis=1)
     steps[steps == 0] = np.median(steps[steps > 0])
     distance = np.concatenate(([0.0], np.cumsum(steps)))

@@ -1,9 +1,11 @@
-"""A pixel of a map is the average over its area: here it is cut into pieces small enough for the modes to be straight across each.
+"""A pixel of a map is the average over its area:
+here it is cut into pieces small enough for the modes to be straight across each.
 
-Two ways to cut. `divide` cuts every pixel alike, each piece with the momentum of its own centre. `cut` takes the momenta from a lattice
-that repeats with the magnet's zone, so that most of its nodes are equal by symmetry and are solved once for the whole map; a piece takes
-the modes of the node of the cell that its centre is in, moved there by their velocities and curvatures, and by the slope of their
-intensity. Either way the line of a mode is as wide as the mode's energy spreads across the piece.
+Two ways to cut. `divide` cuts every pixel alike, each piece with the momentum of its own centre. `cut` takes the
+momenta from a lattice that repeats with the magnet's zone, so that most of its nodes are equal by symmetry and are
+solved once for the whole map; a piece takes the modes of the node of the cell that its centre is in, moved there by
+their velocities and curvatures, and by the slope of their intensity. Either way the line of a mode is as wide as the
+mode's energy spreads across the piece.
 """
 
 from __future__ import annotations
@@ -35,8 +37,8 @@ class Pieces:
     steps : (2,)
         Cells of the lattice to 1 r.l.u.
     beside : (axis, side, node) int
-        Of a lattice: the nodes before and after each along each axis, or the node itself where there is none on its side of a line of
-        symmetry.
+        Of a lattice: the nodes before and after each along each axis, or the node itself where there is none on
+        its side of a line of symmetry.
     """
 
     nodes: np.ndarray
@@ -50,9 +52,17 @@ class Pieces:
 
     @cached_property
     def moments(self) -> np.ndarray:
-        """First moment, variance and half of the second moment of each piece about its node along each axis, (axis, 3, piece, 1)."""
+        """First moment, variance and half of the second moment of each piece about its node along each axis,
+        (axis, 3, piece, 1).
+        """
         variance = self.half**2 / 3
         return np.stack((self.offset, variance, 0.5 * (self.offset**2 + variance))).transpose(2, 0, 1)[..., None].copy()
+
+    @cached_property
+    def ends(self) -> list[np.ndarray]:
+        """Along each axis, the nodes of a lattice that have none after them."""
+        assert self.beside is not None  # they are those of a lattice
+        return [np.flatnonzero(after == np.arange(len(self.nodes))) for _, after in self.beside]
 
     @cached_property
     def reach(self) -> np.ndarray:
@@ -80,8 +90,8 @@ def divide(low: np.ndarray, high: np.ndarray, parts: tuple[int, int]) -> Pieces:
 def cut(low: np.ndarray, high: np.ndarray, cell: np.ndarray, lines: np.ndarray, steps: np.ndarray) -> Pieces:
     """Cut the pixels from `low` to `high`, (pixel, 2), into pieces that take the modes of the nodes of a lattice.
 
-    A node lies in the middle of its cell, so that the lattice has the mirrors of the axes and no node on a line of symmetry. Modes may have
-    a kink there: no piece lies across such a line.
+    A node lies in the middle of its cell, so that the lattice has the mirrors of the axes and no node on a line of
+    symmetry. Modes may have a kink there: no piece lies across such a line.
 
     Parameters
     ----------
@@ -105,47 +115,58 @@ def cut(low: np.ndarray, high: np.ndarray, cell: np.ndarray, lines: np.ndarray, 
     node = place[node.ravel()]
     nodes = (at + 0.5) / steps
     centre, half, share = (
-        np.stack([getattr(one, name)[index] for one, index in zip(parts, chosen, strict=True)], -1) for name in ("centre", "half", "share")
+        np.stack([getattr(one, name)[index] for one, index in zip(parts, chosen, strict=True)], -1)
+        for name in ("centre", "half", "share")
     )
-    return Pieces(nodes, node, pixel, centre - nodes[node], half, share.prod(axis=1), steps, _beside(at, steps // lines))
+    return Pieces(
+        nodes, node, pixel, centre - nodes[node], half, share.prod(axis=1), steps, _beside(at, steps // lines)
+    )
 
 
 def _without_gaps(cells: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Cells (node, 2) with those between two of them, which pieces wider than a cell leave out, and the place there of each given one."""
-    found = set(map(tuple, cells.tolist()))
-    for step in ((1, 0), (0, 1)):
-        found |= {(i + step[0], j + step[1]) for i, j in found if (i + 2 * step[0], j + 2 * step[1]) in found}
-    filled = sorted(found)
-    number = {cell: index for index, cell in enumerate(filled)}
-    return np.array(filled), np.array([number[tuple(cell)] for cell in cells.tolist()])
+    """Cells (node, 2) with those between two of them, which pieces wider than a cell leave out,
+    and the place there of each given one.
+    """
+    first = cells.min(axis=0)
+    places = tuple((cells - first).T)
+    found = np.zeros(np.ptp(cells, axis=0) + 1, bool)
+    found[places] = True
+    found[1:-1] |= found[:-2] & found[2:]
+    found[:, 1:-1] |= found[:, :-2] & found[:, 2:]
+    number = np.cumsum(found).reshape(found.shape) - 1
+    return np.argwhere(found) + first, number[places]
 
 
 def _beside(cells: np.ndarray, stretch: np.ndarray) -> np.ndarray:
-    """Neighbours (axis, side, node) among unlike cells (node, 2), of which `stretch` (2,) lie between two lines: see `Pieces`."""
-    own = cells.tolist()
-    number = {tuple(cell): index for index, cell in enumerate(own)}
+    """Neighbours (axis, side, node) among unlike cells (node, 2), of which `stretch` (2,) lie between two lines:
+    see `Pieces`.
+    """
+    here = np.arange(len(cells))
+    place = cells - cells.min(axis=0) + 1
+    number = np.full(place.max(axis=0) + 2, -1)  # with a rim, where no cell is
+    number[tuple(place.T)] = here
 
-    def neighbour(index: int, axis: int, step: int) -> int:
-        there = own[index].copy()
-        there[axis] += step
-        if there[axis] // stretch[axis] != own[index][axis] // stretch[axis]:
-            return index
-        return number.get(tuple(there), index)
+    def neighbours(axis: int, step: int) -> np.ndarray:
+        move = step * np.eye(2, dtype=int)[axis]
+        there = number[tuple((place + move).T)]
+        across = np.any((cells + move) // stretch != cells // stretch, axis=1)
+        return np.where(across | (there < 0), here, there)
 
-    return np.array([[[neighbour(index, axis, step) for index in range(len(own))] for step in (-1, 1)] for axis in (0, 1)])
+    return np.array([[neighbours(axis, step) for step in (-1, 1)] for axis in (0, 1)])
 
 
 def differences(values: np.ndarray, pieces: Pieces, axis: int) -> np.ndarray:
-    """Derivative along an axis of values (node, ...) on a lattice, from the neighbours of each node; 0 where it has none.
+    """Derivative along an axis of values (node, ...) on a lattice, from the neighbours of each node;
+    0 where it has none.
 
     Where the two sides differ, as at a kink, no more than twice the smaller of them: the monotonised central limiter of
     B. van Leer, J. Comput. Phys. 23, 276 (1977).
     """
-    (before, after), here = pieces.beside[axis], np.arange(len(values))
+    assert pieces.beside is not None and pieces.steps is not None  # they are those of a lattice
+    (before, after), last = pieces.beside[axis], pieces.ends[axis]
     on = values.take(after, axis=0) - values
     on *= values.dtype.type(pieces.steps[axis])
     back = on.take(before, axis=0)
-    last = np.flatnonzero(after == here)
     on[last] = back[last]
     most = np.minimum(np.abs(back), np.abs(on))
     most *= 2
@@ -166,9 +187,8 @@ class _Intervals:
             first, last = int(np.floor(one * lines + ROUNDING)), int(np.ceil(other * lines - ROUNDING))
             ends = np.concatenate(([one], np.arange(first + 1, last) / lines, [other]))
             numbers = np.ceil(np.diff(ends) / cell - 0.1).astype(int).clip(1)
-            edges = np.append(
-                np.concatenate([np.linspace(*pair, n, endpoint=False) for pair, n in zip(pairwise(ends), numbers, strict=True)]), other
-            )
+            pairs = zip(pairwise(ends), numbers, strict=True)
+            edges = np.append(np.concatenate([np.linspace(*pair, n, endpoint=False) for pair, n in pairs]), other)
             width = np.diff(edges)
             centres.append(0.5 * (edges[1:] + edges[:-1]))
             cells.append(np.floor(centres[-1] * steps + ROUNDING).astype(int))
@@ -180,7 +200,9 @@ class _Intervals:
 
 
 SIGNED_PERMUTATIONS = tuple(
-    np.diag(signs) @ order for order in (np.eye(2), np.eye(2)[::-1]) for signs in ([1.0, 1.0], [-1.0, 1.0], [1.0, -1.0], [-1.0, -1.0])
+    np.diag(signs) @ order
+    for order in (np.eye(2), np.eye(2)[::-1])
+    for signs in ([1.0, 1.0], [-1.0, 1.0], [1.0, -1.0], [-1.0, -1.0])
 )
 """Operations on (qh, qk), as rows times a matrix, that take upright rectangles to upright rectangles."""
 
@@ -191,7 +213,9 @@ def images(low: np.ndarray, high: np.ndarray, operation: np.ndarray) -> tuple[np
     return np.minimum(first, second), np.maximum(first, second)
 
 
-def unlike(low: np.ndarray, high: np.ndarray, operations: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def unlike(
+    low: np.ndarray, high: np.ndarray, operations: list[np.ndarray]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Rectangles that the operations do not take into each other, and for each given one which of them it is.
 
     The operations have to be a group. Returns low and high, (unlike, 2), and an index (rectangle,).

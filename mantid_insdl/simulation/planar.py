@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -27,20 +28,23 @@ DEGENERATE = 1e-5
 
 
 class OwnOrders:
-    """Solver over in-plane momenta for an order that follows the parameters: `SharedSolve` or `SharedSpiral` of each set's own order.
+    """Solver over in-plane momenta for an order that follows the parameters:
+    `SharedSolve` or `SharedSpiral` of each set's own order.
 
-    What these can find out about a magnet, to solve at fewer momenta, would take longer than it saves.
+    Which momenta can share a solve is not looked for: that would take longer than it saves. Permutations that split h
+    are those of the material's own values, as far as they do in the order of the set.
     """
 
     def __init__(self, material: Material, hk: np.ndarray):
         self._material, self._hk = material, hk
-        self.groups = _solver(material, material.couplings(material.defaults), hk[:1], reduce=False).groups
+        usual = _solver(material, material.couplings(material.defaults), hk[:1])
+        self.groups, self._tried = usual.groups, usual.splitting
 
     def solve(self, table: np.ndarray, workers: int | None = None, kind: type = complex) -> list[PlanarModes] | None:
         """As `SharedSolve.solve`; None also where the order ends before."""
         couplings = dict(zip(self._material.model.parameters, table, strict=True))
         try:
-            solver = _solver(self._material, couplings, self._hk, reduce=False)
+            solver = _solver(self._material, couplings, self._hk, reduce=False, tried=self._tried)
         except InstabilityError:
             return None
         return solver.solve(table, workers, kind)
@@ -49,10 +53,13 @@ class OwnOrders:
 Solver = SharedSolve | SharedSpiral | OwnOrders
 
 
-def _solver(material: Material, couplings: Mapping[str, float], hk: np.ndarray, *, reduce: bool = True) -> SharedSolve | SharedSpiral:
+def _solver(material: Material, couplings: Mapping[str, Any], hk: np.ndarray, **how: Any) -> SharedSolve | SharedSpiral:
     """About the order of one parameter set."""
     model, k = ordered(material, couplings)
-    return SharedSolve(model, hk, reduce=reduce) if k is None else SharedSpiral(model, k, material.spiral.axis, hk, reduce=reduce)
+    if k is None:
+        return SharedSolve(model, hk, **how)
+    assert material.spiral is not None and material.spiral.axis is not None  # nothing else has a wave vector
+    return SharedSpiral(model, k, material.spiral.axis, hk, **how)
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,12 +75,12 @@ class Lattice:
 
     def parabolas(self, modes: PlanarModes, axes: np.ndarray, dtype: type) -> Parabolas:
         """Of modes at its momenta; `axes` (2, 2) are those of the map, in units of (h, k)."""
-        slopes = np.tensordot(axes, modes.velocities, axes=1).astype(dtype)
+        slopes: np.ndarray = np.tensordot(axes, modes.velocities, axes=1).astype(dtype)
         bends = None
         if self.pieces.beside is not None:
             bends = np.stack([differences(slope, self.pieces, axis) for axis, slope in enumerate(slopes)])
         # a Goldstone mode at its own momentum is elastic
-        energies = np.where(modes.usable & (modes.energies > 0), modes.energies, np.nan).astype(dtype)
+        energies: np.ndarray = np.where(modes.usable & (modes.energies > 0), modes.energies, np.nan).astype(dtype)
         # a line is as wide as its energy spreads across a piece
         farthest = 3 * np.tensordot(self.pieces.reach.astype(dtype), np.abs(slopes), axes=1)
         return Parabolas(modes, energies, farthest, slopes, bends)
@@ -123,10 +130,14 @@ class Planar(SliceEngine):
 
     def __init__(self, *arguments: Any):
         super().__init__(*arguments)
-        if self.material.spiral is not None:  # of its three branches the steepest is rare among the momenta that are looked at
+        # of its three branches the steepest is rare among the momenta that are looked at
+        if self.material.spiral is not None:
             self.finer = 2.0 if self._wandering else 1.4
         steps = _merged([self._steps(group) for group in self.groups])
-        cells = {step: np.min([self.cell(g) for g, one in zip(self.groups, steps, strict=True) if one == step], axis=0) for step in steps}
+        cells = {
+            step: np.min([self.cell(g) for g, one in zip(self.groups, steps, strict=True) if one == step], axis=0)
+            for step in steps
+        }
         lattices = {step: self._lattice(step, cells[step]) for step in cells}
         self._lattices, self._which = list(lattices.values()), [list(lattices).index(step) for step in steps]
         for number, (group, which) in enumerate(zip(self.groups, self._which, strict=True)):
@@ -147,7 +158,9 @@ class Planar(SliceEngine):
 
     @property
     def _wandering(self) -> bool:
-        """Whether modes have kinks that move with the parameters, at the wave vector of a spiral: no lattice keeps its nodes off these."""
+        """Whether modes have kinks that move with the parameters, at the wave vector of a spiral:
+        no lattice keeps its nodes off these.
+        """
         return self.material.relaxed and self.material.spiral is not None
 
     def _steps(self, group: Group) -> tuple[int, int] | None:
@@ -161,8 +174,10 @@ class Planar(SliceEngine):
             return self.parts(group)
         multiple = 4 * self._whole_zones
         width = np.median(self.high - self.low, axis=0)
-        wanted = np.maximum(1 / self.cell(group), 0.8 / width)  # a cell much larger than a pixel has its modes elsewhere
-        return tuple(int(n) for n in multiple * np.ceil(wanted / multiple - 0.1))
+        # a cell much larger than a pixel has its modes elsewhere
+        wanted = np.maximum(1 / self.cell(group), 0.8 / width)
+        along_h, along_k = multiple * np.ceil(wanted / multiple - 0.1)
+        return int(along_h), int(along_k)
 
     @property
     def _whole_zones(self) -> np.ndarray:
@@ -182,30 +197,41 @@ class Planar(SliceEngine):
     ) -> tuple[np.ndarray, np.ndarray]:
         """Slices of each parameter set, (set, slice, pixel), and which sets are stable."""
         out, stable = self.empty(len(table), dtype), np.ones(len(table), bool)
-        one_by_one = len(table) == 1  # then the threads share the momenta and the incident energies of the one set
+        # What differs in the energy width only costs one solve.
+        sets, which = np.unique(table, axis=0, return_inverse=True)
+        which = which.ravel()
+        one_by_one = len(sets) == 1  # then the threads share the momenta and the incident energies of the one set
         workers = None if one_by_one else 1
 
         if self.material.relaxed:
-            orders_of(self.material, dict(zip(self.material.model.parameters, table.T, strict=True)))  # all at once
+            orders_of(self.material, dict(zip(self.material.model.parameters, sets.T, strict=True)))  # all at once
 
-        def work(index: int) -> None:
-            values, scale = table[index], widths[index]
+        def work(number: int) -> None:
+            values, places = sets[number], np.flatnonzero(which == number)
             solved = [self._screen.solve(values, 1)]
             for lattice in self._lattices:
                 if solved[-1] is None:
                     break
-                solved.append(lattice.solver.solve(values, workers, np.result_type(out.dtype, np.complex64)))
-            stable[index] = solved[-1] is not None
-            if not stable[index]:
+                solved.append(lattice.solver.solve(values, workers, np.result_type(out.dtype, np.complex64).type))
+            found = [modes for modes in solved if modes is not None]
+            stable[places] = len(found) == len(solved)
+            if len(found) < len(solved):
                 return
             axes = self.to_hkl[:, :2]
-            bent = [[lattice.parabolas(x, axes, dtype) for x in modes] for lattice, modes in zip(self._lattices, solved[1:], strict=True)]
-            todo = range(len(self.groups))
-            list(in_threads(lambda number: self._slices(number, bent[self._which[number]], scale, out[index]), todo, workers))
+            bent = [
+                [lattice.parabolas(x, axes, dtype) for x in modes]
+                for lattice, modes in zip(self._lattices, found[1:], strict=True)
+            ]
 
-        for index, _ in enumerate(in_threads(work, range(len(table)))):
+            def slices_of(job: tuple[int, int]) -> None:
+                place, group = job
+                self._slices(group, bent[self._which[group]], widths[place], out[place])
+
+            list(in_threads(slices_of, itertools.product(places.tolist(), range(len(self.groups))), workers))
+
+        for number, _ in enumerate(in_threads(work, range(len(sets)))):
             if progress is not None:
-                progress((index + 1) / len(table), f"Spin waves of {self.material.name}: {index + 1} of {len(table)}")
+                progress((number + 1) / len(sets), f"Spin waves of {self.material.name}: {number + 1} of {len(sets)}")
         return out, stable
 
     def _slices(self, number: int, modes: list[Parabolas], scale: float, out: np.ndarray) -> None:
@@ -238,15 +264,20 @@ class Planar(SliceEngine):
         strength *= pieces.share.astype(real)[:, None]
         energies, spread = bent.in_pieces(pieces, span)
         reach = np.sqrt(real(margin**2) + 16 * spread)
-        kept = np.flatnonzero((strength != 0) & (energies > real(group.edges[0]) - reach) & (energies < real(group.edges[-1]) + reach))
+        near_edges = (energies > real(group.edges[0]) - reach) & (energies < real(group.edges[-1]) + reach)
+        kept = np.flatnonzero((strength != 0) & near_edges)
         piece = kept // near.shape[1]
         reached = lattice.reached[number]
+        reached = None if reached is None else reached[piece]
         energies, spread, strength = (x.ravel()[kept] for x in (energies, spread, strength))
-        yield Batch(pieces.pixel[piece], np.abs(energies), spread, strength, None if reached is None else reached[piece])
+        yield Batch(pieces.pixel[piece], np.abs(energies), spread, strength, reached)
 
-    def _intensity(self, lattice: Lattice, bent: Parabolas, group: Group, node: np.ndarray, mode: np.ndarray) -> np.ndarray:
+    def _intensity(
+        self, lattice: Lattice, bent: Parabolas, group: Group, node: np.ndarray, mode: np.ndarray
+    ) -> np.ndarray:
         """Intensity of modes at nodes, (line,) each, at the momentum along the beam of its own energy."""
-        energy, real = bent.energies[node, mode], bent.energies.dtype  # that of the map: half the time where it is single
+        # that of the map: half the time where it is single
+        energy, real = bent.energies[node, mode], bent.energies.dtype
         across_squared, components = lattice.across_squared.astype(real)[node], bent.modes.components
         amplitudes = bent.modes.amplitudes(node, mode)
         along = self.along(energy, across_squared, group).astype(real)
@@ -279,7 +310,9 @@ class Planar(SliceEngine):
 
 
 def _share_degenerate(intensity: np.ndarray, energies: np.ndarray) -> None:
-    """Give modes (node, mode) of one energy the mean of their intensities: how a solver mixes them is chance, and differs between nodes."""
+    """Give modes (node, mode) of one energy the mean of their intensities:
+    how a solver mixes them is chance, and differs between nodes.
+    """
     apart = ~(np.abs(np.diff(energies, axis=1)) <= DEGENERATE * np.nanmax(np.abs(energies)))
     if apart.all():
         return
@@ -291,8 +324,10 @@ def _share_degenerate(intensity: np.ndarray, energies: np.ndarray) -> None:
 
 def _merged(steps: list[tuple[int, int] | None]) -> list[tuple[int, int] | None]:
     """The same with lattices left out that another can stand for: a solve costs more than a piece."""
-    chosen = []
-    for one in steps:
-        finer = [n for n in steps if one and n and n[0] >= one[0] and n[1] >= one[1] and n[0] * n[1] <= MERGED * one[0] * one[1]]
-        chosen.append(max(finer, default=one))
-    return chosen
+    lattices = [one for one in steps if one is not None]
+
+    def merged(one: tuple[int, int]) -> tuple[int, int]:
+        finer = [n for n in lattices if n[0] >= one[0] and n[1] >= one[1]]
+        return max(n for n in finer if n[0] * n[1] <= MERGED * one[0] * one[1])
+
+    return [None if one is None else merged(one) for one in steps]

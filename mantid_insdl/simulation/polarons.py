@@ -14,10 +14,11 @@ from mantid_insdl.simulation.slices import SliceSimulator
 
 
 class PolaronSimulator:
-    """As `SliceSimulator`, with one for each collinear order and one for all spirals, made when a parameter set first needs it.
+    """As `SliceSimulator`, with one for each collinear order and one for all spirals,
+    made when a parameter set first needs it.
 
-    Collinear spins lie along b, and those of a spiral are averaged over the plane: at the edge of a phase the intensity changes by some
-    8 % (rms).
+    Collinear spins lie along b, and those of a spiral are averaged over the plane: at the edge of a phase the
+    intensity changes by some 8 % (rms).
     """
 
     def __init__(self, slices: Slices, qh: Axis, qk: Axis, twins: bool = True, **view: Any):
@@ -34,8 +35,11 @@ class PolaronSimulator:
         dtype: type = np.float32,
         **options: Any,
     ) -> tuple[np.ndarray, np.ndarray]:
-        """See `SliceSimulator.intensity`. Constants that `zener.order_of` knows no order of are those of an unstable one."""
-        values = dict(zip((named := {**self.material.defaults, **parameters}), np.broadcast_arrays(*named.values()), strict=True))
+        """See `SliceSimulator.intensity`. Constants that `zener.order_of` knows no order of
+        are those of an unstable one.
+        """
+        named = {**self.material.defaults, **parameters}
+        values = dict(zip(named, np.broadcast_arrays(*named.values()), strict=True))
         values = {name: np.atleast_1d(value) for name, value in values.items()}
         orders = zener.order_of(values)
         widths = np.broadcast_to(np.asarray(energy_width_scale, float), orders.shape)

@@ -1,4 +1,6 @@
-"""What all engines of constant-energy slices share: the map as a domain of the crystal sees it, and lines added to it."""
+"""What all engines of constant-energy slices share:
+the map as a domain of the crystal sees it, and lines added to it.
+"""
 
 from __future__ import annotations
 
@@ -73,12 +75,16 @@ class View:
         return factor
 
     def seen(self, moments: np.ndarray, q: np.ndarray, turn: np.ndarray) -> np.ndarray:
-        """Intensity of amplitudes (..., 3) at momenta (..., 3), both in the frame of a domain: `turn` takes rows to that frame."""
+        """Intensity of amplitudes (..., 3) at momenta (..., 3), both in the frame of a domain:
+        `turn` takes rows to that frame.
+        """
         if self.component == "perp":
             return perpendicular(moments, q)
-        vertical = np.array([0.0, 0.0, 1.0]) if self.vertical is None else self.vertical @ turn  # the chiral component needs none
+        # the chiral component needs none
+        vertical = np.array([0.0, 0.0, 1.0]) if self.vertical is None else self.vertical @ turn
         values = polarised(moments, q, vertical).component(self.component)
-        return values * np.sign(np.linalg.det(turn)) if self.component == "chiral" else values  # a mirror turns what is chiral
+        # a mirror turns what is chiral
+        return values * np.sign(np.linalg.det(turn)) if self.component == "chiral" else values
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,14 +120,20 @@ class Plane:
         return cls(low, high, split_by_beam(frame[:2] @ turn, along)[0], along, turn)
 
     def image_in(self, other: Plane) -> np.ndarray | None:
-        """The operation W with which (qh, qk) of this plane has the momentum of (qh, qk) W of `other`, (2, 2); None if there is none."""
+        """The operation W with which (qh, qk) of this plane has the momentum of (qh, qk) W of `other`,
+        (2, 2); None if there is none.
+        """
         if not np.allclose(self.beam, other.beam, rtol=0, atol=1e-9):
             return None
-        return next((w for w in SIGNED_PERMUTATIONS if np.allclose(self.frame, w @ other.frame, rtol=0, atol=1e-9)), None)
+        return next(
+            (w for w in SIGNED_PERMUTATIONS if np.allclose(self.frame, w @ other.frame, rtol=0, atol=1e-9)), None
+        )
 
 
 class Group:
-    """Slices of one incident energy: their indices, the edges between which their windows lie, and which piece is in which window."""
+    """Slices of one incident energy: their indices, the edges between which their windows lie,
+    and which piece is in which window.
+    """
 
     def __init__(self, slices: Slices, index: np.ndarray):
         self.index, self.ei = index, float(slices.ei[index[0]])
@@ -137,9 +149,11 @@ def group_by_ei(slices: Slices) -> list[Group]:
 
 
 STEEPNESS, CURVATURE = 0.3, 5.0
-"""Cells of momentum: to each width in energy that a steep mode crosses, and, squared, that a curved one leaves its tangent by.
+"""Cells of momentum: to each width in energy that a steep mode crosses, and, squared,
+that a curved one leaves its tangent by.
 
-Chosen so that slices are within 3 % of those of many times finer cells, and their means within 1 % (`benchmarks/pixels.py`).
+Chosen so that slices are within 3 % of those of many times finer cells, and their means within
+1 % (`benchmarks/pixels.py`).
 """
 SAMPLES = 300
 """Momenta at which the modes' shape is looked at."""
@@ -173,35 +187,48 @@ class SliceEngine:
     plane
         The map's pixels in the domain's frame.
     places
-        (weight, W) of each domain that shares the solves: at (qh, qk) it has the momentum that this one has at (qh, qk) W.
+        (weight, W) of each domain that shares the solves: at (qh, qk) it has the momentum
+        that this one has at (qh, qk) W.
     """
 
-    def __init__(self, material: Material, view: View, slices: Slices, plane: Plane, places: Sequence[tuple[float, np.ndarray]]):
+    def __init__(
+        self, material: Material, view: View, slices: Slices, plane: Plane, places: Sequence[tuple[float, np.ndarray]]
+    ):
         self.material, self.view, self.slices, self.plane = material, view, slices, plane
         inverse = np.linalg.inv(material.model.lattice.reciprocal)
         self.to_hkl, self.beam_hkl = plane.frame @ inverse, plane.beam @ inverse
         self.groups = group_by_ei(slices)
         alike = self._symmetries() if view.kernel is None else [np.eye(2)]
-        self._wanted = [np.concatenate(x) for x in zip(*(images(plane.low, plane.high, w) for _, w in places), strict=True)]
+        low, high = zip(*(images(plane.low, plane.high, w) for _, w in places), strict=True)
+        self._wanted = np.concatenate(low), np.concatenate(high)
         #: pixels that are calculated, (pixel, 2): no two of them are alike
         self.low, self.high, which = unlike(*self._wanted, alike)
         self._axes_alike = any(operation[0, 0] == 0 for operation in alike)
         self.across_squared = np.sum((0.5 * (self.low + self.high) @ plane.frame) ** 2, axis=-1)
         known = np.isfinite(slices.ei)
-        self._reach = reachable(np.where(known, slices.ei, np.inf)[:, None], slices.centres[:, None], self.across_squared)
-        self._sources = [(weight, source) for (weight, _), source in zip(places, which.reshape(len(places), -1), strict=True)]
+        ei = np.where(known, slices.ei, np.inf)
+        self._reach = reachable(ei[:, None], slices.centres[:, None], self.across_squared)
+        of_place = zip(places, which.reshape(len(places), -1), strict=True)
+        self._sources = [(weight, source) for (weight, _), source in of_place]
         #: pixels of the map that the kinematics allow in all the places, (slice, pixel)
         self.reach = np.all([self._reach[:, source] for _, source in self._sources], axis=0)
 
     def _symmetries(self) -> list[np.ndarray]:
-        """Operations on (qh, qk) that change no intensity, whatever the parameters: found by trying them at random momenta and values."""
+        """Operations on (qh, qk) that change no intensity, whatever the parameters:
+        found by trying them at random momenta and values.
+        """
         material, plane = self.material, self.plane
         metric = plane.frame @ plane.frame.T
-        tried = [w for w in SIGNED_PERMUTATIONS if np.allclose(w @ metric @ w.T, metric, rtol=0, atol=1e-9 * metric.max())]
+        tried = [
+            w for w in SIGNED_PERMUTATIONS if np.allclose(w @ metric @ w.T, metric, rtol=0, atol=1e-9 * metric.max())
+        ]
         if len(material.model.sites) > MANY_SITES:
             return tried[:1]
         rng = np.random.default_rng(0)
-        values = {name: value + 0.1 * max(abs(value), 0.01) * rng.uniform(-1, 1, 4) for name, value in material.defaults.items()}
+        values = {
+            name: value + 0.1 * max(abs(value), 0.01) * rng.uniform(-1, 1, 4)
+            for name, value in material.defaults.items()
+        }
         points, along = rng.uniform(-1, 1, (6, 2)), rng.uniform(0, 1, (6, 1))
         moments = []
         for operation in tried:
@@ -216,13 +243,16 @@ class SliceEngine:
         if not kept.any():
             return tried[:1]
         compared = np.array(moments)[:, :, kept]
-        same = np.all(np.abs(compared - compared[0]) <= 1e-7 * np.abs(compared[0]).max(axis=(1, 2), keepdims=True), axis=(1, 2, 3))
+        largest = np.abs(compared[0]).max(axis=(1, 2), keepdims=True)
+        same = np.all(np.abs(compared - compared[0]) <= 1e-7 * largest, axis=(1, 2, 3))
         return [w for w, one in zip(tried, same, strict=True) if one]
 
     def cell(self, group: Group) -> np.ndarray:
-        """Largest part of a pixel, (qh, qk) in r.l.u., across which the modes seen at an incident energy are straight lines.
+        """Largest part of a pixel, (qh, qk) in r.l.u.,
+        across which the modes seen at an incident energy are straight lines.
 
-        By the steepness and the curvature of the modes in each window at random momenta of the map, with the material's own parameters.
+        By the steepness and the curvature of the modes in each window at random momenta of the map, with
+        the material's own parameters.
         """
         energies, steepness, curvature = self._shape
         cells = np.zeros(2)
@@ -240,7 +270,9 @@ class SliceEngine:
 
     @cached_property
     def _shape(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Energies (m, mode) at random momenta of the map; slope and curvature along qh and qk, (m, mode, 2) each, unsigned."""
+        """Energies (m, mode) at random momenta of the map; slope and curvature along qh and qk,
+        (m, mode, 2) each, unsigned.
+        """
         rng = np.random.default_rng(0)
         low, high = self._wanted
         chosen = rng.integers(0, len(low), SAMPLES)
@@ -253,6 +285,7 @@ class SliceEngine:
         along = self.along(np.full(len(places), middle.edges.mean()), across_squared, middle)
         hkl = places @ self.to_hkl + along[:, None] * self.beam_hkl
         modes = modes_of(self.material, hkl, self.material.couplings(self.material.defaults), velocities=True)
+        assert modes.velocities is not None  # they were asked for
         here, *aside = np.split(modes.velocities[0] @ self.to_hkl.T, 3)
         curvature = np.stack([(there - here)[..., axis] for axis, there in enumerate(aside)], axis=-1) / step
         return modes.energies[0, :SAMPLES], np.abs(here), np.abs(curvature)
@@ -268,7 +301,8 @@ class SliceEngine:
     def parts(self, group: Group) -> tuple[int, int]:
         """Equal parts of a pixel along each axis that are no larger than a `cell`."""
         widest = (self.high - self.low).max(axis=0)
-        return tuple(int(n) for n in np.ceil(widest / self.cell(group) - 0.1).clip(1))
+        along_h, along_k = np.ceil(widest / self.cell(group) - 0.1).clip(1)
+        return int(along_h), int(along_k)
 
     def along(self, energy: np.ndarray, across_squared: np.ndarray, group: Group) -> np.ndarray:
         """Component of Q along the beam for modes at `energy`, in 1/angstrom; 0 where Ei is unknown."""
@@ -277,7 +311,9 @@ class SliceEngine:
         return along_beam(group.ei, energy, across_squared)
 
     def margin(self, group: Group, scale: float) -> float:
-        """How far from an energy window a mode still reaches into it, in meV; the tails of a Lorentzian line have no end."""
+        """How far from an energy window a mode still reaches into it, in meV;
+        the tails of a Lorentzian line have no end.
+        """
         if self.view.intrinsic is not None:
             return np.inf
         if self.view.kernel is not None:
@@ -295,7 +331,8 @@ class SliceEngine:
         return below @ group.windows.astype(energy.dtype)
 
     def reached(self, pieces: Pieces, group: Group) -> np.ndarray | None:
-        """Share of each piece in the part of its pixel that the kinematics allow, over its share of all of it, (piece, window).
+        """Share of each piece in the part of its pixel that the kinematics allow, over its share of all of it,
+        (piece, window).
 
         Pixels are averaged over what can be reached of them. None where all of each is.
         """
@@ -317,7 +354,9 @@ class SliceEngine:
                 for lines in batches:
                     strength = weight * lines.intensity
                     hwhm = None if self.view.intrinsic is None else self.view.intrinsic.hwhm(lines.energy)
-                    self.view.kernel.add(out, group.index, target[lines.pixel], lines.energy, strength, self.reach, lines.spread, hwhm)
+                    self.view.kernel.add(
+                        out, group.index, target[lines.pixel], lines.energy, strength, self.reach, lines.spread, hwhm
+                    )
             return
         pixels, values = self.summed(group, batches, scale)
         whole = np.zeros((group.index.size, len(self.across_squared)))
@@ -325,7 +364,9 @@ class SliceEngine:
         self.place(out, group.index, whole)
 
     def summed(self, group: Group, batches: Iterable[Batch], scale: float) -> tuple[slice, np.ndarray]:
-        """Lines of calculated pixels: from the first to the last of these, what the lines add to them, (pixel, window)."""
+        """Lines of calculated pixels: from the first to the last of these, what the lines add to them,
+        (pixel, window).
+        """
         batches = [lines for lines in batches if len(lines.pixel)]
         if not batches:
             return slice(0, 0), np.zeros((0, group.index.size))
@@ -344,7 +385,9 @@ class SliceEngine:
         return slice(first, last + 1), summed
 
     def place(self, out: np.ndarray, index: np.ndarray, values: np.ndarray) -> None:
-        """Add values at the calculated pixels (..., pixel) to the slices `index` of the map `out` (..., slice, pixel), in all places."""
+        """Add values at the calculated pixels (..., pixel) to the slices `index` of the map `out`
+        (..., slice, pixel), in all places.
+        """
         for weight, source in self._sources:
             picked = values[..., source]
             out[..., index, :] += picked if weight == 1 else out.dtype.type(weight) * picked

@@ -15,7 +15,7 @@ from mantid_insdl.instrument.ellipsoid import TabulatedResolution
 from mantid_insdl.instrument.line_shapes import IntrinsicWidth
 from mantid_insdl.instrument.resolution import ChopperSpectrometer, blur, load_instrument
 from mantid_insdl.maps import COMPONENT_LOG, MAXIMUM_COUNTS, RLU, Axis, Map, Slices
-from mantid_insdl.materials import Material, load_material
+from mantid_insdl.materials import Material, load_material, zener
 from mantid_insdl.materials.spin_waves import domain_turns, modes_of, require_fixed_order, require_order, uniform_model
 from mantid_insdl.progress import Progress
 from mantid_insdl.simulation.engines import ClosedForm, General, engine_for
@@ -27,7 +27,9 @@ from mantid_insdl.spinwave.structure import ClassicalEnergy
 
 MAX_PIXELS = 50_000_000
 Q_SIGMA_PIXELS = 0.6
-"""Blur in momentum, in pixels, of the map of the reference; it stands for the size of sample and detectors and for the Q resolution."""
+"""Blur in momentum, in pixels, of the map of the reference;
+it stands for the size of sample and detectors and for the Q resolution.
+"""
 
 
 class SliceSimulator:
@@ -40,8 +42,8 @@ class SliceSimulator:
     material
         Name, file or `Material`.
     slices
-        Incident energies and energy windows. The component of Q along the incident beam follows from (h, k, energy, Ei). Where Ei is
-        NaN that component is 0 and the energy resolution is unknown: lines are sharp.
+        Incident energies and energy windows. The component of Q along the incident beam follows from
+        (h, k, energy, Ei). Where Ei is NaN that component is 0 and the energy resolution is unknown: lines are sharp.
     qh, qk
         Momentum axes in r.l.u. of the material's map frame.
     twins
@@ -49,23 +51,26 @@ class SliceSimulator:
     instrument
         Energy resolution: a spectrometer or its name.
     beam : (3,)
-        Momentum in r.l.u. of the map's frame that lies along the incident beam; by default the material's own. A pixel (h, k) then shows
-        the momentum (h, k, 0), less its part along the beam, plus what the kinematics add along the beam.
+        Momentum in r.l.u. of the map's frame that lies along the incident beam; by default the material's own.
+        A pixel (h, k) then shows the momentum (h, k, 0), less its part along the beam, plus what the
+        kinematics add along the beam.
     temperature
         In kelvin: intensity times n(E) + 1. The order itself is that of zero temperature.
     kf_over_ki
         Multiply by kf/ki, as a measured cross-section is before its reduction divides by it.
     component
-        ``perp``, what unpolarised neutrons see, or one of the polarised components of `mantid_insdl.spinwave.polarisation`.
+        ``perp``, what unpolarised neutrons see, or one of the polarised components of
+        `mantid_insdl.spinwave.polarisation`.
     vertical : (3,)
-        Momentum in r.l.u. of the map's frame along the spectrometer's vertical; needed for the components ``yy`` and ``zz``.
+        Momentum in r.l.u. of the map's frame along the spectrometer's vertical; needed for the
+        components ``yy`` and ``zz``.
     ellipsoids
-        Table of resolution ellipsoids (`mantid_insdl.instrument.ellipsoid.TabulatedResolution`) or its file, in place of the energy width
-        of `instrument` and of the blur in momentum.
+        Table of resolution ellipsoids (`mantid_insdl.instrument.ellipsoid.TabulatedResolution`) or its file, in place
+        of the energy width of `instrument` and of the blur in momentum.
     intrinsic_fwhm
-        Full width at half maximum of the modes' own Lorentzian lines in meV: a number, or the coefficients A, B, C, ... of a polynomial
-        A + B E + C E^2 + ... of their energy. Convolved with the resolution, lines are Voigt; where a mode lies above Ei it counts for
-        nothing, its tail below Ei neither.
+        Full width at half maximum of the modes' own Lorentzian lines in meV: a number, or the coefficients A, B, C, ...
+        of a polynomial A + B E + C E^2 + ... of their energy. Convolved with the resolution, lines are Voigt; where a
+        mode lies above Ei it counts for nothing, its tail below Ei neither.
 
     Attributes
     ----------
@@ -99,14 +104,22 @@ class SliceSimulator:
         frame = self.material.map_frame
         kernel = None
         if ellipsoids is not None:
-            table = ellipsoids if isinstance(ellipsoids, TabulatedResolution) else TabulatedResolution.from_file(ellipsoids)
-            kernel = table.kernel(slices, qh, qk)
+            if not isinstance(ellipsoids, TabulatedResolution):
+                ellipsoids = TabulatedResolution.from_file(ellipsoids)
+            kernel = ellipsoids.kernel(slices, qh, qk)
         upright = None if vertical is None else np.asarray(vertical, float) @ frame
-        self._view = View(self.instrument, kf_over_ki, temperature, component, upright, kernel, IntrinsicWidth.of(intrinsic_fwhm))
+        self._view = View(
+            self.instrument, kf_over_ki, temperature, component, upright, kernel, IntrinsicWidth.of(intrinsic_fwhm)
+        )
         along = np.asarray(self.material.map.beam if beam is None else beam, float)
         if along.shape != (3,) or not np.all(np.isfinite(along)) or not np.any(along):
-            raise MapError(f"the beam is along {along.tolist()}", "it is a momentum (h, k, l) in r.l.u. and not zero", "give three numbers")
-        planes = [(w, Plane.of(qh, qk, frame, along @ frame, turn)) for w, turn in domain_turns(self.material, twins=twins)]
+            raise MapError(
+                f"the beam is along {along.tolist()}",
+                "it is a momentum (h, k, l) in r.l.u. and not zero",
+                "give three numbers",
+            )
+        turns = domain_turns(self.material, twins=twins)
+        planes = [(weight, Plane.of(qh, qk, frame, along @ frame, turn)) for weight, turn in turns]
         self._domains = [self._engine(plane, places) for plane, places in _shared(planes, self._view)]
         shape = (slices.size, qh.size, qk.size)
         self.reach = np.all([domain.reach for domain in self._domains], axis=0).reshape(shape)
@@ -132,7 +145,8 @@ class SliceSimulator:
         energy_width_scale
             Factor on the instrument's energy width: a number, or one for each set. 0 gives sharp lines.
         q_sigma_pixels
-            Standard deviation of the blur in momentum, in pixels: by default `Q_SIGMA_PIXELS`, and none beside resolution ellipsoids.
+            Standard deviation of the blur in momentum, in pixels: by default `Q_SIGMA_PIXELS`, and none
+            beside resolution ellipsoids.
         progress
             Called with fraction and text; may raise to stop.
         dtype
@@ -141,7 +155,8 @@ class SliceSimulator:
         Returns
         -------
         intensity : (n, slice, qh, qk) `dtype`
-            In 1/meV per magnetic ion: the density, averaged over each energy window. NaN out of kinematic reach and for unstable sets.
+            In 1/meV per magnetic ion: the density, averaged over each energy window. NaN out of kinematic
+            reach and for unstable sets.
         stable : (n,) bool
             Whether the magnetic structure is stable at all momenta of the map.
         """
@@ -163,7 +178,12 @@ class SliceSimulator:
         return out, stable
 
     def gradient(
-        self, parameters: Mapping[str, float], *, names: Sequence[str] | None = None, step: float = 1e-4, **resolution: Any
+        self,
+        parameters: Mapping[str, float],
+        *,
+        names: Sequence[str] | None = None,
+        step: float = 1e-4,
+        **resolution: Any,
     ) -> np.ndarray:
         """Derivative of the slices with respect to parameters, by central differences in one batch.
 
@@ -186,7 +206,8 @@ class SliceSimulator:
         Raises
         ------
         MaterialError
-            If the order, where the file fixes it, would follow one of the parameters: the derivative would be that at a fixed order.
+            If the order, where the file fixes it, would follow one of the parameters: the derivative
+            would be that at a fixed order.
         """
         values = self.material.resolve(parameters)
         require_fixed_order(self.material, names)
@@ -206,7 +227,8 @@ class SliceSimulator:
         words += [f"component {view.component}"] if view.component != "perp" else []
         words += [f"intrinsic width {view.intrinsic.describe()}"] if view.intrinsic is not None else []
         words += ["resolution ellipsoids"] if view.kernel is not None else []
-        words += [f"resolution of {view.instrument.name}"] if view.kernel is None and view.instrument.name != "MAPS" else []
+        other = view.kernel is None and view.instrument.name != "MAPS"
+        words += [f"resolution of {view.instrument.name}"] if other else []
         return "".join(f", {word}" for word in words)
 
     def _table(self, parameters: Mapping[str, np.ndarray | float]) -> np.ndarray:
@@ -214,7 +236,9 @@ class SliceSimulator:
         names = self.material.defaults
         unknown = sorted(set(parameters) - set(names))
         if unknown:
-            raise MaterialError(f"{self.material.name} has no parameter '{unknown[0]}'", f"its parameters are {', '.join(names)}")
+            raise MaterialError(
+                f"{self.material.name} has no parameter '{unknown[0]}'", f"its parameters are {', '.join(names)}"
+            )
         table = self.material.model.parameter_table(self.material.couplings({**names, **parameters}))
         if self._fixed is not None:
             self._fixed.require_stationary(table)
@@ -240,21 +264,26 @@ def _check_axes(slices: Slices, qh: Axis, qk: Axis) -> None:
         raise MapError(*beyond)
 
 
-def _check_view(slices: Slices, temperature: float, kf_over_ki: bool, component: str, vertical: Sequence[float] | None) -> None:
+def _check_view(
+    slices: Slices, temperature: float, kf_over_ki: bool, component: str, vertical: Sequence[float] | None
+) -> None:
     if not (np.isfinite(temperature) and temperature >= 0):
         raise InsdlError(f"the temperature is {temperature}", "it is a number of kelvin, zero or more")
     if kf_over_ki and not np.all(np.isfinite(slices.ei)):
         raise MapError("kf/ki is unknown", "a slice has no incident energy", "give Ei, or leave the factor out")
     check_component(component, (0, 0, 1) if vertical is None else vertical)
     if component in ("yy", "zz") and vertical is None:
-        raise InsdlError(f"the component {component} needs the vertical", "it tells yy from zz", "give it as (h, k, l) of the map")
+        raise InsdlError(
+            f"the component {component} needs the vertical", "it tells yy from zz", "give it as (h, k, l) of the map"
+        )
 
 
 def _shared(planes: Sequence[tuple[float, Plane]], view: View) -> list[tuple[Plane, list[tuple[float, np.ndarray]]]]:
     """Planes to calculate, each with the (weight, operation) of the domains it serves (see `slice_engine.SliceEngine`).
 
-    A domain whose momenta are those of an earlier one, up to mirrors and an exchange of the axes, costs nothing: the twin of a map with
-    equal axes is the transposed map. Polarised components tell such domains apart, and so does the resolution at each pixel.
+    A domain whose momenta are those of an earlier one, up to mirrors and an exchange of the axes, costs nothing: the
+    twin of a map with equal axes is the transposed map. Polarised components tell such domains apart, and so does
+    the resolution at each pixel.
     """
     found: list[tuple[Plane, list[tuple[float, np.ndarray]]]] = []
     for weight, plane in planes:
@@ -306,8 +335,8 @@ def simulate(
     twins
         Average over the crystal's twins.
     resolution
-        True: width in energy of `instrument` and blur in momentum. False: sharp lines. A table of resolution ellipsoids or its file:
-        that in place of both.
+        True: width in energy of `instrument` and blur in momentum. False: sharp lines. A table of resolution ellipsoids
+        or its file: that in place of both.
     background
         Flat background in the unit of the map.
     counts
@@ -319,8 +348,8 @@ def simulate(
     progress
         Called with fraction and text; may raise to stop.
     make
-        Makes the simulator. `mantid_insdl.simulation.kept.KeptSimulators`, of which many calls share one, makes those several times faster
-        that differ in the parameters only.
+        Makes the simulator. `mantid_insdl.simulation.kept.KeptSimulators`, of which many calls share one, makes those
+        several times faster that differ in the parameters only.
 
     Returns
     -------
@@ -334,22 +363,30 @@ def simulate(
     InstabilityError
         If the magnetic structure is not a minimum at these parameters.
     """
-    known = load_material(material)
-    values = known.resolve(parameters)
+    values = load_material(material).resolve(parameters)
+    known = zener.in_own_order(material, values)
     if like is not None:
         if like.slices is None:
             raise MapError(
-                "cannot simulate onto this map", f"it is a {like.kind} map; the simulation makes Qh-Qk slices", "give a stack of slices"
+                "cannot simulate onto this map",
+                f"it is a {like.kind} map; the simulation makes Qh-Qk slices",
+                "give a stack of slices",
             )
         if slices is not None or qh is not None or qk is not None:
             raise MapError("axes are given twice", "both `like` and slices, qh or qk", "give one or the other")
         slices, qh, qk = like.slices, like.axis("qh"), like.axis("qk")
     if slices is None or qh is None or qk is None:
-        raise MapError("there are no axes to simulate on", fix="give a map to take them from (`like`), or slices, qh and qk")
+        raise MapError(
+            "there are no axes to simulate on", fix="give a map to take them from (`like`), or slices, qh and qk"
+        )
     if not (np.isfinite(background) and background >= 0):
         raise MapError(f"the background is {background}", "it is an intensity of zero or more")
     if counts is not None and not 0 < counts <= MAXIMUM_COUNTS:
-        raise MapError(f"the number of counts is {counts}", f"it is from above zero to {MAXIMUM_COUNTS:g}", "leave it out for no noise")
+        raise MapError(
+            f"the number of counts is {counts}",
+            f"it is from above zero to {MAXIMUM_COUNTS:g}",
+            "leave it out for no noise",
+        )
     simulator = make(
         known,
         slices,
@@ -371,7 +408,7 @@ def simulate(
         require_order(known, known.couplings(values))
         raise _instability(simulator, values)
     intensity = images[0].astype(float) + background
-    mask = None if like is None else like.mask
+    mask = np.zeros(intensity.shape, bool) if like is None else like.mask
     described = known.describe(values)
     logs = {p.name: (values[p.name], p.unit) for p in known.parameters}
     simulated = Map(
@@ -394,10 +431,15 @@ def _counted(simulated: Map, counts: float, seed: int) -> Map:
     good = ~simulated.mask
     expected = np.where(good, simulated.intensity, 0.0)
     # neutrons per pixel go as the density times the width of the energy window
-    width = (simulated.slices.energy_max - simulated.slices.energy_min)[:, None, None] * np.ones(simulated.shape)
+    slices = simulated.require_slices()
+    width = (slices.energy_max - slices.energy_min)[:, None, None] * np.ones(simulated.shape)
     total = float(np.sum(expected * width))
     if total <= 0:
-        raise MapError("there is nothing to count", "the simulated map is zero everywhere", "change the energy windows or add a background")
+        raise MapError(
+            "there is nothing to count",
+            "the simulated map is zero everywhere",
+            "change the energy windows or add a background",
+        )
     per_intensity = counts / total * width
     detected = np.random.default_rng(seed).poisson(expected * per_intensity)
     # the error of an empty pixel is that of one neutron: zero would claim certainty
@@ -418,7 +460,8 @@ def _instability(simulator: SliceSimulator, values: Mapping[str, float]) -> Inst
     if unstable.any():
         index = int(np.argmin(np.where(unstable, modes.lowest[0], np.inf)))
         h, k = centres[index]
-        where = f"at (h, k) = ({h:.3f}, {k:.3f}) the energy of a spin deviation is {modes.lowest[0, index]:.3g} meV, below zero"
+        lowest = modes.lowest[0, index]
+        where = f"at (h, k) = ({h:.3f}, {k:.3f}) the energy of a spin deviation is {lowest:.3g} meV, below zero"
     return InstabilityError(
         f"the magnetic structure of {domain.material.name} is unstable at {domain.material.describe(values)}",
         where,

@@ -1,4 +1,6 @@
-"""Simulated spin waves against energy: a cut along a path in momentum, the dispersion along it, and the map of a powder."""
+"""Simulated spin waves against energy: a cut along a path in momentum, the dispersion along it,
+and the map of a powder.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,7 @@ from mantid_insdl.instrument.line_shapes import IntrinsicWidth, voigt_below
 from mantid_insdl.instrument.resolution import FWHM_TO_SIGMA, ChopperSpectrometer, bin_fractions, load_instrument
 from mantid_insdl.instrument.temperature import bose
 from mantid_insdl.maps import COMPONENT_LOG, MEV, PER_ANGSTROM, Axis, Map
-from mantid_insdl.materials import Material, load_material
+from mantid_insdl.materials import Material, load_material, zener
 from mantid_insdl.progress import Progress, ignore_progress, share_of
 from mantid_insdl.simulation.lines import Lines, check_component, lines_of
 from mantid_insdl.simulation.paths import MomentumPath, path_of, path_through
@@ -43,8 +45,9 @@ class Dispersion:
     energies : (point, mode)
         meV. Of each domain rising; the modes of one domain after those of another.
     s_perp : (point, mode)
-        S_perp, or the polarised component that `component` names, per magnetic ion in units of S^2 with the squared form factor, times
-        the weight of the domain. NaN where a Goldstone mode's diverges, or the component is not defined.
+        S_perp, or the polarised component that `component` names, per magnetic ion in units of S^2 with
+        the squared form factor, times the weight of the domain. NaN where a Goldstone mode's diverges, or
+        the component is not defined.
     corners
         Index of the point and label (may be empty) of each corner of the path.
     component, material, frame, title
@@ -83,10 +86,21 @@ def dispersion(
     progress
         As for `mantid_insdl.spinwave.spin_waves`.
     """
-    known = load_material(material)
+    values = load_material(material).resolve(parameters)
+    known = zener.in_own_order(material, values)
     path = path_through(corners, points, known, labels)
-    lines = lines_of(known, known.resolve(parameters), path.hkl, twins=twins, component=component, vertical=vertical, progress=progress)
-    return Dispersion(path.axis, path.hkl, lines.energies, lines.intensities, path.corners, component, known.name, known.frame, known.title)
+    lines = lines_of(known, values, path.hkl, twins=twins, component=component, vertical=vertical, progress=progress)
+    return Dispersion(
+        path.axis,
+        path.hkl,
+        lines.energies,
+        lines.intensities,
+        path.corners,
+        component,
+        known.name,
+        known.frame,
+        known.title,
+    )
 
 
 def simulate_cut(
@@ -110,7 +124,8 @@ def simulate_cut(
     vertical: Sequence[float] = (0, 0, 1),
     progress: Progress | None = None,
 ) -> Map:
-    r"""Intensity along a path in momentum against energy: the average over each step of the path, and over a width across it.
+    r"""Intensity along a path in momentum against energy:
+    the average over each step of the path, and over a width across it.
 
     Parameters
     ----------
@@ -127,31 +142,32 @@ def simulate_cut(
     labels
         Names of the corners, such as ``["G", "M", "X", "G"]``; G and Gamma are drawn as the Greek letter.
     across : (width, 3)
-        What a cut is averaged over beside the path, up to two full widths (h, k, l): ``[(0, 0.1, 0), (0, 0, 0.5)]`` averages k over +-0.05
-        and l over +-0.25 about each point.
+        What a cut is averaged over beside the path, up to two full widths (h, k, l): ``[(0, 0.1, 0), (0, 0, 0.5)]``
+        averages k over +-0.05 and l over +-0.25 about each point.
     ei
-        Incident energy in meV: the energy width is that of the instrument, and points (\|Q\|, E) that no neutron of this energy reaches
-        in any orientation of the crystal are masked. Not given, all points are reached and the width is `fwhm`.
+        Incident energy in meV: the energy width is that of the instrument, and points (\|Q\|, E) that no
+        neutron of this energy reaches in any orientation of the crystal are masked. Not given, all points are
+        reached and the width is `fwhm`.
     fwhm
         Energy width in meV in place of the instrument's: a number, or a function of energy transfer.
     intrinsic_fwhm
-        Full width at half maximum of the modes' own Lorentzian lines in meV: a number, or the coefficients A, B, C, ... of a polynomial
-        A + B E + C E^2 + ... of their energy. Convolved with the energy width, lines are Voigt.
+        Full width at half maximum of the modes' own Lorentzian lines in meV: a number, or the coefficients A, B, C, ...
+        of a polynomial A + B E + C E^2 + ... of their energy. Convolved with the energy width, lines are Voigt.
     instrument
         Whose energy width it is: a name or a spectrometer; MAPS where none is given. Needs `ei`.
     temperature
-        In kelvin: times n(E) + 1, and lines of weight n(E) on the side of energy gain (detailed balance). The order itself is that of
-        zero temperature.
+        In kelvin: times n(E) + 1, and lines of weight n(E) on the side of energy gain (detailed balance). The order
+        itself is that of zero temperature.
     kf_over_ki
         Times kf / ki, as a detector counts. Needs `ei`.
     twins
         Average over the domains of the crystal; else the crystal without twins.
     component
-        ``perp`` (what unpolarised neutrons see), ``xx``, ``yy``, ``zz`` or ``chiral``: see `mantid_insdl.spinwave.polarisation`.
-        Momenta at which the component is not defined are masked.
+        ``perp`` (what unpolarised neutrons see), ``xx``, ``yy``, ``zz`` or ``chiral``: see
+        `mantid_insdl.spinwave.polarisation`. Momenta at which the component is not defined are masked.
     vertical : (3,)
-        For polarised components: vertical of the spectrometer as a direction (h, k, l) of momentum in the map frame. With the default
-        the scattering plane is that of h and k.
+        For polarised components: vertical of the spectrometer as a direction (h, k, l) of momentum in the map frame.
+        With the default the scattering plane is that of h and k.
     progress
         Called with fraction and text; may raise to stop.
 
@@ -169,11 +185,12 @@ def simulate_cut(
     InstabilityError
         If the magnetic structure is unstable on the path.
     """
-    known = load_material(material)
+    values = load_material(material).resolve(parameters)
+    known = zener.in_own_order(material, values)
     path = path_through(corners, points, known, labels) if along is None else path_of(along, known)
     spectrum = _Spectrum(
         known,
-        known.resolve(parameters),
+        values,
         energy,
         ei,
         fwhm,
@@ -188,6 +205,11 @@ def simulate_cut(
     intensity = _averaged(spectrum, path, across, progress)
     lengths = np.linalg.norm(known.model.lattice.to_cartesian(path.hkl @ known.map.matrix.T), axis=1)
     return spectrum.map(intensity, path.axis, lengths, component, path=path.hkl, corners=path.corners)
+
+
+def _named(progress: Progress, text: str) -> Progress:
+    """Progress with a text of its own."""
+    return lambda fraction, _: progress(fraction, text)
 
 
 def simulate_powder(
@@ -215,10 +237,12 @@ def simulate_powder(
     q
         Axis of momentum transfer in 1/angstrom.
     directions
-        Number of momenta for each bin of \|Q\|, spread evenly over directions and over the bin. With too few a map is speckled: of a chain
-        with lines 1/20 of its bandwidth wide, the relative rms error of a bin is 5 % with 3000 and less than 3 % with 12000.
+        Number of momenta for each bin of \|Q\|, spread evenly over directions and over the bin. With too few a map is
+        speckled: of a chain with lines 1/20 of its bandwidth wide, the relative rms error of a bin is 5 % with 3000
+        and less than 3 % with 12000.
     component
-        As for `simulate_cut`. The grains of a powder lie in all ways about Q, so that ``yy`` and ``zz`` are half of ``perp``.
+        As for `simulate_cut`. The grains of a powder lie in all ways about Q, so that
+        ``yy`` and ``zz`` are half of ``perp``.
 
     Returns
     -------
@@ -230,31 +254,52 @@ def simulate_powder(
     MapError, MaterialError, InstabilityError
         As for `simulate_cut`.
     """
-    known = load_material(material)
+    values = load_material(material).resolve(parameters)
+    known = zener.in_own_order(material, values)
     if (q.name, q.unit) != ("q", PER_ANGSTROM) or q.centres[0] <= 0:
-        raise MapError("a powder map needs an axis q in 1/angstrom above zero", f"the axis is '{q.name}' in {q.unit}", "give such an axis")
+        raise MapError(
+            "a powder map needs an axis q in 1/angstrom above zero",
+            f"the axis is '{q.name}' in {q.unit}",
+            "give such an axis",
+        )
     if directions < 1 or directions * q.size > MAX_MOMENTA:
-        raise MapError(f"{directions} directions for each of {q.size} momenta", f"from 1 to {MAX_MOMENTA:,} in all are possible")
+        raise MapError(
+            f"{directions} directions for each of {q.size} momenta", f"from 1 to {MAX_MOMENTA:,} in all are possible"
+        )
     check_component(component, (0, 0, 1))
     share, calculated = (0.5, "perp") if component in ("yy", "zz") else (1.0, component)
-    values = known.resolve(parameters)
     intrinsic = IntrinsicWidth.of(intrinsic_fwhm)
     spectrum = _Spectrum(
-        known, values, energy, ei, fwhm, instrument, temperature, kf_over_ki, twins=False, component=calculated, intrinsic=intrinsic
+        known,
+        values,
+        energy,
+        ei,
+        fwhm,
+        instrument,
+        temperature,
+        kf_over_ki,
+        twins=False,
+        component=calculated,
+        intrinsic=intrinsic,
     )
     to_rlu = np.linalg.inv(known.map_frame)
     sphere, place = _even_shell(directions)
     intensity = np.empty((q.size, energy.size))
     for index, (low, high) in enumerate(itertools.pairwise(np.maximum(q.edges, 0.0))):
         length = low + (high - low) * place
-        # a line is as wide as its energy spreads over half the way to the next point: the points lie evenly in any projection too
+        # a line is as wide as its energy spreads over half the way to the next point: the points lie
+        # evenly in any projection too
         volume = 4 * np.pi * length**2 * (high - low) / directions
         radial = np.minimum(high - low, np.cbrt(volume))
         around = np.eye(3) - sphere[:, :, None] * sphere[:, None]
-        cell = 0.5 * (radial[:, None, None] * sphere[:, :, None] * sphere[:, None] + np.sqrt(volume / radial)[:, None, None] * around)
-        intensity[index] = share * spectrum.at(length[:, None] * sphere @ to_rlu, cell, None).mean(axis=0)
-        if progress is not None:
-            progress((index + 1) / q.size, f"Powder average of {known.name}: |Q| {index + 1} of {q.size}")
+        cell = 0.5 * (
+            radial[:, None, None] * sphere[:, :, None] * sphere[:, None]
+            + np.sqrt(volume / radial)[:, None, None] * around
+        )
+        report = share_of(progress or ignore_progress, index / q.size, (index + 1) / q.size)
+        words = f"Powder average of {known.name}: |Q| {index + 1} of {q.size}"
+        density = spectrum.at(length[:, None] * sphere @ to_rlu, cell, _named(report, words))
+        intensity[index] = share * density.mean(axis=0)
     return spectrum.map(intensity, q, q.centres, component)
 
 
@@ -262,11 +307,17 @@ FINER, MOST_PARTS = 2.0, 32
 """Parts of a step, against those of a pixel that is averaged over two directions; and at most."""
 
 
-def _averaged(spectrum: _Spectrum, path: MomentumPath, across: Sequence[Sequence[float]], progress: Progress | None) -> np.ndarray:
-    """Averages over the steps of a path and the widths across it, (point, energy): each cut into parts that the modes cross straight."""
+def _averaged(
+    spectrum: _Spectrum, path: MomentumPath, across: Sequence[Sequence[float]], progress: Progress | None
+) -> np.ndarray:
+    """Averages over the steps of a path and the widths across it, (point, energy):
+    each cut into parts that the modes cross straight.
+    """
     widths = np.asarray(across, float).reshape(-1, 3) if np.size(across) % 3 == 0 else np.full((1, 3), np.nan)
     if len(widths) > 2 or not np.all(np.isfinite(widths)) or not np.all(np.any(widths != 0, axis=1)):
-        raise MapError(f"the widths across the path are {across}", "they are up to two momenta (h, k, l), none of them zero")
+        raise MapError(
+            f"the widths across the path are {across}", "they are up to two momenta (h, k, l), none of them zero"
+        )
     edges = path.axis.edges
     distance = path.axis.centres
 
@@ -277,19 +328,24 @@ def _averaged(spectrum: _Spectrum, path: MomentumPath, across: Sequence[Sequence
         half = [0.5 * (path.hkl[0] + first), *path.hkl, 0.5 * (path.hkl[-1] + last)]
         return np.stack([np.interp(along, ends, column) for column in np.transpose(half)], axis=-1)
 
-    steps = np.stack([place(edges[1:]) - place(edges[:-1]), *(np.broadcast_to(w, path.hkl.shape) for w in widths)], axis=1)
+    along_path = place(edges[1:]) - place(edges[:-1])
+    steps = np.stack([along_path, *(np.broadcast_to(w, path.hkl.shape) for w in widths)], axis=1)
     report = progress or ignore_progress
     parts = spectrum.parts(path.hkl, steps, share_of(report, 0.0, 0.1))
-    offsets = np.stack(np.meshgrid(*((np.arange(n) + 0.5) / n - 0.5 for n in parts), indexing="ij"), -1).reshape(-1, len(parts))
+    centres = ((np.arange(n) + 0.5) / n - 0.5 for n in parts)
+    offsets = np.stack(np.meshgrid(*centres, indexing="ij"), -1).reshape(-1, len(parts))
     along = 0.5 * (edges[1:] + edges[:-1])[:, None] + offsets[:, 0] * np.diff(edges)[:, None]
     hkl = place(along) + offsets[:, 1:] @ widths
     if hkl.size // 3 > MAX_MOMENTA:
         raise MapError(
-            f"the cut needs {hkl.size // 3:,} momenta", f"at most {MAX_MOMENTA:,} are possible", "use fewer points or less width"
+            f"the cut needs {hkl.size // 3:,} momenta",
+            f"at most {MAX_MOMENTA:,} are possible",
+            "use fewer points or less width",
         )
     cells = (steps / np.array(parts)[:, None]) @ spectrum.material.map_frame
     cells = np.repeat(cells, len(offsets), axis=0)
-    return spectrum.at(hkl.reshape(-1, 3), cells, share_of(report, 0.1, 1.0)).reshape(len(distance), len(offsets), -1).mean(axis=1)
+    found = spectrum.at(hkl.reshape(-1, 3), cells, share_of(report, 0.1, 1.0))
+    return found.reshape(len(distance), len(offsets), -1).mean(axis=1)
 
 
 def _even_shell(number: int) -> tuple[np.ndarray, np.ndarray]:
@@ -307,7 +363,9 @@ def _even_shell(number: int) -> tuple[np.ndarray, np.ndarray]:
 
 @dataclass(frozen=True, eq=False)
 class _Spectrum:
-    """Density over the bins of an energy axis, for the spin waves of a magnet at any momenta. The fields are those of `simulate_cut`."""
+    """Density over the bins of an energy axis, for the spin waves of a magnet at any momenta. The fields
+    are those of `simulate_cut`.
+    """
 
     material: Material
     values: Mapping[str, float]
@@ -328,32 +386,53 @@ class _Spectrum:
         if (energy.name, energy.unit) != ("energy", MEV):
             raise MapError("the energy axis has to be 'energy' in meV", f"it is '{energy.name}' in {energy.unit}")
         if ei is None and fwhm is None:
-            raise MapError("the energy width is not given", fix="give the incident energy (ei) or the width (fwhm) in meV")
+            raise MapError(
+                "the energy width is not given", fix="give the incident energy (ei) or the width (fwhm) in meV"
+            )
         if fwhm is not None and self.instrument is not None:
-            raise MapError("the energy width is given twice", "both as a width (fwhm) and by an instrument", "leave one of them out")
+            raise MapError(
+                "the energy width is given twice",
+                "both as a width (fwhm) and by an instrument",
+                "leave one of them out",
+            )
         if ei is None and self.kf_over_ki:
             raise MapError("kf / ki needs the incident energy", fix="give ei in meV")
         numbers = (ei or 0.0, 0.0 if callable(fwhm) or fwhm is None else fwhm, self.temperature)
         if not all(np.isfinite(x) and x >= 0 for x in numbers) or ei == 0:
-            raise MapError("incident energy, width and temperature are positive numbers", f"they are {ei}, {fwhm} and {self.temperature}")
+            raise MapError(
+                "incident energy, width and temperature are positive numbers",
+                f"they are {ei}, {fwhm} and {self.temperature}",
+            )
         if ei is not None and energy.edges[-1] > ei:
-            raise MapError("the energy axis goes above the incident energy", f"to {energy.edges[-1]:g} of {ei:g} meV", "shorten the axis")
+            raise MapError(
+                "the energy axis goes above the incident energy",
+                f"to {energy.edges[-1]:g} of {ei:g} meV",
+                "shorten the axis",
+            )
         check_component(self.component, self.vertical)
-        named = self.instrument is None or isinstance(self.instrument, str)
-        object.__setattr__(self, "spectrometer", load_instrument(self.instrument or "MAPS") if named else self.instrument)
+        given = self.instrument or "MAPS"
+        chosen = load_instrument(given) if isinstance(given, str) else given
+        object.__setattr__(self, "spectrometer", chosen)
 
     def parts(self, hkl: np.ndarray, steps: np.ndarray, progress: Progress) -> tuple[int, ...]:
-        """Into how many parts to cut steps (m, direction, 3) in r.l.u. about momenta (m, 3) for the modes to be straight across each."""
+        """Into how many parts to cut steps (m, direction, 3) in r.l.u. about momenta (m, 3) for the
+        modes to be straight across each.
+        """
         found = []
         seen = slice(None, None, max(1, len(hkl) // 100))
         for number, step in enumerate(steps[seen].swapaxes(0, 1)):
-            shares = [share_of(progress, *((2 * number + side + end) / (2 * steps.shape[1]) for end in (0, 1))) for side in (0, 1)]
-            here, aside = (self._lines(hkl[seen] + place * step, share) for place, share in zip((0.0, 1e-3), shares, strict=True))
+            solves = 2 * steps.shape[1]
+            shares = [
+                share_of(progress, solve / solves, (solve + 1) / solves) for solve in (2 * number, 2 * number + 1)
+            ]
+            places = zip((0.0, 1e-3), shares, strict=True)
+            here, aside = (self._lines(hkl[seen] + place * step, share) for place, share in places)
             cartesian = step @ self.material.map_frame
             steep, there = (np.einsum("mlc,mc->ml", lines.velocities, cartesian) for lines in (here, aside))
             curved = np.abs(there - steep) / 1e-3
             inside = (here.energies > 0) & (here.energies - np.abs(steep) < self.energy.edges[-1])
-            width = np.hypot(np.diff(self.energy.edges).min() / np.sqrt(12), self._sigma(np.where(inside, here.energies, 1.0)))
+            sigma = self._sigma(np.where(inside, here.energies, 1.0))
+            width = np.hypot(np.diff(self.energy.edges).min() / np.sqrt(12), sigma)
             wanted = FINER * np.maximum(STEEPNESS * np.abs(steep) / width, np.sqrt(CURVATURE * curved / width))[inside]
             found.append(int(np.ceil(np.quantile(wanted, 0.9) - 0.1).clip(1, MOST_PARTS)) if wanted.size else 1)
         return tuple(found)
@@ -361,7 +440,8 @@ class _Spectrum:
     def at(self, hkl: np.ndarray, cells: np.ndarray, progress: Progress | None) -> np.ndarray:
         """Density at momenta in r.l.u. of the map frame, (m, energy); NaN where the component is not defined.
 
-        Lines are as wide as their energy spreads over the box of edges `cells` (m, direction, 3), in 1/angstrom, about each momentum.
+        Lines are as wide as their energy spreads over the box of edges `cells` (m, direction, 3), in
+        1/angstrom, about each momentum.
         """
         out = np.empty((len(hkl), self.energy.size))
         piece = max(1, 20_000_000 // (self.energy.size * 8 * len(self.material.model.sites)))
@@ -383,15 +463,18 @@ class _Spectrum:
         return total
 
     def _lines(self, hkl: np.ndarray, progress: Progress = ignore_progress) -> Lines:
-        view = {"twins": self.twins, "component": self.component, "vertical": self.vertical}
-        return lines_of(self.material, self.values, hkl, **view, progress=progress)
+        twins, component, vertical = self.twins, self.component, self.vertical
+        return lines_of(
+            self.material, self.values, hkl, twins=twins, component=component, vertical=vertical, progress=progress
+        )
 
     def _broadened(self, lines: Lines, cells: np.ndarray, sign: int) -> np.ndarray:
         """Density of lines at `sign` times their energies."""
-        usable = np.isfinite(lines.intensities) & (lines.energies > 0)  # a Goldstone mode at its own momentum is elastic
+        # a Goldstone mode at its own momentum is elastic
+        usable = np.isfinite(lines.intensities) & (lines.energies > 0)
         energies = sign * np.where(usable, lines.energies, 1.0)
         weights = np.where(usable, lines.intensities, 0.0) * sign * bose(energies, self.temperature)
-        if self.kf_over_ki:
+        if self.kf_over_ki and self.ei is not None:
             weights *= flux_factor(self.ei, energies)
         edges = self.energy.edges
         spread = np.sum((lines.velocities @ cells.swapaxes(1, 2)) ** 2, axis=-1) / 12
@@ -405,17 +488,25 @@ class _Spectrum:
 
     def _sigma(self, energies: np.ndarray) -> np.ndarray:
         if self.fwhm is None:
+            assert self.ei is not None  # one of the two is given
             return self.spectrometer.sigma(self.ei, energies)
-        width = np.broadcast_to(np.asarray(self.fwhm(energies) if callable(self.fwhm) else self.fwhm, float), energies.shape)
+        fwhm = self.fwhm(energies) if callable(self.fwhm) else self.fwhm
+        width = np.broadcast_to(np.asarray(fwhm, float), energies.shape)
         if not (np.all(np.isfinite(width)) and np.all(width >= 0)):
-            raise MapError("the energy width is not a positive number at all energies", fix="give another function of energy (fwhm)")
+            raise MapError(
+                "the energy width is not a positive number at all energies",
+                fix="give another function of energy (fwhm)",
+            )
         return FWHM_TO_SIGMA * width
 
     def map(self, intensity: np.ndarray, axis: Axis, lengths: np.ndarray, component: str, **contents: Any) -> Map:
         """The map, masked where no neutron goes; `lengths` are |Q| in 1/angstrom along its first axis."""
         described = self.material.describe(self.values)
-        notes = [f"simulated by mantid_insdl {__version__}: {self.material.name}, {described}", self._in_words(component)]
-        mask = None
+        notes = [
+            f"simulated by mantid_insdl {__version__}: {self.material.name}, {described}",
+            self._in_words(component),
+        ]
+        mask = np.zeros(intensity.shape, bool)
         if self.ei is not None:
             ki, kf = wavenumber(self.ei), wavenumber(self.ei - self.energy.centres)
             mask = (lengths[:, None] < np.abs(ki - kf)) | (lengths[:, None] > ki + kf)
@@ -442,7 +533,11 @@ class _Spectrum:
             if self.fwhm is not None
             else self.spectrometer.describe()
         )
-        words = [f"energy width: {width}", f"{self.temperature:g} K", "with kf/ki" if self.kf_over_ki else "without kf/ki"]
+        words = [
+            f"energy width: {width}",
+            f"{self.temperature:g} K",
+            "with kf/ki" if self.kf_over_ki else "without kf/ki",
+        ]
         if self.intrinsic is not None:
             words.insert(1, f"intrinsic width: {self.intrinsic.describe()}")
         if component != "perp":

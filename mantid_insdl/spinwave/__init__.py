@@ -1,4 +1,5 @@
-"""Linear spin-wave theory: lattice and bonds -> Hamiltonian -> modes -> what a neutron sees, for many parameter sets at once.
+"""Linear spin-wave theory: lattice and bonds -> Hamiltonian -> modes -> what a neutron sees,
+for many parameter sets at once.
 
 The Hamiltonian is SpinW's (energies in meV, every bond counted once, J > 0 antiferromagnetic)::
 

@@ -1,16 +1,18 @@
-r"""Exact derivatives, with respect to the parameters, of the spectrum that a neutron sees at a momentum; also where modes are degenerate.
+r"""Exact derivatives, with respect to the parameters, of the spectrum that a neutron sees at a momentum;
+also where modes are degenerate.
 
-A spectrum D = sum_n g(w_n) c_n^+ P c_n adds the lines g of modes with energies w_n and spin amplitudes c_n, P the projector across Q. By
-first-order perturbation theory of the para-unitary problem (J. H. P. Colpa, Physica A 93, 327 (1978)), with h' = dh/dparameter, modes x_n,
-V_mn = x_m^+ h' x_n, and x_m-, c_m-, w_m- of the modes of negative energy -w_m-::
+A spectrum D = sum_n g(w_n) c_n^+ P c_n adds the lines g of modes with energies w_n and spin amplitudes c_n, P
+the projector across Q. By first-order perturbation theory of the para-unitary problem (J. H. P. Colpa,
+Physica A 93, 327 (1978)), with h' = dh/dparameter, modes x_n, V_mn = x_m^+ h' x_n, and x_m-, c_m-, w_m- of
+the modes of negative energy -w_m-::
 
     dD = sum_n  g'(w_n) V_nn |c_n|^2
        + sum_{n<m} 2 Re(c_n^+ P c_m V_mn) (g(w_n) - g(w_m)) / (w_n - w_m)
        - sum_{n,m} 2 Re(c_n^+ P c_m- V_m-n) g(w_n) / (w_n + w_m-)
 
-The divided difference tends to g' where two energies meet, so that nothing diverges and no basis of degenerate modes is special: the
-derivatives of single modes would be. Where the order follows a parameter h' is total (`response`), and the amplitudes change with the
-frames: c_n^+ P c_n gains 2 Re c_n^+ P (dL x_n), with c_n = L x_n.
+The divided difference tends to g' where two energies meet, so that nothing diverges and no basis of degenerate modes is
+special: the derivatives of single modes would be. Where the order follows a parameter h' is total (`response`), and the
+amplitudes change with the frames: c_n^+ P c_n gains 2 Re c_n^+ P (dL x_n), with c_n = L x_n.
 """
 
 from __future__ import annotations
@@ -55,7 +57,8 @@ def spectrum_derivatives(
     parameters
         Numbers, in meV (fields in T).
     lines
-        Line shape: from energies (...) to the height of such a line in each bin, (..., bin), and the slope of that with the energy.
+        Line shape: from energies (...) to the height of such a line in each bin, (..., bin), and the
+        slope of that with the energy.
     k, axis : (3,)
         Wave vector and axis of a spiral, as for `mantid_insdl.spinwave.spiral.spiral_waves`.
 
@@ -69,8 +72,9 @@ def spectrum_derivatives(
     Raises
     ------
     InstabilityError
-        If the structure is not stationary, or a momentum is soft or unstable: nothing is differentiable there. If the order follows a
-        parameter, as that of a magnet canted in a field, and the energy does not determine it: see `response.total_derivatives`.
+        If the structure is not stationary, or a momentum is soft or unstable: nothing is differentiable there. If the
+        order follows a parameter, as that of a magnet canted in a field, and the energy does not determine it: see
+        `response.total_derivatives`.
     """
     q = np.atleast_2d(np.asarray(q, float))
     spiral = k is not None and axis is not None
@@ -82,7 +86,8 @@ def spectrum_derivatives(
     branches = [_Branch(np.zeros(3), 0.0, np.eye(3))]
     if spiral:
         signs = [shift for shift, _ in rotating_parts(np.ones(3), axis)]
-        branches = [_Branch(shift, *x) for (shift, turn), sign in zip(rotating_parts(k, axis), signs, strict=True) for x in [(sign, turn)]]
+        parts = zip(rotating_parts(k, axis), signs, strict=True)
+        branches = [_Branch(shift, sign, turn) for (shift, turn), sign in parts]
     step = max(1, int(PIECE / (320 * hamiltonian.size**2 * (len(model.parameters) + 2))))
     pieces = [q[start : start + step] for start in range(0, len(q), step)]
 
@@ -95,7 +100,9 @@ def spectrum_derivatives(
 
 
 class _Branch(NamedTuple):
-    """The modes at Q + shift, seen by their amplitudes turned by `turn` (3, 3); the shift is `moving` times the wave vector of a spiral."""
+    """The modes at Q + shift, seen by their amplitudes turned by `turn` (3, 3);
+    the shift is `moving` times the wave vector of a spiral.
+    """
 
     shift: np.ndarray
     moving: np.ndarray | float
@@ -119,7 +126,8 @@ def _piece(
     weight = site_weights(model, q)
     energies, negative = here.energies[0], opposite.energies[0]
     vectors = _vectors(here.p[0], here.m[0])
-    # the modes of negative energy at q are those of -q, conjugate, with creation and annihilation exchanged: (p, m) -> (p*, -m*)
+    # the modes of negative energy at q are those of -q, conjugate, with creation and annihilation
+    # exchanged: (p, m) -> (p*, -m*)
     mirrored = _vectors(opposite.p[0].conj(), -opposite.m[0].conj())
     frames = model.seen(model.frames @ branch.turn.T)
     amplitudes = mode_amplitudes(here, frames, weight)[0]
@@ -138,7 +146,8 @@ def _piece(
     apart = energies[:, :, None] - energies[:, None, :]
     near = np.abs(apart) < _DEGENERATE * scale[0]
     mean_slope = 0.5 * (slopes[:, :, None] + slopes[:, None, :])
-    divided = np.where(near[..., None], mean_slope, (heights[:, :, None] - heights[:, None, :]) / np.where(near, 1.0, apart)[..., None])
+    difference = heights[:, :, None] - heights[:, None, :]
+    divided = np.where(near[..., None], mean_slope, difference / np.where(near, 1.0, apart)[..., None])
     derivatives = []
     for slope, turning in zip(total.matrices(hamiltonian, at, row, branch.moving), total.frames, strict=True):
         turned = slope @ vectors
@@ -146,7 +155,8 @@ def _piece(
         with_opposite = np.real(across * (mirrored.conj().swapaxes(-1, -2) @ turned).swapaxes(-1, -2))
         # both orders of each pair, and n = m, whose divided difference is the slope
         change = np.einsum("qnm,qnmk->qk", with_own, divided)
-        change -= 2 * np.einsum("qn,qnk->qk", np.sum(with_opposite / (energies[:, :, None] + negative[:, None, :]), axis=-1), heights)
+        both = energies[:, :, None] + negative[:, None, :]
+        change -= 2 * np.einsum("qn,qnk->qk", np.sum(with_opposite / both, axis=-1), heights)
         if np.any(turning):  # spins that turn move along other directions
             moved = mode_amplitudes(here, model.seen(turning @ branch.turn.T), weight)[0]
             change += np.einsum("qn,qnk->qk", 2 * np.real(np.sum(seen * moved, axis=-1)), heights)

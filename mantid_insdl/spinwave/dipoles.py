@@ -1,14 +1,16 @@
 """The dipole-dipole interaction of all pairs of a crystal, summed by Ewald's method.
 
-Two moments m, in Bohr magnetons, r apart have the energy C m_i^T T(r) m_j, T = (1 - 3 r r^T / r^2) / r^3. The lattice sum
+Two moments m, in Bohr magnetons, r apart have the energy C m_i^T T(r) m_j, with T = (1 - 3 r r^T / r^2) / r^3.
+The lattice sum
 
     T_ij(q) = sum over cells of T(d) exp(2 pi i q.d),   d from site i to the images of site j,
 
-converges slowly, and at q = 0 to a value that depends on the shape of the crystal. With 1 / r = erfc(a r) / r + erf(a r) / r it is a sum
-over near pairs and one over small momenta k = G - Q, of 4 pi / V k k^T / k^2 exp(-k^2 / 4 a^2) exp(i G.d)
-[P. P. Ewald, Ann. Phys. 369, 253 (1921); for spin waves M. H. Cohen and F. Keffer, Phys. Rev. 99, 1128 (1955)]. At k = 0, where k k^T / k^2
-has no value, stands the tensor of demagnetisation N of the sample: the modes at q = 0 are those of a sample of that shape, and those next
-to it have k k^T / k^2 in its place.
+converges slowly, and at q = 0 to a value that depends on the shape of the crystal. With
+1 / r = erfc(a r) / r + erf(a r) / r it is a sum over near pairs and one over small momenta k = G - Q, of
+4 pi / V k k^T / k^2 exp(-k^2 / 4 a^2) exp(i G.d) [P. P. Ewald, Ann. Phys. 369, 253 (1921); for spin waves M. H. Cohen
+and F. Keffer, Phys. Rev. 99, 1128 (1955)]. At k = 0, where k k^T / k^2 has no value, stands the tensor of
+demagnetisation N of the sample: the modes at q = 0 are those of a sample of that shape, and those next to it have
+k k^T / k^2 in its place.
 """
 
 from __future__ import annotations
@@ -42,7 +44,8 @@ class DipoleSums:
     positions : (site, 3)
         Fractional.
     demagnetisation : (3, 3)
-        N, symmetric with the trace 1: of a sphere 1/3, of a needle along z diag(1/2, 1/2, 0), of a plate across z diag(0, 0, 1); or zero.
+        N, symmetric with the trace 1: of a sphere 1/3, of a needle along z diag(1/2, 1/2, 0), of a plate
+        across z diag(0, 0, 1); or zero.
     """
 
     def __init__(self, lattice: Lattice, positions: np.ndarray, demagnetisation: np.ndarray):
@@ -59,7 +62,9 @@ class DipoleSums:
         self._far_phases = np.exp(2j * np.pi * far @ self._apart.T)
 
     def _near_part(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Cells of near images (cell, 3), vectors to them (cell, pair, 3), and the part of T of each, (cell, pair, component)."""
+        """Cells of near images (cell, 3), vectors to them (cell, pair, 3), and the part of T of each,
+        (cell, pair, component).
+        """
         from scipy.special import erfc
 
         a = self._split
@@ -82,12 +87,16 @@ class DipoleSums:
         return found
 
     def slopes(self, q: np.ndarray) -> np.ndarray:
-        """Derivatives of T_ij(q) by h, k and l, (3, m, pair, component); at q = 0, which is a point apart, those of the rest."""
+        """Derivatives of T_ij(q) by h, k and l, (3, m, pair, component);
+        at q = 0, which is a point apart, those of the rest.
+        """
         near = 1j * np.moveaxis(self._vectors, -1, 0)[..., None] * self._near
         return np.tensordot(self._lattice.reciprocal, self._sums(q, near, self._far_slopes), axes=1)
 
     def _sums(self, q: np.ndarray, near: np.ndarray, far: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
-        """Sums over near images with these parts (kind, cell, pair, component) and over momenta with others, (kind, m, pair, component)."""
+        """Sums over near images with these parts (kind, cell, pair, component) and over momenta with others,
+        (kind, m, pair, component).
+        """
         q = np.asarray(q, float).reshape(-1, 3)
         zones = np.rint(q)
         found = np.empty((len(near), len(q), *near.shape[2:]), complex)
@@ -103,7 +112,9 @@ class DipoleSums:
         return found * np.exp(2j * np.pi * zones @ self._apart.T)[..., None]
 
     def _far_factor(self, q: np.ndarray) -> tuple[np.ndarray, ...]:
-        """k = G - Q, (3, m, G), k^2, where it is zero, and exp(-k^2 / 4 a^2) / k^2 elsewhere, (m, G), for Cartesian Q (m, 3)."""
+        """k = G - Q, (3, m, G), k^2, where it is zero, and exp(-k^2 / 4 a^2) / k^2 elsewhere,
+        (m, G), for Cartesian Q (m, 3).
+        """
         k = self._far.T[:, None] - q.T[..., None]
         squared = np.sum(k**2, axis=0)
         centre = squared < 1e-16 * self._split**2
@@ -146,7 +157,9 @@ def _phases(q: np.ndarray, cells: np.ndarray) -> np.ndarray:
 
 
 def _cells(vectors: np.ndarray, offsets: np.ndarray, reach: float) -> np.ndarray:
-    """Cells n, (cell, 3) int, with (n + offset) @ vectors within a distance of the origin for one of the offsets (m, 3)."""
+    """Cells n, (cell, 3) int, with (n + offset) @ vectors within a distance of the origin
+    for one of the offsets (m, 3).
+    """
     dual = np.linalg.inv(vectors).T
     most = np.ceil(reach * np.linalg.norm(dual, axis=1) + np.abs(offsets).max(axis=0)).astype(int)
     cells = np.stack(np.meshgrid(*(np.arange(-n, n + 1) for n in most), indexing="ij"), -1).reshape(-1, 3)

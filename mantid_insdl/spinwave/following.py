@@ -1,10 +1,11 @@
 """The order of each parameter set, followed from that of known values; and where it ends.
 
-An order is followed along the straight line of parameters from where it is known: Newton's method finds the stationary one of each step
-from that of the last, and a step counts only if the order changed along it as its slopes by the implicit function theorem say, over the
-whole step and over both halves. Where no step is short enough for that, or the order is no minimum any more, it ends: at a phase boundary
-(a spin flop, a saturating field), or where it is not the only one of its energy. What lies beyond is another order. It is not followed, so
-that what is found for a parameter set does not depend on which sets were asked for before.
+An order is followed along the straight line of parameters from where it is known: Newton's method finds the stationary
+one of each step from that of the last, and a step counts only if the order changed along it as its slopes by the
+implicit function theorem say, over the whole step and over both halves. Where no step is short enough for that, or the
+order is no minimum any more, it ends: at a phase boundary (a spin flop, a saturating field), or where it is not the
+only one of its energy. What lies beyond is another order. It is not followed, so that what is found for a parameter set
+does not depend on which sets were asked for before.
 """
 
 from __future__ import annotations
@@ -53,7 +54,9 @@ class Followed:
 
     def of(self, index: int) -> Followed:
         """That of one set, as a batch of one."""
-        return Followed(self.order.of(slice(index, index + 1)), self.reached[index : index + 1], self.status[index : index + 1])
+        return Followed(
+            self.order.of(slice(index, index + 1)), self.reached[index : index + 1], self.status[index : index + 1]
+        )
 
 
 class FollowedOrder:
@@ -76,7 +79,9 @@ class FollowedOrder:
         If no minimum is reached from there, or it is not the only one of its energy.
     """
 
-    def __init__(self, model: SpinModel, table: np.ndarray, k: Sequence[float] | None = None, axis: Sequence[float] | None = None):
+    def __init__(
+        self, model: SpinModel, table: np.ndarray, k: Sequence[float] | None = None, axis: Sequence[float] | None = None
+    ):
         self.model, self.energy = model, OrderEnergy(model, axis)
         self._table = np.asarray(table, float)[None]
         self.start = self._settled(directions_of(model) if k is None else directions_of(model, k))
@@ -95,8 +100,11 @@ class FollowedOrder:
         if not converged[0] or lowest[0] < -FLAT:
             raise InstabilityError(
                 f"the order that the directions lead to is no minimum at {self.named(self._table[0])}",
-                "the energy goes on falling along a turn of the spins" if converged[0] else "descent does not come to rest",
-                "give other directions: insdl material FILE --relax, or mantid_insdl.spinwave.relax, finds those of lowest energy",
+                "the energy goes on falling along a turn of the spins"
+                if converged[0]
+                else "descent does not come to rest",
+                "give other directions: insdl material FILE --relax, or mantid_insdl.spinwave.relax, "
+                "finds those of lowest energy",
             )
         if lowest[0] < FLAT:
             raise self._undetermined(self._table[0])
@@ -107,9 +115,16 @@ class FollowedOrder:
         return ", ".join(f"{name}={value:.6g}" for name, value in zip(self.model.parameters, row, strict=True))
 
     def _undetermined(self, row: np.ndarray) -> InstabilityError:
+        if self.model.dipoles is not None:
+            return InstabilityError(
+                f"the energy does not determine the order at {self.named(row)}",
+                "spins can turn at no cost: in so symmetric a lattice the dipoles leave their direction open",
+                "add what decides it in the crystal (a single-ion anisotropy, a field), or choose other values",
+            )
         return InstabilityError(
             f"the energy does not determine the order at {self.named(row)}",
-            "spins can turn, not all alike, or the wave vector change at no cost: there is no unique ground state, or one ends just here",
+            "spins can turn, not all alike, or the wave vector change at no cost: there is no unique ground state, "
+            "or one ends just here",
             "add what decides (an anisotropy, a field, a further exchange), or choose other values",
         )
 
@@ -161,7 +176,9 @@ class FollowedOrder:
             status[now[flat & (ends == 1.0) & ~active[now]]] = UNDETERMINED
         return Followed(order, reached, status)
 
-    def _step(self, line: np.ndarray, order: Order, begin: np.ndarray, end: np.ndarray) -> tuple[Order, np.ndarray, np.ndarray]:
+    def _step(
+        self, line: np.ndarray, order: Order, begin: np.ndarray, end: np.ndarray
+    ) -> tuple[Order, np.ndarray, np.ndarray]:
         """Orders at the ends of steps, which of the steps count, and where the curvature at their ends is flat."""
         middle = 0.5 * (begin + end)
         good = np.ones(len(line), bool)
@@ -200,8 +217,8 @@ class FollowedOrder:
         at = ", ".join(f"{self.model.parameters[p]}={end[p]:.5g}" for p in changed)
         return InstabilityError(
             f"the magnetic order ends before {self.named(table[index])}",
-            f"on the way from {self.named(self._table[0])} a phase boundary is crossed at about {at}: there it is no minimum any more, "
-            "or changes at once",
+            f"on the way from {self.named(self._table[0])} a phase boundary is crossed at about {at}: "
+            "there it is no minimum any more, or changes at once",
             "choose values within its phase, or start from the order beyond",
         )
 

@@ -1,9 +1,10 @@
-"""Magnetic form factors of ions: P. J. Brown's of the package periodictable, and those of form_factors.csv that it lacks.
+"""Magnetic form factors of ions: P. J. Brown's of the package periodictable,
+and those of form_factors.csv that it lacks.
 
-Brown's numbers are those of the International Tables for Crystallography, volume C, section 4.4.5; the sources of the others are named in
-the file. In the dipole approximation F = <j0> + C2 <j2>, C2 being the orbital part of the moment over all of it: (2 - g_J) / g_J of a
-moment J with the Lande factor g_J, (g - 2) / g of a spin with an effective g. [S. W. Lovesey, Theory of Neutron Scattering from Condensed
-Matter, volume 2 (1984)]
+Brown's numbers are those of the International Tables for Crystallography, volume C, section 4.4.5; the sources of the
+others are named in the file. In the dipole approximation F = <j0> + C2 <j2>, C2 being the orbital part of the moment
+over all of it: (2 - g_J) / g_J of a moment J with the Lande factor g_J, (g - 2) / g of a spin with an effective g.
+[S. W. Lovesey, Theory of Neutron Scattering from Condensed Matter, volume 2 (1984)]
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ from mantid_insdl.errors import MaterialError
 
 @dataclass(frozen=True)
 class FormFactor:
-    """A form factor by its coefficients: A e^(-a s^2) + B e^(-b s^2) + ... + D, plus s^2 times a sum of the same form; s = q / 4 pi.
+    """A form factor by its coefficients: A e^(-a s^2) + B e^(-b s^2) + ... + D, plus s^2 times a sum of the same form;
+    s = q / 4 pi.
 
     Parameters
     ----------
@@ -50,7 +52,9 @@ def _expansion(table: tuple[float, ...], minus_s2: np.ndarray) -> np.ndarray:
 
 
 Ion = str | tuple[float, ...] | FormFactor
-"""An ion such as ``Mn3+``, the coefficients A, a, B, b, ..., D of its form factor, or a `FormFactor`; empty for none."""
+"""An ion such as ``Mn3+``, the coefficients A, a, B, b, ..., D of its form factor, or a `FormFactor`;
+empty for none.
+"""
 
 
 @cache
@@ -66,13 +70,17 @@ def coefficients(ion: str | tuple[float, ...]) -> tuple[float, ...]:
         return ion
     match = re.fullmatch(r"([A-Z][a-z]?)(\d+)\+", ion)
     if not match:
-        raise MaterialError(f"'{ion}' is no ion", "a form factor belongs to an element with a charge", "write it as Mn3+")
+        raise MaterialError(
+            f"'{ion}' is no ion", "a form factor belongs to an element with a charge", "write it as Mn3+"
+        )
     tables = tables_of(match[1])
     if not tables:
         raise MaterialError(f"there is no magnetic form factor for {match[1]}", "it is not in the tables", _BY_HAND)
     if ion not in tables:
         raise MaterialError(
-            f"there is no magnetic form factor for {ion}", f"the tables have {', '.join(tables)}", f"name one of these, or {_BY_HAND}"
+            f"there is no magnetic form factor for {ion}",
+            f"the tables have {', '.join(tables)}",
+            f"name one of these, or {_BY_HAND}",
         )
     return tables[ion]
 
@@ -90,10 +98,14 @@ def orbital_coefficients(ion: str) -> tuple[float, ...]:
 
     coefficients(ion)
     element, charge = re.fullmatch(r"([A-Z][a-z]?)(\d+)\+", ion).groups()
+    if ion in _more("j2"):
+        return _more("j2")[ion]
     known = getattr(getattr(periodictable, element), "magnetic_ff", {}).get(int(charge))
-    if not hasattr(known, "j2") or ion in _more():
+    if not hasattr(known, "j2") or ion in _more("j0"):
         raise MaterialError(
-            f"there is no <j2> for {ion}", "it is not in the tables", "give both by hand, as form_factor and form_factor_j2"
+            f"there is no <j2> for {ion}",
+            "it is not in the tables",
+            "give both by hand, as form_factor and form_factor_j2",
         )
     return tuple(float(x) for x in known.j2)
 
@@ -106,16 +118,21 @@ def tables_of(element: str) -> dict[str, tuple[float, ...]]:
     import periodictable
 
     known = getattr(getattr(periodictable, element, None), "magnetic_ff", {})
-    found = {f"{element}{charge}+": tuple(float(x) for x in known[charge].j0) for charge in known if hasattr(known[charge], "j0")}
-    found |= {ion: table for ion, table in _more().items() if ion.rstrip("+0123456789") == element}
+    found = {
+        f"{element}{charge}+": tuple(float(x) for x in known[charge].j0)
+        for charge in known
+        if hasattr(known[charge], "j0")
+    }
+    found |= {ion: table for ion, table in _more("j0").items() if ion.rstrip("+0123456789") == element}
     return dict(sorted(found.items()))
 
 
 @cache
-def _more() -> dict[str, tuple[float, ...]]:
+def _more(integral: str) -> dict[str, tuple[float, ...]]:
+    """Coefficients of <j0> or <j2> in the file, by ion."""
     lines = resources.files(__package__).joinpath("form_factors.csv").read_text(encoding="utf-8").splitlines()
     rows = [line.split(",") for line in lines if not line.startswith("#")]
-    return {ion: tuple(float(x) for x in numbers) for ion, _, *numbers in rows}
+    return {ion: tuple(float(x) for x in numbers) for ion, name, _, *numbers in rows if name == integral}
 
 
 @cache

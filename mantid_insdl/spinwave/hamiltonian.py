@@ -1,24 +1,28 @@
 """The quadratic boson Hamiltonian h(q), linear in the parameters.
 
-With S_i = sqrt(S_i / 2) (conj(u_i) a_i + u_i a_i^+) + v_i (S_i - a_i^+ a_i), u = e1 + i e2 and v = e3 of the local frame, and the
-Fourier transform taken at the sites' own positions (the bond-vector gauge)::
+With S_i = sqrt(S_i / 2) (conj(u_i) a_i + u_i a_i^+) + v_i (S_i - a_i^+ a_i), u = e1 + i e2 and v = e3 of the local
+frame, and the Fourier transform taken at the sites' own positions (the bond-vector gauge)::
 
     H = E0 + 1/2 sum_q x^+ h(q) x,   x = (a_q, a^+_{-q}),   h = [[A(q), B(q)], [conj(B(-q)), conj(A(-q))]]
 
-(Toth and Lake, J. Phys.: Condens. Matter 27, 166002 (2015), in that gauge.) In this gauge h depends on q only through the bond vectors d::
+(Toth and Lake, J. Phys.: Condens. Matter 27, 166002 (2015), in that gauge.) In this gauge h depends on q only
+through the bond vectors d::
 
-    h(q) = sum over parameters p and waves k of p C_pk w_k(q),   w = (1, cos 2 pi q.d_1, cos 2 pi q.d_2, ..., sin 2 pi q.d_1, ...)
+    h(q) = sum over parameters p and waves k of p C_pk w_k(q)
+    w = (1, cos 2 pi q.d_1, cos 2 pi q.d_2, ..., sin 2 pi q.d_1, ...)
 
-with constant matrices C. Few bond vectors differ by more than a sign, so that all of h(q) for a parameter set is one small matrix product.
-With the dipole-dipole interaction, waves are also the real and imaginary parts of its lattice sums (`dipoles.DipoleSums`).
+with constant matrices C. Few bond vectors differ by more than a sign, so that all of h(q) for a parameter set is one
+small matrix product. With the dipole-dipole interaction, waves are also the real and imaginary parts of its lattice
+sums (`dipoles.DipoleSums`).
 
 Two exact reductions, each found in the constant matrices themselves:
 
 *folding*
-    Where every coefficient of a bond or site is real, h = [[A, B], [B, A]] with Hermitian B, and N x N matrices A + B, A - B replace h.
+    Where every coefficient of a bond or site is real, h = [[A, B], [B, A]] with Hermitian B, and N x N
+    matrices A + B, A - B replace h.
 *inversion*
-    Where an inversion maps the sites onto sites and a folded h(q) onto h(-q) = conj(h(q)), sums and differences of a site and its image
-    make A + B and A - B real.
+    Where an inversion maps the sites onto sites and a folded h(q) onto h(-q) = conj(h(q)), sums and differences of a
+    site and its image make A + B and A - B real.
 
 A third, of any form, by permutations of the sites that leave it unchanged: `Form.split`.
 """
@@ -68,10 +72,12 @@ class Form:
         return self.at(waves, np.eye(len(self.matrices[0])))
 
     def split(self, permutations: Iterable[np.ndarray]) -> list[Form]:
-        """Blocks of sites that move alike and opposite under permutations (site,) of order two that commute and leave h(q) unchanged.
+        """Blocks of sites that move alike and opposite under permutations (site,) of order two that
+        commute and leave h(q) unchanged.
 
-        Those of a magnet are the translations, each with a turn of the spins, by half of a period of its order that are none of the order,
-        as by the distance of the two sublattices of an antiferromagnet. The cost of a solve goes as the third power of its rows.
+        Those of a magnet are the translations, each with a turn of the spins, by half of a period of its order that are
+        none of the order, as by the distance of the two sublattices of an antiferromagnet. The cost of a solve goes as
+        the third power of its rows.
         """
         blocks = [self]
         for permutation in permutations:
@@ -80,7 +86,8 @@ class Form:
 
     def _halves(self, permutation: np.ndarray) -> list[Form]:
         sites = np.eye(len(permutation)) if self.sites is None else self.sites
-        signs, rows = np.linalg.eigh((sites.conj().T @ sites[permutation]).real)  # real also where `sites` are not: see `folded`
+        # real also where `sites` are not: see `folded`
+        signs, rows = np.linalg.eigh((sites.conj().T @ sites[permutation]).real)
         halves = []
         for chosen in (signs > 0, signs < 0):
             if chosen.any():
@@ -98,7 +105,8 @@ class Hamiltonian:
     model
         The magnet, with its ordered structure.
     frames : (site, axis, Cartesian)
-        In place of the model's own local frames. The coefficients are polynomials in them, also where they are no frames.
+        In place of the model's own local frames. The coefficients are polynomials in them,
+        also where they are no frames.
     """
 
     def __init__(self, model: SpinModel, frames: np.ndarray | None = None):
@@ -130,7 +138,9 @@ class Hamiltonian:
             self._diagonal_a[self._index[model.dipoles.parameter]] -= along @ spins
 
     def _dipole_coefficients(self) -> list[tuple[int, int, complex, complex]]:
-        """Sites of each lattice sum of the dipole-dipole interaction, with its coefficients of a_i^+ a_j and of a_i^+ a_j^+."""
+        """Sites of each lattice sum of the dipole-dipole interaction,
+        with its coefficients of a_i^+ a_j and of a_i^+ a_j^+.
+        """
         if self.model.dipoles is None:
             return []
         found, u, spins = [], self._u, self.model.spins
@@ -167,7 +177,9 @@ class Hamiltonian:
 
     @cached_property
     def _vectors(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Bond vectors in lattice units that differ by more than a sign, (wave, 3); for each bond which one, and the sign."""
+        """Bond vectors in lattice units that differ by more than a sign, (wave, 3);
+        for each bond which one, and the sign.
+        """
         positions = np.array([s.position for s in self.model.sites])
         found = np.array([positions[b.j] + np.array(b.cell) - positions[b.i] for b, _, _ in self._bonds]).reshape(-1, 3)
         keys = np.round(found, 9) + 0.0
@@ -182,7 +194,8 @@ class Hamiltonian:
         Real parts of dipole sums follow the cosines, imaginary ones the sines.
         """
         phase = 2 * np.pi * (np.asarray(q, float).reshape(-1, 3) @ self._vectors[0].T)
-        sums = np.zeros((len(phase), 0)) if self.model.dipoles is None else self.model.dipole_sums.at(q).reshape(len(phase), -1)
+        dipolar = self.model.dipoles is not None
+        sums = self.model.dipole_sums.at(q).reshape(len(phase), -1) if dipolar else np.zeros((len(phase), 0))
         return np.concatenate((np.ones((len(phase), 1)), np.cos(phase), sums.real, np.sin(phase), sums.imag), axis=1)
 
     def wave_slopes(self, q: np.ndarray) -> np.ndarray:
@@ -235,7 +248,8 @@ class Hamiltonian:
 
     @cached_property
     def folds(self) -> bool:
-        """Whether h = [[A, B], [B, A]] with Hermitian B at all momenta, so that an N x N problem replaces the 2N x 2N one.
+        """Whether h = [[A, B], [B, A]] with Hermitian B at all momenta,
+        so that an N x N problem replaces the 2N x 2N one.
 
         True when every coefficient is real: then conj(A(-q)) = A(q), conj(B(-q)) = B(q), and B is Hermitian.
         """
@@ -253,7 +267,8 @@ class Hamiltonian:
         below_a, below_b = a.conj(), b.conj()
         for block in (below_a, below_b):
             block[:, sines:] *= -1
-        return Form((np.concatenate((np.concatenate((a, b), axis=-1), np.concatenate((below_b, below_a), axis=-1)), axis=-2),))
+        rows = (np.concatenate((a, b), axis=-1), np.concatenate((below_b, below_a), axis=-1))
+        return Form((np.concatenate(rows, axis=-2),))
 
     @cached_property
     def folded(self) -> Form:
@@ -284,7 +299,9 @@ class Hamiltonian:
         return Form(tuple(real), sites)
 
     def _inversion(self, *stacks: np.ndarray) -> np.ndarray | None:
-        """Image of each site under an inversion that takes every h(q) of the stacks to its conjugate; None if there is none."""
+        """Image of each site under an inversion that takes every h(q) of the stacks to its conjugate;
+        None if there is none.
+        """
         positions = np.array([s.position for s in self.model.sites])
         largest = max(np.abs(x).max(initial=0.0) for x in stacks)
         for other in range(self.size):
@@ -298,7 +315,9 @@ class Hamiltonian:
         return None
 
     def blocks(self, fold: bool) -> list[Form]:
-        """The folded or the full form, in blocks where translations by half of a period of the order leave h(q) unchanged: `Form.split`."""
+        """The folded or the full form, in blocks where translations by half of a period of the order leave
+        h(q) unchanged: `Form.split`.
+        """
         return self._split_folded if fold else self._split_full
 
     @cached_property
@@ -311,7 +330,9 @@ class Hamiltonian:
 
     @cached_property
     def _translations(self) -> list[np.ndarray]:
-        """Permutations of the sites by translations of order two that change no h(q); none of a cell of more than `MANY_SITES`."""
+        """Permutations of the sites by translations of order two that change no h(q);
+        none of a cell of more than `MANY_SITES`.
+        """
         positions = np.array([s.position for s in self.model.sites])
         largest = max(np.abs(x).max(initial=0.0) for x in self._blocks)
         found = []
@@ -331,7 +352,9 @@ class Hamiltonian:
 
 
 def hamiltonian_of(model: SpinModel) -> Hamiltonian:
-    """The Hamiltonian of a model; that of a small cell is kept for the next call, for making it takes as long as a hundred solves."""
+    """The Hamiltonian of a model; that of a small cell is kept for the next call,
+    for making it takes as long as a hundred solves.
+    """
     return _kept(model) if len(model.sites) <= MANY_SITES else Hamiltonian(model)
 
 

@@ -32,12 +32,16 @@ class Lattice:
     def __post_init__(self) -> None:
         if not min(self.a, self.b, self.c) > 0:
             raise MaterialError(
-                "a lattice parameter is not positive", f"a, b, c = {self.a}, {self.b}, {self.c}", "give lengths in angstrom"
+                "a lattice parameter is not positive",
+                f"a, b, c = {self.a}, {self.b}, {self.c}",
+                "give lengths in angstrom",
             )
         ca, cb, cg = np.cos(np.radians([self.alpha, self.beta, self.gamma]))
         if not 1 - ca**2 - cb**2 - cg**2 + 2 * ca * cb * cg > 1e-9:
             raise MaterialError(
-                "the lattice angles span no cell", f"alpha, beta, gamma = {self.alpha}, {self.beta}, {self.gamma}", "give degrees"
+                "the lattice angles span no cell",
+                f"alpha, beta, gamma = {self.alpha}, {self.beta}, {self.gamma}",
+                "give degrees",
             )
 
     @cached_property

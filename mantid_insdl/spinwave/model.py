@@ -33,7 +33,9 @@ def _matrix(values: float | Sequence, what: str) -> np.ndarray:
     array = np.array(values, float)
     array = array * np.eye(3) if array.ndim == 0 else np.diag(array) if array.shape == (3,) else array
     if array.shape != (3, 3) or not np.all(np.isfinite(array)):
-        raise MaterialError(f"{what} is {values!r}", "it has to be a number, three diagonal elements or a 3 x 3 matrix, all finite")
+        raise MaterialError(
+            f"{what} is {values!r}", "it has to be a number, three diagonal elements or a 3 x 3 matrix, all finite"
+        )
     return array
 
 
@@ -67,8 +69,8 @@ class Site:
     direction : (3,)
         Direction of the ordered spin, Cartesian; need not be normalised.
     ion
-        For the form factor, as ``Mn3+``, or the coefficients A, a, B, b, ..., D of it, or a `form_factors.FormFactor`; empty for none
-        (F = 1).
+        For the form factor, as ``Mn3+``, or the coefficients A, a, B, b, ..., D of it, or a
+        `form_factors.FormFactor`; empty for none (F = 1).
     g
         g-tensor: a number, three diagonal elements or 3 x 3.
     pair : (3,)
@@ -87,9 +89,13 @@ class Site:
         object.__setattr__(self, "position", _vector(self.position, f"the position of {self.label}"))
         direction = _vector(self.direction, f"the spin direction of {self.label}")
         if not self.spin > 0:
-            raise MaterialError(f"site {self.label} has spin {self.spin}", "a magnetic site has a positive spin", "leave the site out")
+            raise MaterialError(
+                f"site {self.label} has spin {self.spin}", "a magnetic site has a positive spin", "leave the site out"
+            )
         if not np.linalg.norm(direction) > 0:
-            raise MaterialError(f"site {self.label} has no spin direction", "the vector is zero", "give the direction of its moment")
+            raise MaterialError(
+                f"site {self.label} has no spin direction", "the vector is zero", "give the direction of its moment"
+            )
         object.__setattr__(self, "direction", direction / np.linalg.norm(direction))
         object.__setattr__(self, "pair", _vector(self.pair, f"the pair vector of {self.label}"))
         object.__setattr__(self, "g", _matrix(self.g, f"the g-tensor of {self.label}"))
@@ -99,7 +105,8 @@ class Site:
 class Bond:
     """One bond, counted once: parameter x S_i^T matrix S_j, with site j in the cell `cell` (relative to that of i).
 
-    A `biquadratic` bond is parameter x (S_i^T matrix S_j)^2, with classical spins: no factor from the quantum operators' products.
+    A `biquadratic` bond is parameter x (S_i^T matrix S_j)^2, with classical spins: no factor from the
+    quantum operators' products.
     """
 
     i: int
@@ -113,13 +120,15 @@ class Bond:
         object.__setattr__(self, "matrix", _matrix(self.matrix, f"the exchange matrix of {self.parameter}"))
         if self.i == self.j and not any(self.cell):
             raise MaterialError(
-                f"a bond of {self.parameter} joins site {self.i} with itself", fix="use a single-ion term, or name the neighbouring cell"
+                f"a bond of {self.parameter} joins site {self.i} with itself",
+                fix="use a single-ion term, or name the neighbouring cell",
             )
 
 
 @dataclass(frozen=True, eq=False)
 class OnSite:
-    """A single-ion term: parameter x S_i^T M S_i with a symmetric matrix M, or parameter x sum T_abcd S_a S_b S_c S_d, or with six indices.
+    """A single-ion term: parameter x S_i^T M S_i with a symmetric matrix M, or parameter x sum T_abcd S_a S_b S_c S_d,
+    or with six indices.
 
     Parameters
     ----------
@@ -141,7 +150,8 @@ class OnSite:
             object.__setattr__(self, "tensor", 0.5 * (matrix + matrix.T))
         elif np.shape(self.tensor) not in ((3,) * 4, (3,) * 6):
             raise MaterialError(
-                f"the single-ion tensor of {self.parameter} has the shape {np.shape(self.tensor)}", "it has 2, 4 or 6 indices"
+                f"the single-ion tensor of {self.parameter} has the shape {np.shape(self.tensor)}",
+                "it has 2, 4 or 6 indices",
             )
 
     def energy(self, moments: np.ndarray) -> np.ndarray:
@@ -180,8 +190,8 @@ class Dipoles:
     parameter
         Its name; the value has no unit.
     demagnetisation : (3, 3)
-        Tensor of the sample's shape, Cartesian, of trace 1, or zero where domains close the flux; that of a sphere by default. It counts
-        at q = 0, and where the cell has a moment.
+        Tensor of the sample's shape, Cartesian, of trace 1, or zero where domains close the flux; that of a sphere by
+        default. It counts at q = 0, and where the cell has a moment.
     """
 
     parameter: str
@@ -193,22 +203,27 @@ class Dipoles:
             raise MaterialError(
                 "the tensor of demagnetisation is not that of a sample",
                 f"it is symmetric with the trace 1, not {np.trace(given):g}, or zero",
-                "give 1/3, 1/3, 1/3 of a sphere, 1/2, 1/2, 0 of a needle along z, 0, 0, 1 of a plate across z, or 0, 0, 0 of domains",
+                "give 1/3, 1/3, 1/3 of a sphere, 1/2, 1/2, 0 of a needle along z, 0, 0, 1 of a plate across z, "
+                "or 0, 0, 0 of domains",
             )
         object.__setattr__(self, "demagnetisation", given)
 
 
 @lru_cache(maxsize=8)
 def _dipole_sums(lattice: Lattice, positions: tuple, demagnetisation: tuple) -> DipoleSums:
-    """Sums of a cell, whatever its order: those of one magnet with other directions, or for another parameter set, are made once."""
+    """Sums of a cell, whatever its order: those of one magnet with other directions, or for another parameter set,
+    are made once.
+    """
     return DipoleSums(lattice, np.array(positions), np.reshape(demagnetisation, (3, 3)))
 
 
 @dataclass(frozen=True, eq=False)
 class SpinModel:
-    """A magnetic cell with its ordered structure and couplings. Each coupling is named; its value comes later, as a parameter.
+    """A magnetic cell with its ordered structure and couplings. Each coupling is named;
+    its value comes later, as a parameter.
 
-    Neutrons see its moments, g S / 2 (in units in which a g-tensor of 2 leaves the spin), or with ``scattering="spins"`` its spins.
+    Neutrons see its moments, g S / 2 (in units in which a g-tensor of 2 leaves the spin), or with
+    ``scattering="spins"`` its spins.
     """
 
     lattice: Lattice
@@ -227,7 +242,9 @@ class SpinModel:
         for term in (*self.bonds, *self.onsite):
             for index in (term.i, getattr(term, "j", term.i)):
                 if not 0 <= index < len(self.sites):
-                    raise MaterialError(f"a term of {term.parameter} names site {index}", f"there are {len(self.sites)} sites, from 0")
+                    raise MaterialError(
+                        f"a term of {term.parameter} names site {index}", f"there are {len(self.sites)} sites, from 0"
+                    )
 
     @cached_property
     def parameters(self) -> tuple[str, ...]:
@@ -247,14 +264,17 @@ class SpinModel:
         if len(self.sites) > MOST_DIPOLES:
             raise MaterialError(
                 f"the cell has {len(self.sites)} spins",
-                f"dipole-dipole interactions are calculated for at most {MOST_DIPOLES}: their memory grows as the fourth power",
-                "leave out dipoles, or take a smaller magnetic cell",
+                f"dipole-dipole interactions are calculated for at most {MOST_DIPOLES}: "
+                "their memory grows as the fourth power",
+                "take a smaller magnetic cell (k = 1/2 along an axis doubles it along that one), or leave out dipoles "
+                "and give what they do as single-ion anisotropy and as exchange of the nearest bonds (matrix)",
             )
         positions = tuple(tuple(site.position.tolist()) for site in self.sites)
         return _dipole_sums(self.lattice, positions, tuple(self.dipoles.demagnetisation.ravel().tolist()))
 
     def dipole_matrices(self) -> np.ndarray:
-        """Exchange matrices of each pair of `dipole_sums` per unit of the components of its sum, (pair, component, 3, 3).
+        """Exchange matrices of each pair of `dipole_sums` per unit of the components of its sum,
+        (pair, component, 3, 3).
 
         In meV angstrom^3.
         """
@@ -267,10 +287,13 @@ class SpinModel:
         return found
 
     def dipole_exchange(self) -> np.ndarray:
-        """Exchange matrices at q = 0 between all sites, each with all images of the other, (site, site, 3, 3) in meV."""
+        """Exchange matrices at q = 0 between all sites, each with all images of the other,
+        (site, site, 3, 3) in meV.
+        """
         found = np.zeros((len(self.sites), len(self.sites), 3, 3))
         sums = self.dipole_sums.at(np.zeros(3))[0].real
-        for (i, j), matrix in zip(self.dipole_sums.pairs, np.einsum("pc,pcxy->pxy", sums, self.dipole_matrices()), strict=True):
+        matrices = np.einsum("pc,pcxy->pxy", sums, self.dipole_matrices())
+        for (i, j), matrix in zip(self.dipole_sums.pairs, matrices, strict=True):
             found[i, j], found[j, i] = matrix, matrix.T
         return found
 
@@ -323,14 +346,18 @@ class SpinModel:
             raise MaterialError("the parameters have the wrong shape", "each is a number or a one-dimensional array")
         bad = [name for name, ok in zip(self.parameters, np.isfinite(table).all(axis=0), strict=True) if not ok]
         if bad:
-            raise MaterialError(f"parameter {', '.join(bad)} is not a finite number", fix="give its value in meV (a field in T)")
+            raise MaterialError(
+                f"parameter {', '.join(bad)} is not a finite number", fix="give its value in meV (a field in T)"
+            )
         return table
 
     def neighbours(self, distance: float, tolerance: float = 0.01) -> list[tuple[int, int, tuple[int, int, int]]]:
         """All pairs of sites at `distance` angstrom (to `tolerance`), each pair once, as (i, j, cell of j)."""
         found = []
-        # |n_i| a_i cannot exceed the distance by more than the cell: in reciprocal terms |n . a*| bounds the number of cells
-        reach = np.ceil((distance + tolerance) * np.linalg.norm(self.lattice.reciprocal, axis=1) / (2 * np.pi)).astype(int) + 1
+        # |n_i| a_i cannot exceed the distance by more than the cell: in reciprocal terms |n . a*| bounds the number
+        # of cells
+        cells = (distance + tolerance) * np.linalg.norm(self.lattice.reciprocal, axis=1) / (2 * np.pi)
+        reach = np.ceil(cells).astype(int) + 1
         positions = np.array([s.position for s in self.sites])
         shift = np.stack(np.meshgrid(*(np.arange(-r, r + 1) for r in reach), indexing="ij"), -1).reshape(-1, 3)
         for i in range(len(self.sites)):

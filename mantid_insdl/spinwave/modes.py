@@ -1,16 +1,19 @@
-"""Spin-wave energies and amplitudes from h(q): Colpa's method, and its N x N folding. Both report instability, never hide it.
+"""Spin-wave energies and amplitudes from h(q):
+Colpa's method, and its N x N folding. Both report instability, never hide it.
 
-Notation: a mode b has a = alpha b + ..., a^+ = beta b + ... on each site. Both solvers return p = alpha + beta and m = alpha - beta,
-since the spin component it makes on a site is sqrt(S / 2) (conj(u) alpha + u beta) = sqrt(S / 2) (e1 p - i e2 m).
+Notation: a mode b has a = alpha b + ..., a^+ = beta b + ... on each site. Both solvers return p = alpha + beta and
+m = alpha - beta, since the spin component it makes on a site is
+sqrt(S / 2) (conj(u) alpha + u beta) = sqrt(S / 2) (e1 p - i e2 m).
 
 Soft momenta
 ------------
-At a Goldstone momentum h is only positive semi-definite and a mode's weight may diverge. The rule: where the smallest eigenvalue of h is
-not above 1e-10 of the scale of h (`Hamiltonian.scale`), h is shifted by that much. If it then is positive definite the momentum is *soft*:
-its zero modes (below 1e-4 of the scale) get the energy 0 exactly, and a NaN amplitude if their weight diverges (an antiferromagnet's does,
-a ferromagnet's does not). The other modes move by about 1e-10 of their energy. If it still is not, the momentum is *unstable*: energies and
-amplitudes are NaN there, and `lowest` holds the smallest eigenvalue of h in meV. Small energies are always solved for in the full h: the
-squares of the folded form would lose half of their digits.
+At a Goldstone momentum h is only positive semi-definite and a mode's weight may diverge. The rule: where the smallest
+eigenvalue of h is not above 1e-10 of the scale of h (`Hamiltonian.scale`), h is shifted by that much. If it then is
+positive definite the momentum is *soft*: its zero modes (below 1e-4 of the scale) get the energy 0 exactly, and a NaN
+amplitude if their weight diverges (an antiferromagnet's does, a ferromagnet's does not). The other modes move by about
+1e-10 of their energy. If it still is not, the momentum is *unstable*: energies and amplitudes are NaN there, and
+`lowest` holds the smallest eigenvalue of h in meV. Small energies are always solved for in the full h: the squares of
+the folded form would lose half of their digits.
 """
 
 from __future__ import annotations
@@ -34,10 +37,14 @@ from mantid_insdl.spinwave.structure import ClassicalEnergy
 SHIFT = 1e-10
 """Shift of h at a soft momentum, relative to the scale of h."""
 _SMALL = 10 * np.sqrt(SHIFT)
-"""Energies below this, relative to the scale of h, are solved for in the full h; at a soft momentum they count as zero."""
+"""Energies below this, relative to the scale of h, are solved for in the full h;
+at a soft momentum they count as zero.
+"""
 _DIVERGENT = 1e3
 PIECE = 16e6
-"""Bytes of working memory of one piece of momenta: enough for what a piece costs whatever its size, and still in a cache."""
+"""Bytes of working memory of one piece of momenta:
+enough for what a piece costs whatever its size, and still in a cache.
+"""
 
 STABLE, SOFT, UNSTABLE = 0, 1, 2
 
@@ -158,7 +165,8 @@ def solve(*matrices: np.ndarray, scale: np.ndarray) -> RawModes:
     again = np.flatnonzero(~good | (squares[:, 0] <= (_SMALL * scale) ** 2))
     if again.size:
         lowest[again] = np.min([np.linalg.eigvalsh(x[again])[:, 0] for x in flat], axis=0)
-        # from the full h: a zero mode of a ferromagnet is lost among the rounding errors of the squares that the folded form has
+        # from the full h: a zero mode of a ferromagnet is lost among the rounding errors of the
+        # squares that the folded form has
         whole = flat[0][again] if len(flat) == 1 else _unfolded(*(x[again] for x in flat))
         singular = ~(lowest[again] > SHIFT * scale[again])
         shift = np.where(singular, SHIFT * scale[again], 0.0)[:, None, None] * np.eye(whole.shape[-1])
@@ -175,7 +183,13 @@ def solve(*matrices: np.ndarray, scale: np.ndarray) -> RawModes:
     energies = np.sqrt(squares)
     order = (*shape, -1)
     n = energies.shape[-1]
-    return RawModes(energies.reshape(order), p.reshape(*shape, n, n), m.reshape(*shape, n, n), status.reshape(shape), lowest.reshape(shape))
+    return RawModes(
+        energies.reshape(order),
+        p.reshape(*shape, n, n),
+        m.reshape(*shape, n, n),
+        status.reshape(shape),
+        lowest.reshape(shape),
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -189,17 +203,18 @@ class Modes:
     energies : (set, m, N)
         meV, rising.
     amplitudes : (set, m, N, 3)
-        Cartesian amplitude of the moments, g S / 2, or of the spins (`SpinModel.scattering`), of each mode with form factors, per square
-        root of the number of magnetic ions; S^ab = M^a conj(M^b).
+        Cartesian amplitude of the moments, g S / 2, or of the spins (`SpinModel.scattering`), of each mode with form
+        factors, per square root of the number of magnetic ions; S^ab = M^a conj(M^b).
     s_perp : (set, m, N)
-        sum_ab (delta_ab - Qhat_a Qhat_b) S^ab per magnetic ion. At Q = 0, where the direction of Q is undefined, the trace of S.
+        sum_ab (delta_ab - Qhat_a Qhat_b) S^ab per magnetic ion. At Q = 0, where the direction of Q
+        is undefined, the trace of S.
     status : (set, m) int8
         `STABLE`, `SOFT` or `UNSTABLE` (see the module's text).
     lowest : (set, m)
         Smallest eigenvalue of h in meV where not stable, else NaN.
     derivatives : (set, m, N, parameter)
-        Of the energies with respect to the model's parameters, in its order, if asked for; NaN where the amplitude is. Of degenerate
-        modes only the sum over them is meaningful.
+        Of the energies with respect to the model's parameters, in its order, if asked for; NaN where the amplitude is.
+        Of degenerate modes only the sum over them is meaningful.
     velocities : (set, m, N, 3)
         Derivatives of the energies by h, k and l, in meV, if asked for; 0 where the amplitude is NaN.
     """
@@ -259,8 +274,9 @@ def spin_waves(
     fold
         Use the N x N folding; None: wherever it is exact (`Hamiltonian.folds`). True where it is not raises ValueError.
     derivatives
-        Also the derivatives of the energies with respect to the parameters, by the theorem of Hellmann and Feynman. They are total ones:
-        where the order follows a parameter (a magnet canted in a field) they take that in (`response`).
+        Also the derivatives of the energies with respect to the parameters, by the theorem of Hellmann
+        and Feynman. They are total ones: where the order follows a parameter (a magnet canted in a field)
+        they take that in (`response`).
     velocities
         Also the derivatives of the energies with respect to momentum.
     memory
@@ -270,16 +286,16 @@ def spin_waves(
     longest
         Seconds that the calculation may take by the rough estimate of `estimated_seconds`.
     progress
-        Called before and during a calculation of more than a second, with the fraction done and a text that says how long it will take; it
-        may raise to stop.
+        Called before and during a calculation of more than a second, with the fraction done and a text that says how
+        long it will take; it may raise to stop.
 
     Raises
     ------
     MaterialError
         For a missing, unknown or non-finite parameter, and for a calculation that would take longer than `longest`.
     InstabilityError
-        If the structure is not stationary for one of the parameter sets; for derivatives where the order follows a parameter and the energy
-        does not determine it. (An unstable structure is reported in `Modes.status`.)
+        If the structure is not stationary for one of the parameter sets; for derivatives where the order follows a
+        parameter and the energy does not determine it. (An unstable structure is reported in `Modes.status`.)
     """
     q = np.atleast_2d(np.asarray(q, float))
     hamiltonian = hamiltonian_of(model)
@@ -296,7 +312,8 @@ def spin_waves(
     else:
         blocks = [(form, [form] * derivatives) for form in hamiltonian.blocks(fold)]
     workers = workers or cores()
-    size = 16 * hamiltonian.size**2 * (10 if fold else 40) * (len(table) + derivatives * len(model.parameters) + 3 * velocities)
+    matrices = len(table) + derivatives * len(model.parameters) + 3 * velocities
+    size = 16 * hamiltonian.size**2 * (10 if fold else 40) * matrices
     piece = max(1, int(min(memory / workers, PIECE) / size))
     pieces = [q[start : start + piece] for start in range(0, max(len(q), 1), piece)]
     parts = in_threads(lambda part: _spin_waves(hamiltonian, part, table, blocks, velocities), pieces, workers)
@@ -317,7 +334,8 @@ def _in_words(seconds: float) -> str:
 
 
 def estimated_seconds(spins: int, solves: int, fold: bool, *, dipoles: bool = False) -> float:
-    """Rough time of `solves` momenta x parameter sets on one core: a solve goes as the third power of the number of spins in the cell.
+    """Rough time of `solves` momenta x parameter sets on one core:
+    a solve goes as the third power of the number of spins in the cell.
 
     With dipole-dipole interaction the sums over the lattice, and what is made of them, take longer than the solve.
     """
@@ -337,7 +355,8 @@ def require_affordable(model: SpinModel, seconds: float, longest: float = 3600.0
 def complex_energies(model: SpinModel, q: np.ndarray, parameters: Mapping[str, float | np.ndarray]) -> np.ndarray:
     """Energies also of an unstable structure: eigenvalues of g h, complex where the structure is unstable.
 
-    White, Sparks and Ortenburger, Phys. Rev. 139, A450 (1965). An imaginary part is the rate at which a deviation grows.
+    White, Sparks and Ortenburger, Phys. Rev. 139, A450 (1965). An imaginary part is the
+    rate at which a deviation grows.
 
     Parameters
     ----------
@@ -363,16 +382,20 @@ def complex_energies(model: SpinModel, q: np.ndarray, parameters: Mapping[str, f
 
 
 def site_weights(model: SpinModel, q: np.ndarray) -> np.ndarray:
-    """Factor of each site's spin deviation in what a neutron sees at momenta (m, 3): form factor x sqrt(S / 2) / sqrt(N), (m, site)."""
+    """Factor of each site's spin deviation in what a neutron sees at momenta (m, 3):
+    form factor x sqrt(S / 2) / sqrt(N), (m, site).
+    """
     length = np.linalg.norm(model.lattice.to_cartesian(q), axis=-1)
     of_ion = {ion: form_factor(ion, length) for ion in dict.fromkeys(s.ion for s in model.sites)}
     weight = np.stack([of_ion[s.ion] for s in model.sites], -1) * np.sqrt(0.5 * model.spins / len(model.sites))
     return weight * np.cos(np.pi * (q @ model.pairs.T)) if np.any(model.pairs) else weight
 
 
-def mode_amplitudes(raw: RawModes, frames: np.ndarray, weight: np.ndarray, sites: np.ndarray | None = None) -> np.ndarray:
-    """Cartesian amplitude of each mode, (set, m, N, 3), from local frames as neutrons see them (`SpinModel.seen`), `site_weights` and the
-    `sites` of the form that was solved."""
+def mode_amplitudes(
+    raw: RawModes, frames: np.ndarray, weight: np.ndarray, sites: np.ndarray | None = None
+) -> np.ndarray:
+    """Cartesian amplitude of each mode, (set, m, N, 3), from local frames as neutrons see them (`SpinModel.seen`),
+    `site_weights` and the `sites` of the form that was solved."""
     amplitudes = np.zeros((*raw.energies.shape, 3), complex)
     for axis, vectors, factor in ((frames[:, 0], raw.p, 1), (frames[:, 1], raw.m, -1j)):
         moving = np.flatnonzero(np.any(axis != 0, axis=0))
@@ -383,11 +406,16 @@ def mode_amplitudes(raw: RawModes, frames: np.ndarray, weight: np.ndarray, sites
 
 
 def _spin_waves(
-    hamiltonian: Hamiltonian, q: np.ndarray, table: np.ndarray, blocks: Sequence[tuple[Form, Sequence[Form]]], velocities: bool
+    hamiltonian: Hamiltonian,
+    q: np.ndarray,
+    table: np.ndarray,
+    blocks: Sequence[tuple[Form, Sequence[Form]]],
+    velocities: bool,
 ) -> tuple[np.ndarray | None, ...]:
     """Fields of `Modes` after its momenta.
 
-    To each of the `blocks` that h falls into belong the forms of its derivatives: one for each set, one for all, or none.
+    To each of the `blocks` that h falls into belong the forms of its derivatives: one for
+    each set, one for all, or none.
     """
     model = hamiltonian.model
     waves, weight, scale = hamiltonian.waves(q), site_weights(model, q), hamiltonian.scale(table)[:, None]
@@ -402,20 +430,27 @@ def _spin_waves(
         amplitudes = mode_amplitudes(raw, model.seen(model.frames), weight, form.sites)
         parts.append((raw.energies, amplitudes, by_parameter, by_momentum, raw.status, raw.lowest))
     *of_modes, status, lowest = zip(*parts, strict=True)
-    energies, amplitudes, by_parameter, by_momentum = in_rising_order(of_modes) if len(blocks) > 1 else [one[0] for one in of_modes]
+    energies, amplitudes, by_parameter, by_momentum = (
+        in_rising_order(of_modes) if len(blocks) > 1 else [one[0] for one in of_modes]
+    )
     seen = perpendicular(amplitudes, model.lattice.to_cartesian(q)[:, None, :])
     return energies, amplitudes, seen, np.max(status, axis=0), np.fmin.reduce(lowest), by_parameter, by_momentum
 
 
 def in_rising_order(of_modes: Sequence[Sequence[np.ndarray | None]]) -> list[np.ndarray | None]:
-    """What the modes (set, m, mode, ...) of several solves have, first of all energies, in the order of these; None where none has it."""
+    """What the modes (set, m, mode, ...) of several solves have, first of all energies, in the order of these;
+    None where none has it.
+    """
     order = np.argsort(np.concatenate(of_modes[0], axis=2), axis=2, kind="stable")
     joined = [None if one[0] is None else np.concatenate(one, axis=2) for one in of_modes]
-    return [None if x is None else np.take_along_axis(x, order if x.ndim == 3 else order[..., None], axis=2) for x in joined]
+    return [
+        None if x is None else np.take_along_axis(x, order if x.ndim == 3 else order[..., None], axis=2) for x in joined
+    ]
 
 
 def mode_velocities(raw: RawModes, form: Form, slopes: np.ndarray, table: np.ndarray) -> np.ndarray:
-    """dw/dh, dw/dk ... of the modes, (set, m, N, direction), by the theorem of Hellmann and Feynman; 0 where a mode has no amplitude.
+    """dw/dh, dw/dk ... of the modes, (set, m, N, direction), by the theorem of Hellmann and Feynman;
+    0 where a mode has no amplitude.
 
     Parameters
     ----------
@@ -434,7 +469,9 @@ def mode_velocities(raw: RawModes, form: Form, slopes: np.ndarray, table: np.nda
 
 
 def energy_derivatives(raw: RawModes, slopes: tuple[np.ndarray, ...]) -> np.ndarray:
-    """dw/dx = b^+ (dh/dx) b for the modes b = (alpha, beta), (set, m, N, x), from dh/dx (x, [set,] m, n, n) of each matrix of the form."""
+    """dw/dx = b^+ (dh/dx) b for the modes b = (alpha, beta), (set, m, N, x),
+    from dh/dx (x, [set,] m, n, n) of each matrix of the form.
+    """
 
     def expectation(vectors: np.ndarray, matrices: np.ndarray) -> np.ndarray:
         return np.stack([np.sum(vectors.conj() * (matrix @ vectors), axis=-2).real for matrix in matrices], axis=-1)

@@ -1,18 +1,21 @@
-r"""The classical energy as a function of all that an order may change: every direction and, of a spiral, the wave vector.
+r"""The classical energy as a function of all that an order may change: every direction and,
+of a spiral, the wave vector.
 
-For orders of many parameter sets at once: E(n, k; p) per cell, its slopes and its curvature. The order is a cell of unit vectors n_i; of a
-spiral the spins of the cell at R are turned by 2 pi k.R about an axis. With moments m_i = S_i n_i::
+For orders of many parameter sets at once: E(n, k; p) per cell, its slopes and its curvature. The order is
+a cell of unit vectors n_i; of a spiral the spins of the cell at R are turned by 2 pi k.R about an axis.
+With moments m_i = S_i n_i::
 
     E = 1/2 m^T K(k) m - f^T m + biquadratic terms + single-ion terms of higher degree
 
 K has bonds, single-ion matrices and the lattice sums of the dipole-dipole interaction.
 
-A change x of an order is an angle of each spin towards e1 and e2 of its local frame (radian), then k along the axes along which a bond
-leaves the cell (r.l.u.). By angles the curvature has a part from the unit lengths: -n_i . dE/dn_i on the diagonal.
+A change x of an order is an angle of each spin towards e1 and e2 of its local frame (radian), then k along the
+axes along which a bond leaves the cell (r.l.u.). By angles the curvature has a part from the unit lengths:
+-n_i . dE/dn_i on the diagonal.
 
-*Free turns* are turns of all spins about one axis that change no term of the energy: along these the curvature is zero and says nothing,
-and equations with the curvature are solved across them (which is what its pseudo-inverse does). The dipole-dipole interaction leaves none,
-even where its sum over a cell does: the modes tell such orders apart.
+*Free turns* are turns of all spins about one axis that change no term of the energy: along these the curvature is zero
+and says nothing, and equations with the curvature are solved across them (which is what its pseudo-inverse does). The
+dipole-dipole interaction leaves none, even where its sum over a cell does: the modes tell such orders apart.
 """
 
 from __future__ import annotations
@@ -35,7 +38,9 @@ _STILL = 1e-7
 
 
 class Order(NamedTuple):
-    """Orders of parameter sets: unit vectors (set, site, 3) and wave vectors (set, 3) in r.l.u., zero where the order is no spiral."""
+    """Orders of parameter sets: unit vectors (set, site, 3) and wave vectors (set, 3) in r.l.u.,
+    zero where the order is no spiral.
+    """
 
     directions: np.ndarray
     k: np.ndarray
@@ -53,7 +58,8 @@ class Slopes(NamedTuple):
 
 
 class Curvature(NamedTuple):
-    """Curvature of the energy of orders across their free turns: eigenvalues (set, change), rising, and eigenvectors (set, change, change).
+    """Curvature of the energy of orders across their free turns:
+    eigenvalues (set, change), rising, and eigenvectors (set, change, change).
 
     Along with its size (set,), in meV, and the projectors on the free turns (set, change, change).
     """
@@ -65,7 +71,9 @@ class Curvature(NamedTuple):
 
     @property
     def lowest(self) -> np.ndarray:
-        """Smallest eigenvalue over the size, (set,): an order is a minimum if above zero, and the only one near if above `FLAT`."""
+        """Smallest eigenvalue over the size, (set,): an order is a minimum if above zero,
+        and the only one near if above `FLAT`.
+        """
         return self.values[:, 0] / self.size
 
     def solve(self, gradient: np.ndarray) -> np.ndarray:
@@ -99,8 +107,10 @@ class OrderEnergy:
             for i, site in enumerate(model.sites):
                 self._field[index[field.parameter], i] += MU_B * (field.direction @ site.g)
         self._quartic = [(index[bond.parameter], bond) for bond in model.bonds if bond.biquadratic]
-        # K(k) = sum over terms, of one parameter and one cell each, of parameter x (fixed + cos(2 pi k.cell) even + sin(2 pi k.cell) odd)
-        keys = {(index[b.parameter], b.cell if axis is not None else (0, 0, 0)) for b in model.bonds if not b.biquadratic}
+        # K(k) = sum over terms, of one parameter and one cell each, of
+        # parameter x (fixed + cos(2 pi k.cell) even + sin(2 pi k.cell) odd)
+        bilinear = [b for b in model.bonds if not b.biquadratic]
+        keys = {(index[b.parameter], b.cell if axis is not None else (0, 0, 0)) for b in bilinear}
         keys |= {(index[term.parameter], (0, 0, 0)) for term in model.onsite if term.tensor.ndim == 2}
         keys |= set() if model.dipoles is None else {(index[model.dipoles.parameter], (0, 0, 0))}
         terms = {key: number for number, key in enumerate(sorted(keys))}
@@ -127,7 +137,8 @@ class OrderEnergy:
             parts[0, terms[index[model.dipoles.parameter], (0, 0, 0)]] += model.dipole_exchange().transpose(0, 2, 1, 3)
         self._parts = parts.reshape(len(parts), len(terms), 9 * n**2)
         self._known_axes: dict[bytes, np.ndarray] = {}
-        self.moved = np.flatnonzero(np.any([b.cell for b in model.bonds], axis=0)) if axis is not None and model.bonds else np.zeros(0, int)
+        turns = axis is not None and bool(model.bonds)
+        self.moved = np.flatnonzero(np.any([b.cell for b in model.bonds], axis=0)) if turns else np.zeros(0, int)
         """Axes along which k counts."""
 
     def _coupling(self, table: np.ndarray, k: np.ndarray, order: int) -> np.ndarray:
@@ -149,7 +160,9 @@ class OrderEnergy:
         return found.reshape(-1, 3, 3, size, size)
 
     def _products(self, order: Order) -> list[tuple[int, np.ndarray, np.ndarray, np.ndarray, np.ndarray]]:
-        """Of each biquadratic bond, with s = m_i M m_j: parameter; s (set,); its slopes and curvature by 3n moments and k."""
+        """Of each biquadratic bond, with s = m_i M m_j: parameter; s (set,);
+        its slopes and curvature by 3n moments and k.
+        """
         spins, n = self.model.spins, len(self.model.sites)
         moments = spins[:, None] * order.directions
         found = []
@@ -170,7 +183,8 @@ class OrderEnergy:
             for at, one in ((i, np.einsum("sab,sb->sa", by_phase, mj)), (j, np.einsum("sa,sab->sb", mi, by_phase))):
                 curvature[:, at, 3 * n :] += one[:, :, None] * cell
                 curvature[:, 3 * n :, at] += cell[:, None] * one[:, None, :]
-            curvature[:, 3 * n :, 3 * n :] = np.einsum("sa,sab,sb->s", mi, by_phase_twice, mj)[:, None, None] * np.outer(cell, cell)
+            twice = np.einsum("sa,sab,sb->s", mi, by_phase_twice, mj)
+            curvature[:, 3 * n :, 3 * n :] = twice[:, None, None] * np.outer(cell, cell)
             found.append((p, np.einsum("sa,sab,sb->s", mi, turned, mj), slope, curvature))
         return found
 
@@ -214,7 +228,8 @@ class OrderEnergy:
     def gradient(self, table: np.ndarray, order: Order) -> np.ndarray:
         """Of the energy by a change of the order, (set, change): see the module's text."""
         slopes = self.slopes(table, order)
-        by_angle = np.einsum("sita,sia->sit", local_frames(order.directions)[:, :, :2], slopes.moments) * self.model.spins[:, None]
+        across = local_frames(order.directions)[:, :, :2]
+        by_angle = np.einsum("sita,sia->sit", across, slopes.moments) * self.model.spins[:, None]
         return np.concatenate((by_angle.reshape(len(by_angle), -1), slopes.k[:, self.moved]), axis=1)
 
     def curvature(self, table: np.ndarray, order: Order) -> np.ndarray:
@@ -227,7 +242,8 @@ class OrderEnergy:
         if self.axis is not None:
             mixed = np.einsum("scab,sb->sac", self._coupling(table, order.k, 1), moments)
             whole[:, :-3, -3:], whole[:, -3:, :-3] = mixed, mixed.swapaxes(1, 2)
-            whole[:, -3:, -3:] = 0.5 * np.einsum("sa,scdab,sb->scd", moments, self._coupling(table, order.k, 2), moments)
+            bent = self._coupling(table, order.k, 2)
+            whole[:, -3:, -3:] = 0.5 * np.einsum("sa,scdab,sb->scd", moments, bent, moments)
         for p, product, slope, curvature in self._products(order):
             strength = 2 * table[:, p][:, None, None]
             whole += strength * (slope[:, :, None] * slope[:, None, :] + product[:, None, None] * curvature)
@@ -263,7 +279,9 @@ class OrderEnergy:
         return found
 
     def _free_axes(self, present: np.ndarray) -> np.ndarray:
-        """Axes of turns of all spins that change no term of the parameters `present` (parameter,) bool, orthonormal rows."""
+        """Axes of turns of all spins that change no term of the parameters `present` (parameter,) bool,
+        orthonormal rows.
+        """
         key = present.tobytes()
         if key not in self._known_axes:
             self._known_axes[key] = self._axes_of_free_turns(present)
@@ -282,17 +300,21 @@ class OrderEnergy:
                 rows.append(np.stack([turning_change(tensor, g).ravel() / size for g in generators], axis=-1))
         for field in self.model.fields:
             if field.parameter in names:
-                rows += [np.stack([g @ (field.direction @ site.g) for g in generators], axis=-1) for site in self.model.sites]
+                rows += [
+                    np.stack([g @ (field.direction @ site.g) for g in generators], axis=-1) for site in self.model.sites
+                ]
         allowed = np.eye(3) if self.axis is None else self.axis[None]
         _, sizes, turns = np.linalg.svd(np.unique(np.concatenate(rows), axis=0) @ allowed.T)
         sizes = np.concatenate((sizes, np.zeros(len(turns) - len(sizes))))
         return turns[sizes <= 1e-9] @ allowed
 
     def following(self, order: Order) -> np.ndarray:
-        """Whether an order, a batch of one, follows each parameter, (parameter,) bool: whether that one by itself pushes it.
+        """Whether an order, a batch of one, follows each parameter, (parameter,) bool:
+        whether that one by itself pushes it.
 
-        A stationary order stays so when a parameter changes if that parameter by itself pushes no spin sideways and, of a spiral, leaves k
-        alone. A canted magnet is stationary only because exchange and field cancel: there both turn the spins.
+        A stationary order stays so when a parameter changes if that parameter by itself pushes no spin
+        sideways and, of a spiral, leaves k alone. A canted magnet is stationary only because exchange and
+        field cancel: there both turn the spins.
         """
         each = np.eye(len(self.model.parameters))
         pushes = np.abs(self.gradient(each, order.of(np.zeros(len(each), int))))

@@ -1,16 +1,18 @@
 r"""What polarised neutrons see of spin waves: components of S in the frame of Blume and Maleev, and the chiral term.
 
-The frame has x along Q, z along the vertical of the spectrometer as far as it is across Q, and y = z x x in the scattering plane. Only the
-components across Q scatter. Of neutrons whose spins have the polarisation P, and without analysis of what they have after, the
-cross-section goes as
+The frame has x along Q, z along the vertical of the spectrometer as far as it is across Q, and y = z x x in the
+scattering plane. Only the components across Q scatter. Of neutrons whose spins have the polarisation P, and without
+analysis of what they have after, the cross-section goes as
 
 .. math:: S^{yy} + S^{zz} + i\, \mathbf P \cdot \langle \mathbf S_\perp^* \times \mathbf S_\perp \rangle
           = S_\perp + (\mathbf P \cdot \hat{\mathbf Q})\, C, \qquad C = i (S^{yz} - S^{zy})
 
-(M. Blume, Phys. Rev. 130, 1670 (1963); S. V. Maleev, V. G. Bar'yakhtar and R. A. Suris, Sov. Phys. Solid State 4, 2533 (1963)). With
-analysis along the same axis: P along z flips the spin by S^yy and not by S^zz, along y the other way round, and along x it always does.
+(M. Blume, Phys. Rev. 130, 1670 (1963); S. V. Maleev, V. G. Bar'yakhtar and R. A. Suris, Sov. Phys. Solid State 4, 2533
+(1963)). With analysis along the same axis: P along z flips the spin by S^yy and not by S^zz, along y the other way
+round, and along x it always does.
 
-All signs are for spins. The moment of an electron is opposite to its spin: where a model's directions are those of moments, C changes sign.
+All signs are for spins. The moment of an electron is opposite to its spin: where a model's directions are
+those of moments, C changes sign.
 """
 
 from __future__ import annotations
@@ -39,7 +41,8 @@ class Polarised:
     yy, zz
         Across Q in the scattering plane, and along the vertical.
     chiral
-        C = i (S^yz - S^zy), from -`perp` to `perp`. Neutrons with spins along Q scatter with S_perp + C, against Q with S_perp - C.
+        C = i (S^yz - S^zy), from -`perp` to `perp`. Neutrons with spins along Q scatter with
+        S_perp + C, against Q with S_perp - C.
     """
 
     perp: np.ndarray
@@ -67,18 +70,20 @@ def polarised(amplitudes: np.ndarray, q_cartesian: np.ndarray, vertical: np.ndar
     Parameters
     ----------
     amplitudes : (..., 3) complex
-        Cartesian amplitudes M of modes, as in `mantid_insdl.spinwave.modes.Modes`: S^ab = M^a conj(M^b), where conj(M) is the matrix
-        element by which the spins go from the ground state to the mode.
+        Cartesian amplitudes M of modes, as in `mantid_insdl.spinwave.modes.Modes`: S^ab = M^a conj(M^b), where conj(M)
+        is the matrix element by which the spins go from the ground state to the mode.
     q_cartesian : (..., 3)
         Momentum transfer to the sample in 1/angstrom (only its direction counts), broadcast against `amplitudes`.
     vertical : (3,)
-        Cartesian direction of the spectrometer's vertical, of any length. Its part across Q is z, so that Q may leave the plane.
+        Cartesian direction of the spectrometer's vertical, of any length. Its part across Q is z,
+        so that Q may leave the plane.
 
     Returns
     -------
     Polarised
-        Of the shape of `amplitudes` without its last axis. NaN amplitudes (Goldstone modes of divergent weight) stay NaN. Where Q is
-        parallel to the vertical, y and z are not defined and `yy` and `zz` are NaN; where Q = 0, `xx` and `chiral` are NaN as well.
+        Of the shape of `amplitudes` without its last axis. NaN amplitudes (Goldstone modes of divergent weight) stay
+        NaN. Where Q is parallel to the vertical, y and z are not defined and `yy` and `zz` are NaN; where Q = 0, `xx`
+        and `chiral` are NaN as well.
 
     Raises
     ------

@@ -1,11 +1,13 @@
-"""Quantum corrections of linear spin-wave theory to first order in 1/S: zero-point energy, ordered moments, renormalised exchange.
+"""Quantum corrections of linear spin-wave theory to first order in 1/S:
+zero-point energy, ordered moments, renormalised exchange.
 
-With H = E0 + 1/2 sum_q x^+ h(q) x in normal order, the energy of a cell is E0 + mean over q of (sum_n w_n - tr A) / 2, and a spin is
-shorter by <a_i^+ a_i> = mean over q of sum_n |beta_in|^2. [P. W. Anderson, Phys. Rev. 86, 694 (1952)]
+With H = E0 + 1/2 sum_q x^+ h(q) x in normal order, the energy of a cell is E0 + mean over q of (sum_n w_n - tr A) / 2,
+and a spin is shorter by <a_i^+ a_i> = mean over q of sum_n |beta_in|^2. [P. W. Anderson, Phys. Rev. 86, 694 (1952)]
 
-Products of four bosons, each pair in turn replaced by its mean, change the exchange of a bond of a collinear Heisenberg magnet whose spins
-are all alike to J (1 + e / 2 E), E the classical energy of the bond and e the change of it by zero-point motion: 1 + 0.157947 / 2S on the
-square lattice with nearest neighbours. [T. Oguchi, Phys. Rev. 117, 117 (1960)]
+Products of four bosons, each pair in turn replaced by its mean, change the exchange of a bond of a collinear
+Heisenberg magnet whose spins are all alike to J (1 + e / 2 E), E the classical energy of the bond and e the
+change of it by zero-point motion: 1 + 0.157947 / 2S on the square lattice with nearest neighbours.
+[T. Oguchi, Phys. Rev. 117, 117 (1960)]
 """
 
 from __future__ import annotations
@@ -20,12 +22,21 @@ from mantid_insdl.errors import InstabilityError, MaterialError
 from mantid_insdl.parallel import in_threads
 from mantid_insdl.spinwave.hamiltonian import Hamiltonian
 from mantid_insdl.spinwave.model import SpinModel
-from mantid_insdl.spinwave.modes import PIECE, STABLE, UNSTABLE, RawModes, energy_derivatives, estimated_seconds, require_affordable, solve
+from mantid_insdl.spinwave.modes import (
+    PIECE,
+    STABLE,
+    UNSTABLE,
+    RawModes,
+    energy_derivatives,
+    estimated_seconds,
+    require_affordable,
+    solve,
+)
 from mantid_insdl.spinwave.structure import ClassicalEnergy
 
 TOLERANCE = {1: 1e-6, 2: 1e-6, 3: 1e-5}
-"""Cells of a zone of so many dimensions are halved until the integral over each changes by less: of a boson's number, or an energy over the
-size of h."""
+"""Cells of a zone of so many dimensions are halved until the integral over each changes by less: of a boson's number,
+or an energy over the size of h."""
 CONVERGED = 5e-3
 """An integral whose estimated error stays above this diverges, or needs more momenta than are allowed."""
 ALIKE = 1e-4
@@ -75,7 +86,8 @@ def zero_point(model: SpinModel, parameters: Mapping[str, float]) -> ZeroPoint:
     Raises
     ------
     InstabilityError
-        If the order is not stationary or not stable, and if the reduction of the moments does not converge (chains without a gap).
+        If the order is not stationary or not stable, and if the reduction of the moments does not
+        converge (chains without a gap).
     MaterialError
         If it would take more than an hour.
     """
@@ -83,9 +95,12 @@ def zero_point(model: SpinModel, parameters: Mapping[str, float]) -> ZeroPoint:
     reason = ""
     if any(bond.biquadratic for bond in model.bonds) or any(np.ndim(term.tensor) > 2 for term in model.onsite):
         reason = (
-            "biquadratic exchange and Stevens operators of degree 4 and 6 are those of classical spins, which have no order of operators"
+            "biquadratic exchange and Stevens operators of degree 4 and 6 are those of classical spins, "
+            "which have no order of operators"
         )
-    (mean, *reduction), error = zone.mean(lambda raw, trace, _: np.column_stack((zone.energy(raw, trace), zone.numbers(raw))))
+    (mean, *reduction), error = zone.mean(
+        lambda raw, trace, _: np.column_stack((zone.energy(raw, trace), zone.numbers(raw)))
+    )
     energy = None if reason else (mean * zone.scale + _of_single_ions(model, zone.row)) / len(model.sites)
     directions = np.array([site.direction for site in model.sites])
     classical = float(ClassicalEnergy(model).energy(zone.row[None], directions)[0]) / len(model.sites)
@@ -114,14 +129,19 @@ def oguchi_factors(model: SpinModel, parameters: Mapping[str, float]) -> dict[st
     """
     _require_heisenberg(model)
     names = [f"{index}" for index in range(len(model.bonds))]
-    single = replace(model, bonds=tuple(replace(bond, parameter=name) for bond, name in zip(model.bonds, names, strict=True)))
+    single = replace(
+        model, bonds=tuple(replace(bond, parameter=name) for bond, name in zip(model.bonds, names, strict=True))
+    )
     zone = _Zone(single, {name: parameters[bond.parameter] for name, bond in zip(names, model.bonds, strict=True)})
-    found, error = zone.mean(lambda raw, _, slopes: np.column_stack((zone.numbers(raw), 0.5 * slopes)), derivatives=True)
+    found, error = zone.mean(
+        lambda raw, _, slopes: np.column_stack((zone.numbers(raw), 0.5 * slopes)), derivatives=True
+    )
     numbers, changes = np.split(found, [len(model.sites)])
     if np.ptp(numbers) > ALIKE + error:
         raise MaterialError(
             "the energies of this magnet are not renormalised by factors on its exchange",
-            f"zero-point motion makes its spins shorter by {numbers.min():.4f} to {numbers.max():.4f}: they are not all alike",
+            f"zero-point motion makes its spins shorter by {numbers.min():.4f} to {numbers.max():.4f}: "
+            "they are not all alike",
             _LEAVE_OUT,
         )
     spins = np.array([site.spin * site.direction for site in model.sites])
@@ -150,7 +170,9 @@ def _require_heisenberg(model: SpinModel) -> None:
         "it has a field": bool(model.fields),
         "it has dipole-dipole interactions": model.dipoles is not None,
         "it has biquadratic exchange": any(bond.biquadratic for bond in model.bonds),
-        "its exchange is not isotropic": any(np.abs(b.matrix - b.matrix[0, 0] * np.eye(3)).max() > 1e-9 for b in model.bonds),
+        "its exchange is not isotropic": any(
+            np.abs(b.matrix - b.matrix[0, 0] * np.eye(3)).max() > 1e-9 for b in model.bonds
+        ),
         "it has no exchange": not model.bonds,
         "its spins are not collinear": bool(np.abs(np.abs(directions @ directions[0]) - 1).max() > 1e-9),
         "its spins are not equally long": bool(np.ptp(model.spins) > 1e-9),
@@ -165,7 +187,9 @@ def _require_heisenberg(model: SpinModel) -> None:
 
 
 def _of_single_ions(model: SpinModel, row: np.ndarray) -> float:
-    """What S^T A S has beyond its classical value by the order of its operators: S / 2 times A across the spin, in a cell."""
+    """What S^T A S has beyond its classical value by the order of its operators:
+    S / 2 times A across the spin, in a cell.
+    """
     frames, index = model.frames, {name: p for p, name in enumerate(model.parameters)}
     return sum(
         0.5
@@ -183,13 +207,17 @@ class _Zone:
         self.model, self._hamiltonian = model, Hamiltonian(model)
         table = model.parameter_table(parameters)
         self.row = table[0]
-        seconds = estimated_seconds(len(model.sites), _MOST_MOMENTA // 4, self._hamiltonian.folds, dipoles=model.dipoles is not None)
+        seconds = estimated_seconds(
+            len(model.sites), _MOST_MOMENTA // 4, self._hamiltonian.folds, dipoles=model.dipoles is not None
+        )
         require_affordable(model, seconds)
         ClassicalEnergy(model).require_stationary(table)
         self._form = self._hamiltonian.folded if self._hamiltonian.folds else self._hamiltonian.full
         self.scale = float(self._hamiltonian.scale(table)[0])
         #: axes of the cell along which the magnet is coupled
-        self.axes = [axis for axis in range(3) if model.dipoles is not None or any(bond.cell[axis] for bond in model.bonds)]
+        self.axes = [
+            axis for axis in range(3) if model.dipoles is not None or any(bond.cell[axis] for bond in model.bonds)
+        ]
 
     def energy(self, raw: RawModes, trace: np.ndarray) -> np.ndarray:
         """Zero-point energy at each momentum over the size of h, (m,)."""
@@ -202,7 +230,9 @@ class _Zone:
         return np.sum(np.abs(rows) ** 2, axis=-1)
 
     def mean(self, values: Callable, *, derivatives: bool = False) -> tuple[np.ndarray, float]:
-        """Mean of values(modes, tr A, sum of the energies' derivatives less that of tr A) over the zone, (k,), and its estimated error."""
+        """Mean of values(modes, tr A, sum of the energies' derivatives less that of tr A) over the zone,
+        (k,), and its estimated error.
+        """
         step = max(64, int(PIECE / (300 * self._hamiltonian.size**2 * (1 + derivatives * len(self.row)))))
 
         def everywhere(q: np.ndarray) -> np.ndarray:
@@ -215,7 +245,8 @@ class _Zone:
             if np.any(raw.status == UNSTABLE):
                 raise InstabilityError(
                     "there are no quantum corrections of an unstable structure",
-                    f"at (h, k, l) = {np.round(q[np.argmax(raw.status[0] == UNSTABLE)], 3).tolist()} its energy has no minimum",
+                    f"at (h, k, l) = {np.round(q[np.argmax(raw.status[0] == UNSTABLE)], 3).tolist()} "
+                    "its energy has no minimum",
                     "choose an order and couplings that go together",
                 )
             trace = self._trace(matrices)[0]

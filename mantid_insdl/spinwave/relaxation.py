@@ -11,11 +11,13 @@ from mantid_insdl.spinwave.model import SpinModel
 from mantid_insdl.spinwave.order import Order, OrderEnergy
 
 
-def relax(model: SpinModel, parameters: Mapping[str, float], *, starts: int = 20, seed: int = 0) -> tuple[SpinModel, float]:
+def relax(
+    model: SpinModel, parameters: Mapping[str, float], *, starts: int = 20, seed: int = 0
+) -> tuple[SpinModel, float]:
     """The model with the directions of lowest classical energy in its own cell.
 
-    Minimises from the given directions and from random ones, and keeps the lowest; of equal energies the first, so that a model
-    which is in a ground state stays as it is.
+    Minimises from the given directions and from random ones, and keeps the lowest; of equal energies the first, so that
+    a model which is in a ground state stays as it is.
 
     Parameters
     ----------
@@ -51,8 +53,8 @@ def relax_spiral(
 ) -> tuple[SpinModel, np.ndarray, float]:
     """The single-k spiral of lowest classical energy about a given axis: its directions and its wave vector.
 
-    Minimises over both at once, from the given directions at k = 0 and from random directions and wave vectors. Where the couplings are
-    isotropic the axis does not matter, as long as the spins may lie at right angles to it.
+    Minimises over both at once, from the given directions at k = 0 and from random directions and wave vectors. Where
+    the couplings are isotropic the axis does not matter, as long as the spins may lie at right angles to it.
 
     Parameters
     ----------
@@ -70,8 +72,8 @@ def relax_spiral(
     Returns
     -------
     model, k, energy
-        With the new directions (of the cell at the origin); k in r.l.u., components in (-1/2, 1/2], 0 along axes without bonds between
-        cells; the energy per cell in meV.
+        With the new directions (of the cell at the origin); k in r.l.u., components in (-1/2, 1/2], 0 along axes
+        without bonds between cells; the energy per cell in meV.
 
     Raises
     ------
@@ -116,7 +118,8 @@ def _tolerance(energy: float) -> float:
 
 
 def descend(energy: OrderEnergy, table: np.ndarray, start: Order) -> tuple[float, Order]:
-    """The minimum that descent reaches from one order (the directions of which need not be normalised), and its energy in meV.
+    """The minimum that descent reaches from one order (the directions of which need not be normalised),
+    and its energy in meV.
 
     Parameters
     ----------
@@ -148,6 +151,8 @@ def descend(energy: OrderEnergy, table: np.ndarray, start: Order) -> tuple[float
     # twice: lengths drift while directions settle, and a fresh start with unit vectors is better conditioned
     for _ in range(2):
         begin = np.concatenate((2 * np.pi * order.k[0], order.directions[0].ravel()))
-        found = minimize(cost, begin, jac=True, method="L-BFGS-B", options={"maxiter": 2000, "ftol": 1e-15, "gtol": 1e-10})
+        found = minimize(
+            cost, begin, jac=True, method="L-BFGS-B", options={"maxiter": 2000, "ftol": 1e-15, "gtol": 1e-10}
+        )
         order, _ = order_of(found.x)
     return float(found.fun), order

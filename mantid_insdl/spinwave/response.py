@@ -1,11 +1,13 @@
-"""How an order follows the parameters, by the implicit function theorem, and the total derivatives of the boson Hamiltonian.
+"""How an order follows the parameters, by the implicit function theorem,
+and the total derivatives of the boson Hamiltonian.
 
-An order x is stationary, dE/dx = 0, for all values of a parameter p: so dx/dp = -(d2E/dx2)^-1 d2E/dx dp, the inverse being taken across
-the turns of all spins that cost nothing (`order.OrderEnergy.free_turns`; this is the pseudo-inverse). Then dh/dp = h_p + sum over changes
-of the order of dh/dx dx/dp: turning spins turn their local frames, and a change of the wave vector of a spiral turns its bonds too.
+An order x is stationary, dE/dx = 0, for all values of a parameter p: so dx/dp = -(d2E/dx2)^-1 d2E/dx dp, the inverse
+being taken across the turns of all spins that cost nothing (`order.OrderEnergy.free_turns`; this is the
+pseudo-inverse). Then dh/dp = h_p + sum over changes of the order of dh/dx dx/dp: turning spins turn their local frames,
+and a change of the wave vector of a spiral turns its bonds too.
 
-The coefficients of h are polynomials in the frames and in the bonds' matrices, of sixth degree at most. Their derivative along a change of
-these is a sum of differences over 1, 2 and 3 times the change, exactly.
+The coefficients of h are polynomials in the frames and in the bonds' matrices, of sixth degree at most. Their
+derivative along a change of these is a sum of differences over 1, 2 and 3 times the change, exactly.
 """
 
 from __future__ import annotations
@@ -43,7 +45,9 @@ class TotalDerivatives:
     frames: np.ndarray
     k: np.ndarray
 
-    def matrices(self, hamiltonian: Hamiltonian, q: np.ndarray, row: np.ndarray, moving: np.ndarray | float = 0.0) -> np.ndarray:
+    def matrices(
+        self, hamiltonian: Hamiltonian, q: np.ndarray, row: np.ndarray, moving: np.ndarray | float = 0.0
+    ) -> np.ndarray:
         """dh/dparameter at momenta (m, 3) that change with the wave vector times `moving`, (parameter, m, 2N, 2N)."""
         found = self.form.derivatives(hamiltonian.waves(q))[0]
         if np.any(moving * self.k):
@@ -106,7 +110,8 @@ def _response(energy: OrderEnergy, row: np.ndarray, order: Order) -> tuple[np.nd
     if abs(curvature.lowest[0]) < FLAT:
         raise InstabilityError(
             f"there are no derivatives by {', '.join(names)} at this order, which follows them",
-            "spins can turn, not all alike, at no cost: the energy does not determine the order, or it ends at just these values",
+            "spins can turn, not all alike, at no cost: the energy does not determine the order, "
+            "or it ends at just these values",
             "add what decides (an anisotropy, a field, a further exchange), or choose other values",
         )
     pushes = energy.gradient(np.eye(number), many) * following[:, None]
@@ -125,7 +130,8 @@ def _response(energy: OrderEnergy, row: np.ndarray, order: Order) -> tuple[np.nd
 def _in_rotating_frame(
     uniform: SpinModel, changed: np.ndarray, by_k: np.ndarray, k: np.ndarray, axis: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The same changes of the directions as seen in the rotating frame, and those of the bonds' matrices (parameter, bond, 3, 3).
+    """The same changes of the directions as seen in the rotating frame,
+    and those of the bonds' matrices (parameter, bond, 3, 3).
 
     There each site is turned back by its own position, and each bond by its length: see `rotating_frame.turning_model`.
     """
@@ -140,13 +146,17 @@ def _in_rotating_frame(
 
 
 def _along(uniform: SpinModel, row: np.ndarray, frames: np.ndarray, bonds: np.ndarray) -> np.ndarray:
-    """Derivative of the matrices of h, (wave, 2N, 2N), along a change of frames (site, axis, 3) and of bonds' matrices (bond, 3, 3)."""
+    """Derivative of the matrices of h, (wave, 2N, 2N),
+    along a change of frames (site, axis, 3) and of bonds' matrices (bond, 3, 3).
+    """
     size = max(np.abs(frames).max(initial=0.0), np.abs(bonds).max(initial=0.0))
     if size == 0:
         return np.zeros(())
 
     def at(step: float) -> np.ndarray:
-        turned = tuple(replace(b, matrix=b.matrix + step / size * change) for b, change in zip(uniform.bonds, bonds, strict=True))
+        turned = tuple(
+            replace(b, matrix=b.matrix + step / size * change) for b, change in zip(uniform.bonds, bonds, strict=True)
+        )
         changed = Hamiltonian(replace(uniform, bonds=turned), frames=uniform.frames + step / size * frames)
         return np.tensordot(row, changed.full.matrices[0], axes=1)
 

@@ -1,4 +1,5 @@
-"""The frame that turns with a single-k spiral: the spin at r is that of the cell at the origin, turned by 2 pi k.r about an axis.
+"""The frame that turns with a single-k spiral: the spin at r is that of the cell at the origin,
+turned by 2 pi k.r about an axis.
 
 There the order is uniform, and so is the Hamiltonian if every term keeps its form under rotations about the axis.
 """
@@ -18,14 +19,18 @@ def unit(axis: Sequence[float]) -> np.ndarray:
     """The unit vector along the axis of a spiral; `MaterialError` for what is no direction."""
     given = np.asarray(axis, float)
     if given.shape != (3,) or not np.all(np.isfinite(given)) or not np.linalg.norm(given) > 0:
-        raise MaterialError("the axis of a spiral is a direction (x, y, z)", f"it is {given.tolist()}", "give a vector that is not zero")
+        raise MaterialError(
+            "the axis of a spiral is a direction (x, y, z)", f"it is {given.tolist()}", "give a vector that is not zero"
+        )
     return given / np.linalg.norm(given)
 
 
 def _wave_vector(k: Sequence[float]) -> np.ndarray:
     given = np.asarray(k, float)
     if given.shape != (3,) or not np.all(np.isfinite(given)):
-        raise MaterialError("a spiral needs a wave vector (h, k, l)", f"it is {given.tolist()}", "give three numbers in r.l.u.")
+        raise MaterialError(
+            "a spiral needs a wave vector (h, k, l)", f"it is {given.tolist()}", "give three numbers in r.l.u."
+        )
     return given
 
 
@@ -41,12 +46,16 @@ def rotation(axis: np.ndarray, angle: float) -> np.ndarray:
 
 
 def turning_change(tensor: np.ndarray, generator: np.ndarray) -> np.ndarray:
-    """Rate at which a tensor of any rank changes when all of its indices turn with a generator (3, 3): of a matrix G M - M G."""
+    """Rate at which a tensor of any rank changes when all of its indices turn with a generator (3, 3):
+    of a matrix G M - M G.
+    """
     return sum(np.moveaxis(np.tensordot(generator, tensor, axes=(1, index)), 0, index) for index in range(tensor.ndim))
 
 
 def require_uniform(model: SpinModel, axis: np.ndarray) -> None:
-    """Raise `MaterialError` unless every term of the model keeps its form under rotations about the unit vector `axis`."""
+    """Raise `MaterialError` unless every term of the model keeps its form under
+    rotations about the unit vector `axis`.
+    """
     generator = cross_matrix(axis)
 
     def check(tensor: np.ndarray, name: str) -> None:
@@ -69,13 +78,17 @@ def require_uniform(model: SpinModel, axis: np.ndarray) -> None:
         check(term.tensor, term.parameter)
     for field in model.fields:
         if np.linalg.norm(np.cross(axis, field.direction)) > 1e-9:
-            raise MaterialError(f"the field {field.parameter} is not along the spiral's axis", "it would break the uniform rotation")
+            raise MaterialError(
+                f"the field {field.parameter} is not along the spiral's axis", "it would break the uniform rotation"
+            )
         for site in model.sites:
             check(site.g, f"the g-tensor of {site.label}")
 
 
 def rotating_parts(k: Sequence[float], axis: Sequence[float]) -> list[tuple[np.ndarray, np.ndarray]]:
-    """(shift of the momentum, projector of the amplitude) of the three parts of which a spin deviation is made: see the module's text."""
+    """(shift of the momentum, projector of the amplitude) of the three parts of which a spin deviation is made:
+    see the module's text.
+    """
     k, axis = _wave_vector(k), unit(axis)
     along = np.outer(axis, axis)
     part = 0.5 * (np.eye(3) - along - 1j * cross_matrix(axis))
@@ -91,8 +104,8 @@ def turning_model(model: SpinModel, k: Sequence[float], axis: Sequence[float]) -
         If a coupling changes under rotations about the axis, or 2 k is a reciprocal-lattice vector.
     """
     k, axis = _wave_vector(k), unit(axis)
-    doubled = 2 * k
-    if np.allclose(doubled, np.round(doubled), rtol=0, atol=1e-9) and not np.allclose(k, np.round(k), rtol=0, atol=1e-9):
+    whole, half = (np.allclose(x, np.round(x), rtol=0, atol=1e-9) for x in (k, 2 * k))
+    if half and not whole:
         raise MaterialError(
             f"k = {k.tolist()} is half a reciprocal-lattice vector",
             "there k and -k are one, and the three parts of the rotating frame interfere",

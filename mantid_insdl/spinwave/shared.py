@@ -1,14 +1,17 @@
 """One solve for all l: magnets no bond of which leaves the cell along c.
 
-In the bond-vector gauge h(h, k, l) = U h(h, k, 0) U^+ with U = diag(exp(-2 pi i l z_i)), z_i the height of site i, whenever every bond
-stays within the cell along c. So energies do not depend on l, and l enters the amplitudes as a phase of each height only.
+In the bond-vector gauge h(h, k, l) = U h(h, k, 0) U^+ with U = diag(exp(-2 pi i l z_i)), z_i the height of site
+i, whenever every bond stays within the cell along c. So energies do not depend on l, and l enters the amplitudes
+as a phase of each height only.
 
-Momenta that a mirror or rotation of the magnet takes into each other share a solve (amplitudes are those of the image sites), and so do
-momenta that differ by a reciprocal-lattice vector (there, in this gauge, amplitudes change by a phase of each site). A folded h has
-A(-q) = conj(A(q)) and B(-q) = conj(B(q)) (all its coefficients are real), so that q and -q share one as well.
+Momenta that a mirror or rotation of the magnet takes into each other share a solve (amplitudes are those of the
+image sites), and so do momenta that differ by a reciprocal-lattice vector (there, in this gauge, amplitudes change
+by a phase of each site). A folded h has A(-q) = conj(A(q)) and B(-q) = conj(B(q)) (all its coefficients are real),
+so that q and -q share one as well.
 
-Permutations of the sites that leave h(h, k, 0) unchanged at all momenta split it into blocks (`Form.split`): translations of the couplings
-that the order does not have, and the exchange of two layers. 16 spins of a bilayer of zig-zag chains are four blocks of four.
+Permutations of the sites that leave h(h, k, 0) unchanged at all momenta split it into blocks (`Form.split`):
+translations of the couplings that the order does not have, and the exchange of two layers. 16 spins of a bilayer of
+zig-zag chains are four blocks of four.
 """
 
 from __future__ import annotations
@@ -16,7 +19,8 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from functools import cached_property
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -27,10 +31,14 @@ from mantid_insdl.spinwave.model import SpinModel
 from mantid_insdl.spinwave.modes import PIECE, UNSTABLE, estimated_seconds, mode_velocities, require_affordable, solve
 from mantid_insdl.spinwave.rotating_frame import rotating_parts, turning_model
 
+SAMPLES = np.random.default_rng(0).uniform(-1, 1, (3, 2))
+"""Momenta (h, k) at which symmetries are tried."""
+
 
 class Group(NamedTuple):
-    """What tells the sites of a planar magnet apart in what a neutron sees: ion and height, and, of a moment that two ions share, the
-    vector in the plane between the two, in units of a and b."""
+    """What tells the sites of a planar magnet apart in what a neutron sees:
+    ion and height, and, of a moment that two ions share, the vector in the plane between the two, in units of a and b.
+    """
 
     ion: str
     z: float
@@ -52,8 +60,8 @@ class PlanarModes:
     components : (component, 3)
         Cartesian unit vectors of those directions in which the neutron sees the spins of these modes move.
     amplitudes
-        From momenta (line,) and modes (line,), by number, to (component, group, line): spin amplitudes. The neutron sees their sum over
-        groups, each times F_ion(Q) exp(-2 pi i l z) cos(pi (h, k) . pair).
+        From momenta (line,) and modes (line,), by number, to (component, group, line): spin amplitudes. The neutron
+        sees their sum over groups, each times F_ion(Q) exp(-2 pi i l z) cos(pi (h, k) . pair).
     """
 
     energies: np.ndarray
@@ -73,13 +81,18 @@ class SharedSolve:
     hk : (m, 2)
         Momenta in r.l.u. of the model's cell.
     reduce
-        Solve only once for momenta equal up to a reciprocal-lattice vector, a sign and the magnet's own symmetry. (Off where it would not
-        pay to look for that, and to test that it changes nothing.)
+        Solve only once for momenta equal up to a reciprocal-lattice vector, a sign and the magnet's own symmetry. (Off
+        where it would not pay to look for that, and to test that it changes nothing.)
+    tried
+        Permutations of the sites that may split h (`splitting` of a magnet that is much the same), where `reduce` does
+        not look for them.
 
     Attributes
     ----------
     groups : list of Group
         Of the second axis of `PlanarModes.amplitudes`.
+    splitting : list of (site,) int
+        Permutations of the sites that split h into blocks.
 
     Raises
     ------
@@ -87,23 +100,24 @@ class SharedSolve:
         If the model does not allow it (see `allowed`), or a solve of all momenta would take more than an hour.
     """
 
-    def __init__(self, model: SpinModel, hk: np.ndarray, *, reduce: bool = True):
+    def __init__(self, model: SpinModel, hk: np.ndarray, *, reduce: bool = True, tried: Sequence[np.ndarray] = ()):
         self._hamiltonian = Hamiltonian(model)
         if not self.allowed(model):
             raise MaterialError("the energies of this magnet depend on l", fix="use spin_waves at each momentum")
         hk = np.asarray(hk, float)
         if reduce:
-            operations, splitting = _operations(self._hamiltonian)
+            operations, self.splitting = _operations(self._hamiltonian)
             solved, classes = _reduce(hk, operations)
         else:
             everything, unmoved = np.arange(len(hk)), _Operation(np.eye(2), np.arange(len(model.sites)), False)
-            solved, classes, splitting = hk, [_Class(everything, everything, unmoved, np.zeros(2))], []
+            solved, classes = hk, [_Class(everything, everything, unmoved, np.zeros(2))]
+            self.splitting = _unmoved_by(self._hamiltonian, tried)
         self.number_of_momenta, self.number_of_solves = len(hk), len(solved)
         require_affordable(model, estimated_seconds(len(model.sites), len(solved), self._hamiltonian.folds))
         solved = np.column_stack((solved, np.zeros(len(solved))))
         waves, slopes = self._hamiltonian.waves(solved), self._hamiltonian.wave_slopes(solved)[:2]
         whole = self._hamiltonian.folded if self._hamiltonian.folds else self._hamiltonian.full
-        self._forms = whole.split(splitting)
+        self._forms = whole.split(self.splitting)
         n = self._hamiltonian.size
         rows = max(form.matrices[0].shape[-1] for form in self._forms)
         step = max(1, int(PIECE / (160 * rows**2)))
@@ -124,7 +138,10 @@ class SharedSolve:
         weights: list[list[tuple[int, np.ndarray]]] = [[] for _ in sites]
         for one in classes:
             phase = np.exp(-2j * np.pi * (in_plane @ one.shift))
-            led = [(x.conj() if one.operation.conjugate else x)[np.argsort(one.operation.images)] * phase[:, None] for x in sites]
+            led = [
+                (x.conj() if one.operation.conjugate else x)[np.argsort(one.operation.images)] * phase[:, None]
+                for x in sites
+            ]
             for here, own in zip(weights, sites, strict=True):
                 # the block that becomes this one: operations and reciprocal-lattice vectors take blocks to blocks
                 block = int(np.argmax([np.linalg.norm(own.conj().T @ other) for other in led]))
@@ -135,13 +152,19 @@ class SharedSolve:
 
     @staticmethod
     def allowed(model: SpinModel) -> bool:
-        """Whether no bond leaves the cell along c, and the ions of a shared moment lie level; dipoles couple all cells."""
-        return model.dipoles is None and all(bond.cell[2] == 0 for bond in model.bonds) and not np.any(model.pairs[:, 2])
+        """Whether no bond leaves the cell along c, and the ions of a shared moment lie level;
+        dipoles couple all cells.
+        """
+        return (
+            model.dipoles is None and all(bond.cell[2] == 0 for bond in model.bonds) and not np.any(model.pairs[:, 2])
+        )
 
     def solve(self, table: np.ndarray, workers: int | None = None, kind: type = complex) -> list[PlanarModes] | None:
-        """Modes for one parameter set, (parameter,) in the model's order, by symmetry; None if it is unstable at any of the momenta.
+        """Modes for one parameter set, (parameter,) in the model's order, by symmetry;
+        None if it is unstable at any of the momenta.
 
-        `workers` is the number of threads, all cores by default; `kind`, complex or complex64, the precision of the amplitudes.
+        `workers` is the number of threads, all cores by default; `kind`, complex or complex64, the
+        precision of the amplitudes.
         """
         scale = self._hamiltonian.scale(table[None])[:, None]
 
@@ -162,12 +185,15 @@ class SharedSolve:
         solved = []
         for start in range(0, len(found), len(self._pieces)):
             energies, usable, *others = zip(*found[start : start + len(self._pieces)], strict=True)
-            solved.append(_Solved(np.concatenate(energies), np.concatenate(usable), *(np.concatenate(x, axis=1) for x in others)))
+            solved.append(
+                _Solved(np.concatenate(energies), np.concatenate(usable), *(np.concatenate(x, axis=1) for x in others))
+            )
         return [block.modes(solved) for block in self._blocks]
 
 
 class SharedSpiral:
-    """The same for a single-k spiral in the rotating frame: see `mantid_insdl.spinwave.spiral`. Its wave vector has to lie in the plane.
+    """The same for a single-k spiral in the rotating frame:
+    see `mantid_insdl.spinwave.spiral`. Its wave vector has to lie in the plane.
 
     Parameters
     ----------
@@ -175,23 +201,25 @@ class SharedSpiral:
         As for `mantid_insdl.spinwave.spiral.spiral_waves`.
     hk : (m, 2)
         Momenta in r.l.u. of the model's cell.
-    reduce
+    reduce, tried
         As for `SharedSolve`.
 
     Attributes
     ----------
-    groups
+    groups, splitting
         As of `SharedSolve`.
     """
 
-    def __init__(self, model: SpinModel, k: Sequence[float], axis: Sequence[float], hk: np.ndarray, *, reduce: bool = True):
+    def __init__(
+        self, model: SpinModel, k: Sequence[float] | np.ndarray, axis: Sequence[float], hk: np.ndarray, **how: Any
+    ):
         turning = replace(turning_model(model, k, axis), scattering="spins")
         hk = np.asarray(hk, float)
         self._parts = [
-            (SharedSolve(turning, hk + shift[:2], reduce=reduce), model.visible[0] @ projector)
+            (SharedSolve(turning, hk + shift[:2], **how), model.visible[0] @ projector)
             for shift, projector in rotating_parts(k, axis)
         ]
-        self.groups = self._parts[0][0].groups
+        self.groups, self.splitting = self._parts[0][0].groups, self._parts[0][0].splitting
 
     @staticmethod
     def allowed(model: SpinModel, k: Sequence[float]) -> bool:
@@ -212,7 +240,9 @@ class SharedSpiral:
 def _turned(modes: PlanarModes, projector: np.ndarray) -> PlanarModes:
     """Modes of the rotating frame as they are seen in the laboratory's, by one of `rotating_parts`."""
     turn = projector @ modes.components.T.astype(projector.dtype)
-    return replace(modes, components=np.eye(3), amplitudes=lambda *lines: np.tensordot(turn, modes.amplitudes(*lines), axes=1))
+    return replace(
+        modes, components=np.eye(3), amplitudes=lambda *lines: np.tensordot(turn, modes.amplitudes(*lines), axes=1)
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -233,10 +263,17 @@ class _Operation:
     images: np.ndarray
     conjugate: bool
 
+    @cached_property
+    def back(self) -> np.ndarray:
+        """The transposed inverse of W, which takes slopes along; once, for a map asks thousands of times."""
+        return np.linalg.inv(self.matrix).T
+
 
 @dataclass(frozen=True, eq=False)
 class _Class:
-    """Wanted momenta `pixels` that follow from the solved ones `source` in one way: by an operation, then a reciprocal-lattice vector."""
+    """Wanted momenta `pixels` that follow from the solved ones `source` in one way:
+    by an operation, then a reciprocal-lattice vector.
+    """
 
     pixels: np.ndarray
     source: np.ndarray
@@ -273,7 +310,9 @@ class _Block:
 
     @classmethod
     def of(cls, classes: Sequence[_Class], blocks: Sequence[int], weights: Sequence[np.ndarray]) -> _Block:
-        """From the classes of the wanted momenta, and of each the solved block and the weights (component, group, 2n)."""
+        """From the classes of the wanted momenta, and of each the solved block
+        and the weights (component, group, 2n).
+        """
         seen = np.any([np.abs(x).max(axis=(1, 2)) > 1e-12 for x in weights], axis=0)
         paths = list(dict.fromkeys((block, one.operation) for one, block in zip(classes, blocks, strict=True)))
         views: dict[tuple[int, bool], list[np.ndarray]] = {(block, one.conjugate): [] for block, one in paths}
@@ -281,13 +320,16 @@ class _Block:
         for one, block, weight in zip(classes, blocks, (x[seen] for x in weights), strict=True):
             known = views[key := (block, one.operation.conjugate)]
             size = np.linalg.norm(weight) ** 2
-            like = next((n for n, other in enumerate(known) if abs(np.vdot(other, weight)) > (1 - 1e-12) * size), len(known))
+            like = next(
+                (n for n, other in enumerate(known) if abs(np.vdot(other, weight)) > (1 - 1e-12) * size), len(known)
+            )
             known += [weight] if like == len(known) else []
             chosen.append((key, like))
         first = dict(zip(views, itertools.accumulate((len(x) for x in views.values()), initial=0), strict=False))
         source, path, view = np.empty((3, sum(len(one.pixels) for one in classes)), int)
         for one, block, (key, like) in zip(classes, blocks, chosen, strict=True):
-            source[one.pixels], path[one.pixels], view[one.pixels] = one.source, paths.index((block, one.operation)), first[key] + like
+            source[one.pixels], view[one.pixels] = one.source, first[key] + like
+            path[one.pixels] = paths.index((block, one.operation))
         return cls(np.eye(3)[seen], source, paths, path, {key: np.stack(x, axis=2) for key, x in views.items()}, view)
 
     def modes(self, solved: Sequence[_Solved]) -> PlanarModes:
@@ -296,10 +338,12 @@ class _Block:
         at = self.path * number + self.source
         energies = np.concatenate([solved[block].energies for block, _ in self.paths]).take(at, axis=0)
         usable = np.concatenate([solved[block].usable for block, _ in self.paths]).take(at, axis=0)
-        slopes = [np.tensordot(np.linalg.inv(one.matrix).T, solved[block].velocities, axes=1) for block, one in self.paths]
+        slopes = [np.tensordot(one.back, solved[block].velocities, axes=1) for block, one in self.paths]
         velocities = np.concatenate(slopes, axis=1).take(at, axis=1)
         vectors = {key: solved[key[0]].vectors.conj() if key[1] else solved[key[0]].vectors for key in self.views}
-        seen = np.concatenate([np.tensordot(x.astype(vectors[key].dtype), vectors[key], axes=1) for key, x in self.views.items()], axis=2)
+        seen = np.concatenate(
+            [np.tensordot(x.astype(vectors[key].dtype), vectors[key], axes=1) for key, x in self.views.items()], axis=2
+        )
         seen = seen.reshape(*seen.shape[:2], -1)  # (component, group, view x solve x mode)
         first = (self.view * number + self.source) * energies.shape[-1]
 
@@ -311,7 +355,9 @@ class _Block:
 
 @dataclass(frozen=True, eq=False)
 class _Solved:
-    """Modes of a block at the solved momenta: energies and `usable` (solve, n), velocities (2, solve, n), p above m (2n, solve, n)."""
+    """Modes of a block at the solved momenta: energies and `usable` (solve, n), velocities (2, solve, n),
+    p above m (2n, solve, n).
+    """
 
     energies: np.ndarray
     usable: np.ndarray
@@ -320,10 +366,11 @@ class _Solved:
 
 
 def _operations(hamiltonian: Hamiltonian) -> tuple[list[_Operation], list[np.ndarray]]:
-    """Mirrors and rotations W about c, at l = 0, with h(W q) = h(q) up to the order of the sites; and permutations with h(q) = h(q).
+    """Mirrors and rotations W about c, at l = 0, with h(W q) = h(q) up to the order of the sites;
+    and permutations with h(q) = h(q).
 
-    Where h folds, each of the first also with q -> -q, h -> conj(h). Of the others those of order two that commute with all such of q and
-    -q, as `Form.split` needs them and as the operations take them into each other.
+    Where h folds, each of the first also with q -> -q, h -> conj(h). Of the others those of order two that commute with
+    all such of q and -q, as `Form.split` needs them and as the operations take them into each other.
 
     Looked for among the isometries of the lattice's (h, k) plane, and each checked on the matrices at some momenta.
     """
@@ -333,20 +380,13 @@ def _operations(hamiltonian: Hamiltonian) -> tuple[list[_Operation], list[np.nda
     if len(model.sites) > MANY_SITES:
         entries = np.eye(2, dtype=int)[None]
     isometries = [w for w in entries if np.allclose(w.T @ metric @ w, metric, rtol=1e-9, atol=1e-9 * metric.max())]
-    q = np.random.default_rng(0).uniform(-1, 1, (3, 2))
-
-    def matrices(hk: np.ndarray) -> np.ndarray:
-        a, b = hamiltonian.unfolded(hamiltonian.waves(np.column_stack((hk, np.zeros(len(hk))))))
-        return np.stack((a, b))
-
-    here = matrices(q)
-    largest = np.abs(here).max(initial=0.0)
+    here = _at(hamiltonian, SAMPLES)
     positions = np.array([s.position for s in model.sites])
 
     def images_under(w: np.ndarray) -> Iterator[np.ndarray]:
-        there = matrices(q @ w.T)
+        there = _at(hamiltonian, SAMPLES @ w.T)
         for images in _site_images(positions, np.linalg.inv(w).T):
-            if np.abs(there[..., images[:, None], images] - here).max(initial=0.0) <= 1e-9 * largest:
+            if _same(there, here, images):
                 yield images
 
     found = []
@@ -356,18 +396,41 @@ def _operations(hamiltonian: Hamiltonian) -> tuple[list[_Operation], list[np.nda
             found.append(_Operation(w.astype(float), images, False))
             if hamiltonian.folds:
                 found.append(_Operation(-w.astype(float), images, True))
-    unmoved, opposite = (list(images_under(sign * np.eye(2))) if len(positions) <= MANY_SITES else [] for sign in (1, -1))
+    unmoved, opposite = (
+        list(images_under(sign * np.eye(2))) if len(positions) <= MANY_SITES else [] for sign in (1, -1)
+    )
     splitting = [
         one
         for one in unmoved
-        if np.array_equal(one[one], np.arange(len(one))) and all(np.array_equal(one[x], x[one]) for x in (*unmoved, *opposite))
+        if np.array_equal(one[one], np.arange(len(one)))
+        and all(np.array_equal(one[x], x[one]) for x in (*unmoved, *opposite))
     ]
     # the plain ones first: where several lead to a momentum, the first is taken
     return sorted(found, key=lambda one: (one.conjugate, not np.array_equal(np.abs(one.matrix), np.eye(2)))), splitting
 
 
+def _at(hamiltonian: Hamiltonian, hk: np.ndarray) -> np.ndarray:
+    """A and B per unit of each parameter at momenta (m, 2), l = 0: (2, parameter, m, N, N)."""
+    return np.stack(hamiltonian.unfolded(hamiltonian.waves(np.column_stack((hk, np.zeros(len(hk)))))))
+
+
+def _same(there: np.ndarray, here: np.ndarray, images: np.ndarray) -> bool:
+    """Whether A and B are those of `here`, with every site at the place of its image."""
+    return bool(
+        np.abs(there[..., images[:, None], images] - here).max(initial=0.0) <= 1e-9 * np.abs(here).max(initial=0.0)
+    )
+
+
+def _unmoved_by(hamiltonian: Hamiltonian, permutations: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """Those of the permutations of the sites that leave h at l = 0 unchanged."""
+    here = _at(hamiltonian, SAMPLES) if len(permutations) else None
+    return [one for one in permutations if _same(here, here, one)]
+
+
 def _site_images(positions: np.ndarray, turn: np.ndarray) -> Iterator[np.ndarray]:
-    """Permutations of the sites by an operation that acts as `turn` on (x, y), as +1 or -1 on z, and with any translation."""
+    """Permutations of the sites by an operation that acts as `turn` on (x, y), as +1 or -1 on z,
+    and with any translation.
+    """
     for side in (1.0, -1.0):
         turned = np.column_stack((positions[:, :2] @ turn.T, side * positions[:, 2]))
         for first in positions:
@@ -380,12 +443,13 @@ def _site_images(positions: np.ndarray, turn: np.ndarray) -> Iterator[np.ndarray
 def _reduce(hk: np.ndarray, operations: list[_Operation]) -> tuple[np.ndarray, list[_Class]]:
     """Momenta to solve at, and how the wanted ones follow from them.
 
-    Reciprocal-lattice vectors are used only where they save at least a third of the solves: most maps' pixels do not match the zone.
+    Reciprocal-lattice vectors are used only where they save at least a third of the solves: most maps'
+    pixels do not match the zone.
     """
     best: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None
     for within_zone in (False, True):
         # of all momenta that lead to a wanted one take the largest, by h and then k: hk = W s + G
-        images = np.stack([hk @ np.linalg.inv(one.matrix).T for one in operations])
+        images = np.stack([hk @ one.back for one in operations])
         if within_zone:
             images = images - np.floor(images + 1e-9)
         keys = np.round(images, 9) + 0.0

@@ -1,8 +1,9 @@
 """Spin waves of single-k spirals in the rotating frame: incommensurate order without a supercell.
 
-The spin at r is that of the cell at the origin, turned by 2 pi k.r about an axis n. Seen in a frame that turns along, the order is
-uniform, and so is the Hamiltonian if every term keeps its form under rotations about n. With
-Rot = n n^T + e^(i phi) A + e^(-i phi) conj(A), A = (1 - n n^T - i [n]x) / 2, a spin deviation at Q is made of three of the turning frame::
+The spin at r is that of the cell at the origin, turned by 2 pi k.r about an axis n. Seen in a frame that turns
+along, the order is uniform, and so is the Hamiltonian if every term keeps its form under rotations about n. With
+Rot = n n^T + e^(i phi) A + e^(-i phi) conj(A), A = (1 - n n^T - i [n]x) / 2, a spin deviation at Q is made of
+three of the turning frame::
 
     S(Q) = n n^T S'(Q) + A S'(Q - k) + conj(A) S'(Q + k)
 
@@ -55,7 +56,8 @@ def spiral_waves(
     q : (m, 3)
         Momenta in r.l.u.
     parameters, derivatives, velocities
-        As for `mantid_insdl.spinwave.spin_waves`: total derivatives take in that the wave vector follows the parameters too.
+        As for `mantid_insdl.spinwave.spin_waves`: total derivatives take in that the wave
+        vector follows the parameters too.
 
     Returns
     -------
@@ -67,7 +69,8 @@ def spiral_waves(
     MaterialError
         See `rotating_frame.turning_model`.
     InstabilityError
-        If the spiral is not stationary; for derivatives where it follows a parameter and the energy does not determine it.
+        If the spiral is not stationary; for derivatives where it follows a parameter and the
+        energy does not determine it.
     """
     q = np.atleast_2d(np.asarray(q, float))
     turning = turning_model(model, k, axis)
@@ -83,10 +86,14 @@ def spiral_waves(
         raw = solve(*hamiltonian.full.at(hamiltonian.waves(q + shift), table), scale=scale)
         slopes = [one.matrices(hamiltonian, q + shift, row, moving) for one, row in zip(total, table, strict=False)]
         by_parameter = energy_derivatives(raw, (np.stack(slopes, axis=1),)) if derivatives else None
-        by_momentum = mode_velocities(raw, hamiltonian.full, hamiltonian.wave_slopes(q + shift), table) if velocities else None
+        by_momentum = (
+            mode_velocities(raw, hamiltonian.full, hamiltonian.wave_slopes(q + shift), table) if velocities else None
+        )
         amplitudes = mode_amplitudes(raw, model.seen(turning.frames @ projector.T), weight)
         found.append((raw.energies, amplitudes, by_parameter, by_momentum, raw.status, raw.lowest))
     *of_modes, status, lowest = zip(*found, strict=True)
     energies, amplitudes, by_parameter, by_momentum = in_rising_order(of_modes)
     seen = perpendicular(amplitudes, model.lattice.to_cartesian(q)[:, None, :])
-    return Modes(q, energies, amplitudes, seen, np.max(status, axis=0), np.fmin.reduce(lowest), by_parameter, by_momentum)
+    return Modes(
+        q, energies, amplitudes, seen, np.max(status, axis=0), np.fmin.reduce(lowest), by_parameter, by_momentum
+    )

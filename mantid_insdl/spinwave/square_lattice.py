@@ -56,7 +56,9 @@ def square_lattice_modes(
 def square_lattice_slopes(
     h: np.ndarray, k: np.ndarray, spin: float, j1: np.ndarray, j2: np.ndarray, d: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Derivatives of the energy by h and by k, (set, m) each, in meV; 0 where the energy is. Parameters as for `square_lattice_modes`."""
+    """Derivatives of the energy by h and by k, (set, m) each, in meV;
+    0 where the energy is. Parameters as for `square_lattice_modes`.
+    """
     angles = [2 * np.pi * np.asarray(x, float) for x in (h, k)]
     (ch, ck), (sh, sk) = (np.cos(x) for x in angles), (np.sin(x) for x in angles)
     j1, j2, d = (spin * np.atleast_1d(np.asarray(x, float))[:, None] for x in (j1, j2, d))
@@ -64,5 +66,7 @@ def square_lattice_slopes(
     b = 2 * j1 * (ch + ck)
     square = a**2 - b**2
     energy = np.sqrt(np.where(square > 0, square, np.inf))
-    by_h, by_k = (-2 * np.pi * (4 * j2 * a * own * other - 2 * j1 * b * own) / energy for own, other in ((sh, ck), (sk, ch)))
+    by_h, by_k = (
+        -2 * np.pi * (4 * j2 * a * own * other - 2 * j1 * b * own) / energy for own, other in ((sh, ck), (sk, ch))
+    )
     return by_h, by_k

@@ -1,9 +1,11 @@
-"""Stevens operators in the limit of large spin, where components of a spin commute: homogeneous polynomials, here as symmetric tensors.
+"""Stevens operators in the limit of large spin, where components of a spin commute:
+homogeneous polynomials, here as symmetric tensors.
 
-O_kq(S) = P_k|q|(S_z, S^2) times the real part of (S_x + i S_y)^q, or for negative q the imaginary part of (S_x + i S_y)^|q|, with the
-leading terms P of the operators [C. Rudowicz, J. Phys. C: Solid State Phys. 18, 1415 (1985)]. The operator of a spin S has in its coherent
-states c_k times this value, c_2 = 1 - 1/2S, c_4 = 1 - 3/S + 11/4S^2 - 3/4S^3 [D. Dahlbom et al., arXiv:2304.03874]: the crystal-field
-parameters of operators are to be multiplied by that.
+O_kq(S) = P_k|q|(S_z, S^2) times the real part of (S_x + i S_y)^q, or for negative q the imaginary part of
+(S_x + i S_y)^|q|, with the leading terms P of the operators [C. Rudowicz, J. Phys. C: Solid State Phys. 18, 1415
+(1985)]. The operator of a spin S has in its coherent states c_k times this value, c_2 = 1 - 1/2S,
+c_4 = 1 - 3/S + 11/4S^2 - 3/4S^3 [D. Dahlbom et al., arXiv:2304.03874]: the crystal-field parameters of operators are
+to be multiplied by that.
 """
 
 from __future__ import annotations
@@ -93,7 +95,9 @@ def turned(tensor: np.ndarray, rotation: np.ndarray) -> np.ndarray:
 
 
 def contracted(tensor: np.ndarray, vectors: np.ndarray, left: int) -> np.ndarray:
-    """A symmetric tensor contracted with each of the vectors (..., 3) until `left` of its indices are left, (..., 3, 3, ...)."""
+    """A symmetric tensor contracted with each of the vectors (..., 3) until `left` of its indices are left,
+    (..., 3, 3, ...).
+    """
     found = np.broadcast_to(tensor.reshape(-1), (*vectors.shape[:-1], tensor.size))
     for _ in range(tensor.ndim - left):
         found = np.einsum("...a,...ab->...b", vectors, found.reshape(*vectors.shape, found.shape[-1] // 3))

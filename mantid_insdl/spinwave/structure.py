@@ -1,7 +1,7 @@
 """The classical energy of a given order, its forces, and the wave vector of lowest energy.
 
-With unit vectors n_i and gradient g_i = dE / d(S_i n_i), a structure is stationary when every g_i is along n_i: only then has the
-boson Hamiltonian no linear term, and spin waves are meaningful.
+With unit vectors n_i and gradient g_i = dE / d(S_i n_i), a structure is stationary when every g_i is along n_i: only
+then has the boson Hamiltonian no linear term, and spin waves are meaningful.
 """
 
 from __future__ import annotations
@@ -33,7 +33,9 @@ class ClassicalEnergy:
         return np.eye(number), Order(np.repeat(directions[None], number, axis=0), np.zeros((number, 3)))
 
     def forces(self, table: np.ndarray, directions: np.ndarray) -> np.ndarray:
-        """Gradient of the energy by each spin vector, (set, site, 3) in meV, for parameters (set, parameter) and unit vectors (site, 3)."""
+        """Gradient of the energy by each spin vector, (set, site, 3) in meV,
+        for parameters (set, parameter) and unit vectors (site, 3).
+        """
         return np.tensordot(table, self._energy.slopes(*self._each(directions)).moments, axes=1)
 
     def energy(self, table: np.ndarray, directions: np.ndarray) -> np.ndarray:
@@ -56,7 +58,8 @@ class ClassicalEnergy:
             values = ", ".join(f"{n}={v:g}" for n, v in zip(self.model.parameters, table[set_index], strict=True))
             raise InstabilityError(
                 f"the magnetic structure is not stationary at {values}",
-                f"the spin of site {site} ({self.model.sites[site].label}) is pushed sideways with {sideways[set_index, site]:.3g} meV",
+                f"the spin of site {site} ({self.model.sites[site].label}) is pushed sideways with "
+                f"{sideways[set_index, site]:.3g} meV",
                 "correct the directions, or let mantid_insdl.spinwave.relax find them",
             )
 
@@ -64,8 +67,8 @@ class ClassicalEnergy:
 def ordering_vector(model: SpinModel, parameters: Mapping[str, float], *, grid: int = 24) -> tuple[np.ndarray, float]:
     """Wave vector of lowest energy by Luttinger and Tisza, for equal spins.
 
-    Minimises the smallest eigenvalue of J(k) S S over the zone: on a grid, then by descent from its best points. Where the ground
-    state is a single-k spiral this is its wave vector (up to sign and symmetry).
+    Minimises the smallest eigenvalue of J(k) S S over the zone: on a grid, then by descent from its best points. Where
+    the ground state is a single-k spiral this is its wave vector (up to sign and symmetry).
 
     Returns
     -------
@@ -109,7 +112,10 @@ def ordering_vector(model: SpinModel, parameters: Mapping[str, float], *, grid: 
     best_k, best = points[np.argmin(values_on_grid)], values_on_grid.min()
     for start in points[np.argsort(values_on_grid)[:5]]:
         found = minimize(
-            lambda x, s=start: lowest(np.where(used, x, s)), start, method="Nelder-Mead", options={"xatol": 1e-9, "fatol": 1e-13}
+            lambda x, s=start: lowest(np.where(used, x, s)),
+            start,
+            method="Nelder-Mead",
+            options={"xatol": 1e-9, "fatol": 1e-13},
         )
         if found.fun < best - 1e-10 * max(1.0, abs(best)):
             best_k, best = np.where(used, found.x, 0.0), float(found.fun)

@@ -1,10 +1,11 @@
 """Space-group symmetry of magnetic sites: equivalent sites and bonds, and the couplings that symmetry allows.
 
-An operation {R | t} takes the fractional position r to R r + t. Spins are axial vectors: a spin S becomes det(R) R S (and is reversed by
-time reversal). In terms of two spins, both signs cancel: the exchange matrix M of the bond i -> j becomes R M R^T on the image of that
-bond, and M^T is the same coupling read from j to i. So a matrix is allowed on a bond if it is unchanged by all operations that keep the
-bond, with a transposition by those that exchange its ends. Moriya's rules for the Dzyaloshinskii-Moriya vector are the antisymmetric part
-of this (T. Moriya, Phys. Rev. 120, 91 (1960)).
+An operation {R | t} takes the fractional position r to R r + t. Spins are axial vectors: a spin S becomes det(R)
+R S (and is reversed by time reversal). In terms of two spins, both signs cancel: the exchange matrix M of the bond
+i -> j becomes R M R^T on the image of that bond, and M^T is the same coupling read from j to i. So a matrix is
+allowed on a bond if it is unchanged by all operations that keep the bond, with a transposition by those that
+exchange its ends. Moriya's rules for the Dzyaloshinskii-Moriya vector are the antisymmetric part of this
+(T. Moriya, Phys. Rev. 120, 91 (1960)).
 """
 
 from __future__ import annotations
@@ -28,7 +29,9 @@ SAME_PLACE = 0.05
 """Positions closer than this, in angstrom, are one site: files give 0.3333 for 1/3."""
 _FIT = 1e-5
 _ROUNDED = 1e-3
-"""Part of a scalar product of cell vectors that its symmetry may be off by: lengths and angles of a file are rounded."""
+"""Part of a scalar product of cell vectors that its symmetry may be off by:
+lengths and angles of a file are rounded.
+"""
 _PARTS = 720720  # translations are compared in these parts of a cell: divisible by all numbers up to 16
 _NUMBER = r"(?:\d+\.?\d*|\.\d+)"
 _RATIO = rf"{_NUMBER}(?:/\d+)?"
@@ -64,7 +67,9 @@ class Symmetry:
         return cls("P 1", np.eye(3)[None], np.zeros((1, 3)), np.ones(1))
 
     @classmethod
-    def of(cls, name: str, rotations: np.ndarray, translations: np.ndarray, reversals: np.ndarray | None = None) -> Symmetry:
+    def of(
+        cls, name: str, rotations: np.ndarray, translations: np.ndarray, reversals: np.ndarray | None = None
+    ) -> Symmetry:
         """From operations of which some may be the same.
 
         Raises
@@ -77,7 +82,8 @@ class Symmetry:
         reversals = np.ones(len(rotations)) if reversals is None else np.asarray(reversals, float)
         keys = _keys(rotations, translations, reversals)
         first = [keys.index(key) for key in dict.fromkeys(keys)]
-        rotations, translations, reversals = rotations[first], np.mod(translations[first] + 1e-6, 1) - 1e-6, reversals[first]
+        rotations, reversals = rotations[first], reversals[first]
+        translations = np.mod(translations[first] + 1e-6, 1) - 1e-6
         products = (
             np.einsum("aij,bjk->abik", rotations, rotations).reshape(-1, 3, 3),
             (np.einsum("aij,bj->abi", rotations, translations) + translations[:, None]).reshape(-1, 3),
@@ -92,7 +98,9 @@ class Symmetry:
         return cls(name, rotations, translations, reversals)
 
     def fitted(self, lattice: Lattice) -> Lattice:
-        """The cell of exactly this symmetry, where the given one has it but for rounding (b = 6.928 for 4 sqrt 3); else the given one."""
+        """The cell of exactly this symmetry, where the given one has it but for rounding (b = 6.928 for 4 sqrt 3);
+        else the given one.
+        """
         metric = lattice.vectors @ lattice.vectors.T
         images = self.rotations.swapaxes(1, 2) @ metric @ self.rotations
         off = (np.abs(images - metric) / np.sqrt(np.outer(np.diag(metric), np.diag(metric)))).max()
@@ -117,7 +125,8 @@ class Symmetry:
             lengths = f"a, b, c = {lattice.a:g}, {lattice.b:g}, {lattice.c:g}"
             raise MaterialError(
                 f"the cell has not the symmetry of {self.name}",
-                f"{lengths} angstrom, alpha, beta, gamma = {lattice.alpha:g}, {lattice.beta:g}, {lattice.gamma:g} degrees",
+                f"{lengths} angstrom, alpha, beta, gamma = {lattice.alpha:g}, {lattice.beta:g}, "
+                f"{lattice.gamma:g} degrees",
                 "correct the cell, or name the group in the setting of the cell",
             )
         return matrices
@@ -125,12 +134,17 @@ class Symmetry:
 
 def _keys(rotations: np.ndarray, translations: np.ndarray, reversals: np.ndarray) -> list[tuple[int, ...]]:
     """Operations as hashable numbers, in whole parts of a cell; translations modulo 1."""
-    parts = [np.rint(rotations * _PARTS).reshape(-1, 9), np.mod(np.rint(translations * _PARTS), _PARTS), np.rint(reversals)[:, None]]
+    parts = [
+        np.rint(rotations * _PARTS).reshape(-1, 9),
+        np.mod(np.rint(translations * _PARTS), _PARTS),
+        np.rint(reversals)[:, None],
+    ]
     return [tuple(row) for row in np.hstack(parts).astype(int).tolist()]
 
 
 def space_group(name: str | int, lattice: Lattice) -> Symmetry:
-    """Operations of a space group by its Hermann-Mauguin name, with or without blanks, or its number (standard setting).
+    """Operations of a space group by its Hermann-Mauguin name, with or without blanks,
+    or its number (standard setting).
 
     Raises
     ------
@@ -139,12 +153,19 @@ def space_group(name: str | int, lattice: Lattice) -> Symmetry:
     """
     gemmi = require_gemmi()
     number = str(name).isdecimal()
-    found = gemmi.find_spacegroup_by_number(int(name)) if number else gemmi.find_spacegroup_by_name(str(name), lattice.alpha, lattice.gamma)
+    if number:
+        found = gemmi.find_spacegroup_by_number(int(name))
+    else:
+        found = gemmi.find_spacegroup_by_name(str(name), lattice.alpha, lattice.gamma)
     if found is None:
-        raise MaterialError(f"there is no space group '{name}'", fix="write its Hermann-Mauguin name, as P 4/m m m, or its number")
+        raise MaterialError(
+            f"there is no space group '{name}'", fix="write its Hermann-Mauguin name, as P 4/m m m, or its number"
+        )
     if found.ext in ("1", "2") and ":" not in str(name):
         raise MaterialError(
-            f"the space group {found.hm} has two choices of origin", "positions differ between them", f"write {found.hm}:1 or {found.hm}:2"
+            f"the space group {found.hm} has two choices of origin",
+            "positions differ between them",
+            f"write {found.hm}:1 or {found.hm}:2",
         )
     if number and found.ext == "H" and lattice.gamma != 120:
         found = gemmi.find_spacegroup_by_name(found.hm + ":R")
@@ -153,7 +174,9 @@ def space_group(name: str | int, lattice: Lattice) -> Symmetry:
 
 
 def read_operations(triplets: Sequence[str], name: str) -> tuple[np.ndarray, np.ndarray]:
-    """Rotations (n, 3, 3) and translations (n, 3) of operations written as ``x,y+1/2,-z`` or ``1/2x-3/2y,...``; `name` is for messages."""
+    """Rotations (n, 3, 3) and translations (n, 3) of operations written as
+    ``x,y+1/2,-z`` or ``1/2x-3/2y,...``; `name` is for messages.
+    """
     rows = []
     for text in triplets:
         try:
@@ -198,7 +221,8 @@ def _component(text: str) -> list[float]:
         value = Fraction(before or "1") / Fraction(below or "1") if letter else Fraction(alone)
         found["xyz".index(letter) if letter else 3] += -value if sign == "-" else value
     simple = [one.limit_denominator(16) for one in found]
-    return [float(near if abs(near - one) < 1e-3 else one) for near, one in zip(simple, found, strict=True)]  # 0.3333 is 1/3
+    pairs = zip(simple, found, strict=True)
+    return [float(near if abs(near - one) < 1e-3 else one) for near, one in pairs]  # 0.3333 is 1/3
 
 
 def find_symmetry(lattice: Lattice, positions: np.ndarray, kinds: Sequence[int]) -> Symmetry:
@@ -220,15 +244,26 @@ def find_symmetry(lattice: Lattice, positions: np.ndarray, kinds: Sequence[int])
     try:
         import spglib
     except ImportError:
-        raise MaterialError("finding the space group needs the package spglib", fix="pip install spglib, or name the space group") from None
+        raise MaterialError(
+            "finding the space group needs the package spglib", fix="pip install spglib, or name the space group"
+        ) from None
     try:
-        found = spglib.get_symmetry_dataset((lattice.vectors, np.mod(positions, 1), list(kinds)), symprec=SAME_PLACE / 5)
+        found = spglib.get_symmetry_dataset(
+            (lattice.vectors, np.mod(positions, 1), list(kinds)), symprec=SAME_PLACE / 5
+        )
     except getattr(spglib, "SpglibError", ()):  # newer releases raise, older ones return None
         found = None
     if found is None:
-        raise MaterialError("spglib finds no space group for the sites", "two of them may coincide", "correct the positions")
+        raise MaterialError(
+            "spglib finds no space group for the sites", "two of them may coincide", "correct the positions"
+        )
     rotations = np.asarray(found.rotations, float)
-    return Symmetry(f"{found.international} (found from the sites)", rotations, np.asarray(found.translations), np.ones(len(rotations)))
+    return Symmetry(
+        f"{found.international} (found from the sites)",
+        rotations,
+        np.asarray(found.translations),
+        np.ones(len(rotations)),
+    )
 
 
 def require_gemmi() -> ModuleType:
@@ -236,7 +271,9 @@ def require_gemmi() -> ModuleType:
     try:
         import gemmi
     except ImportError:
-        raise MaterialError("space groups and CIF files need the package gemmi", "it is not installed here", "pip install gemmi") from None
+        raise MaterialError(
+            "space groups and CIF files need the package gemmi", "it is not installed here", "pip install gemmi"
+        ) from None
     return gemmi
 
 
@@ -322,10 +359,13 @@ class SymmetricSites:
         # the far end by itself: a rotation by half-integers (orthohexagonal cells) takes a lattice vector to a centring
         far, cells, _ = self._locate(self._moved((self._positions[j] + np.array(cell))[None])[:, 0])
         moved = (cells - self._cells[:, i]).tolist()
-        return [(a, b, (h, k, l)) for a, b, (h, k, l) in zip(self.images[:, i].tolist(), far.tolist(), moved, strict=True)]  # noqa: E741
+        images = zip(self.images[:, i].tolist(), far.tolist(), moved, strict=True)
+        return [(a, b, (h, k, l)) for a, b, (h, k, l) in images]  # noqa: E741
 
     def orbit(self, ends: Ends) -> list[tuple[Ends, np.ndarray]]:
-        """All bonds equivalent to one, each once, with the Cartesian rotation R that makes their exchange matrix R M R^T."""
+        """All bonds equivalent to one, each once, with the Cartesian rotation R that makes
+        their exchange matrix R M R^T.
+        """
         found: dict[Ends, np.ndarray] = {ends: np.eye(3)}
         for image, rotation in zip(self.bonds(ends), self.rotations, strict=True):
             if image not in found and reversed_ends(image) not in found:
@@ -346,7 +386,9 @@ class SymmetricSites:
         return np.mean(kept, axis=0)
 
     def allowed_anisotropy(self, site: int) -> np.ndarray:
-        """A basis of the single-ion matrices that symmetry allows on a site, symmetric, (n, 3, 3); the unit matrix is always among them."""
+        """A basis of the single-ion matrices that symmetry allows on a site, symmetric, (n, 3, 3);
+        the unit matrix is always among them.
+        """
         return _basis(0.5 * (np.eye(9) + _TRANSPOSE) @ self.tensor_projector(site))
 
     def allowed_part(self, site: int, tensor: np.ndarray) -> np.ndarray:
@@ -355,7 +397,9 @@ class SymmetricSites:
         return np.mean([turned(tensor, rotation) for rotation in rotations], axis=0)
 
     def allowed_operators(self, site: int, degree: int) -> list[dict[str, float]]:
-        """A basis of the single-ion operators of a degree that symmetry allows on a site, each by its Stevens operators."""
+        """A basis of the single-ion operators of a degree that symmetry allows on a site,
+        each by its Stevens operators.
+        """
         names = [f"O{degree}{order}" for order in (0, *(sign * q for q in range(1, degree + 1) for sign in (1, -1)))]
         parts = [stevens_coefficients(self.allowed_part(site, stevens_tensors({name: 1.0})[0])) for name in names]
         rows = _row_echelon(np.array([[part.get(name, 0.0) for name in names] for part in parts]))
@@ -391,7 +435,9 @@ def allowed_dm(basis: np.ndarray) -> np.ndarray:
 
 
 def describe(basis: np.ndarray) -> str:
-    """Allowed matrices (n, 3, 3) or vectors (n, 3) in letters, one for each free number: ``[[A, B, 0], [-B, A, 0], [0, 0, C]]``."""
+    """Allowed matrices (n, 3, 3) or vectors (n, 3) in letters, one for each free number:
+    ``[[A, B, 0], [-B, A, 0], [0, 0, C]]``.
+    """
     if basis.ndim == 3:
         return "[" + ", ".join(describe(basis[:, row]) for row in range(3)) + "]"
     return "[" + ", ".join(_combination(basis[:, x]) for x in range(3)) + "]"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import CancelledError
@@ -47,13 +48,15 @@ def each(
         raise ClusterError(
             "cannot simulate training maps", "dask.distributed is not installed", "run pip install 'mantid_insdl[train]'"
         ) from None
-    cluster = None
-    if scheduler is None:
-        number = processes or os.cpu_count() or 1
-        # Each with one thread, also for linear algebra, as dask's nannies see to; on any free port.
-        options = {"scheduler_port": 0, "dashboard_address": ":0", "silence_logs": 50}
-        cluster = distributed.LocalCluster(n_workers=number, threads_per_worker=1, host="127.0.0.1", **options)
-    try:
+    with contextlib.ExitStack() as local:
+        cluster = None
+        if scheduler is None:
+            local.enter_context(_own_environment())
+            number = processes or os.cpu_count() or 1
+            # Each with one thread, also for linear algebra, as dask's nannies see to; on any free port.
+            options = {"scheduler_port": 0, "dashboard_address": ":0", "silence_logs": 50}
+            cluster = distributed.LocalCluster(n_workers=number, threads_per_worker=1, host="127.0.0.1", **options)
+            local.callback(cluster.close)
         try:
             client = distributed.Client(cluster or scheduler, timeout=CONNECTING)
         except (OSError, TimeoutError, ValueError) as error:
@@ -65,9 +68,18 @@ def each(
         with client:
             futures = {client.submit(function, *one, pure=False): index for index, one in enumerate(arguments)}
             yield from _results(client, futures, distributed)
+
+
+@contextlib.contextmanager
+def _own_environment() -> Iterator[None]:
+    """The environment as it was, afterwards: nannies write what their workers need, such as one thread, into that of this process."""
+    before = dict(os.environ)
+    try:
+        yield
     finally:
-        if cluster is not None:
-            cluster.close()
+        for name in os.environ.keys() - before.keys():
+            del os.environ[name]
+        os.environ.update(before)
 
 
 def _results(client: Any, futures: dict[Any, int], distributed: Any) -> Iterator[tuple[int, Any]]:

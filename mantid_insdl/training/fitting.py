@@ -121,13 +121,11 @@ def fit(
         def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
             self.epoch = epoch
 
-    steps = settings.epochs * per_epoch
-    schedule = keras.optimizers.schedules.CosineDecay(
-        settings.learning_rate / 20, steps, warmup_target=settings.learning_rate, warmup_steps=max(1, steps // 50), alpha=0.02
-    )
+    schedule = learning_rate(keras, settings.learning_rate, settings.epochs * per_epoch)
     # TensorFlow's own kernels are faster on a processor than what its compiler makes of the network.
     compiled = keras.backend.backend() != "tensorflow"
     model.compile(keras.optimizers.AdamW(schedule, weight_decay=1e-4, clipnorm=1.0), loss, jit_compile=compiled)
+    model.optimizer.build(model.trainable_variables)  # in the first step, that would be traced twice for it
     stop = keras.callbacks.EarlyStopping(patience=settings.patience, restore_best_weights=True)
     with Batches(measurer, processes) as batches:
         model.fit(
@@ -143,3 +141,20 @@ def fit(
     keep.parent.mkdir(parents=True, exist_ok=True)
     with staged_file(keep) as part:
         model.save_weights(part)
+
+
+def learning_rate(keras: Any, highest: float, steps: int) -> Any:
+    """Of each step: over the first fiftieth of them on a line from a twentieth of `highest`, then by half a cosine to a fiftieth of it.
+
+    The values are those of Keras' own cosine with a warm-up. That one is a branch of the graph, which Keras makes anew for each of the
+    weights, twice.
+    """
+    schedules, ops, first, rise = keras.optimizers.schedules, keras.ops, highest / 20, max(1, steps // 50)
+    fall = schedules.CosineDecay(highest, steps, alpha=0.02)
+
+    class RiseAndFall(schedules.LearningRateSchedule):
+        def __call__(self, step: Any) -> Any:
+            step = ops.cast(step, "float32")
+            return ops.where(step < rise, (highest - first) * (step / rise) + first, fall(step - rise))
+
+    return RiseAndFall()

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from mantid_insdl.networks.bundles import Bundle
 
 RECIPE_FOLDER = Path(__file__).parent / "recipes"
+QUICK_SIZE = 24
+"""Pixels along each axis in a quick training: as few as all networks can take apart and put together again, and see something in."""
 
 Range = Annotated[tuple[float, float], Field(description="low, high")]
 
@@ -195,11 +197,14 @@ def recipe_of(bundle: Bundle) -> Recipe:
 
 
 def quickened(recipe: Recipe) -> Recipe:
-    """A recipe some hundred times smaller, to try that everything runs; its networks are of no use."""
+    """A recipe some hundred times smaller and with a third of the pixels, to try that everything runs; its networks are of no use."""
     data = recipe.dataset
-    # five chunks of each magnet, of which every part of the split gets at least one: making ready for a chunk takes longer than its maps
-    numbers = {"materials": dict.fromkeys(data.materials, 10), "others": dict.fromkeys(data.others, 1)}
-    small = data.model_copy(update={"name": f"{data.name}-quick", "chunk": 2, "split": (0.4, 0.2, 0.2, 0.2), **numbers})
+    # five chunks of each magnet, of which every part of the split gets at least one: making ready for a chunk takes longer than its maps;
+    # of magnets that other recipes share the data set for, none
+    others = data.others if recipe.measurement.negatives else ()
+    numbers = {"materials": dict.fromkeys(recipe.materials, 10), "others": dict.fromkeys(others, 1)}
+    sizes = {"chunk": 2, "split": (0.4, 0.2, 0.2, 0.2), "grid": data.grid.model_copy(update={"size": QUICK_SIZE}), **numbers}
+    small = data.model_copy(update={"name": f"{data.name}-quick", **sizes})
     return recipe.model_copy(
         update={
             "version": f"{recipe.version}-quick",

@@ -6,6 +6,7 @@ h5py is imported inside the functions: a Mantid process that carries another HDF
 from __future__ import annotations
 
 import os
+import struct
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -74,29 +75,54 @@ def require_short_texts(path: Path, origin: Origin) -> None:
     """Refuse a file that may hold an endless text of variable length: HDF5 tells how long one is only after reading it.
 
     Such texts lie in collections, which begin with "GCOL", a version, three zeros and their size in 8 bytes (HDF5 File Format Specification
-    3.0, III.E). Whatever looks like a large one is refused, wherever in the file it is. Holes are passed over, a file of holes is quick.
+    3.0, III.E). Whatever looks like a large one is refused, wherever in the file it is, and whatever looks like a damaged one, in which
+    HDF5 may go round in circles. Holes are passed over, a file of holes is quick.
 
     Raises
     ------
     InsdlError
-        There is a collection of more than `LARGEST_COLLECTION`.
+        There is a collection of more than `LARGEST_COLLECTION`, or one whose texts do not fill it one after the other.
     """
     with open_regular(path, origin) as file:
-        length = os.fstat(file.fileno()).st_size
-        for start, end in _written(file.fileno(), length) if length > LARGEST_COLLECTION else ():
-            for block in _blocks(file, start, end):
-                place = block.find(_COLLECTION)
-                while place >= 0:
-                    size = int.from_bytes(block[place + len(_COLLECTION) : place + len(_COLLECTION) + 8], "little")
-                    if size > LARGEST_COLLECTION:
-                        reason = (
-                            f"texts of variable length in it may have {size_text(size)} and {size_text(LARGEST_COLLECTION)} are allowed"
-                        )
-                        raise origin.refused(reason, "write it with shorter texts")
-                    place = block.find(_COLLECTION, place + 1)
+        length = left = os.fstat(file.fileno()).st_size
+        for start, end in _written(file.fileno(), length):
+            for place, size in _collections(file, start, end):
+                if size > LARGEST_COLLECTION:
+                    reason = f"texts of variable length in it may have {size_text(size)} and {size_text(LARGEST_COLLECTION)} are allowed"
+                    raise origin.refused(reason, "write it with shorter texts")
+                left -= size  # no two collections overlap
+                if left < 0 or not _is_filled(os.pread(file.fileno(), size, place), size):
+                    raise origin.refused("a collection of texts of variable length in it is damaged", "copy or write the file again")
 
 
 _COLLECTION = b"GCOL\x01\0\0\0"
+_HEAD = 16  # bytes, of a collection and of each text in it
+
+
+def _is_filled(collection: bytes, size: int) -> bool:
+    """Whether the texts of a collection follow one another up to its end: each has a number, 0 for what is free, and a length."""
+    place = _HEAD
+    while place + _HEAD <= size:
+        number, length = struct.unpack_from("<H6xQ", collection, place)
+        step = _HEAD + (length + 7) // 8 * 8 if number else length
+        if step < _HEAD or place + step > size:
+            return False
+        place += step
+    return True
+
+
+def _collections(file: BinaryIO, start: int, end: int) -> Iterator[tuple[int, int]]:
+    """Place and size of whatever looks like a collection in a part of a file."""
+    for begin in range(start, end, _BLOCK):
+        size = min(_BLOCK, end - begin)
+        file.seek(begin)
+        block = file.read(size + _HEAD)  # with the first bytes of the next: a collection may begin at its end
+        place = block.find(_COLLECTION)
+        while 0 <= place < size:
+            yield begin + place, int.from_bytes(block[place + len(_COLLECTION) : place + _HEAD], "little")
+            place = block.find(_COLLECTION, place + 1)
+
+
 _BLOCK = 2**24
 
 
@@ -113,10 +139,3 @@ def _written(descriptor: int, length: int) -> Iterator[tuple[int, int]]:
             return
         end = os.lseek(descriptor, start, os.SEEK_HOLE)
         yield start, end
-
-
-def _blocks(file: BinaryIO, start: int, end: int) -> Iterator[bytes]:
-    """A part of a file in blocks, each with the first bytes of the next, where a collection may begin at its end."""
-    for place in range(start, end, _BLOCK):
-        file.seek(place)
-        yield file.read(_BLOCK + 16)

@@ -52,7 +52,7 @@ def _load(maps: Mapping[str, Map], options: Mapping[str, Any], progress: Progres
 
 
 def _simulate(maps: Mapping[str, Map], options: Mapping[str, Any], progress: Progress) -> Outcome:
-    from mantid_insdl.materials import load_material
+    from mantid_insdl.materials import load_material, zener
     from mantid_insdl.simulation.slices import simulate
 
     given = dict(options)
@@ -61,9 +61,10 @@ def _simulate(maps: Mapping[str, Map], options: Mapping[str, Any], progress: Pro
             given[name] = Axis(**given[name])
     if given.get("slices") is not None:
         given["slices"] = Slices(**given["slices"])
-    given["material"] = load_material(given["material"])
+    given["material"] = material = load_material(given["material"])
     output = simulate(**given, like=maps.get("like"), progress=progress, make=_simulators())
-    return {"output": output}, {"remarks": given["material"].remarks}
+    order = zener.remark_on_order(material, given.get("parameters") or {})
+    return {"output": output}, {"remarks": [*material.remarks, *([order] if order else [])]}
 
 
 def _denoise(maps: Mapping[str, Map], options: Mapping[str, Any], progress: Progress) -> Outcome:

@@ -66,7 +66,7 @@ def test_every_property_has_a_tooltip(name):
 def test_properties_are_those_of_the_specification():
     expected = {
         "SimulateSpinWaveMap": "Material MaterialFile Parameters Template Ei EnergyBins QhRange QkRange Twins Resolution "
-        "Background Counts Seed Instrument Temperature KfOverKi",
+        "Background Counts Seed Instrument IntrinsicFWHM Temperature KfOverKi",
         "DenoiseINS": "InputWorkspace Model FillGaps Ei",
         "ClassifyMagneticModel": "InputWorkspace Model Denoise Method Ei",
         "FitExchangeCNN": "InputWorkspace Model Refine MaterialFile Ei",

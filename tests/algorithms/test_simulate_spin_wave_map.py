@@ -100,6 +100,28 @@ def test_switches_reach_the_simulation():
     assert np.nanmax(np.abs(one - one.T)) > 0.3 * np.nanmax(one)
 
 
+def test_modes_have_the_width_that_is_given():
+    # far above all modes (7 meV) the tail of a Lorentzian line goes as its width: A + 7 B, about
+    above = GRID | {"EnergyBins": "15, 20", "Resolution": False}
+    none, one, two, other = (np.nansum(simulate(**above, IntrinsicFWHM=width).extractY()) for width in ("", "0.2", "0.4", "0, 0.06"))
+    assert none == 0 < one
+    assert two == pytest.approx(2 * one, rel=0.01)
+    assert one < other < 2.1 * one
+
+
+@pytest.mark.parametrize(("width", "said"), [("-0.2", "the intrinsic width is -0.2"), ("nan", "the intrinsic width is nan")])
+def test_a_width_that_is_none_is_refused(width, said):
+    found = problems("SimulateSpinWaveMap", Material="rb2mnf4", OutputWorkspace="out", IntrinsicFWHM=width, **GRID)
+    assert found.keys() == {"IntrinsicFWHM"}
+    assert said in found["IntrinsicFWHM"].lower()
+
+
+def test_order_of_zener_polarons_is_that_of_their_constants(capfd):
+    given = {"Material": "pcsmo-zener", "Ei": 50.0, "EnergyBins": "8, 20", "Parameters": "JA=1"}
+    assert np.nanmax(simulate(**(GRID | given)).extractY()) > 0
+    assert "chains antiparallel" in "".join(capfd.readouterr())
+
+
 def test_template_group_gives_axes_energies_mask_and_form():
     template = new_group((1, 2), store="template")
     values = np.array(template.getItem(0).readY(20))

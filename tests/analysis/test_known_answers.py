@@ -14,10 +14,12 @@ from mantid_insdl import examples
 from mantid_insdl.analysis import simulate_fit
 from mantid_insdl.analysis.denoise import filled_pixels
 from mantid_insdl.analysis.results import Classification, ExchangeFit
+from mantid_insdl.errors import BundleError
 from mantid_insdl.maps import RLU, Axis, Map, Slices
 from mantid_insdl.networks import bundles
 from mantid_insdl.networks.backend import import_keras
 from mantid_insdl.networks.denoiser import CALIBRATED
+from mantid_insdl.networks.joint_estimate import CALIBRATED_JOINTLY
 from mantid_insdl.networks.posterior import COMPONENTS, bounded, unbounded
 
 STACK = (60, 40, 40)
@@ -248,7 +250,9 @@ def flat_denoiser(intensity, sigma):
 def test_a_toy_denoiser_whose_intensity_and_error_are_known(tmp_path):
     network = flat_denoiser(intensity=1.0, sigma=0.2)  # in units of the scale of each incident energy
     factors = dict(zip(CALIBRATED, (1.5, 4.0), strict=True))
-    folder = save_toy(tmp_path / "toy", any_slices(toy_card("pcsmo-denoiser"), **factors), [network])
+    card = any_slices(toy_card("pcsmo-denoiser"), **factors)
+    alone = {name: value for name, value in card.calibration.items() if name not in CALIBRATED_JOINTLY}
+    folder = save_toy(tmp_path / "toy", card.model_copy(update={"calibration": alone}), [network])
 
     m, level = sparse(10.0 ** np.arange(-2, 4))
     gap = np.zeros(m.shape, bool)
@@ -266,3 +270,21 @@ def test_a_toy_denoiser_whose_intensity_and_error_are_known(tmp_path):
     assert (whole.error / level)[filled] == pytest.approx(4.0 * 0.2, rel=1e-4)
     assert (whole.error / level)[~gap] == pytest.approx(1.5 * 0.2, rel=1e-4)
     assert "not measured" in whole.provenance[-1] and not [p for p in result.provenance if "not measured" in p]
+
+
+def test_a_toy_denoiser_beside_simulations(tmp_path, measured):
+    card = any_slices(toy_card("pcsmo-denoiser"))
+    arrays = bundles.load_bundle("pcsmo-denoiser").arrays
+    slices = measured.require_slices()
+    of = slices.ei == 50.0
+    one = measured.replace(intensity=measured.intensity[of], error=measured.error[of], mask=measured.mask[of], slices=slices[of])
+    said = []
+    with pytest.raises(BundleError, match="parameter sets"):
+        insdl.denoise(one, save_toy(tmp_path / "without", card, [flat_denoiser(1.0, 0.2)]))
+    folder = save_toy(tmp_path / "toy", card, [flat_denoiser(intensity=1.0, sigma=0.2)], arrays)
+    result = insdl.denoise(one, folder, progress=lambda fraction, text: said.append(fraction))
+    assert said == sorted(said) and said[-1] == 1.0 and len(said) > 10
+    assert any("from simulations on the same slices" in line for line in result.provenance)
+    best = insdl.denoise(one)
+    alike = [np.corrcoef(result.intensity[i][~result.mask[i]], best.intensity[i][~best.mask[i]])[0, 1] for i in range(len(one.intensity))]
+    assert np.median(alike) > 0.9  # of the flat answer nothing is left

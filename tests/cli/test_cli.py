@@ -80,6 +80,21 @@ def test_commands_import_only_what_they_use(arguments, tmp_path):
     assert result.returncode == 0, result.stderr
 
 
+def test_a_picture_writes_no_docstrings_of_matplotlib(tmp_path):
+    """They are a quarter of its import, and nobody reads them in a process that ends with the picture."""
+    arguments = ["simulate", "-m", "rb2mnf4", "--path", "0,0,0 0.5,0.5,0", "--points", "3", "--plot", "a.png"]
+    program = (
+        f"import sys; sys.argv = {['insdl', *arguments]}\n"
+        "try:\n    from mantid_insdl.__main__ import main; main()\n"
+        "except SystemExit as end:\n    assert not end.code\n"
+        "from matplotlib.patches import Patch\n"
+        "assert 'Properties' not in Patch.set.__doc__, Patch.set.__doc__"
+    )
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
+
+
 def test_analyse_writes_all_results(insdl, map_file, tmp_path, made_by_hand):
     result = insdl("analyse", map_file(), "-m", "pcsmo", "-o", tmp_path / "out")
     assert result.exit_code == 0, result.stderr

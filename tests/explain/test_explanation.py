@@ -7,13 +7,13 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from mantid_insdl.errors import BundleError, InsdlError, OutputError
+from mantid_insdl.errors import BundleError, InsdlError, OutputError, UnsuitableMapError
 from mantid_insdl.explain import explanation
 from mantid_insdl.explain.explanation import check_views, explain_answer
 from mantid_insdl.explain.physicist import Difference
 from mantid_insdl.maps import RLU, Axis, Map, Slices
 from mantid_insdl.progress import ignore_progress
-from mantid_insdl.report.explain import CAPTIONS, explanation_in, possible_files
+from mantid_insdl.report.explain import CAPTIONS, _fits, explanation_in, possible_files
 
 
 def picture(values):
@@ -42,6 +42,38 @@ def test_no_explanation_is_held_against_fits_that_cannot_tell(measured, monkeypa
     found = explain_answer(measured, views=["physicist", "cam"])
     assert found.attributions["cam"].agreement is None and found.rival is None
     assert "cannot tell pcsmo-goodenough from pcsmo-dimer" in found.warnings[-1] and "2.7" in found.warnings[-1]
+
+
+def test_the_page_has_the_constants_of_the_fits_the_best_first():
+    def fitted(material, log_likelihood, finished):
+        return SimpleNamespace(
+            material=material,
+            log_likelihood=log_likelihood,
+            finished=finished,
+            parameters=[SimpleNamespace(name="J<1", value=-10.787, error=0.0189)],
+        )
+
+    fits = (fitted("second", -120.0, True), fitted("best", -100.0, True), fitted("third", -900.0, False))
+    text = _fits(SimpleNamespace(fits=fits, materials=("second", "best", "third"), probabilities=(0.01, 0.98, 0.002)))
+    assert text.index(">best<") < text.index(">second<") < text.index(">third<")
+    rows = text.split("<tr>")[2:]
+    assert "0.98" in rows[0] and ">0<" in rows[0] and ">20<" in rows[1] and ">800<" in rows[2]
+    assert "J&lt;1 -10.79 +- 0.019" in rows[0] and "given up" not in rows[0] + rows[1] and "given up far behind" in rows[2]
+
+
+@pytest.mark.tensorflow
+def test_a_map_that_cannot_be_fitted_has_the_other_views(measured, monkeypatch):
+    """What the fits say of it is a warning; where nothing else was asked for, it is the answer."""
+
+    def refused(*_):
+        raise UnsuitableMapError("too little of the map is known to fit it", "49 pixels are", "check the mask")
+
+    monkeypatch.setattr(explanation, "where_models_differ", refused)
+    found = explain_answer(measured, views=["physicist", "between", "cam"])
+    assert found.attributions["cam"].agreement is None and found.difference is None and found.line is None
+    assert found.warnings[-1].startswith("There is no physicist to hold it against. Too little of the map is known")
+    with pytest.raises(UnsuitableMapError, match="known to fit it"):
+        explain_answer(measured, views=["between"])
 
 
 def test_names_that_there_are_not():

@@ -363,6 +363,7 @@ def test_no_variance_means_no_errors(write):
         ((H, ("L", np.linspace(0, 1, 3), *L[2:]), E), MapError, r"in the plane of H and K, and \[0,0,L\] and \[H,0,0\] leave it"),
         ((H, ("x", H[1], "r.l.u.", "HKL", "[1.00001H,H,0]"), ("[0,K,0]", *K[1:]), E), MapError, "two dimensions are the same"),
         ((H, ("x", K[1], "r.l.u.", "HKL", "[H,0.0001H,0]"), E), MapError, "nearly parallel"),
+        ((("x", H[1], "r.l.u.", "HKL", "[H,H,0]"), ("y", 1e51 * K[1], "r.l.u.", "HKL", "[H,-H,0]"), E), MapError, "nearly parallel"),
         (
             (("x", H[1], "m", "General Frame", "Length"), K, E),
             MapError,

@@ -184,6 +184,24 @@ def test_three_materials(frustrated):
     assert sum(found.probabilities) == pytest.approx(1) and np.argmax(found.probabilities) == 1
 
 
+def test_a_material_far_behind_the_best_two_is_given_up(frustrated):
+    stiff = square("stiff", J1=(0.8, 0.75, 0.85))
+    found = compared(frustrated.best.data, (*BOTH, stiff), followed=2)
+    assert [one.finished for one in found.fits] == [True, True, False] and found.verdict == "frustrated"
+    for one, alone in zip(found.fits, frustrated.fits, strict=False):
+        assert one.values == alone.values and one.errors == alone.errors
+    assert any("stiff was given up far behind" in one for one in found.warnings)
+    whole = compared(frustrated.best.data, (*BOTH, stiff), fits=frustrated.fits, followed=3).fits[-1]
+    assert whole.finished and whole.log_likelihood >= found.fits[-1].log_likelihood - 1
+    assert found.fits[-1].evaluations < whole.evaluations
+    # the best one comes last here: it is behind nothing, and ends where it ends by itself
+    late = compared(frustrated.best.data, (ANISOTROPIC, stiff, FRUSTRATED), followed=2)
+    assert late.best.material == "frustrated" and all(one.finished for one in late.fits)
+    assert late.best.log_likelihood == pytest.approx(frustrated.best.log_likelihood, abs=1.0)
+    for name, value in frustrated.best.values.items():
+        assert late.best.values[name] == pytest.approx(value, abs=0.3 * frustrated.best.errors[name])
+
+
 def test_a_comparison_can_be_written_as_json(frustrated):
     content = json.loads(json.dumps(frustrated.to_dict(), allow_nan=False))
     assert content["verdict"] == content["best"] == "frustrated" and content["contests"][0]["significance"] > 2

@@ -1,5 +1,6 @@
 """The tabulated resolution ellipsoid and what it makes of the pixels of a map."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -243,6 +244,18 @@ def test_a_flat_band_stays_flat_where_the_pixels_are_known():
     assert np.isnan(out[0][~known]).all()
     assert out[0][known] == pytest.approx(1.0, abs=1e-4)
     assert slices.size == len(out[0])
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (2, 7), (7, 2)])
+def test_an_ellipsoid_wider_than_the_map_sees_what_is_on_it(shape):
+    kernel = _kernel(np.diag([9.0, 9.0, 0.01]))
+    wide = [np.broadcast_to(x, (1, *shape, x.shape[-1])) for x in (kernel.weights, kernel.shifts, kernel.sigma)]
+    kernel = replace(kernel, weights=wide[0], shifts=wide[1], sigma=wide[2], windows=(np.array([-1.0]), np.array([1.0])))
+    assert np.abs(kernel.offsets).max() > 7
+    out, pixels = np.zeros((1, shape[0] * shape[1])), np.arange(shape[0] * shape[1])
+    kernel.add(out, np.array([0]), pixels, np.zeros(len(pixels)), np.full(len(pixels), 2.0))
+    known = np.ones((1, *shape), bool)
+    assert kernel.normalise(out.reshape(known.shape), known) == pytest.approx(1.0, abs=1e-9)  # a flat map, as one of any size
 
 
 @needs_table

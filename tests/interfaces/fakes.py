@@ -158,6 +158,9 @@ class FakeView:
         self.parameters = (material, [one.name for one in parameters], dict(values))
         self.given["simulate"] = {"Material": material}
 
+    def set_targets(self, targets):
+        self.targets = list(targets)
+
     def options(self, task):
         return dict(self.given.get(task, {}))
 

@@ -254,6 +254,9 @@ def test_all_steps_on_the_example_give_the_library_s_answers(model, wanted):
     note = other.maps["output"].provenance[-1]
     assert note.startswith("Occlusion by slice of pcsmo-classifier") and note.endswith("for class pcsmo-dimer")
     assert all(np.unique(one[np.isfinite(one)]).size <= 1 for one in other.maps["output"].intensity)
+    of_constant = model.run("explain", name, {"Method": "GradCAM", "Target": "JF2", "Model": "pcsmo-goodenough-exchange"}, Control())
+    assert "of pcsmo-goodenough-exchange" in of_constant.maps["output"].provenance[-1]
+    assert "for parameter JF2" in of_constant.maps["output"].provenance[-1] and "pcsmo-goodenough-exchange" in model.script()
 
 
 @pytest.mark.tensorflow

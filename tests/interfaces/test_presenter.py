@@ -42,6 +42,29 @@ def test_materials_and_options_come_from_cards_files_and_the_algorithms(panel):
     assert panel.view.task_options["exchange"] == {"Refine": ("Off", "Fast")} and panel.view.task_options["denoise"] == {}
 
 
+def test_targets_are_models_and_constants_of_the_material():
+    panel = Panel(slices=small_map(), other=small_map(material="rb2mnf4"), unknown=small_map(material=None))
+    targets = dict(panel.view.targets)
+    assert list(targets)[:2] == ["most probable model", "pcsmo-goodenough"] and targets["most probable model"] == {}
+    assert targets["pcsmo-dimer"] == {"Target": "pcsmo-dimer"}
+    assert targets["JF2 of pcsmo-goodenough"] == {"Target": "JF2", "Model": "pcsmo-goodenough-exchange"}
+    panel.presenter.choose("other")
+    panel.background.work()
+    assert [words for words, _ in panel.view.targets] == [f"{name} of rb2mnf4" for name in ("J1", "J2", "D")]
+    panel.presenter.choose("unknown")
+    panel.background.work()
+    assert panel.view.targets == []
+
+
+def test_an_explanation_knows_of_which_constant_it_is(panel):
+    for given, constant in (({"Target": "JF2", "Model": "pcsmo-goodenough-exchange"}, "JF2"), ({"Target": "pcsmo-dimer"}, ""), ({}, "")):
+        panel.view.given["explain"] = given
+        panel.presenter.run("explain")
+        panel.background.work()
+        assert panel.model.calls[-1] == ("explain", "slices", given)
+        assert panel.view.answers["explain"].constant == constant
+
+
 def test_what_is_missing_is_asked_for_and_then_known():
     panel = Panel(slices=small_map(material=None, ei=np.nan))
     assert panel.view.shown.missing == ("Ei", "material")

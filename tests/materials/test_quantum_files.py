@@ -1,13 +1,14 @@
-"""Quantum corrections of materials: in words, and as the factor on all energies of a file."""
+"""Quantum corrections of materials: in words, and as factors on the exchanges of a file."""
 
 import numpy as np
 import pytest
 from test_crystals import load, parameter  # noqa: F401 (a fixture)
 
 from mantid_insdl.errors import MaterialError
-from mantid_insdl.materials import load_material
+from mantid_insdl.materials import Material, load_material
 from mantid_insdl.materials.quantum import describe_corrections, zero_point_of
 from mantid_insdl.materials.spin_waves import modes_of
+from mantid_insdl.spinwave.quantum import oguchi_factors
 
 SQUARE = {
     "parameters": [parameter("J", 1.0)],
@@ -30,9 +31,23 @@ def test_factor_of_oguchi_raises_all_energies(load):  # noqa: F811
     hkl = [[0.3, 0.1, 0]]
     energies, higher = (modes_of(one, hkl, one.couplings({"J": 2.0})).energies for one in (plain, raised))
     assert higher == pytest.approx(1.157947 * energies, rel=1e-5)
-    assert raised.energy_factor == pytest.approx(1.157947, rel=1e-5) and plain.energy_factor == 1.0
+    assert raised.energy_factors == {"J": pytest.approx(1.157947, rel=1e-5)} and plain.energy_factors == {"J": 1.0}
     # what zero-point motion makes of the magnet is that of the bare exchange
     assert zero_point_of(raised).energy == pytest.approx(zero_point_of(plain).energy)
+
+
+def test_each_of_several_exchanges_has_its_own_factor():
+    data = load_material("la2nio4").model_dump(exclude_unset=True)
+    kept = [one for one in data["parameters"] if one["name"] in ("J1", "J2")]
+    others = {"anisotropy": [], "parameters": kept, "bonds": [one for one in data["bonds"] if one["parameter"] in ("J1", "J2")]}
+    raised = Material.model_validate({**data, **others, "closed_form": None, "renormalisation": "oguchi"})
+    plain = Material.model_validate({**data, **others, "closed_form": None, "renormalisation": 1.0})
+    factors = oguchi_factors(plain.model, plain.defaults)
+    assert raised.energy_factors == factors and factors["J1"] > 1.05 and factors["J2"] < 1
+    hkl = [[0.3, 0.1, 0]]
+    scaled = {name: factors[name] * value for name, value in plain.defaults.items()}
+    expected = modes_of(plain, hkl, scaled).energies
+    np.testing.assert_allclose(modes_of(raised, hkl, raised.couplings(raised.defaults)).energies, expected, rtol=1e-12)
 
 
 def test_materials_that_ship():
@@ -61,7 +76,7 @@ def test_materials_that_ship():
                 "parameters": [parameter("J", 1.0), parameter("D", -0.1)],
                 "anisotropy": [{"parameter": "D", "axis": [0, 0, 1]}],
             },
-            "one on all energies of a magnet with one exchange; give a number",
+            "single-ion term",
         ),
     ],
 )

@@ -144,7 +144,7 @@ def test_material_says_what_scatters(load):  # noqa: F811
         ({"spin": 1, "form_factor": OWN, "ion": "Co2+", "c2": 0.1}, "give beside form_factor, form_factor_j2"),
         ({"spin": 1, "ion": "Co2+", "c2": 0.1, "lande": 1.5}, "both lande and c2"),
         ({"spin": 1, "ion": "Co2+", "lande": 0}, "greater than 0"),
-        ({"spin": 1, "ion": "Ir4+", "c2": 0.1}, r"there is no <j2> for Ir4\+"),
+        ({"spin": 1, "ion": "Mn5+", "c2": 0.1}, r"there is no <j2> for Mn5\+"),
         ({"ion": "Co2+"}, "site s has no spin"),
         ({"spin": 1, "ions": [{"ion": "Mn3+", "spin": 2, "occupancy": 0.5}]}, "both ions and spin"),
         ({"form_factor": OWN, "ions": [{"ion": "Mn3+", "spin": 2, "occupancy": 0.5}]}, "both ions and form_factor"),

@@ -81,6 +81,14 @@ def same(one, other):
     return one.digest == other.digest and np.array_equal(one.intensity[every], other.intensity[every], equal_nan=True)
 
 
+def test_the_environment_is_left_as_it_was(tmp_path):
+    """Nannies write one thread for linear algebra into it: the measurements of a training would then be made by one process alone."""
+    before = dict(os.environ)
+    found = list(cluster.each(os.getenv, [("OMP_NUM_THREADS",)], processes=1))
+    assert found == [(0, "1")]
+    assert dict(os.environ) == before
+
+
 def test_a_worker_killed_half_way_changes_nothing(whole, scheduler, tmp_path):
     address, worker = scheduler
     workers, killed = [worker(), worker()], []

@@ -9,7 +9,7 @@ import pytest
 
 from mantid_insdl.errors import OutputError
 from mantid_insdl.networks.bundles import load_bundle, verify_bundle
-from mantid_insdl.training.recipes import load_recipe, quickened
+from mantid_insdl.training.recipes import QUICK_SIZE, load_recipe, quickened
 
 pytestmark = pytest.mark.tensorflow
 
@@ -36,6 +36,43 @@ def test_a_quick_training_makes_a_sound_bundle(tmp_path, monkeypatch):
     with pytest.raises(OutputError, match="exists already"):  # before any work
         train(recipe, tmp_path / "bundle", data_folder="/nonexistent")
     assert seen[0][0] >= 0 and seen[-1][0] == pytest.approx(1.0)
+    answered = ask_about_a_map(folder)
+    assert answered.median.shape == (1, 3) and np.all((answered.low < answered.median) & (answered.median < answered.high))
+
+
+def test_a_quick_training_simulates_the_magnets_that_it_needs():
+    classes = quickened(load_recipe("pcsmo-classifier")).dataset
+    assert set(classes.materials) == {"pcsmo-goodenough", "pcsmo-dimer", "pcsmo-zener"} and "la2nio4" in classes.others
+    constants = quickened(load_recipe("pcsmo-dimer-exchange")).dataset
+    assert (set(constants.materials), constants.others) == ({"pcsmo-dimer"}, {})
+
+
+def ask_about_a_map(folder):
+    """The posterior that the bundle in a folder has for a simulated map of Rb2MnF4, on other pixels than its own."""
+    from mantid_insdl.analysis.estimate import ask_posterior
+    from mantid_insdl.maps import Axis, Slices
+    from mantid_insdl.networks.preparation import open_question
+    from mantid_insdl.simulation.slices import simulate
+
+    q = np.linspace(-1, 1, 30)
+    measured = simulate(
+        "rb2mnf4", slices=Slices.from_bins([10.0], [[1.0, 3.0, 5.0, 7.0]]), qh=Axis("qh", "r.l.u.", q), qk=Axis("qk", "r.l.u.", q)
+    )
+    bundle, prepared = open_question("exchange", measured, folder)
+    assert prepared.gridded.shape == (3, QUICK_SIZE, QUICK_SIZE)
+    return ask_posterior(bundle, prepared)[0]
+
+
+def test_the_learning_rate_is_that_of_keras_without_its_branch():
+    from mantid_insdl.networks.backend import import_keras
+    from mantid_insdl.training.fitting import learning_rate
+
+    keras = import_keras()
+    for steps in (3, 120):
+        theirs = keras.optimizers.schedules.CosineDecay(1e-3 / 20, steps, warmup_target=1e-3, warmup_steps=max(1, steps // 50), alpha=0.02)
+        mine = learning_rate(keras, 1e-3, steps)
+        at = range(steps + 10)
+        assert [float(mine(step)) for step in at] == pytest.approx([float(theirs(step)) for step in at], rel=1e-6)
 
 
 class ConstantMaps:

@@ -176,6 +176,21 @@ def huge_text(write: Callable[[h5py.File], None]) -> Make:
     return make
 
 
+def no_text(write: Callable[[h5py.File], None]) -> Make:
+    """A file in which the type of a text of variable length says that it is neither a text nor a sequence: reading it ends the process."""
+
+    def make(folder: Path) -> Path:
+        path = processed(lambda file, folder: write(file))(folder)
+        whole = path.read_bytes()
+        kind = bytes.fromhex("19 01 01 00 10 00 00 00")  # of variable length (9, version 1), a text, UTF-8, 16 bytes in the file
+        if whole.count(kind) != 1:
+            raise ValueError(f"{whole.count(kind)} types in the place of one")
+        path.write_bytes(whole.replace(kind, kind[:1] + b"\x0a" + kind[2:]))
+        return path
+
+    return make
+
+
 def _huge_title(file: h5py.File) -> None:
     del file["mantid_workspace_1/title"]
     file["mantid_workspace_1/title"] = "huge"
@@ -581,6 +596,8 @@ CASES: dict[str, tuple[Make, Callable[[Path], Any]]] = {
     "HDF5: 60 large workspaces": (processed(large_workspaces, 60), read_map),
     "HDF5: a title of 4 GB in a hole": (huge_text(_huge_title), read_map),
     "HDF5: a unit of 4 GB in a hole": (huge_text(_huge_unit), read_map),
+    "HDF5: a title of variable length that is no text": (no_text(_huge_title), read_map),
+    "HDF5: a unit of variable length that is no text": (no_text(_huge_unit), read_map),
     "HDF5: a text axis of 1e10": (
         processed(replaced("mantid_workspace_1/workspace/axis1", shape=(10**10,), dtype="S8", chunks=(1000,))),
         read_map,

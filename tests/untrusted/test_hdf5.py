@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import struct
 
 import h5py
 import numpy as np
@@ -111,11 +112,37 @@ def test_links_within_the_file_are_followed(processed):
     assert load(path).shape == (2, 3)
 
 
+@pytest.mark.parametrize("where", ["title", "units"])
+def test_sequences_are_no_texts(processed, where):
+    path = processed()
+    with h5py.File(path, "a") as file:
+        entry = file["mantid_workspace_1"]
+        if where == "title":
+            del entry["title"]
+            entry.create_dataset("title", (1,), h5py.vlen_dtype(np.uint8))[0] = [120, 121]
+        else:
+            units = entry["workspace/axis1"].attrs
+            del units["units"]
+            sequence = np.empty(1, object)
+            sequence[0] = np.array([120, 121], np.uint8)
+            units.create("units", sequence, dtype=h5py.vlen_dtype(np.uint8))
+    with pytest.raises(FileFormatError, match="values of variable length in it are no texts"):
+        load(path)
+
+
 HEAP = b"GCOL\x01\0\0\0"
 ORIGIN = Origin("'a.nxs'", FileFormatError)
 
 
-@pytest.mark.parametrize("place", [0, 5, hdf5._BLOCK - 31, hdf5._BLOCK - 24, hdf5._BLOCK - 17, hdf5._BLOCK, 3 * hdf5._BLOCK + 7])
+def collection(size, *texts):
+    """The first bytes of a collection of that size: its head, and those of its texts, each a number and a length."""
+    whole = HEAP + struct.pack("<Q", size)
+    for number, length in texts:
+        whole += struct.pack("<HHIQ", number, 1, 0, length) + b"x" * (0 if number == 0 else (length + 7) // 8 * 8)
+    return whole
+
+
+@pytest.mark.parametrize("place", [0, 5, *(hdf5._BLOCK - one for one in (41, 40, 33, 32, 1, 0)), 3 * hdf5._BLOCK + 7])
 @pytest.mark.parametrize("whole", [False, True], ids=["holes passed over", "where no system tells holes"])
 def test_large_collections_of_texts_are_found_anywhere(tmp_path, monkeypatch, place, whole):
     if whole:
@@ -125,13 +152,37 @@ def test_large_collections_of_texts_are_found_anywhere(tmp_path, monkeypatch, pl
         with open(path, "wb") as file:
             file.write(b"x")
             file.seek(place)
-            file.write(HEAP + (4096).to_bytes(8, "little") + HEAP + size.to_bytes(8, "little"))
+            file.write(collection(32, (0, 16)) + collection(size, (0, size - 16)))
             file.truncate(100_000_000)
         if refused:
             with pytest.raises(FileFormatError, match="texts of variable length in it may have 50 MB and 50 MB are allowed"):
                 hdf5.require_short_texts(path, ORIGIN)
         else:
             hdf5.require_short_texts(path, ORIGIN)
+
+
+def test_collections_are_filled_by_their_texts(tmp_path):
+    path = tmp_path / "a.nxs"
+
+    def refused(*collections):
+        path.write_bytes(b"head of the file" + b"".join(collections))
+        try:
+            hdf5.require_short_texts(path, ORIGIN)
+        except FileFormatError as error:
+            assert "a collection of texts of variable length in it is damaged" in str(error)
+            return True
+        return False
+
+    full = collection(16 + 24 + 32, (1, 5), (2, 9))
+    assert not refused(full, collection(16 + 24 + 40, (1, 8), (0, 40)).ljust(80, b"\0"), full)
+    assert not refused(collection(16 + 24 + 8, (1, 8)) + b"\0" * 8), "less is left than another text needs"
+    assert refused(collection(4096, (1, 5))), "it ends after the file"
+    assert refused(full, collection(16 + 32, (0, 0)).ljust(48, b"\0")), "what is free, in no bytes: without end"
+    assert refused(collection(16 + 32, (1, 17)).ljust(48, b"\0")), "a text beyond its end"
+    assert refused(HEAP + struct.pack("<Q", 48) + struct.pack("<HHIQ", 1, 1, 0, 2**64 - 16) + b"\0" * 16), "a sum beyond 64 bits"
+    nested = collection(64, (0, 48))  # each in what is free in the one before it: looked at for ever if there are many
+    assert not refused(nested.ljust(64, b"\0"))
+    assert refused(nested + collection(32, (0, 16)))
 
 
 def test_the_texts_of_a_file_are_looked_at_once(processed, monkeypatch):
