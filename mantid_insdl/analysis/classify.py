@@ -49,7 +49,8 @@ def classify(m: Map, model: str | Path | None = None, *, denoise: bool = False, 
     report(0.0, "loading the classifier")
     warnings = []
     if denoise:
-        m = denoise_map(m, progress=share_of(report, 0.0, 0.5))
+        # By the network alone: mixed with simulations a map is cleaner than all that the classifier was trained on, and it is less sure.
+        m = denoise_map(m, simulations=False, progress=share_of(report, 0.0, 0.5))
         warnings.append("The map was denoised first; the probabilities are calibrated for maps as measured.")
     bundle, prepared = open_question("classify", m, model)
     report(0.5, "classifying")

@@ -285,6 +285,8 @@ def test_a_toy_denoiser_beside_simulations(tmp_path, measured):
     result = insdl.denoise(one, folder, progress=lambda fraction, text: said.append(fraction))
     assert said == sorted(said) and said[-1] == 1.0 and len(said) > 10
     assert any("from simulations on the same slices" in line for line in result.provenance)
+    alone = insdl.denoise(one, folder, simulations=False)
+    assert np.ptp(alone.intensity[~alone.mask]) < 1e-3 * alone.intensity[~alone.mask].mean()  # flat, as the network says
     best = insdl.denoise(one)
     alike = [np.corrcoef(result.intensity[i][~result.mask[i]], best.intensity[i][~best.mask[i]])[0, 1] for i in range(len(one.intensity))]
     assert np.median(alike) > 0.9  # of the flat answer nothing is left

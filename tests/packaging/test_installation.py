@@ -45,7 +45,7 @@ def run(*command, cwd):
 def source(tmp_path_factory):
     """A copy of the sources, so that a build leaves nothing in the checkout and finds nothing of an earlier one."""
     copy = tmp_path_factory.mktemp("source")
-    leave_out = shutil.ignore_patterns("__pycache__", ".*", "build", "dist", "*.egg-info", "tests")
+    leave_out = shutil.ignore_patterns("__pycache__", ".*", "build", "dist", "*.egg-info", "tests", "ruff.toml")
     return shutil.copytree(ROOT, copy / "mantid insdl", ignore=leave_out)
 
 
