@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from mantid_insdl.networks import linear_estimate as module
 from mantid_insdl.networks.linear_estimate import NEAREST, _likeness, _solved, linear_estimate
 
 SIZE = 12
@@ -107,3 +108,14 @@ def test_members_are_as_near_as_their_shape_is_whatever_their_amplitude():
     expected = min((((a * flat[5] - 0.5 * flat[3] / 7) * weight)[:2] ** 2).sum() for a in np.linspace(0, 1, 2001))
     other = min((((a * flat[5] - 0.5 * flat[3] / 7) * weight)[2:] ** 2).sum() for a in np.linspace(0, 1, 2001))
     assert distance[5] == pytest.approx(expected + other, rel=1e-2)
+
+
+def test_the_second_pass_takes_the_members_that_are_like_the_map(monkeypatch):
+    taken = []
+    monkeypatch.setattr(module, "_solved", lambda ensemble, *rest, **how: taken.append(ensemble) or _solved(ensemble, *rest, **how))
+    like = ensemble(NEAREST)
+    members = np.concatenate([like, np.swapaxes(like, 2, 3)[:, ::-1]])  # the others turned, and with the slices reversed
+    truth, noise = ensemble(1, 7)[0] * 0.7, np.full(3, 0.2)
+    linear_estimate(measured(truth, noise), np.ones(truth.shape, bool), noise, GROUPS, members)
+    last = {one.tobytes() for one in taken[-1]}
+    assert np.mean([one.tobytes() in last for one in like.reshape(NEAREST, 3, -1)]) > 0.8

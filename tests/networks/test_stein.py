@@ -67,3 +67,8 @@ def test_constants_of_slices_and_what_is_not_known_do_not_matter(truth, rng):
     known = rng.random(SHAPE) > 0.3
     spoilt = np.where(known, measured, 99.0)
     assert shares(spoilt, known, np.full(SHAPE, 0.3), np.stack([one, other]), nothing) == pytest.approx(found, abs=0.1)
+
+
+def test_shares_are_never_more_than_all(truth, rng):
+    found = of(truth, rng, 0.1, [0.4 * truth, 0.4 * truth])
+    assert sum(found) == pytest.approx(1.0)
