@@ -3,9 +3,9 @@
     python benchmarks/denoising.py BUNDLE [--data FOLDER] [--maps N] [--fits N] [--write] [--json FILE]
 
 On N maps of the bundle's test set, of the slices that most maps have (its recipe's data set is simulated into FOLDER if it is not there),
-measured at a tenth of the counts of
-the measured maps of PCSMO, at as many, and at ten times as many: peak signal-to-noise ratio and structural similarity over the known pixels
-of the mixture of network and best linear estimate that DenoiseINS gives, of each alone, and of
+measured at a tenth of the counts of the measured maps of PCSMO, at as many, and at ten times as many: peak signal-to-noise ratio and
+structural similarity over the known pixels of the mixture of network and best linear estimate that DenoiseINS gives, of its network alone,
+and of
 
 - Gaussian smoothing over the known pixels, within the slices, and over the energies of an Ei as well
 - non-local means, total variation and (with PyWavelets) wavelets of scikit-image, slice by slice
@@ -40,10 +40,10 @@ from mantid_insdl.networks.denoiser import denoised
 from mantid_insdl.networks.joint_estimate import JointEstimate, joint_estimate
 from mantid_insdl.networks.measured import MeasuredMaps
 from mantid_insdl.networks.preprocessing import noise_level
-from mantid_insdl.simulation.ensembles import Ensemble, at_places, expected_maps
+from mantid_insdl.simulation.ensembles import Ensemble
 from mantid_insdl.training import baselines, metrics
 from mantid_insdl.training.datasets import SimulatedMaps, load_or_generate
-from mantid_insdl.training.denoising import drawn_ensemble
+from mantid_insdl.training.denoising import drawn_ensemble, simulated_at
 from mantid_insdl.training.layouts import axes
 from mantid_insdl.training.measurement import Measurer
 from mantid_insdl.training.recipes import Recipe
@@ -141,19 +141,13 @@ class PrincipalComponents:
         return np.maximum(result, 0).reshape(maps.stack.shape[:-1])
 
 
-def simulated_at(ensemble: Ensemble, recipe: Recipe, data: SimulatedMaps, index: int) -> np.ndarray:
-    """An ensemble on the slices of one of the maps, (map, place, qh, qk)."""
-    maps = expected_maps(ensemble, data.slices(index), *axes(recipe.dataset.grid))
-    return at_places(maps, data.places(index), data.intensity.shape[1])
-
-
 class Denoiser:
     """What DenoiseINS gives on one set of slices: the mixture of a bundle's network and the best linear estimate, map by map."""
 
     def __init__(self, bundle: Bundle, recipe: Recipe, data: SimulatedMaps, index: int):
         (self.model,), self.calibration = bundle.models, bundle.card.calibration
         ensemble = Ensemble.from_arrays(bundle.card.materials, bundle.arrays)
-        self.members = simulated_at(ensemble, recipe, data, index)
+        self.members = simulated_at(ensemble, data, index, *axes(recipe.dataset.grid))
 
     def each(self, maps: MeasuredMaps) -> list[JointEstimate]:
         return [joint_estimate(self.model, maps.one(row), self.members, self.calibration) for row in range(len(maps.stack))]
@@ -215,7 +209,7 @@ def table(bundle: Bundle, recipe: Recipe, data: SimulatedMaps, number: int) -> l
     (model,) = bundle.models
     chosen = usual(data, "test")[:number]
     many = drawn_ensemble(recipe.model_copy(update={"ensemble": SIMULATED}))
-    components = PrincipalComponents(simulated_at(many, recipe, data, int(chosen[0])))
+    components = PrincipalComponents(simulated_at(many, data, int(chosen[0]), *axes(recipe.dataset.grid)))
     denoiser = Denoiser(bundle, recipe, data, int(chosen[0]))
     rows = []
     for level in LEVELS:

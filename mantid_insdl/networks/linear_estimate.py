@@ -130,7 +130,8 @@ def _solved(
         right += seen @ ((rest - mean_of(rest, place)) * w)
     factor = cholesky(matrix, lower=True)
     coefficients = cho_solve((factor, True), right).astype(np.float32)
-    inverse = solve_triangular(factor, np.eye(number), lower=True).astype(np.float32)
+    if with_variance:
+        inverse = solve_triangular(factor, np.eye(number), lower=True).astype(np.float32)
     intensity, variance, sensitivity = np.zeros((3, *weight.shape), np.float32)
     constant = np.empty(len(y))
     for place in range(len(y)):

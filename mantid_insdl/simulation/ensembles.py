@@ -105,17 +105,25 @@ def expected_maps(
 
 
 def _measured(ensemble: Ensemble, slices: Slices, expected: np.ndarray, seed: int) -> np.ndarray:
-    """With both twins, and as a reduction leaves it: some divide by kf/ki and some do not, and efficiencies vary."""
+    """With both twins, and as a reduction leaves it, in units of the mean of each incident energy."""
     rng = np.random.default_rng(seed)
     twinned = mix_twins(np.nan_to_num(expected), rng.uniform(*ensemble.twin_fraction))
     for group in slices.groups_by_ei():
-        efficiency = rng.normal(0, ensemble.slice_scale, group.size)
-        efficiency += rng.uniform(0, 1) * 0.5 * np.log1p(-np.minimum(slices.centres[group] / slices.ei[group], 0.99))
-        twinned[group] *= np.exp(efficiency)[:, None, None]
+        twinned[group] *= slice_efficiencies(slices[group], ensemble.slice_scale, rng)[:, None, None]
         mean = twinned[group][np.isfinite(expected[group])].mean() if np.isfinite(expected[group]).any() else 0.0
         if mean > 0:
             twinned[group] /= mean  # else the windows are above the band
     return twinned.astype(np.float16)
+
+
+def slice_efficiencies(slices: Slices, scale: float, rng: np.random.Generator) -> np.ndarray:
+    """Factors on the slices of one incident energy, (slice,), each with a deviation of `scale` in its logarithm.
+
+    Some reductions divide by kf/ki and some do not; what absorption and detectors add lies in between as well.
+    """
+    logarithm = rng.normal(0, scale, slices.size)
+    logarithm += rng.uniform(0, 1) * 0.5 * np.log1p(-np.minimum(slices.centres / slices.ei, 0.99))
+    return np.exp(logarithm)
 
 
 def mix_twins(single: np.ndarray, fraction: float) -> np.ndarray:

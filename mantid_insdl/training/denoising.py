@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from mantid_insdl.maps import Axis
 from mantid_insdl.networks.backend import import_keras
 from mantid_insdl.networks.cards import CardTest
 from mantid_insdl.networks.denoiser import CALIBRATED, LOG_SIGMA_LIMITS, build_denoiser, denoised
@@ -204,9 +205,14 @@ class Joint:
         """Simulated maps on the slices of a map of the data set; of the last slices asked for they are kept."""
         windows = self.data.windows[index]
         if not np.array_equal(windows, self._windows, equal_nan=True):
-            expected = expected_maps(self.ensemble, self.data.slices(index), self.measurer.qh, self.measurer.qk)
-            self._windows, self._members = windows, at_places(expected, self.data.places(index), len(windows))
+            self._windows, self._members = windows, simulated_at(self.ensemble, self.data, index, self.measurer.qh, self.measurer.qk)
         return self._members
+
+
+def simulated_at(ensemble: Ensemble, data: SimulatedMaps, index: int, qh: Axis, qk: Axis) -> np.ndarray:
+    """Maps of an ensemble on the slices of one of the maps of a data set, (map, place, qh, qk)."""
+    expected = expected_maps(ensemble, data.slices(index), qh, qk)
+    return at_places(expected, data.places(index), len(data.windows[index]))
 
 
 def relative_error(maps: MeasuredMaps, estimate: np.ndarray) -> np.ndarray:

@@ -11,7 +11,7 @@ from mantid_insdl.materials import load_material
 from mantid_insdl.networks.background import backgrounds_left
 from mantid_insdl.networks.measured import MeasuredMaps
 from mantid_insdl.networks.preprocessing import incident_energy_groups, normalise, window_features
-from mantid_insdl.simulation.ensembles import mix_twins
+from mantid_insdl.simulation.ensembles import mix_twins, slice_efficiencies
 from mantid_insdl.training import foreign
 from mantid_insdl.training.backgrounds import BACKGROUNDS, Background, Scene, mean_level
 from mantid_insdl.training.datasets import SimulatedMaps
@@ -98,10 +98,8 @@ def measure(
     counts = np.exp(rng.uniform(*np.log(settings.counts_per_pixel)))
     exposed = exposure(scene, gaps, settings.uneven, rng) if settings.uneven else np.ones((len(expected), 1, 1), np.float32)
     for group in _measured_groups(groups, settings, rng):
-        efficiency = rng.normal(0, settings.slice_scale, group.size)
-        # Some reductions divide by kf/ki and some do not; what absorption and detectors add lies in between as well.
-        efficiency += rng.uniform(0, 1) * 0.5 * np.log1p(-np.minimum(slices.centres[group] / slices.ei[group], 0.99))
-        signal = expected[group] * np.exp(efficiency)[:, None, None].astype(np.float32)
+        efficiency = slice_efficiencies(slices[group], settings.slice_scale, rng)
+        signal = expected[group] * efficiency[:, None, None].astype(np.float32)
         mean = np.nanmean(signal)
         if mean > 0:
             signal /= mean  # else the windows are above the band, and the background is all there is
