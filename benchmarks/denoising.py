@@ -37,13 +37,12 @@ from mantid_insdl.networks.bundle_writing import rewrite_card
 from mantid_insdl.networks.bundles import Bundle, load_bundle
 from mantid_insdl.networks.cards import CardTest
 from mantid_insdl.networks.denoiser import denoised
-from mantid_insdl.networks.joint_estimate import JointEstimate, joint_estimate
 from mantid_insdl.networks.measured import MeasuredMaps
 from mantid_insdl.networks.preprocessing import noise_level
 from mantid_insdl.simulation.ensembles import Ensemble
 from mantid_insdl.training import baselines, metrics
 from mantid_insdl.training.datasets import SimulatedMaps, load_or_generate
-from mantid_insdl.training.denoising import drawn_ensemble, simulated_at
+from mantid_insdl.training.denoising import Joint, drawn_ensemble, simulated_at
 from mantid_insdl.training.layouts import axes
 from mantid_insdl.training.measurement import Measurer
 from mantid_insdl.training.recipes import Recipe
@@ -141,21 +140,6 @@ class PrincipalComponents:
         return np.maximum(result, 0).reshape(maps.stack.shape[:-1])
 
 
-class Denoiser:
-    """What DenoiseINS gives on one set of slices: the mixture of a bundle's network and the best linear estimate, map by map."""
-
-    def __init__(self, bundle: Bundle, recipe: Recipe, data: SimulatedMaps, index: int):
-        (self.model,), self.calibration = bundle.models, bundle.card.calibration
-        ensemble = Ensemble.from_arrays(bundle.card.materials, bundle.arrays)
-        self.members = simulated_at(ensemble, data, index, *axes(recipe.dataset.grid))
-
-    def each(self, maps: MeasuredMaps) -> list[JointEstimate]:
-        return [joint_estimate(self.model, maps.one(row), self.members, self.calibration) for row in range(len(maps.stack))]
-
-    def __call__(self, maps: MeasuredMaps) -> np.ndarray:
-        return np.stack([one.intensity for one in self.each(maps)])
-
-
 def without_constant(maps: MeasuredMaps, estimate: np.ndarray) -> np.ndarray:
     """The estimate after its best constant for each slice."""
     known = known_pixels(maps)
@@ -205,28 +189,33 @@ def usual(data: SimulatedMaps, split: str) -> np.ndarray:
     return indices[which.ravel() == number.argmax()]
 
 
+def evenly(indices: np.ndarray, number: int) -> np.ndarray:
+    """So many of the indices, evenly spread, so that all materials are among them."""
+    return indices[np.linspace(0, indices.size - 1, min(number, indices.size)).round().astype(int)]
+
+
 def table(bundle: Bundle, recipe: Recipe, data: SimulatedMaps, number: int) -> list[dict]:
     (model,) = bundle.models
-    chosen = usual(data, "test")[:number]
+    chosen = evenly(usual(data, "test"), number)
     many = drawn_ensemble(recipe.model_copy(update={"ensemble": SIMULATED}))
     components = PrincipalComponents(simulated_at(many, data, int(chosen[0]), *axes(recipe.dataset.grid)))
-    denoiser = Denoiser(bundle, recipe, data, int(chosen[0]))
+    ensemble = Ensemble.from_arrays(bundle.card.materials, bundle.arrays)
     rows = []
     for level in LEVELS:
         measurer = Measurer(data, recipe.dataset, at_counts(recipe, level).measurement, keep_signal=True)
-        validation = measurer.measure(usual(data, "validation")[:CHOICE], (1003,), kind="")
+        validation = measurer.measure(evenly(usual(data, "validation"), CHOICE), (1003,), kind="")
+        joint = Joint(ensemble, recipe.family, data, measurer, model, bundle.card.calibration)
         methods: dict[str, Filter] = {
-            "denoiser": denoiser,
             "its network alone": lambda m: denoised(model, m)[0],
             "no denoising": lambda m: m.stack[..., 0],
         }
         methods |= {name: best_setting(filters, validation) for name, filters in classical().items()}
         methods |= {"principal components": components}
-        figures: dict[str, list[np.ndarray]] = {name: [] for name in methods}
+        figures: dict[str, list[np.ndarray]] = {name: [] for name in ("denoiser", *methods)}
         for part in np.array_split(chosen, max(1, chosen.size // BATCH)):
             maps = measurer.measure(part, (1002,), kind="")
-            for name, method in methods.items():
-                estimate = method(maps)
+            whole = np.stack([joint.answer(maps.one(row), int(index)).intensity for row, index in enumerate(part)])
+            for name, estimate in {"denoiser": whole, **{name: method(maps) for name, method in methods.items()}}.items():
                 level_one = without_constant(maps, estimate)
                 figures[name].append(
                     np.stack([peak_signal_to_noise(maps, level_one), peak_signal_to_noise(maps, estimate), similarity(maps, estimate)])
@@ -264,12 +253,12 @@ def at_counts(recipe: Recipe, level: float) -> Recipe:
 
 def shifts(bundle: Bundle, recipe: Recipe, data: SimulatedMaps, number: int) -> list[dict]:
     """By how many error bars denoising moves each fitted constant."""
-    chosen = usual(data, "test")
-    chosen = chosen[:: max(1, chosen.size // number)][:number]
-    denoiser = Denoiser(bundle, recipe, data, int(chosen[0]))
+    chosen = evenly(usual(data, "test"), number)
+    (model,), ensemble = bundle.models, Ensemble.from_arrays(bundle.card.materials, bundle.arrays)
     rows = []
     for level in LEVELS:
         measurer = Measurer(data, recipe.dataset, at_counts(recipe, level).measurement, keep_signal=True)
+        joint = Joint(ensemble, recipe.family, data, measurer, model, bundle.card.calibration)
         moved, off, ratios = [], [], []
         for index in chosen:
             maps = measurer.measure(np.array([index]), (1002,), kind="")
@@ -277,7 +266,7 @@ def shifts(bundle: Bundle, recipe: Recipe, data: SimulatedMaps, number: int) -> 
             slices = data.slices(int(index))[places]
             material = data.materials[data.material[index]]
             known = maps.stack[0, places, ..., 1] > 0
-            (answer,) = denoiser.each(maps)
+            answer = joint.answer(maps, int(index))
             estimate, error = answer.intensity[places], answer.error[places]
             noisy = Map(
                 np.where(known, maps.stack[0, places, ..., 0], np.nan), (measurer.qh, measurer.qk), slices=slices, material=material

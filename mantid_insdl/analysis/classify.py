@@ -9,11 +9,11 @@ import numpy as np
 
 from mantid_insdl.analysis.denoise import denoise as denoise_map
 from mantid_insdl.analysis.ensemble import STRUCTURELESS
-from mantid_insdl.analysis.estimate import ask_constants, estimate, exchange_bundle
+from mantid_insdl.analysis.estimate import ask_constants, estimate
 from mantid_insdl.analysis.results import Classification, ExchangeFit
 from mantid_insdl.fitting.results import NONE_OF_THESE, UNDECIDED
 from mantid_insdl.maps import Map
-from mantid_insdl.networks.bundles import Bundle, load_bundle
+from mantid_insdl.networks.bundles import Bundle, exchange_bundle, load_bundle
 from mantid_insdl.networks.cards import Card
 from mantid_insdl.networks.prediction import ensemble_probabilities, logits_of
 from mantid_insdl.networks.preparation import Prepared, open_question, prepare

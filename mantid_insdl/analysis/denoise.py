@@ -10,7 +10,9 @@ from mantid_insdl.maps import Map
 from mantid_insdl.networks.bundles import Bundle
 from mantid_insdl.networks.denoiser import denoised
 from mantid_insdl.networks.joint_estimate import CALIBRATED_JOINTLY, joint_estimate
+from mantid_insdl.networks.likely import likely_magnets
 from mantid_insdl.networks.preparation import Prepared, on_axes_of, open_question
+from mantid_insdl.networks.stein import rings
 from mantid_insdl.progress import Progress, ignore_progress, share_of
 from mantid_insdl.simulation.ensembles import Ensemble, at_places, expected_maps
 
@@ -80,7 +82,8 @@ def _answer(bundle: Bundle, prepared: Prepared, simulations: bool, progress: Pro
         return intensity[0, prepared.places], error[0, prepared.places], ""
     members = _simulated(bundle, prepared, share_of(progress, 0.0, 0.8))
     progress(0.8, "denoising")
-    answer = joint_estimate(network, prepared.inputs, members, calibration)
+    backgrounds = rings(*(axis.centres for axis in prepared.gridded.axes))
+    answer = joint_estimate(network, prepared.inputs, members, backgrounds, calibration)
     words = f" ({answer.of_network:.0%} from the network, {answer.of_simulations:.0%} from simulations on the same slices)"
     return answer.intensity[prepared.places], answer.error[prepared.places], words
 
@@ -90,16 +93,21 @@ _kept: dict[tuple[str, bytes], np.ndarray] = {}
 
 
 def _simulated(bundle: Bundle, prepared: Prepared, progress: Progress) -> np.ndarray:
-    """What the magnets that the network was trained on show on the slices of a map, at their places."""
-    inputs, places = prepared.inputs, prepared.places[prepared.used]
+    """What the magnets that the network was trained on show on the slices of a map, and magnets that it is likely of, at their places."""
+    inputs, places, gridded = prepared.inputs, prepared.places[prepared.used], prepared.gridded
+    ensemble = Ensemble.from_arrays(bundle.card.materials, bundle.arrays)
+
+    def shown(of: Ensemble, progress: Progress) -> np.ndarray:
+        maps = expected_maps(of, gridded.require_slices()[prepared.used], *gridded.axes, progress)
+        return at_places(maps, places, inputs.stack.shape[1])
+
     key = bundle.identity.sha256, inputs.windows.tobytes()
     if key not in _kept:
-        ensemble = Ensemble.from_arrays(bundle.card.materials, bundle.arrays)
-        gridded = prepared.gridded
-        maps = expected_maps(ensemble, gridded.require_slices()[prepared.used], *gridded.axes, progress)
+        found = shown(ensemble, share_of(progress, 0.0, 0.75))
         _kept.clear()
-        _kept[key] = at_places(maps, places, inputs.stack.shape[1])
-    return _kept[key]
+        _kept[key] = found
+    likely = shown(likely_magnets(ensemble, inputs, bundle.card.family, gridded.axes), share_of(progress, 0.75, 1.0))
+    return np.concatenate([_kept[key], likely])
 
 
 def filled_pixels(m: Map, result: Map) -> np.ndarray:

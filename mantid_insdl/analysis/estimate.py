@@ -7,7 +7,7 @@ import numpy as np
 from mantid_insdl.analysis.ensemble import ask
 from mantid_insdl.analysis.results import ExchangeFit
 from mantid_insdl.errors import BundleError
-from mantid_insdl.networks.bundles import Bundle, bundles_for, find_bundle, load_bundle, read_card
+from mantid_insdl.networks.bundles import Bundle
 from mantid_insdl.networks.cards import CardOutput
 from mantid_insdl.networks.posterior import Posterior
 from mantid_insdl.networks.preparation import Prepared
@@ -19,19 +19,10 @@ DRAWS = 64  # parameter sets drawn from the posterior: where a fit may start, an
 LIMIT = "unexplained_limit"  # entry of an exchange model's card: largest figure of `Evidence` with which a map counts as explained
 
 
-def exchange_bundle(material: str, family: str) -> Bundle | None:
-    """The networks that say the constants of one material of a family; None where there are none."""
-    for name in bundles_for("exchange", family):
-        if read_card(find_bundle(name)).materials == (material,):
-            return load_bundle(name)
-    return None
-
-
 def ask_posterior(bundle: Bundle, prepared: Prepared, progress: Progress = ignore_progress) -> tuple[Posterior, list[str]]:
     """What the networks of an exchange bundle say of the constants, and why the map is out of their range."""
     outputs, reasons = ask(bundle, prepared.inputs, progress)
-    low, high = (bundle.arrays[name] for name in ("low", "high"))
-    return Posterior.of_outputs(outputs[:, None], low, high, bundle.card.calibration["widening"]), reasons
+    return Posterior.of_bundle(bundle, outputs[:, None]), reasons
 
 
 def ask_constants(bundle: Bundle, prepared: Prepared, progress: Progress = ignore_progress) -> tuple[np.ndarray, np.ndarray, list[str]]:

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mantid_insdl.analysis.estimate import ask_posterior, exchange_bundle
+from mantid_insdl.analysis.estimate import ask_posterior
 from mantid_insdl.analysis.results import ExchangeFit
 from mantid_insdl.errors import MaterialError, UnsuitableMapError
 from mantid_insdl.fitting.results import Evidence, Fit
 from mantid_insdl.maps import Map
 from mantid_insdl.materials import Material
+from mantid_insdl.networks.bundles import exchange_bundle
 from mantid_insdl.networks.preparation import prepare
 from mantid_insdl.progress import Progress
 

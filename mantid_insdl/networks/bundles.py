@@ -198,6 +198,14 @@ def default_bundle(task: str, family: str) -> str:
     return names[0]
 
 
+def exchange_bundle(material: str, family: str) -> Bundle | None:
+    """The networks that say the constants of one material of a family; None where there are none."""
+    for name in bundles_for("exchange", family):
+        if read_card(find_bundle(name)).materials == (material,):
+            return load_bundle(name)
+    return None
+
+
 # ---- reading and checking
 
 

@@ -39,7 +39,11 @@ class JointEstimate:
 
 
 def joint_estimate(
-    model: Any, maps: MeasuredMaps, members: np.ndarray, calibration: dict[str, float] | None
+    model: Any,
+    maps: MeasuredMaps,
+    members: np.ndarray,
+    backgrounds: np.ndarray,
+    calibration: dict[str, float] | None,
 ) -> JointEstimate:
     """The estimate of one map.
 
@@ -47,6 +51,8 @@ def joint_estimate(
     ----------
     members : (member, slice, qh, qk)
         Simulated maps at the places of `maps`, each incident energy in units of its mean.
+    backgrounds : (background, qh, qk)
+        What none of the estimates is believed for (see `stein.rings`).
     calibration
         What widens the error bars, from the card; None for uncalibrated ones.
     """
@@ -70,7 +76,8 @@ def joint_estimate(
     )
     estimates = np.stack([by_network, linear.intensity])
     judged = known & (np.abs(measured - linear.intensity) < 6 * linear.noise)
-    one, other = shares(measured, judged, linear.noise, estimates, np.stack([followed, linear.sensitivity]))
+    sensitivities = np.stack([followed, linear.sensitivity])
+    one, other = shares(measured, judged, linear.noise, estimates, sensitivities, backgrounds)
 
     # The variance of a mixture: of each part its own, and how far from the mean it is; the third part is nothing at
     # all.

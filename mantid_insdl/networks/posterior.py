@@ -17,6 +17,7 @@ import numpy as np
 
 from mantid_insdl.networks import encoder
 from mantid_insdl.networks.backend import import_keras
+from mantid_insdl.networks.bundles import Bundle
 from mantid_insdl.networks.preprocessing import BINS, GROUPS
 
 COMPONENTS = 8  # Gaussians of a mixture
@@ -153,6 +154,12 @@ class Posterior:
             covariances.append(widening**2 * inverse @ np.swapaxes(inverse, -1, -2))
         joined = [np.concatenate(x, axis=1) for x in (weights, means, covariances)]
         return cls(joined[0], joined[1], joined[2], low, high)
+
+    @classmethod
+    def of_bundle(cls, bundle: Bundle, outputs: np.ndarray) -> Posterior:
+        """From the outputs (member, n, output) of the networks of an exchange bundle."""
+        low, high = bundle.arrays["low"], bundle.arrays["high"]
+        return cls.of_outputs(outputs, low, high, bundle.card.calibration["widening"])
 
     def log_density(self, values: np.ndarray) -> np.ndarray:
         """Of z, at the parameter values (n, parameter): (n,)."""

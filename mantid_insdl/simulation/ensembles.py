@@ -101,7 +101,7 @@ def expected_maps(
         seeds = rng.integers(2**32, size=(len(intensity), COPIES))
         tasks = [(intensity[i], int(seed)) for i in np.flatnonzero(stable) for seed in seeds[i]]
         found += in_threads(lambda task: _measured(ensemble, slices, *task), tasks)
-    return np.stack(found)
+    return np.stack(found) if found else np.zeros((0, slices.size, qh.size, qk.size), np.float16)
 
 
 def _measured(ensemble: Ensemble, slices: Slices, expected: np.ndarray, seed: int) -> np.ndarray:

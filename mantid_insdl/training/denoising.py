@@ -12,8 +12,10 @@ from mantid_insdl.maps import Axis
 from mantid_insdl.networks.backend import import_keras
 from mantid_insdl.networks.cards import CardTest
 from mantid_insdl.networks.denoiser import CALIBRATED, LOG_SIGMA_LIMITS, build_denoiser, denoised
-from mantid_insdl.networks.joint_estimate import CALIBRATED_JOINTLY, joint_estimate
+from mantid_insdl.networks.joint_estimate import CALIBRATED_JOINTLY, JointEstimate, joint_estimate
+from mantid_insdl.networks.likely import likely_magnets
 from mantid_insdl.networks.measured import MeasuredMaps
+from mantid_insdl.networks.stein import rings
 from mantid_insdl.progress import Progress
 from mantid_insdl.simulation.ensembles import Ensemble, at_places, expected_maps
 from mantid_insdl.training import baselines, metrics
@@ -109,7 +111,7 @@ def assessed(
         width = min(SMOOTHING, key=lambda w: np.nanmedian(relative_error(choice, baselines.smooth(choice.stack, w))))
         each = batches.of(in_parts(some(calibration, CALIBRATION_MAPS), BATCH), CALIBRATION, kind="")
         factors = error_factors(((maps, *denoised(model, maps)) for maps in each), CALIBRATED)
-        joint = Joint(ensemble, data, measurer, model, factors)
+        joint = Joint(ensemble, recipe.family, data, measurer, model, factors)
         factors |= error_factors(joint.answers(of_few_scenes(data, calibration, CALIBRATION_SCENES), CALIBRATION), CALIBRATED_JOINTLY)
         joint.calibration = factors
         alone = np.concatenate([relative_error(m, denoised(model, m)[0]) for m in batches.of(in_parts(test, BATCH), TEST, kind="")])
@@ -186,23 +188,33 @@ class Joint:
 
     Parameters
     ----------
+    family
+        Of the exchange networks that say which magnets a map is likely of.
     calibration
         What widens the error bars.
     """
 
-    def __init__(self, ensemble: Ensemble, data: SimulatedMaps, measurer: Measurer, model: Any, calibration: dict[str, float]):
-        self.ensemble, self.data, self.measurer, self.model, self.calibration = ensemble, data, measurer, model, calibration
+    def __init__(self, ensemble: Ensemble, family: str, data: SimulatedMaps, measurer: Measurer, model: Any, calibration: dict[str, float]):
+        self.ensemble, self.family, self.data, self.measurer = ensemble, family, data, measurer
+        self.model, self.calibration = model, calibration
+        self.backgrounds = rings(measurer.qh.centres, measurer.qk.centres)
         self._windows, self._members = np.empty(0), np.empty(0)
 
     def answers(self, indices: np.ndarray, seed: tuple[int, ...], kind: str = "") -> Iterator[tuple[MeasuredMaps, np.ndarray, np.ndarray]]:
         """Each measurement, the estimate of it and its error, (1, slice, qh, qk)."""
         for index in indices:
             maps = self.measurer.measure(np.array([index]), seed, kind=kind)
-            answer = joint_estimate(self.model, maps, self.members(int(index)), self.calibration)
+            answer = self.answer(maps, int(index))
             yield maps, answer.intensity[None], answer.error[None]
 
+    def answer(self, maps: MeasuredMaps, index: int) -> JointEstimate:
+        """The estimate of a measurement of one map of the data set."""
+        axes = self.measurer.qh, self.measurer.qk
+        likely = simulated_at(likely_magnets(self.ensemble, maps, self.family, axes), self.data, index, *axes)
+        return joint_estimate(self.model, maps, np.concatenate([self.members(index), likely]), self.backgrounds, self.calibration)
+
     def members(self, index: int) -> np.ndarray:
-        """Simulated maps on the slices of a map of the data set; of the last slices asked for they are kept."""
+        """Simulated maps of the ensemble on the slices of a map of the data set; of the last slices asked for they are kept."""
         windows = self.data.windows[index]
         if not np.array_equal(windows, self._windows, equal_nan=True):
             self._windows, self._members = windows, simulated_at(self.ensemble, self.data, index, self.measurer.qh, self.measurer.qk)

@@ -12,6 +12,7 @@ from mantid_insdl.networks.measured import MeasuredMaps
 
 PLACES = np.array([0, 1, 3])  # of four; of two incident energies
 NETWORK_ERROR = 0.4
+CONSTANT = np.ones((1, SIZE, SIZE))
 
 
 @pytest.fixture
@@ -58,32 +59,33 @@ def rms(answer, truth):
 
 def test_what_is_right_is_believed(maps, members, network, truth):
     network(truth)
-    right = joint_estimate(None, maps, members, None)
+    right = joint_estimate(None, maps, members, CONSTANT, None)
     assert right.of_network > 0.6 and right.of_network + right.of_simulations == pytest.approx(1, abs=0.06)
     network(np.random.default_rng(1).gamma(1.0, 1.0, truth.shape))
-    wrong = joint_estimate(None, maps, members, None)
+    wrong = joint_estimate(None, maps, members, CONSTANT, None)
     assert wrong.of_network < 0.1 and wrong.of_simulations > 0.85
     assert rms(wrong, truth) < 0.15
     # simulations of something else: upside down
     network(truth)
-    other = joint_estimate(None, maps, np.where(members > 0, members[:, :, ::-1, ::-1].max() - members, 0), None)
+    other = joint_estimate(None, maps, np.where(members > 0, members[:, :, ::-1, ::-1].max() - members, 0), CONSTANT, None)
     assert other.of_network > 0.85 and rms(other, truth) < 0.15
 
 
 def test_a_network_that_hands_on_the_noise_is_not_taken_for_right(maps, members, network, truth):
     network(np.zeros_like(truth), follows=1.0)
-    assert joint_estimate(None, maps, members, None).of_network < 0.15
+    assert joint_estimate(None, maps, members, CONSTANT, None).of_network < 0.15
 
 
 def test_error_bars(maps, members, network, truth):
     network(truth + 2.0 + 0.1 * np.random.default_rng(9).standard_normal(truth.shape))
-    apart = joint_estimate(None, maps, members, None)  # constants of slices do not decide the shares, but such answers are not sure
+    # constants of slices do not decide the shares, but such answers are not sure
+    apart = joint_estimate(None, maps, members, CONSTANT, None)
     assert 0.2 < apart.of_network < 0.8
     assert np.median(apart.error[PLACES]) > 0.5
     network(np.random.default_rng(1).gamma(1.0, 1.0, truth.shape))
-    simulated = joint_estimate(None, maps, members, None)
+    simulated = joint_estimate(None, maps, members, CONSTANT, None)
     factors = dict(zip(CALIBRATED_JOINTLY, (2.0, 3.0), strict=True)) | {"error_factor_known": 1.0, "error_factor_gap": 1.0}
-    wider = joint_estimate(None, maps, members, factors)
+    wider = joint_estimate(None, maps, members, CONSTANT, factors)
     gap = maps.stack[0, PLACES, ..., 1] == 0
     assert (wider.error[PLACES] / simulated.error[PLACES])[~gap] == pytest.approx(2.0)
     assert (wider.error[PLACES] / simulated.error[PLACES])[gap] == pytest.approx(3.0)
@@ -92,11 +94,11 @@ def test_error_bars(maps, members, network, truth):
 
 def test_places_without_a_slice_stay_empty_and_one_map_is_asked_for(maps, members, network, truth):
     network(truth)
-    found = joint_estimate(None, maps, members, None)
+    found = joint_estimate(None, maps, members, CONSTANT, None)
     assert np.all(found.intensity[2] == 0) and found.intensity.shape == (4, SIZE, SIZE)
     two = MeasuredMaps(*(np.concatenate([x, x]) for x in (maps.stack, maps.scale, np.empty((1, 0)), maps.windows, maps.used)))
     with pytest.raises(ValueError, match="2 maps"):
-        joint_estimate(None, two, members, None)
+        joint_estimate(None, two, members, CONSTANT, None)
     assert np.array_equal(two.one(1).stack, maps.stack)
 
 
@@ -105,5 +107,5 @@ def test_of_noise_alone_little_is_left(maps, members, network, truth):
     noise = np.zeros_like(maps.stack)
     noise[0, PLACES, ..., 0], noise[..., 1] = 1 + rng.standard_normal(truth.shape), maps.stack[..., 1]
     network(np.full(truth.shape, 0.01))
-    found = joint_estimate(None, MeasuredMaps(noise, maps.scale, np.empty(0), maps.windows, maps.used), members, None)
+    found = joint_estimate(None, MeasuredMaps(noise, maps.scale, np.empty(0), maps.windows, maps.used), members, CONSTANT, None)
     assert found.intensity[PLACES].mean() < 0.35

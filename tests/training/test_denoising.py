@@ -9,6 +9,7 @@ from toy_maps import figure, toy, trained
 from mantid_insdl.networks.denoiser import CALIBRATED, denoised
 from mantid_insdl.networks.joint_estimate import CALIBRATED_JOINTLY, joint_estimate
 from mantid_insdl.networks.measured import MeasuredMaps
+from mantid_insdl.networks.stein import rings
 from mantid_insdl.simulation.ensembles import Ensemble
 from mantid_insdl.training import denoising
 from mantid_insdl.training.denoising import BETA, GAP_WEIGHT, NOT_MAGNETIC, denoising_loss, error_factors, train_denoiser, wanted
@@ -22,8 +23,10 @@ MAGNETS = ("pcsmo-goodenough", "pcsmo-dimer")
 def test_denoiser(tmp_path, monkeypatch):
     recipe, data = toy("denoise", MAGNETS, epochs=40, batch=8, learning_rate=3e-3, patience=40)
     members = data.intensity[data.indices("train")]
-    monkeypatch.setattr(denoising, "expected_maps", lambda *_: members)
-    monkeypatch.setattr(denoising, "drawn_ensemble", lambda _: Ensemble({}, (1, 1), 0.1))
+    ensemble, none = Ensemble({}, (1, 1), 0.1), Ensemble({}, (1, 1), 0.2)
+    monkeypatch.setattr(denoising, "expected_maps", lambda of, *_: members if of is ensemble else members[:0])
+    monkeypatch.setattr(denoising, "drawn_ensemble", lambda _: ensemble)
+    monkeypatch.setattr(denoising, "likely_magnets", lambda *_: none)
     outcome, measurer = trained(train_denoiser, recipe, data, tmp_path, monkeypatch)
     (model,) = outcome.models.values()
 
@@ -31,8 +34,10 @@ def test_denoiser(tmp_path, monkeypatch):
         reached, known = np.isfinite(maps.signal), maps.stack[..., 1] > 0
         return known & reached, ~known & reached
 
+    backgrounds = rings(measurer.qh.centres, measurer.qk.centres)
+
     def joint(maps):
-        found = [joint_estimate(model, maps.one(row), members, outcome.calibration) for row in range(len(maps.stack))]
+        found = [joint_estimate(model, maps.one(row), members, backgrounds, outcome.calibration) for row in range(len(maps.stack))]
         return np.stack([one.intensity for one in found]), np.stack([one.error for one in found])
 
     maps = measurer.measure(data.indices("calibration"), CALIBRATION, kind="")
