@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 
 FIRST = 240  # members of the first pass, which has but to say what the map is like
-NEAREST = 250  # members of the second pass
+NEAREST = 150  # members of the second pass
 AMPLITUDE = (0.3, 1.1)
 """Of the signal of an incident energy over the mean that was measured, of which background is a part."""
 SPREAD = 0.15  # of the amplitude of a member of the second pass about that which fits best, relative

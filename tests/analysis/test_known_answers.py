@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from importlib import import_module
 
 import numpy as np
 import pytest
@@ -20,7 +21,9 @@ from mantid_insdl.networks import bundles
 from mantid_insdl.networks.backend import import_keras
 from mantid_insdl.networks.denoiser import CALIBRATED
 from mantid_insdl.networks.joint_estimate import CALIBRATED_JOINTLY
+from mantid_insdl.networks.likely import LIKELY
 from mantid_insdl.networks.posterior import COMPONENTS, bounded, unbounded
+from mantid_insdl.simulation.ensembles import COPIES
 
 STACK = (60, 40, 40)
 MODELS = ("pcsmo-goodenough", "pcsmo-dimer")
@@ -272,7 +275,7 @@ def test_a_toy_denoiser_whose_intensity_and_error_are_known(tmp_path):
     assert "not measured" in whole.provenance[-1] and not [p for p in result.provenance if "not measured" in p]
 
 
-def test_a_toy_denoiser_beside_simulations(tmp_path, measured):
+def test_a_toy_denoiser_beside_simulations(tmp_path, measured, monkeypatch):
     card = any_slices(toy_card("pcsmo-denoiser"))
     arrays = bundles.load_bundle("pcsmo-denoiser").arrays
     slices = measured.require_slices()
@@ -282,7 +285,12 @@ def test_a_toy_denoiser_beside_simulations(tmp_path, measured):
     with pytest.raises(BundleError, match="parameter sets"):
         insdl.denoise(one, save_toy(tmp_path / "without", card, [flat_denoiser(1.0, 0.2)]))
     folder = save_toy(tmp_path / "toy", card, [flat_denoiser(intensity=1.0, sigma=0.2)], arrays)
+    asked, denoising = [], import_module("mantid_insdl.analysis.denoise")
+    answer = denoising.joint_estimate
+    monkeypatch.setattr(denoising, "joint_estimate", lambda *given: asked.append(given) or answer(*given))
     result = insdl.denoise(one, folder, progress=lambda fraction, text: said.append(fraction))
+    prior, likely = (len(members) for members in (denoising._kept.popitem()[1], asked[0][2]))
+    assert likely - prior > 0.8 * LIKELY * COPIES  # magnets that other networks hold likely are among the simulations
     assert said == sorted(said) and said[-1] == 1.0 and len(said) > 10
     assert any("from simulations on the same slices" in line for line in result.provenance)
     alone = insdl.denoise(one, folder, simulations=False)

@@ -9,6 +9,7 @@ from test_linear_estimate import SIZE, ensemble
 from mantid_insdl.networks import joint_estimate as module
 from mantid_insdl.networks.joint_estimate import CALIBRATED_JOINTLY, joint_estimate
 from mantid_insdl.networks.measured import MeasuredMaps
+from mantid_insdl.networks.stein import rings
 
 PLACES = np.array([0, 1, 3])  # of four; of two incident energies
 NETWORK_ERROR = 0.4
@@ -74,6 +75,17 @@ def test_what_is_right_is_believed(maps, members, network, truth):
 def test_a_network_that_hands_on_the_noise_is_not_taken_for_right(maps, members, network, truth):
     network(np.zeros_like(truth), follows=1.0)
     assert joint_estimate(None, maps, members, CONSTANT, None).of_network < 0.15
+
+
+def test_a_network_is_not_believed_for_showing_the_background(maps, members, network, truth):
+    axis = np.linspace(-1, 1, SIZE)
+    ring = 3 * np.exp(-(((np.hypot(axis[:, None], axis) - 0.6) / 0.2) ** 2))
+    stack = maps.stack.copy()
+    stack[0, PLACES, ..., 0] += ring * stack[0, PLACES, ..., 1]
+    measured = MeasuredMaps(stack, maps.scale, np.empty(0), maps.windows, maps.used)
+    network(0.3 * truth + ring)
+    all_of_it, without_rings = (joint_estimate(None, measured, members, one, None) for one in (CONSTANT, rings(axis, axis)))
+    assert all_of_it.of_network > 0.6 and without_rings.of_network < all_of_it.of_network - 0.2
 
 
 def test_error_bars(maps, members, network, truth):

@@ -23,10 +23,11 @@ MAGNETS = ("pcsmo-goodenough", "pcsmo-dimer")
 def test_denoiser(tmp_path, monkeypatch):
     recipe, data = toy("denoise", MAGNETS, epochs=40, batch=8, learning_rate=3e-3, patience=40)
     members = data.intensity[data.indices("train")]
-    ensemble, none = Ensemble({}, (1, 1), 0.1), Ensemble({}, (1, 1), 0.2)
-    monkeypatch.setattr(denoising, "expected_maps", lambda of, *_: members if of is ensemble else members[:0])
+    likely = data.intensity[data.indices("validation")]
+    ensemble, other = Ensemble({}, (1, 1), 0.1), Ensemble({}, (1, 1), 0.2)
+    monkeypatch.setattr(denoising, "expected_maps", lambda of, *_: members if of is ensemble else likely)
     monkeypatch.setattr(denoising, "drawn_ensemble", lambda _: ensemble)
-    monkeypatch.setattr(denoising, "likely_magnets", lambda *_: none)
+    monkeypatch.setattr(denoising, "likely_magnets", lambda *_: other)
     outcome, measurer = trained(train_denoiser, recipe, data, tmp_path, monkeypatch)
     (model,) = outcome.models.values()
 
@@ -37,7 +38,10 @@ def test_denoiser(tmp_path, monkeypatch):
     backgrounds = rings(measurer.qh.centres, measurer.qk.centres)
 
     def joint(maps):
-        found = [joint_estimate(model, maps.one(row), members, backgrounds, outcome.calibration) for row in range(len(maps.stack))]
+        found = [
+            joint_estimate(model, maps.one(row), np.concatenate([members, likely]), backgrounds, outcome.calibration)
+            for row in range(len(maps.stack))
+        ]
         return np.stack([one.intensity for one in found]), np.stack([one.error for one in found])
 
     maps = measurer.measure(data.indices("calibration"), CALIBRATION, kind="")
