@@ -2,7 +2,7 @@
 
     python benchmarks/explain.py views [--maps N] [--methods NAME ...] [--model BUNDLE] [--json FILE]
     python benchmarks/explain.py physicist [--maps N] [--methods NAME ...] [--model BUNDLE]
-    python benchmarks/explain.py controls [--maps N] [--epochs N] [--sets N]
+    python benchmarks/explain.py controls [--maps N] [--methods NAME ...] [--epochs N] [--sets N]
 
 views: of N test maps (simulated again from the seeds of the bundle's card, never trained on, measured as its recipe says) the mean area
 under the deletion and insertion curves of each way to ask which pixels decided, beside random and the brightest pixels, with the standard
@@ -23,6 +23,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -195,7 +196,7 @@ def controls(arguments: argparse.Namespace) -> None:
     print(f"{'':50}" + "".join(f"{name:>18}" for name in networks))
     rows: dict[str, list[str]] = {}
     for network in networks.values():
-        for what, figure in figures_of(bundle, network, gallery, arguments.maps).items():
+        for what, figure in figures_of(bundle, network, gallery, arguments.maps, arguments.methods).items():
             rows.setdefault(what, []).append(figure)
     for what, figures in rows.items():
         print(f"{what:50}" + "".join(f"{figure:>18}" for figure in figures))
@@ -218,8 +219,8 @@ def on_shuffled_labels(bundle, arguments: argparse.Namespace):
     return network
 
 
-def figures_of(bundle, network, gallery: Gallery, number: int) -> dict[str, str]:
-    """Of one network what each view says."""
+def figures_of(bundle, network, gallery: Gallery, number: int, methods: Sequence[str]) -> dict[str, str]:
+    """Of one network what each view says, of attributions those by `methods`."""
     names, materials = len(bundle.card.materials), gallery.data.material
     one = SimpleNamespace(models=[network], card=bundle.card, path=bundle.path, arrays={}, identity=bundle.identity)
     outputs, codes = in_both_orientations(partial(predict, with_embedding(network)), gallery.maps)
@@ -240,14 +241,14 @@ def figures_of(bundle, network, gallery: Gallery, number: int) -> dict[str, str]
         "codes: neighbours of one model": f"{neighbours(z, materials):.2f}",
         "atlas: the same in its plane": f"{neighbours(plane, materials):.2f}",
     }
-    right: dict[str, list[bool]] = {method: [] for method in (*METHODS, "random pixels")}
+    right: dict[str, list[bool]] = {method: [] for method in (*methods, "random pixels")}
     asked, compiled, insertion, believed, turns = Asked(bundle, gallery), {}, [], [], []
     for index in chosen(gallery, number):
         answer = int(told(outputs[:, [index]], names)[0])
         if answer not in compiled:
             compiled[answer] = scorer(network, "classify", names, answer)
         subject = replace(asked.subject(index), bundle=one, networks=(compiled[answer],), index=answer, target=gallery.materials[answer])
-        for method in METHODS:
+        for method in methods:
             values = attribution(subject, method)
             right[method].append(told_from_a_fifth(subject, values) == materials[index])
             if method == "grad-cam":
@@ -262,8 +263,9 @@ def figures_of(bundle, network, gallery: Gallery, number: int) -> dict[str, str]
     grown = maximised(subject, physical_maps(subject, seen), steps=20)
     found["maximisation: score, grown over nearest"] = f"{grown.score - grown.nearest_score:.1f}"
     found |= {f"{method}: told right from its fifth": f"{np.mean(values):.2f}" for method, values in right.items()}
-    found["grad-cam: insertion over brightest"] = pair(np.array(insertion))
-    found["grad-cam: believed"] = f"{np.mean(believed):.2f}"
+    if insertion:
+        found["grad-cam: insertion over brightest"] = pair(np.array(insertion))
+        found["grad-cam: believed"] = f"{np.mean(believed):.2f}"
     found["between: lines on which it changes its mind"] = f"{np.mean(turns):.2f}"
     return found
 
@@ -295,12 +297,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("what", choices=("views", "physicist", "controls"))
     parser.add_argument("--maps", type=int, default=200)
-    parser.add_argument("--methods", nargs="+", choices=METHODS, default=[name for name in METHODS if name != "occlusion-patch"])
+    parser.add_argument("--methods", nargs="+", choices=METHODS, help="by default all, but for views and physicist occlusion by patch")
     parser.add_argument("--model", default="pcsmo-classifier")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--epochs", type=int, default=6)
     parser.add_argument("--sets", type=int, default=12, help="chunks of training maps of each model")
     arguments = parser.parse_args()
+    arguments.methods = arguments.methods or [name for name in METHODS if name != "occlusion-patch" or arguments.what == "controls"]
     {"views": views, "physicist": physicist, "controls": controls}[arguments.what](arguments)
 
 

@@ -27,8 +27,9 @@ def denoise(
 ) -> Map:
     """The magnetic intensity in a noisy map.
 
-    The network's answer is mixed with the best linear estimate from maps that are simulated on the same slices, with constants from the
-    network's training range; how far each is believed the map itself decides (`mantid_insdl.networks.joint_estimate`).
+    The network's answer is mixed with the best linear estimate from maps that are simulated on the same slices, with constants from all of
+    the network's training range and with some that the other networks of the family hold likely; how far each is believed the map itself
+    decides (`mantid_insdl.networks.joint_estimate`).
 
     Parameters
     ----------

@@ -115,15 +115,20 @@ def assessed(
         factors |= error_factors(joint.answers(of_few_scenes(data, calibration, CALIBRATION_SCENES), CALIBRATION), CALIBRATED_JOINTLY)
         joint.calibration = factors
         alone = np.concatenate([relative_error(m, denoised(model, m)[0]) for m in batches.of(in_parts(test, BATCH), TEST, kind="")])
-    tests = [_median_error(recipe, "the network alone", alone, np.array([]), "")]
-    chosen = of_few_scenes(data, test, TEST_SCENES)
     methods: dict[str, Callable[[MeasuredMaps], np.ndarray]] = {
         "the network alone": lambda maps: denoised(model, maps)[0],
         f"Gaussian smoothing, {width} pixels": lambda maps: baselines.smooth(maps.stack, width),
         "no denoising": lambda maps: maps.stack[..., 0],
     }
+    chosen = of_few_scenes(data, test, TEST_SCENES)
+    tests = [_median_error(recipe, "the network alone", alone, np.array([]), "")]
+    return factors, [*tests, *_beside(methods, recipe, joint, chosen), _painted(recipe, joint, chosen)]
+
+
+def _beside(methods: dict[str, Callable[[MeasuredMaps], np.ndarray]], recipe: Recipe, joint: Joint, chosen: np.ndarray) -> list[CardTest]:
+    """Errors of the mixture beside those of other methods on the same maps, and how many of them its error bars hold."""
     errors: dict[str, list[float]] = {name: [] for name in ("joint", *methods)}
-    inside: dict[str, list[float]] = {"known": [], "gap": []}
+    inside: dict[str, list[float]] = {"known pixels": [], "pixels in gaps": []}
     for maps, estimate, sigma in joint.answers(chosen, TEST):
         errors["joint"].append(relative_error(maps, estimate).item())
         for name, method in methods.items():
@@ -131,37 +136,37 @@ def assessed(
         within = np.abs(estimate - maps.signal) < sigma
         for name, part in zip(inside, known_and_gaps(maps), strict=True):
             inside[name] += [float(within[part].mean())] if part.any() else []
-    tests += [_median_error(recipe, "the denoiser", np.array(errors["joint"]), np.array(errors[name]), name) for name in methods]
+    tests = [_median_error(recipe, "the denoiser", np.array(errors["joint"]), np.array(errors[name]), name) for name in methods]
+    for name, values in ((name, np.array(found)) for name, found in inside.items() if found):
+        tests.append(
+            test_figure(
+                recipe,
+                f"fraction of {name} within one error bar (0.68 for Gaussian errors)",
+                float(values.mean()),
+                values.size,
+                f"{SIMULATED}; mean over maps",
+                interval=metrics.bootstrap(values, lambda v: float(v.mean())),
+            )
+        )
+    return tests
+
+
+def _painted(recipe: Recipe, joint: Joint, chosen: np.ndarray) -> CardTest:
+    """What the mixture makes of maps that show nothing."""
     painted = np.array(
         [
             float((estimate * maps.stack[..., 1]).sum() / np.maximum(maps.stack[..., 0] * maps.stack[..., 1], 0).sum())
             for maps, estimate, _ in joint.answers(chosen, TEST, kind="noise")
         ]
     )
-    tests.append(
-        test_figure(
-            recipe,
-            "intensity painted into maps of nothing but background, over their own",
-            float(np.median(painted)),
-            painted.size,
-            "simulated measurements of a constant background, half of them with it subtracted; median",
-            interval=metrics.bootstrap(painted, lambda v: float(np.median(v))),
-        )
+    return test_figure(
+        recipe,
+        "intensity painted into maps of nothing but background, over their own",
+        float(np.median(painted)),
+        painted.size,
+        "simulated measurements of a constant background, half of them with it subtracted; median",
+        interval=metrics.bootstrap(painted, lambda v: float(np.median(v))),
     )
-    for name, words in (("known", "known pixels"), ("gap", "pixels in gaps")):
-        if inside[name]:
-            values = np.array(inside[name])
-            tests.append(
-                test_figure(
-                    recipe,
-                    f"fraction of {words} within one error bar (0.68 for Gaussian errors)",
-                    float(values.mean()),
-                    values.size,
-                    f"{SIMULATED}; mean over maps",
-                    interval=metrics.bootstrap(values, lambda v: float(v.mean())),
-                )
-            )
-    return factors, tests
 
 
 def _median_error(recipe: Recipe, of: str, errors: np.ndarray, baseline: np.ndarray, name: str) -> CardTest:
