@@ -42,9 +42,11 @@ at a soft momentum they count as zero.
 """
 _DIVERGENT = 1e3
 SMALL_PIECE, PIECE = 16e6, 64e6
-"""Bytes of working memory of one piece of momenta, where several threads share few of them, and at most: what a piece
-costs whatever its size, and the wait of a thread for another one between two operations on it, are then small.
+"""Bytes of working memory of one piece of momenta, where several threads share few of them or it takes long, and at
+most: what a piece costs whatever its size, and the wait of a thread for another one between two operations, are small.
 """
+LONG = 0.05
+"""Seconds, by `estimated_seconds`: of longer pieces progress would be told too rarely."""
 
 STABLE, SOFT, UNSTABLE = 0, 1, 2
 
@@ -317,8 +319,8 @@ def spin_waves(
     workers = workers or cores()
     matrices = len(table) + derivatives * len(model.parameters) + 3 * velocities
     size = 16 * hamiltonian.size**2 * (10 if fold else 40) * matrices
-    most, shared = int(min(memory / workers, PIECE) / size), max(int(SMALL_PIECE / size), -(-len(q) // workers))
-    piece = max(1, min(most, shared))
+    wanted = min(-(-len(q) // workers), int(len(q) * LONG / max(seconds, LONG)))
+    piece = max(1, min(int(min(memory / workers, PIECE) / size), max(int(SMALL_PIECE / size), wanted)))
     pieces = [q[start : start + piece] for start in range(0, max(len(q), 1), piece)]
     parts = in_threads(lambda part: _spin_waves(hamiltonian, part, table, blocks, velocities), pieces, workers)
     text = f"Spin waves of {len(model.sites)} spins at {len(q)} momenta, about {_in_words(seconds)} on one core"
