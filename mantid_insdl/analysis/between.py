@@ -155,7 +155,8 @@ def _covariances(whole: Fitted, names: list[str]) -> tuple[np.ndarray, np.ndarra
     scores = np.einsum("nsij,sij->sn", slopes, residual)[comparison.known.any(axis=(1, 2))]
     scores = scores - scores.mean(axis=0)
     normal = np.einsum("nsij,msij->nm", slopes, slopes)
-    size = np.sqrt(np.maximum(np.diag(normal), 1e-300))
+    size = np.sqrt(np.diag(normal))
+    size[size == 0] = 1.0  # a constant without any slope: nothing is known of it
     inverse = np.linalg.pinv(normal / np.outer(size, size), rcond=_WORTHLESS, hermitian=True) / np.outer(size, size)
     scatter = scores.T @ scores * len(scores) / max(len(scores) - 1, 1)
     return inverse * np.sum(residual**2) / max(comparison.known.sum(), 1), inverse @ scatter @ inverse

@@ -185,6 +185,10 @@ def slopes_of(
     """Derivatives of the scaled simulation by the constants, (n, slice, qh, qk), less what the scales can imitate (variable projection)."""
     change = DIFFERENCE * (high - low) * np.where(here + DIFFERENCE * (high - low) > high, -1, 1)
     near = comparison.simulated(named(names, here + np.diag(change)))
+    unstable = ~np.isfinite(near).all(axis=(1, 2, 3))
+    if unstable.any():  # the other way
+        change[unstable] *= -1
+        near[unstable] = comparison.simulated(named(names, here + np.diag(change)[unstable]))
     model = comparison.scaled(structure)
     scale = np.divide(model, structure, out=np.zeros_like(model), where=structure != 0)
     slopes = np.nan_to_num((near - structure) * scale / change[:, None, None, None])

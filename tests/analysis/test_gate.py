@@ -243,6 +243,16 @@ def test_a_model_without_a_limit_gives_no_constants(monkeypatch):
         estimated(monkeypatch, 0.0, 0.1, calibration={})
 
 
+def test_a_slope_is_taken_the_other_way_where_a_step_is_unstable():
+    def simulated(sets):
+        j = sets["J"][:, None, None, None]
+        return np.where(j > 1, np.nan, 2 * j) * np.ones((1, 1, 2, 2))
+
+    line = SimpleNamespace(simulated=simulated, scaled=lambda structure: structure, groups=[])
+    slopes = gate.slopes_of(line, ["J"], np.array([1.0]), np.full((1, 2, 2), 2.0), np.array([0.0]), np.array([2.0]))
+    assert slopes == pytest.approx(np.full((1, 1, 2, 2), 2.0))
+
+
 # ---- when there is a verdict
 
 FIT = ExchangeFit("pcsmo-goodenough", ("J",), (1.0,), (0.1,), ("meV",), True, (), IDENTITY, evidence(0.1, "pcsmo-goodenough"))
