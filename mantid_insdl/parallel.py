@@ -11,9 +11,10 @@ import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any, TypeVar
 
+import numpy as np
 from threadpoolctl import ThreadpoolController
 
 from mantid_insdl.progress import Progress
@@ -35,6 +36,17 @@ def _libraries(with_scipy: bool) -> ThreadpoolController:
     return ThreadpoolController()
 
 
+@functools.cache
+def keep_freed_memory() -> None:
+    """Let the C library keep the memory of arrays that are freed for those that follow, up to some 60 MB a thread.
+
+    It gives blocks of more than 128 kB back to the system at once, which then clears each page anew: a fifth of the time
+    of a map, and both cores wait for it. That limit becomes the size of the largest block of up to 32 MB that was ever
+    freed, and what is kept twice that (mallopt(3), M_MMAP_THRESHOLD); so one is freed here, of which no page is touched.
+    """
+    np.empty(31 * 2**20, np.uint8)
+
+
 def linear_algebra_in_one_thread() -> Any:
     """Context manager: the libraries of linear algebra use one thread. Those that one such context begins in another end before it."""
     return _libraries("scipy.linalg" in sys.modules).limit(limits=1, user_api="blas")
@@ -45,10 +57,12 @@ def in_threads(work: Callable[[T], R], items: Iterable[T], workers: int | None =
 
     What is not yet started is given up when the caller stops iterating or an item raises.
     """
+    keep_freed_memory()
     items = list(items)
     workers = min(workers or cores(), len(items))
     if workers <= 1:
-        yield from map(work, items)
+        with linear_algebra_in_one_thread() if cores() == 1 else nullcontext():
+            yield from map(work, items)
         return
     with linear_algebra_in_one_thread(), ThreadPoolExecutor(workers) as pool:
         futures = [pool.submit(work, item) for item in items]

@@ -1,5 +1,6 @@
 """Threads: order, cancelling, and the threads of linear algebra below them."""
 
+import platform
 import subprocess
 import sys
 import threading
@@ -10,6 +11,7 @@ import pytest
 import scipy.linalg  # noqa: F401 (its library is limited too)
 from threadpoolctl import threadpool_info, threadpool_limits
 
+from mantid_insdl import parallel
 from mantid_insdl.parallel import beside, in_threads
 from mantid_insdl.progress import ignore_progress
 
@@ -26,6 +28,36 @@ def test_linear_algebra_has_one_thread_inside_and_its_own_after():
         inside = list(in_threads(blas_threads, range(4), 2))
         assert all(set(one) == {1} for one in inside)
         assert blas_threads(None) == before
+
+
+def test_linear_algebra_has_one_thread_where_one_core_is_allowed(monkeypatch):
+    with threadpool_limits(2, user_api="blas"):
+        for allowed in (1, 2):
+            monkeypatch.setattr(parallel, "cores", lambda allowed=allowed: allowed)
+            (inside,) = in_threads(blas_threads, range(1))
+            assert set(inside) == {allowed}
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="of the GNU C library")
+def test_memory_of_freed_arrays_is_kept_for_the_next_ones():
+    """In a process of its own: the library's limits are those of a whole process."""
+    program = (
+        "import resource, numpy as np\n"
+        "from mantid_insdl.parallel import in_threads\n"
+        "def faults(): return resource.getrusage(resource.RUSAGE_SELF).ru_minflt\n"
+        "def work(_):\n"
+        "    for _ in range(50): [np.ones(250_000) for _ in range(4)]\n"
+        "def during(action):\n"
+        "    before = faults()\n"
+        "    action()\n"
+        "    return faults() - before\n"
+        "work(0)\n"
+        "def kept(): return list(in_threads(work, range(2), 1))\n"
+        "print(during(lambda: work(0)), during(kept), during(kept))\n"
+    )
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    before, _, after = map(int, result.stdout.split())
+    assert before > 10_000 and after < 5_000  # pages: a tenth of those of one array in each of its turns
 
 
 def test_a_library_that_comes_later_is_held_too():

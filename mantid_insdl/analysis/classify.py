@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -91,9 +92,10 @@ def classify_and_estimate(
 ) -> tuple[Classification, ExchangeFit | None]:
     """As `classify`, with the exchange constants of the most probable model, which a verdict then rests on as well.
 
-    There is no verdict where the constants are no answer, nor where the map looks like a mixture of models, and the constants are none
-    where there is no verdict: one cannot contradict the other. None in place of the constants where no exchange model knows the most
-    probable model; there is no verdict then either. It takes seconds, where `classify` takes a fraction of one.
+    There is no verdict where the constants are no answer, nor where the map looks like a mixture of models or asks for a constant that
+    the model has not and another one has, and the constants are none where there is no verdict: one cannot contradict the other. None
+    in place of the constants where no exchange model knows the most probable model; there is no verdict then either. It takes seconds,
+    where `classify` takes a fraction of one.
     """
     report = progress or ignore_progress
     told = classify(m, model, progress=share_of(report, 0.0, 0.4))
@@ -104,7 +106,9 @@ def classify_and_estimate(
         reasons.append(f"No exchange model knows {told.most_probable}, so that no simulation can confirm it.")
     elif not exchange.in_range:
         reasons += [w for w in exchange.warnings if w not in told.warnings]
-    elif told.verdict == told.most_probable and (objection := _rivals(m, card, exchange, share_of(report, 0.8, 1.0))):
+    elif told.verdict == told.most_probable and (
+        objection := objection_to(m, card, exchange.material, exchange.parameters, share_of(report, 0.8, 1.0))
+    ):
         reasons.append(objection)
     classification = replace(
         told,
@@ -120,25 +124,33 @@ def classify_and_estimate(
     return classification, exchange
 
 
-def _rivals(m: Map, card: Card, exchange: ExchangeFit, progress: Progress) -> str:
-    """Why the map cannot be given to one model while the networks know another; empty where it can."""
-    from mantid_insdl.analysis.rival import Fitted, objection
+def objection_to(m: Map, card: Card, material: str, values: Mapping[str, float], progress: Progress = ignore_progress) -> str:
+    """Why the map cannot be given to one of a classifier's models with these constants, as a sentence; empty where it can.
 
-    first, others = None, [name for name in card.materials if name != exchange.material]
+    Another model has a share in it (`analysis.rival`), or it asks for a constant that this one has not and another one has
+    (`analysis.between`).
+    """
+    from mantid_insdl.analysis import between, rival
+    from mantid_insdl.analysis.evidence import Comparison
+    from mantid_insdl.analysis.rival import Fitted
+
+    first, others = None, [name for name in card.materials if name != material]
 
     def part(number: int) -> Progress:
-        return lambda fraction, text: progress((number + fraction) / (len(others) + 1), text)
+        return lambda fraction, text: progress((number + fraction) / (2 * len(others) + 1), text)
 
-    for number, name in enumerate(others, 1):
+    for number, name in enumerate(others):
         bundle = exchange_bundle(name, card.family)
         if bundle is None:
             continue
         if first is None:
-            mine = exchange_bundle(exchange.material, card.family).card
-            first = Fitted(prepare(m, mine), exchange.material, np.array(exchange.values), _ranges(mine), part(0))
+            mine = exchange_bundle(material, card.family).card
+            start = np.array([values[output.name] for output in mine.outputs])
+            first = Fitted(Comparison(prepare(m, mine), material), start, _ranges(mine)).descend(part(0))
         prepared = prepare(m, bundle.card)
-        values, _, _ = ask_constants(bundle, prepared)
-        if found := objection(first, Fitted(prepared, name, values, _ranges(bundle.card), part(number))):
+        theirs, _, _ = ask_constants(bundle, prepared)
+        other = Fitted(Comparison(prepared, name), theirs, _ranges(bundle.card)).descend(part(2 * number + 1))
+        if found := rival.objection(first, other) or between.objection(first, other, part(2 * number + 2)):
             return found
     return ""
 

@@ -7,7 +7,7 @@ measurements, but not on a measurement that differs from all of them; the fit lo
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -40,6 +40,10 @@ class Combined:
     probabilities: tuple[float, ...]
     verdict: str
     warnings: tuple[str, ...]
+
+    def objected(self, reason: str) -> Combined:
+        """The same without a verdict, for a reason; as it is where there is none."""
+        return replace(self, verdict=UNDECIDED, warnings=(*self.warnings, reason)) if reason else self
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON."""

@@ -8,11 +8,13 @@ scale, at least zero, for all its energy windows: a band in the wrong window is 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 
 from mantid_insdl.fitting.results import Evidence
 from mantid_insdl.fitting.unexplained import LEAST_PIXELS, Structure, shares_of
+from mantid_insdl.materials import Material
 from mantid_insdl.networks.preparation import Prepared
 from mantid_insdl.networks.preprocessing import incident_energy_groups, normalise
 from mantid_insdl.progress import Progress, ignore_progress
@@ -43,7 +45,8 @@ class Comparison:
         What is not smooth in the slices that the map has, weighted so that the counting noise of all of them is about the same.
     """
 
-    def __init__(self, prepared: Prepared, material: str):
+    def __init__(self, prepared: Prepared, material: str | Material):
+        self._prepared = prepared
         used = np.flatnonzero(prepared.used)
         self.map = prepared.gridded.select(used)
         self.groups = incident_energy_groups(self.map.slices)
@@ -56,6 +59,14 @@ class Comparison:
         self._weight = 1 / np.sqrt(np.maximum(mean, 0) + WEIGHT_FLOOR)
         self._smooth = Structure(*(axis.centres for axis in self.map.axes), self.known)
         self.structure = self._structure(intensity)[0]
+
+    def of(self, material: str | Material, most: int | None = None) -> Comparison:
+        """The same map beside another magnet, with `most` of its slices at most, spread over all of them."""
+        used = np.flatnonzero(self._prepared.used)
+        if most is None or used.size <= most:
+            return Comparison(self._prepared, material)
+        kept = np.isin(np.arange(self._prepared.used.size), used[np.linspace(0, used.size - 1, most).round().astype(int)])
+        return Comparison(replace(self._prepared, used=kept), material)
 
     def _normalised(self, intensity: np.ndarray) -> np.ndarray:
         """(n, slice, qh, qk), each incident energy of mean 1, cut as the networks' inputs are; 0 where unknown."""
@@ -153,19 +164,9 @@ def explain(
 def step(
     comparison: Comparison, names: list[str], here: np.ndarray, structure: np.ndarray, errors: np.ndarray, low: np.ndarray, high: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """A Gauss-Newton step, damped by the error bars and halved until it gains; the scales are eliminated (variable projection)."""
-    change = DIFFERENCE * (high - low) * np.where(here + DIFFERENCE * (high - low) > high, -1, 1)
-    near = comparison.simulated(named(names, here + np.diag(change)))
-    model = comparison.scaled(structure)
-    scale = np.divide(model, structure, out=np.zeros_like(model), where=structure != 0)
-    slopes = np.nan_to_num((near - structure) * scale / change[:, None, None, None])
-    for group in comparison.groups:
-        size = np.sum(model[group] ** 2)
-        if size > 0:
-            along = np.einsum("nsij,sij->n", slopes[:, group], model[group]) / size
-            slopes[:, group] -= along[:, None, None, None] * model[group]
-    residual = comparison.structure - model
-    jacobian = slopes.reshape(len(names), -1)
+    """A Gauss-Newton step, damped by the error bars and halved until it gains."""
+    residual = comparison.structure - comparison.scaled(structure)
+    jacobian = slopes_of(comparison, names, here, structure, low, high).reshape(len(names), -1)
     variance = np.sum(residual**2) / max(comparison.known.sum(), 1)
     damping = np.diag(variance / np.maximum(errors, 1e-9) ** 2)
     direction = np.linalg.solve(jacobian @ jacobian.T + damping, jacobian @ residual.ravel())
@@ -176,6 +177,27 @@ def step(
         if comparison.misfit(found) < before:
             return there, found
     return here, structure
+
+
+def slopes_of(
+    comparison: Comparison, names: list[str], here: np.ndarray, structure: np.ndarray, low: np.ndarray, high: np.ndarray
+) -> np.ndarray:
+    """Derivatives of the scaled simulation by the constants, (n, slice, qh, qk), less what the scales can imitate (variable projection)."""
+    change = DIFFERENCE * (high - low) * np.where(here + DIFFERENCE * (high - low) > high, -1, 1)
+    near = comparison.simulated(named(names, here + np.diag(change)))
+    unstable = ~np.isfinite(near).all(axis=(1, 2, 3))
+    if unstable.any():  # the other way
+        change[unstable] *= -1
+        near[unstable] = comparison.simulated(named(names, here + np.diag(change)[unstable]))
+    model = comparison.scaled(structure)
+    scale = np.divide(model, structure, out=np.zeros_like(model), where=structure != 0)
+    slopes = np.nan_to_num((near - structure) * scale / change[:, None, None, None])
+    for group in comparison.groups:
+        size = np.sum(model[group] ** 2)
+        if size > 0:
+            along = np.einsum("nsij,sij->n", slopes[:, group], model[group]) / size
+            slopes[:, group] -= along[:, None, None, None] * model[group]
+    return slopes
 
 
 def named(names: list[str], values: np.ndarray) -> dict[str, np.ndarray]:

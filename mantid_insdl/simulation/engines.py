@@ -39,7 +39,7 @@ from mantid_insdl.spinwave.square_lattice import square_lattice_modes, square_la
 
 STOPS_PER_ZONE = 32
 """Solves to a zone along the beam, where the modes depend on it."""
-MEMORY, MODE_BYTES, LEAST = 16_000_000, 500, 64
+MEMORY, MODE_BYTES, LEAST = 64_000_000, 500, 64
 """Bytes that each thread works on at once, about; bytes for a mode of one parameter set; pieces of pixels at least."""
 
 
@@ -73,7 +73,7 @@ class ClosedForm(SliceEngine):
             for number, group in enumerate(self.groups):
                 density, whole = self._density(number, table[part][:, self._columns], widths[part, None], dtype)
                 stable[part] &= whole
-                self.place(out[part], group.index, density.swapaxes(1, 2))
+                out[part, group.index] += self.on_map(density.swapaxes(1, 2), out.dtype)
 
         parts = [slice(start, start + step) for start in range(0, len(table), step)]
         for part, _ in zip(parts, in_threads(work, parts), strict=True):
@@ -169,22 +169,24 @@ class General(SliceEngine):
             for part in self._parts(number, pieces)
             for first in range(0, len(table), sets)
         ]
-        totals = [np.zeros((len(table), group.index.size, len(self.low))) for group in self.groups]
+        totals = [np.zeros((len(table) * len(self.low), group.index.size)) for group in self.groups]
         results = in_threads(lambda job: self._stop(job, table[job.sets], widths[job.sets]), todo)
         for done, (job, (whole, found)) in enumerate(zip(todo, results, strict=True), 1):
             stable[job.sets] &= whole
-            group = self.groups[job.number]
-            for index, batches in zip(range(*job.sets.indices(len(table))), found, strict=True):
-                if self.view.kernel is not None:
-                    self.add(out[index], group, batches, widths[index])
-                    continue
-                for pixels, values in batches:
-                    totals[job.number][index][:, pixels] += values.T
+            own = np.arange(len(table))[job.sets]
+            for one in found:
+                if isinstance(one, Batch):
+                    self.spread(out, own, self.groups[job.number], one)
+                else:
+                    place, values = one
+                    totals[job.number][place + own[0] * len(self.low)] += values
             if progress is not None:
                 text = f"momentum {job.at + 1} of {len(job.stops)} along the beam"
                 progress(done / len(todo), f"Spin waves of {self.material.name}: {text}")
-        for group, total in zip(self.groups, totals, strict=True):
-            self.place(out, group.index, total)
+        if self.view.kernel is None:
+            for group, total in zip(self.groups, totals, strict=True):
+                of_sets = total.reshape(len(table), -1, group.index.size).swapaxes(1, 2)
+                out[:, group.index] = self.on_map(of_sets, out.dtype)
         return out, stable
 
     def _parts(self, number: int, size: int) -> list[np.ndarray]:
@@ -193,8 +195,8 @@ class General(SliceEngine):
         within = np.arange(len(self._pieces[number].nodes)) if reached is None else np.flatnonzero(reached.any(axis=1))
         return [within[start : start + size] for start in range(0, len(within), size)]
 
-    def _stop(self, job: _Job, table: np.ndarray, widths: np.ndarray) -> tuple[np.ndarray, list[list[Any]]]:
-        """Which sets are stable; and of each the modes that lie nearer to this stop than to its neighbours,
+    def _stop(self, job: _Job, table: np.ndarray, widths: np.ndarray) -> tuple[np.ndarray, list[Any]]:
+        """Which sets are stable; and the modes that lie nearer to this stop than to its neighbours,
         all by their share.
 
         As lines where resolution ellipsoids are to spread them, else as `summed`.
@@ -205,21 +207,24 @@ class General(SliceEngine):
         hkl = pieces.nodes[within] @ self.to_hkl + stops[at] * self.beam_hkl
         parameters = dict(zip(self.material.model.parameters, table.T, strict=True))
         modes = modes_of(self.material, hkl, parameters, velocities=True, workers=1)
-        found: list[list[Any]] = [[] for _ in table]
+        found: list[Any] = []
         q = q_across + stops[at] * plane.beam
+        number_of_modes = modes.energies.shape[-1]
         for met, slopes, weights in self._met(group, stops, at, modes, q_across):
             # a Goldstone mode at its own momentum is elastic
-            for index, lines in enumerate((weights > 0) & (modes.energies > 0) & (met > 0)):
-                piece, mode = np.nonzero(lines)
-                seen = self.view.seen(modes.amplitudes[index, piece, mode], q[piece], plane.turn)
-                energy, own = met[index, piece, mode], within[piece]
-                strength = np.nan_to_num(weights[index, piece, mode] * seen) * pieces.share[own]
-                strength = strength * self.view.factor(group.ei, energy)
-                spread = np.sum((slopes[index, piece, mode] * pieces.half[own]) ** 2, axis=-1) / 3
-                batch = Batch(pieces.pixel[own], energy, spread, strength, None if reached is None else reached[own])
-                found[index].append(
-                    batch if self.view.kernel is not None else self.summed(group, [batch], widths[index])
-                )
+            line = np.flatnonzero((weights > 0) & (modes.energies > 0) & (met > 0))
+            row = line // number_of_modes
+            index = row // len(within)
+            part = row - index * len(within)
+            seen = self.view.seen(modes.amplitudes.reshape(-1, 3).take(line, axis=0), q.take(part, axis=0), plane.turn)
+            energy, own = met.ravel().take(line), within.take(part)
+            strength = np.nan_to_num(weights.ravel().take(line) * seen) * pieces.share.take(own)
+            strength = strength * self.view.factor(group.ei, energy)
+            across = slopes.reshape(-1, 2).take(line, axis=0) * pieces.half.take(own, axis=0)
+            spread = np.sum(across**2, axis=-1) / 3
+            place = pieces.pixel.take(own) + index * len(self.low)
+            lines = Batch(place, energy, spread, strength, None if reached is None else reached.take(own, axis=0))
+            found.append(lines if self.view.kernel is not None else self.summed(group, lines, widths))
         return modes.stable, found
 
     def _met(

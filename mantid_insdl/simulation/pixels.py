@@ -156,7 +156,7 @@ def _beside(cells: np.ndarray, stretch: np.ndarray) -> np.ndarray:
 
 
 def differences(values: np.ndarray, pieces: Pieces, axis: int) -> np.ndarray:
-    """Derivative along an axis of values (node, ...) on a lattice, from the neighbours of each node;
+    """Derivative along an axis of values (..., node, mode) on a lattice, from the neighbours of each node;
     0 where it has none.
 
     Where the two sides differ, as at a kink, no more than twice the smaller of them: the monotonised central limiter of
@@ -164,10 +164,11 @@ def differences(values: np.ndarray, pieces: Pieces, axis: int) -> np.ndarray:
     """
     assert pieces.beside is not None and pieces.steps is not None  # they are those of a lattice
     (before, after), last = pieces.beside[axis], pieces.ends[axis]
-    on = values.take(after, axis=0) - values
+    on = values.take(after, axis=-2)
+    on -= values
     on *= values.dtype.type(pieces.steps[axis])
-    back = on.take(before, axis=0)
-    on[last] = back[last]
+    back = on.take(before, axis=-2)
+    on[..., last, :] = back[..., last, :]
     most = np.minimum(np.abs(back), np.abs(on))
     most *= 2
     most *= back * on > 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,7 +12,7 @@ import numpy as np
 from mantid_insdl.errors import InstabilityError
 from mantid_insdl.materials import Material
 from mantid_insdl.materials.spin_waves import ordered, orders_of
-from mantid_insdl.parallel import in_threads
+from mantid_insdl.parallel import cores, in_threads
 from mantid_insdl.progress import Progress
 from mantid_insdl.simulation.pixels import Pieces, cut, differences, divide
 from mantid_insdl.simulation.slice_engine import Batch, Group, SliceEngine
@@ -23,6 +23,10 @@ LINES_PER_ZONE = 2
 """Lines of symmetry along each axis of a zone: its sides, and the middle between them."""
 MERGED = 1.5
 """A lattice of this many times as many cells as needed is taken where another incident energy needs it."""
+TOGETHER = 800_000
+"""Modes in pieces of pixels that a thread works on at once, in some 100 MB: enough that what surrounds each operation
+on arrays, during which no other thread can run, is short against it.
+"""
 DEGENERATE = 1e-5
 """Of the largest energy: modes nearer to one another than that are one level."""
 
@@ -40,13 +44,15 @@ class OwnOrders:
         usual = _solver(material, material.couplings(material.defaults), hk[:1])
         self.groups, self._tried = usual.groups, usual.splitting
 
-    def solve(self, table: np.ndarray, workers: int | None = None, kind: type = complex) -> list[PlanarModes] | None:
-        """As `SharedSolve.solve`; None also where the order ends before."""
-        couplings = dict(zip(self._material.model.parameters, table, strict=True))
+    def solve(
+        self, table: np.ndarray, workers: int | None = None, kind: type = complex
+    ) -> tuple[np.ndarray, list[PlanarModes]]:
+        """As `SharedSolve.solve`, of one set (1, parameter); unstable, and without modes, also where the order ends."""
+        couplings = dict(zip(self._material.model.parameters, table[0], strict=True))
         try:
             solver = _solver(self._material, couplings, self._hk, reduce=False, tried=self._tried)
         except InstabilityError:
-            return None
+            return np.zeros(1, bool), []
         return solver.solve(table, workers, kind)
 
 
@@ -75,15 +81,18 @@ class Lattice:
 
     def parabolas(self, modes: PlanarModes, axes: np.ndarray, dtype: type) -> Parabolas:
         """Of modes at its momenta; `axes` (2, 2) are those of the map, in units of (h, k)."""
-        slopes: np.ndarray = np.tensordot(axes, modes.velocities, axes=1).astype(dtype)
+        along_h, along_k = modes.velocities
+        slopes: np.ndarray = np.stack([(h * along_h + k * along_k).astype(dtype) for h, k in axes])
         bends = None
         if self.pieces.beside is not None:
             bends = np.stack([differences(slope, self.pieces, axis) for axis, slope in enumerate(slopes)])
         # a Goldstone mode at its own momentum is elastic
         energies: np.ndarray = np.where(modes.usable & (modes.energies > 0), modes.energies, np.nan).astype(dtype)
         # a line is as wide as its energy spreads across a piece
-        farthest = 3 * np.tensordot(self.pieces.reach.astype(dtype), np.abs(slopes), axes=1)
-        return Parabolas(modes, energies, farthest, slopes, bends)
+        farthest = 3 * sum(
+            far * np.abs(slope) for far, slope in zip(self.pieces.reach.astype(dtype), slopes, strict=True)
+        )
+        return Parabolas(energies, farthest, slopes, bends, modes.components, modes.amplitudes)
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,34 +101,48 @@ class Parabolas:
 
     Parameters
     ----------
-    modes
-        At the nodes.
-    energies : (node, mode)
+    energies : (set, node, mode)
         meV; NaN where a mode has no inelastic intensity.
-    farthest : (node, mode)
+    farthest : (set, node, mode)
         How far from their energies at the nodes they still have an intensity within a piece, in meV.
-    slopes, bends : (axis of the map, node, mode)
+    slopes, bends : (axis of the map, set, node, mode)
         First and second derivatives by qh and qk; no second ones where a piece is all of a pixel.
+    components, amplitudes
+        Of the modes at the nodes: as of `PlanarModes`.
     """
 
-    modes: PlanarModes
     energies: np.ndarray
     farthest: np.ndarray
     slopes: np.ndarray
     bends: np.ndarray | None
+    components: np.ndarray
+    amplitudes: Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
+
+    def of(self, sets: np.ndarray) -> Parabolas:
+        """Those of some sets, by number, in this order and as often."""
+        if np.array_equal(sets, np.arange(len(self.energies))):
+            return self
+        return Parabolas(
+            self.energies[sets],
+            self.farthest[sets],
+            self.slopes[:, sets],
+            None if self.bends is None else self.bends[:, sets],
+            self.components,
+            lambda own, *lines: self.amplitudes(sets.take(own), *lines),
+        )
 
     def in_pieces(self, pieces: Pieces, span: slice) -> tuple[np.ndarray, np.ndarray]:
-        """Mean energies of the modes of `span` in each piece and the variances of them, (piece, mode)."""
-        energies = self.energies[:, span].take(pieces.node, axis=0)
+        """Mean energies of the modes of `span` in each piece and the variances of them, (set, piece, mode)."""
+        energies = self.energies[..., span].take(pieces.node, axis=1)
         spread = np.zeros_like(energies)
         for axis, (offset, variance, second) in enumerate(pieces.moments.astype(energies.dtype)):
-            slope = self.slopes[axis][:, span].take(pieces.node, axis=0)
+            slope = self.slopes[axis][..., span].take(pieces.node, axis=1)
             energies += slope * offset
             slope *= slope
             slope *= variance
             spread += slope
             if self.bends is not None:
-                bend = self.bends[axis][:, span].take(pieces.node, axis=0)
+                bend = self.bends[axis][..., span].take(pieces.node, axis=1)
                 bend *= second
                 energies += bend
         return energies, spread
@@ -150,6 +173,11 @@ class Planar(SliceEngine):
         # a few momenta spread over the map find most unstable parameter sets at a fraction of the cost
         hkl = 0.5 * (self.low + self.high) @ self.to_hkl
         self._screen = self._shared(hkl[:: max(1, len(hkl) // 40), :2])
+        #: parameter sets that are worked on at once, at most
+        self._together = 1
+        if not isinstance(solver, OwnOrders):
+            largest = max(max(len(one.pieces.node), len(one.pieces.nodes)) for one in self._lattices)
+            self._together = max(1, int(TOGETHER / (largest * solver.rows)))
 
     def _shared(self, hk: np.ndarray) -> Solver:
         if self.material.relaxed:
@@ -200,86 +228,110 @@ class Planar(SliceEngine):
         # What differs in the energy width only costs one solve.
         sets, which = np.unique(table, axis=0, return_inverse=True)
         which = which.ravel()
-        one_by_one = len(sets) == 1  # then the threads share the momenta and the incident energies of the one set
-        workers = None if one_by_one else 1
-
         if self.material.relaxed:
             orders_of(self.material, dict(zip(self.material.model.parameters, sets.T, strict=True)))  # all at once
+        parts = _parts(len(sets), self._together, cores())
+        workers = (
+            None if len(parts) == 1 else 1
+        )  # the threads share the sets, or the momenta and slices of the only one
 
-        def work(number: int) -> None:
-            values, places = sets[number], np.flatnonzero(which == number)
-            solved = [self._screen.solve(values, 1)]
-            for lattice in self._lattices:
-                if solved[-1] is None:
-                    break
-                solved.append(lattice.solver.solve(values, workers, np.result_type(out.dtype, np.complex64).type))
-            found = [modes for modes in solved if modes is not None]
-            stable[places] = len(found) == len(solved)
-            if len(found) < len(solved):
+        def work(part: np.ndarray) -> None:
+            (good,) = np.nonzero(self._screen.solve(sets[part], 1)[0])
+            good = part[good]
+            solved = []
+            whole = np.ones(len(good), bool)
+            for lattice in self._lattices if len(good) else []:
+                here, modes = lattice.solver.solve(sets[good], workers, np.result_type(out.dtype, np.complex64).type)
+                whole &= here
+                solved.append([lattice.parabolas(one, self.to_hkl[:, :2], dtype) for one in modes])
+            stable[np.isin(which, np.setdiff1d(part, good[whole]))] = False
+            places = np.flatnonzero(np.isin(which, good[whole]))
+            if not len(places):
                 return
-            axes = self.to_hkl[:, :2]
-            bent = [
-                [lattice.parabolas(x, axes, dtype) for x in modes]
-                for lattice, modes in zip(self._lattices, found[1:], strict=True)
-            ]
+            places = places[np.argsort(which[places], kind="stable")]
+            own = np.searchsorted(good, which[places])
 
-            def slices_of(job: tuple[int, int]) -> None:
-                place, group = job
-                self._slices(group, bent[self._which[group]], widths[place], out[place])
+            def slices_of(job: tuple[np.ndarray, int]) -> None:
+                chosen, number = job
+                bent = [one.of(own[chosen]) for one in solved[self._which[number]]]
+                self._slices(number, bent, widths[places[chosen]], places[chosen], out)
 
-            list(in_threads(slices_of, itertools.product(places.tolist(), range(len(self.groups))), workers))
+            chunks = _parts(len(places), self._together, workers or cores())
+            list(in_threads(slices_of, itertools.product(chunks, range(len(self.groups))), workers))
 
-        for number, _ in enumerate(in_threads(work, range(len(sets)))):
+        for part, _ in zip(parts, in_threads(work, parts), strict=True):
             if progress is not None:
-                progress((number + 1) / len(sets), f"Spin waves of {self.material.name}: {number + 1} of {len(sets)}")
+                done = part[-1] + 1
+                progress(done / len(sets), f"Spin waves of {self.material.name}: {done} of {len(sets)}")
         return out, stable
 
-    def _slices(self, number: int, modes: list[Parabolas], scale: float, out: np.ndarray) -> None:
-        """Add the slices of one incident energy of one parameter set to `out`, (slice, pixel)."""
-        self.add(out, self.groups[number], [lines for one in modes for lines in self._lines(number, one, scale)], scale)
+    def _slices(
+        self, number: int, modes: list[Parabolas], scales: np.ndarray, places: np.ndarray, out: np.ndarray
+    ) -> None:
+        """Add the slices of one incident energy of some parameter sets to `out`, (set, slice, pixel), at `places`."""
+        group = self.groups[number]
+        batches = [lines for lines in (self._lines(number, one, scales) for one in modes) if lines is not None]
+        if self.view.kernel is not None:
+            for lines in batches:
+                self.spread(out, places, group, lines)
+            return
+        total = np.zeros((len(places) * len(self.low), group.index.size))
+        for lines in batches:
+            place, values = self.summed(group, lines, scales)
+            total[place] += values
+        of_sets = total.reshape(len(places), -1, group.index.size).swapaxes(1, 2)
+        out[places[:, None], group.index] = self.on_map(of_sets, out.dtype)
 
-    def _lines(self, number: int, bent: Parabolas, scale: float) -> Iterator[Batch]:
-        """Lines of the modes of one symmetry at one incident energy, in one batch or none."""
+    def _lines(self, number: int, bent: Parabolas, scales: np.ndarray) -> Batch | None:
+        """Lines of the modes of one symmetry at one incident energy, if there are any."""
         group, lattice = self.groups[number], self._lattices[self._which[number]]
-        pieces, margin, real = lattice.pieces, self.margin(group, scale), bent.energies.dtype.type
-        low, high = real(group.edges[0] - margin), real(group.edges[-1] + margin)
+        pieces, real = lattice.pieces, bent.energies.dtype.type
+        margin = np.array([self.margin(group, scale) for scale in scales])[:, None, None]
+        low, high = (group.edges[0] - margin).astype(real), (group.edges[-1] + margin).astype(real)
         near = (bent.energies + bent.farthest >= low) & (bent.energies - bent.farthest <= high)
         if np.isfinite(group.ei):
             near &= bent.energies < group.ei
-        columns = np.flatnonzero(near.any(axis=0))
+        columns = np.flatnonzero(near.any(axis=(0, 1)))
         if not columns.size:
-            return
+            return None
         span = slice(columns[0], columns[-1] + 1)
-        near = near[:, span]
-        node, mode = np.nonzero(near)
+        near = near[..., span]
+        line = np.flatnonzero(near)
         intensity = np.zeros(near.shape, real)
-        intensity[near] = self._intensity(lattice, bent, group, node, mode + span.start)
-        _share_degenerate(intensity, bent.energies[:, span])
-        strength = intensity.take(pieces.node, axis=0)
+        intensity.ravel()[line] = self._intensity(lattice, bent, group, *_unraveled(line, near.shape, span.start))
+        _share_degenerate(intensity, bent.energies[..., span])
+        strength = intensity.take(pieces.node, axis=1)
         if pieces.beside is not None:
             for axis, (offset, _, _) in enumerate(pieces.moments.astype(real)):
-                change = differences(intensity, pieces, axis).take(pieces.node, axis=0)
+                change = differences(intensity, pieces, axis).take(pieces.node, axis=1)
                 change *= offset
                 strength += change
         strength *= pieces.share.astype(real)[:, None]
         energies, spread = bent.in_pieces(pieces, span)
-        reach = np.sqrt(real(margin**2) + 16 * spread)
+        reach = np.sqrt((margin**2).astype(real) + 16 * spread)
         near_edges = (energies > real(group.edges[0]) - reach) & (energies < real(group.edges[-1]) + reach)
         kept = np.flatnonzero((strength != 0) & near_edges)
-        piece = kept // near.shape[1]
+        own, piece, _ = _unraveled(kept, strength.shape)
+        place = pieces.pixel.take(piece) + own * len(self.low)
         reached = lattice.reached[number]
-        reached = None if reached is None else reached[piece]
-        energies, spread, strength = (x.ravel()[kept] for x in (energies, spread, strength))
-        yield Batch(pieces.pixel[piece], np.abs(energies), spread, strength, reached)
+        reached = None if reached is None else reached.take(piece, axis=0)
+        energies, spread, strength = (x.ravel().take(kept) for x in (energies, spread, strength))
+        return Batch(place, np.abs(energies), spread, strength, reached)
 
     def _intensity(
-        self, lattice: Lattice, bent: Parabolas, group: Group, node: np.ndarray, mode: np.ndarray
+        self,
+        lattice: Lattice,
+        bent: Parabolas,
+        group: Group,
+        own: np.ndarray,
+        node: np.ndarray,
+        mode: np.ndarray,
     ) -> np.ndarray:
-        """Intensity of modes at nodes, (line,) each, at the momentum along the beam of its own energy."""
+        """Intensity of modes of sets at nodes, (line,) each, at the momentum along the beam of its own energy."""
         # that of the map: half the time where it is single
-        energy, real = bent.energies[node, mode], bent.energies.dtype
-        across_squared, components = lattice.across_squared.astype(real)[node], bent.modes.components
-        amplitudes = bent.modes.amplitudes(node, mode)
+        energy, real = bent.energies[own, node, mode], bent.energies.dtype
+        across_squared, components = lattice.across_squared.astype(real)[node], bent.components
+        amplitudes = bent.amplitudes(own, node, mode)
         along = self.along(energy, across_squared, group).astype(real)
         q_squared = across_squared + along**2
         factors = [None if table is None else table.at(q_squared) for table in self._ions]
@@ -309,14 +361,31 @@ class Planar(SliceEngine):
         return intensity * self.view.factor(group.ei, energy)
 
 
+def _parts(number: int, most: int, workers: int) -> list[np.ndarray]:
+    """Numbers from zero in parts of at most `most`, as many to each worker."""
+    rounds = -(-number // (most * workers))
+    return np.array_split(np.arange(number), min(number, rounds * workers))
+
+
+def _unraveled(line: np.ndarray, shape: tuple[int, ...], first: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Sets, nodes and modes, counted from `first`, of places in an array (set, node, mode);
+    in half the time of `numpy.unravel_index`.
+    """
+    row = line // shape[2]
+    own = row // shape[1]
+    return own, row - own * shape[1], line - row * shape[2] + first
+
+
 def _share_degenerate(intensity: np.ndarray, energies: np.ndarray) -> None:
-    """Give modes (node, mode) of one energy the mean of their intensities:
+    """Give modes (set, node, mode) of one energy the mean of their intensities:
     how a solver mixes them is chance, and differs between nodes.
     """
-    apart = ~(np.abs(np.diff(energies, axis=1)) <= DEGENERATE * np.nanmax(np.abs(energies)))
+    largest = np.nan_to_num(np.abs(energies)).max(axis=(1, 2), keepdims=True)  # of each set
+    apart = ~(np.abs(np.diff(energies, axis=-1)) <= DEGENERATE * largest)
     if apart.all():
         return
-    first = np.pad(apart, ((0, 0), (1, 0)), constant_values=True)
+    first = np.ones(energies.shape, bool)
+    first[..., 1:] = apart
     which = np.cumsum(first.ravel()) - 1
     shared = np.bincount(which, intensity.ravel()) / np.bincount(which)
     intensity[:] = shared[which].reshape(intensity.shape)

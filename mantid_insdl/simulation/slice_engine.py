@@ -4,7 +4,8 @@ the map as a domain of the crystal sees it, and lines added to it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import functools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from mantid_insdl.instrument.ellipsoid import PixelKernel
 
 
-BLOCK = 4096
+BLOCK = 16384
 """Lines worked on at once: what stays in a core's cache."""
 
 UNIT = "1/meV per magnetic ion"
@@ -166,13 +167,14 @@ class Batch(NamedTuple):
 
     Parameters
     ----------
-    pixel, energy, spread, intensity : (line,)
-        Calculated pixel, rising; energy in meV and the variance of it; strength.
+    place, energy, spread, intensity : (line,)
+        Number of the parameter set times that of calculated pixels, plus the pixel, rising; energy in meV and the
+        variance of it; strength.
     reached : (line, window) or None
         Factor on each.
     """
 
-    pixel: np.ndarray
+    place: np.ndarray
     energy: np.ndarray
     spread: np.ndarray
     intensity: np.ndarray
@@ -346,51 +348,44 @@ class SliceEngine:
         part = np.add.reduceat(allowed * pieces.share[:, None], start, axis=0)[pieces.pixel]
         return allowed / np.where(part > 0, part, 1.0)
 
-    def add(self, out: np.ndarray, group: Group, batches: Iterable[Batch], scale: float) -> None:
-        """Add lines to the map `out`, (slice, pixel)."""
-        if self.view.kernel is not None:
+    def spread(self, out: np.ndarray, places: np.ndarray, group: Group, lines: Batch) -> None:
+        """Add lines of parameter sets, by their resolution ellipsoids, to the maps `out`, (set, slice, pixel),
+        at `places`.
+        """
+        kernel = self.view.kernel
+        assert kernel is not None
+        ends = np.searchsorted(lines.place, len(self.low) * np.arange(len(places) + 1))
+        for number, (place, part) in enumerate(zip(places.tolist(), map(slice, ends[:-1], ends[1:]), strict=True)):
+            pixel, energy = lines.place[part] - number * len(self.low), lines.energy[part]
+            hwhm = None if self.view.intrinsic is None else self.view.intrinsic.hwhm(energy)
             for weight, source in self._sources:  # without symmetries each calculated pixel is one of the map
-                target = np.argsort(source)
-                for lines in batches:
-                    strength = weight * lines.intensity
-                    hwhm = None if self.view.intrinsic is None else self.view.intrinsic.hwhm(lines.energy)
-                    self.view.kernel.add(
-                        out, group.index, target[lines.pixel], lines.energy, strength, self.reach, lines.spread, hwhm
-                    )
-            return
-        pixels, values = self.summed(group, batches, scale)
-        whole = np.zeros((group.index.size, len(self.across_squared)))
-        whole[:, pixels] = values.T
-        self.place(out, group.index, whole)
+                target = np.argsort(source)[pixel]
+                strength = weight * lines.intensity[part]
+                kernel.add(out[place], group.index, target, energy, strength, self.reach, lines.spread[part], hwhm)
 
-    def summed(self, group: Group, batches: Iterable[Batch], scale: float) -> tuple[slice, np.ndarray]:
-        """Lines of calculated pixels: from the first to the last of these, what the lines add to them,
-        (pixel, window).
+    def summed(self, group: Group, lines: Batch, scales: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The unlike places of lines, and what they add there, (place, window);
+        `scales` (set,) are the factors on the energy width.
         """
-        batches = [lines for lines in batches if len(lines.pixel)]
-        if not batches:
-            return slice(0, 0), np.zeros((0, group.index.size))
-        first, last = min(lines.pixel[0] for lines in batches), max(lines.pixel[-1] for lines in batches)
-        summed = np.zeros((last + 1 - first, group.index.size))
-        for lines in batches:
-            density = np.empty((len(lines.energy), group.index.size), lines.energy.dtype)
-            for begin in range(0, len(density), BLOCK):
-                part = slice(begin, begin + BLOCK)
-                found = self.density(lines.energy[part], lines.spread[part], group, scale)
-                np.multiply(found, lines.intensity[part, None], out=density[part])
-            if lines.reached is not None:
-                density *= lines.reached
-            start = np.flatnonzero(np.diff(lines.pixel, prepend=-1))
-            summed[lines.pixel[start] - first] += np.add.reduceat(density, start, axis=0)
-        return slice(first, last + 1), summed
+        density = np.empty((len(lines.energy), group.index.size), lines.energy.dtype)
+        alike = np.all(scales == scales[:1])
+        for begin in range(0, len(density), BLOCK):
+            part = slice(begin, begin + BLOCK)
+            scale = scales[0] if alike else scales[lines.place[part] // len(self.low)]
+            found = self.density(lines.energy[part], lines.spread[part], group, scale)
+            np.multiply(found, lines.intensity[part, None], out=density[part])
+        if lines.reached is not None:
+            density *= lines.reached
+        start = np.flatnonzero(np.diff(lines.place, prepend=-1))
+        return lines.place[start], np.add.reduceat(density, start, axis=0)
 
-    def place(self, out: np.ndarray, index: np.ndarray, values: np.ndarray) -> None:
-        """Add values at the calculated pixels (..., pixel) to the slices `index` of the map `out`
-        (..., slice, pixel), in all places.
-        """
-        for weight, source in self._sources:
-            picked = values[..., source]
-            out[..., index, :] += picked if weight == 1 else out.dtype.type(weight) * picked
+    def on_map(self, values: np.ndarray, dtype: np.dtype) -> np.ndarray:
+        """Values at the calculated pixels (..., pixel) at those of the map, in all places."""
+        picked = (
+            values.take(source, axis=-1) if weight == 1 else dtype.type(weight) * values.take(source, axis=-1)
+            for weight, source in self._sources
+        )
+        return functools.reduce(np.add, picked)
 
     def empty(self, sets: int, dtype: type) -> np.ndarray:
         """A map for each parameter set, (set, slice, pixel)."""

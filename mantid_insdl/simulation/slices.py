@@ -17,6 +17,7 @@ from mantid_insdl.instrument.resolution import ChopperSpectrometer, blur, load_i
 from mantid_insdl.maps import COMPONENT_LOG, MAXIMUM_COUNTS, RLU, Axis, Map, Slices
 from mantid_insdl.materials import Material, load_material, zener
 from mantid_insdl.materials.spin_waves import domain_turns, modes_of, require_fixed_order, require_order, uniform_model
+from mantid_insdl.parallel import in_threads
 from mantid_insdl.progress import Progress
 from mantid_insdl.simulation.engines import ClosedForm, General, engine_for
 from mantid_insdl.simulation.lines import check_component
@@ -26,6 +27,8 @@ from mantid_insdl.spinwave.modes import UNSTABLE
 from mantid_insdl.spinwave.structure import ClassicalEnergy
 
 MAX_PIXELS = 50_000_000
+BLURRED = 1_000_000
+"""Pixels of maps that a thread blurs at once."""
 Q_SIGMA_PIXELS = 0.6
 """Blur in momentum, in pixels, of the map of the reference;
 it stands for the size of sample and detectors and for the Q resolution.
@@ -173,7 +176,12 @@ class SliceSimulator:
         out = functools.reduce(np.add, [one for one, _ in found]).reshape(len(table), *self.reach.shape)
         if kernel is not None:
             out = np.nan_to_num(kernel.normalise(out, self.reach))
-        out = blur(out * self.reach, self.reach, blurred)
+
+        def finish(part: slice) -> None:
+            out[part] = blur(out[part] * self.reach, self.reach, blurred)
+
+        sets = max(1, BLURRED // self.reach.size)
+        list(in_threads(finish, [slice(first, first + sets) for first in range(0, len(out), sets)]))
         out[~stable] = np.nan
         return out, stable
 

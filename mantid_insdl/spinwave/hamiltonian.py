@@ -49,7 +49,7 @@ class Form:
 
     Parameters
     ----------
-    matrices : tuple of (parameter, wave, n, n)
+    matrices : tuple of (parameter, wave, [block,] n, n)
         One stack for the full 2N x 2N h; two, of A + B and of A - B, for the folded one.
     sites : (N, n) or None
         Amplitude on each site of each row of the matrices; None where rows are sites.
@@ -59,11 +59,13 @@ class Form:
     sites: np.ndarray | None = None
 
     def at(self, waves: np.ndarray, table: np.ndarray) -> tuple[np.ndarray, ...]:
-        """Matrices (set, m, n, n) for `waves` (m, wave) and parameter sets (set, parameter)."""
+        """Matrices (set, m, [block,] n, n) for `waves` (m, wave) and parameter sets (set, parameter)."""
         found = []
         for constant in self.matrices:
-            _, number, *square = constant.shape
-            h = waves @ np.tensordot(table, constant, axes=1).reshape(len(table), number, -1)
+            parameters, number, *square = constant.shape
+            # set by set, so that none depends on which others there are
+            constants = table[:, None] @ constant.reshape(parameters, -1)
+            h = waves @ constants.reshape(len(table), number, -1)
             found.append(h.reshape(*h.shape[:2], *square))
         return tuple(found)
 

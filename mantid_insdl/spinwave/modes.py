@@ -41,10 +41,12 @@ _SMALL = 10 * np.sqrt(SHIFT)
 at a soft momentum they count as zero.
 """
 _DIVERGENT = 1e3
-PIECE = 16e6
-"""Bytes of working memory of one piece of momenta:
-enough for what a piece costs whatever its size, and still in a cache.
+SMALL_PIECE, PIECE = 16e6, 64e6
+"""Bytes of working memory of one piece of momenta, where several threads share few of them or it takes long, and at
+most: what a piece costs whatever its size, and the wait of a thread for another one between two operations, are small.
 """
+LONG = 0.05
+"""Seconds, by `estimated_seconds`: of longer pieces progress would be told too rarely."""
 
 STABLE, SOFT, UNSTABLE = 0, 1, 2
 
@@ -243,9 +245,12 @@ def perpendicular(amplitudes: np.ndarray, q: np.ndarray) -> np.ndarray:
     q : (..., 3)
         Momentum, Cartesian, broadcast against `amplitudes`.
     """
-    squared = np.sum(q * q, axis=-1)
-    along = np.abs(np.sum(q * amplitudes, axis=-1)) ** 2
-    return np.sum(np.abs(amplitudes) ** 2, axis=-1) - along / np.where(squared > 0, squared, np.inf)
+    # written out: sums over three numbers take several times as long
+    (qx, qy, qz), (x, y, z) = np.moveaxis(q, -1, 0), np.moveaxis(amplitudes, -1, 0)
+    squared = qx**2 + qy**2 + qz**2
+    along = qx * x + qy * y + qz * z
+    whole = x.real**2 + x.imag**2 + y.real**2 + y.imag**2 + z.real**2 + z.imag**2
+    return whole - (along.real**2 + along.imag**2) / np.where(squared > 0, squared, np.inf)
 
 
 def spin_waves(
@@ -314,7 +319,8 @@ def spin_waves(
     workers = workers or cores()
     matrices = len(table) + derivatives * len(model.parameters) + 3 * velocities
     size = 16 * hamiltonian.size**2 * (10 if fold else 40) * matrices
-    piece = max(1, int(min(memory / workers, PIECE) / size))
+    wanted = min(-(-len(q) // workers), int(len(q) * LONG / max(seconds, LONG)))
+    piece = max(1, min(int(min(memory / workers, PIECE) / size), max(int(SMALL_PIECE / size), wanted)))
     pieces = [q[start : start + piece] for start in range(0, max(len(q), 1), piece)]
     parts = in_threads(lambda part: _spin_waves(hamiltonian, part, table, blocks, velocities), pieces, workers)
     text = f"Spin waves of {len(model.sites)} spins at {len(q)} momenta, about {_in_words(seconds)} on one core"
@@ -442,9 +448,14 @@ def in_rising_order(of_modes: Sequence[Sequence[np.ndarray | None]]) -> list[np.
     None where none has it.
     """
     order = np.argsort(np.concatenate(of_modes[0], axis=2), axis=2, kind="stable")
+    sets, momenta, modes = order.shape
+    order += modes * np.arange(sets * momenta).reshape(
+        sets, momenta, 1
+    )  # in all of them, so that a mode is moved as one
     joined = [None if one[0] is None else np.concatenate(one, axis=2) for one in of_modes]
     return [
-        None if x is None else np.take_along_axis(x, order if x.ndim == 3 else order[..., None], axis=2) for x in joined
+        None if x is None else x.reshape(order.size, *x.shape[3:]).take(order.ravel(), axis=0).reshape(x.shape)
+        for x in joined
     ]
 
 
@@ -462,7 +473,7 @@ def mode_velocities(raw: RawModes, form: Form, slopes: np.ndarray, table: np.nda
     """
     number, momenta = len(slopes), slopes.shape[1]
     matrices = [
-        np.moveaxis(x.reshape(len(table), number, momenta, *x.shape[-2:]), 1, 0)
+        np.moveaxis(x.reshape(len(table), number, momenta, *x.shape[2:]), 1, 0)
         for x in form.at(slopes.reshape(number * momenta, -1), table)
     ]
     return np.nan_to_num(energy_derivatives(raw, tuple(matrices)))

@@ -17,8 +17,9 @@ zig-zag chains are four blocks of four.
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -47,20 +48,20 @@ class Group(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class PlanarModes:
-    """Modes over (h, k) of one parameter set and one symmetry, with the amplitudes of unlike `Group` kept apart.
+    """Modes over (h, k) of parameter sets, of one symmetry, with the amplitudes of unlike `Group` kept apart.
 
     Parameters
     ----------
-    energies : (m, n)
-        meV, rising.
-    velocities : (2, m, n)
+    energies : (set, m, n)
+        meV, rising; NaN where the magnet is unstable.
+    velocities : (2, set, m, n)
         Derivatives of the energies by h and k, in meV; 0 where a mode is not usable.
-    usable : (m, n) bool
+    usable : (set, m, n) bool
         Whether a mode's weight is finite: a Goldstone mode's at its own momentum may not be.
     components : (component, 3)
         Cartesian unit vectors of those directions in which the neutron sees the spins of these modes move.
     amplitudes
-        From momenta (line,) and modes (line,), by number, to (component, group, line): spin amplitudes. The neutron
+        From sets, momenta and modes (line,), by number, to (component, group, line): spin amplitudes. The neutron
         sees their sum over groups, each times F_ion(Q) exp(-2 pi i l z) cos(pi (h, k) . pair).
     """
 
@@ -68,7 +69,7 @@ class PlanarModes:
     velocities: np.ndarray
     usable: np.ndarray
     components: np.ndarray
-    amplitudes: Callable[[np.ndarray, np.ndarray], np.ndarray]
+    amplitudes: Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 
 
 class SharedSolve:
@@ -118,11 +119,8 @@ class SharedSolve:
         waves, slopes = self._hamiltonian.waves(solved), self._hamiltonian.wave_slopes(solved)[:2]
         whole = self._hamiltonian.folded if self._hamiltonian.folds else self._hamiltonian.full
         self._forms = whole.split(self.splitting)
+        self._waves, self._slopes = waves, slopes
         n = self._hamiltonian.size
-        rows = max(form.matrices[0].shape[-1] for form in self._forms)
-        step = max(1, int(PIECE / (160 * rows**2)))
-        parts = [slice(start, start + step) for start in range(0, len(waves), step)]
-        self._pieces = [(waves[part], slopes[:, part]) for part in parts]
 
         z, pairs = (np.round(x, 9).tolist() for x in ([s.position[2] for s in model.sites], model.pairs[:, :2]))
         keys = [Group(site.ion, *one) for site, *one in zip(model.sites, z, map(tuple, pairs), strict=True)]
@@ -159,36 +157,48 @@ class SharedSolve:
             model.dipoles is None and all(bond.cell[2] == 0 for bond in model.bonds) and not np.any(model.pairs[:, 2])
         )
 
-    def solve(self, table: np.ndarray, workers: int | None = None, kind: type = complex) -> list[PlanarModes] | None:
-        """Modes for one parameter set, (parameter,) in the model's order, by symmetry;
-        None if it is unstable at any of the momenta.
+    @cached_property
+    def rows(self) -> int:
+        """Modes at a momentum, of all symmetries."""
+        return sum(form.matrices[0].shape[-1] for form in self._forms) // (1 if self._hamiltonian.folds else 2)
+
+    def solve(
+        self, table: np.ndarray, workers: int | None = None, kind: type = complex
+    ) -> tuple[np.ndarray, list[PlanarModes]]:
+        """Which parameter sets (set, parameter), in the model's order, are stable at all the momenta, (set,) bool;
+        and their modes, by symmetry. The modes of a set are the same whatever others it is solved with.
 
         `workers` is the number of threads, all cores by default; `kind`, complex or complex64, the
         precision of the amplitudes.
         """
-        scale = self._hamiltonian.scale(table[None])[:, None]
+        scale = self._hamiltonian.scale(table)[:, None, None]
 
-        def work(job: tuple[Form, tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, ...] | None:
-            form, (waves, slopes) = job
-            raw = solve(*form.at(waves, table[None]), scale=scale)
-            if np.any(raw.status == UNSTABLE):
-                return None
-            vectors = np.concatenate((raw.p[0], raw.m[0]), axis=1).astype(kind).swapaxes(0, 1)
-            velocities = np.moveaxis(mode_velocities(raw, form, slopes, table[None])[0], -1, 0)
-            return raw.energies[0], np.isfinite(raw.p[0, :, 0].real), velocities, vectors
+        def work(job: tuple[Form, slice]) -> _Solved:
+            form, part = job
+            raw = solve(*form.at(self._waves[part], table), scale=scale)  # (set, m, block, ...)
+            vectors = np.concatenate((raw.p, raw.m), axis=-2).astype(kind)
+            velocities = np.moveaxis(mode_velocities(raw, form, self._slopes[:, part], table), -1, 0)
+            return _Solved(raw.energies, np.isfinite(raw.p[..., 0, :].real), velocities, vectors, raw.status)
 
+        solved: dict[int, _Solved] = {}
+        for form, blocks in self._stacks:
+            step = max(1, int(PIECE / (160 * len(blocks) * form.matrices[0].shape[-1] ** 2 * len(table))))
+            parts = [(form, slice(start, start + step)) for start in range(0, len(self._waves), step)]
+            whole = _Solved.joined(list(in_threads(work, parts, workers)))
+            solved |= {block: whole.block(place) for place, block in enumerate(blocks)}
+        stable = ~np.any([np.any(one.status == UNSTABLE, axis=1) for one in solved.values()], axis=0)
+        return stable, [block.modes(solved) for block in self._blocks]
+
+    @cached_property
+    def _stacks(self) -> list[tuple[Form, list[int]]]:
+        """Forms of as many rows in one, (parameter, wave, block, n, n), with the numbers of the blocks."""
+        rows = [form.matrices[0].shape[-1] for form in self._forms]
         found = []
-        for one in in_threads(work, list(itertools.product(self._forms, self._pieces)), workers):
-            if one is None:
-                return None
-            found.append(one)
-        solved = []
-        for start in range(0, len(found), len(self._pieces)):
-            energies, usable, *others = zip(*found[start : start + len(self._pieces)], strict=True)
-            solved.append(
-                _Solved(np.concatenate(energies), np.concatenate(usable), *(np.concatenate(x, axis=1) for x in others))
-            )
-        return [block.modes(solved) for block in self._blocks]
+        for size in dict.fromkeys(rows):
+            alike = [block for block, own in enumerate(rows) if own == size]
+            matrices = zip(*(self._forms[block].matrices for block in alike), strict=True)
+            found.append((Form(tuple(np.stack(x, axis=2) for x in matrices)), alike))
+        return found
 
 
 class SharedSpiral:
@@ -226,15 +236,21 @@ class SharedSpiral:
         """Whether the model allows it, the spiral does not turn along c, and neutrons see the same of all spins."""
         return SharedSolve.allowed(model) and k[2] == 0 and bool(np.all(model.visible == model.visible[0]))
 
-    def solve(self, table: np.ndarray, workers: int | None = None, kind: type = complex) -> list[PlanarModes] | None:
+    @property
+    def rows(self) -> int:
+        """Modes at a momentum, of all symmetries."""
+        return sum(solver.rows for solver, _ in self._parts)
+
+    def solve(
+        self, table: np.ndarray, workers: int | None = None, kind: type = complex
+    ) -> tuple[np.ndarray, list[PlanarModes]]:
         """As `SharedSolve.solve`; 3 N modes at each momentum in all."""
-        found = []
+        stable, found = np.ones(len(table), bool), []
         for solver, projector in self._parts:
-            modes = solver.solve(table, workers, kind)
-            if modes is None:
-                return None
+            whole, modes = solver.solve(table, workers, kind)
+            stable &= whole
             found += [_turned(one, projector.astype(kind)) for one in modes]
-        return found
+        return stable, found
 
 
 def _turned(modes: PlanarModes, projector: np.ndarray) -> PlanarModes:
@@ -332,37 +348,71 @@ class _Block:
             path[one.pixels] = paths.index((block, one.operation))
         return cls(np.eye(3)[seen], source, paths, path, {key: np.stack(x, axis=2) for key, x in views.items()}, view)
 
-    def modes(self, solved: Sequence[_Solved]) -> PlanarModes:
+    def modes(self, solved: Mapping[int, _Solved]) -> PlanarModes:
         """From what was solved, block by block."""
-        number = len(solved[0].energies)
+        _, number, n = solved[0].energies.shape
         at = self.path * number + self.source
-        energies = np.concatenate([solved[block].energies for block, _ in self.paths]).take(at, axis=0)
-        usable = np.concatenate([solved[block].usable for block, _ in self.paths]).take(at, axis=0)
-        slopes = [np.tensordot(one.back, solved[block].velocities, axes=1) for block, one in self.paths]
-        velocities = np.concatenate(slopes, axis=1).take(at, axis=1)
-        vectors = {key: solved[key[0]].vectors.conj() if key[1] else solved[key[0]].vectors for key in self.views}
+        energies = np.concatenate([solved[block].energies for block, _ in self.paths], axis=1).take(at, axis=1)
+        usable = np.concatenate([solved[block].usable for block, _ in self.paths], axis=1).take(at, axis=1)
+        slopes = [_turned_back(one.back, solved[block].velocities) for block, one in self.paths]
+        velocities = np.concatenate(slopes, axis=2).take(at, axis=2)
         seen = np.concatenate(
-            [np.tensordot(x.astype(vectors[key].dtype), vectors[key], axes=1) for key, x in self.views.items()], axis=2
+            [solved[block].seen(x, conjugate) for (block, conjugate), x in self.views.items()], axis=3
         )
-        seen = seen.reshape(*seen.shape[:2], -1)  # (component, group, view x solve x mode)
-        first = (self.view * number + self.source) * energies.shape[-1]
+        parts = seen.shape[1:3]  # (set, component, group, view, solve, mode)
+        first = (self.view * number + self.source) * n
+        size = seen[0, 0, 0].size
+        flat = seen.ravel()
 
-        def amplitudes(momentum: np.ndarray, mode: np.ndarray) -> np.ndarray:
-            return np.take(seen, first[momentum] + mode, axis=-1)
+        def amplitudes(own: np.ndarray, momentum: np.ndarray, mode: np.ndarray) -> np.ndarray:
+            place = first.take(momentum) + mode + own * (size * math.prod(parts))
+            found = np.empty((*parts, len(place)), flat.dtype)
+            for number, of_part in enumerate(found.reshape(-1, len(place))):
+                of_part[:] = flat[number * size :].take(place)
+            return found
 
         return PlanarModes(energies, velocities, usable, self.components, amplitudes)
 
 
+def _turned_back(turn: np.ndarray, slopes: np.ndarray) -> np.ndarray:
+    """A matrix (2, 2) times slopes (2, ...), set by set the same."""
+    return np.stack([row[0] * slopes[0] + row[1] * slopes[1] for row in turn])
+
+
 @dataclass(frozen=True, eq=False)
 class _Solved:
-    """Modes of a block at the solved momenta: energies and `usable` (solve, n), velocities (2, solve, n),
-    p above m (2n, solve, n).
+    """Modes of several blocks of as many rows at the solved momenta, or of one of them: energies and `usable`
+    (set, solve, [block,] n), velocities (2, set, solve, [block,] n), p above m (set, solve, [block,] 2n, n), and status
+    (set, solve, [block]).
     """
 
     energies: np.ndarray
     usable: np.ndarray
     velocities: np.ndarray
     vectors: np.ndarray
+    status: np.ndarray
+
+    @classmethod
+    def joined(cls, parts: Sequence[_Solved]) -> _Solved:
+        """Of all momenta, from parts of them."""
+        if len(parts) == 1:
+            return parts[0]
+        names = [one.name for one in fields(cls)]
+        return cls(*(np.concatenate([getattr(x, one) for x in parts], axis=1 + (one == "velocities")) for one in names))
+
+    def block(self, number: int) -> _Solved:
+        """One of the blocks."""
+        names = [one.name for one in fields(self)]
+        return _Solved(*(getattr(self, one)[(slice(None),) * (2 + (one == "velocities")) + (number,)] for one in names))
+
+    def seen(self, views: np.ndarray, conjugate: bool) -> np.ndarray:
+        """What is seen of the modes of a block by views (component, group, view, 2n) of them or of their conjugates,
+        (set, component, group, view, solve, n).
+        """
+        sets, solves, both, n = self.vectors.shape
+        vectors = self.vectors.swapaxes(1, 2).reshape(sets, both, solves * n)
+        weights = views.astype(vectors.dtype).reshape(-1, both)
+        return (weights @ (vectors.conj() if conjugate else vectors)).reshape(sets, *views.shape[:3], solves, n)
 
 
 def _operations(hamiltonian: Hamiltonian) -> tuple[list[_Operation], list[np.ndarray]]:

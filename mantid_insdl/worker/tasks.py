@@ -75,7 +75,9 @@ def _denoise(maps: Mapping[str, Map], options: Mapping[str, Any], progress: Prog
 
 def _classify(maps: Mapping[str, Map], options: Mapping[str, Any], progress: Progress) -> Outcome:
     from mantid_insdl.analysis import classify
+    from mantid_insdl.analysis.classify import objection_to
     from mantid_insdl.analysis.combination import combined
+    from mantid_insdl.analysis.estimate import exchange_bundle
     from mantid_insdl.analysis.refinement import starts_by_networks
     from mantid_insdl.fitting.compare import compare
     from mantid_insdl.networks.preparation import choose_bundle
@@ -83,17 +85,21 @@ def _classify(maps: Mapping[str, Map], options: Mapping[str, Any], progress: Pro
     measured, answer = maps["input"], {}
     options = dict(options)
     method = options.pop("method", "network")
-    by_network = {"network": 1.0, "both": 0.1, "fit": 0.0}[method]
+    by_network, by_fits = {"network": (1.0, 1.0), "both": (0.1, 0.9), "fit": (0.0, 1.0)}[method]
     if method != "fit":
         told = classify(measured, progress=share_of(progress, 0.0, by_network), **options)
         answer = told.to_dict()
     if method != "network":
         card = choose_bundle("classify", measured, options.get("model")).card
         starts = starts_by_networks(measured, card.materials, card.family)
-        found = compare(measured, card.materials, start=starts, progress=share_of(progress, by_network, 1.0))
+        found = compare(measured, card.materials, start=starts, progress=share_of(progress, by_network, by_fits))
         answer["comparison"] = found.to_dict()
     if method == "both":
-        answer["combined"] = combined(told, found).to_dict()
+        together = combined(told, found)
+        if together.verdict == found.best.material and exchange_bundle(together.verdict, card.family) is not None:
+            last = share_of(progress, by_fits, 1.0)
+            together = together.objected(objection_to(measured, card, together.verdict, found.best.values, last))
+        answer["combined"] = together.to_dict()
     return {}, answer
 
 

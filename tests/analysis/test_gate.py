@@ -243,6 +243,16 @@ def test_a_model_without_a_limit_gives_no_constants(monkeypatch):
         estimated(monkeypatch, 0.0, 0.1, calibration={})
 
 
+def test_a_slope_is_taken_the_other_way_where_a_step_is_unstable():
+    def simulated(sets):
+        j = sets["J"][:, None, None, None]
+        return np.where(j > 1, np.nan, 2 * j) * np.ones((1, 1, 2, 2))
+
+    line = SimpleNamespace(simulated=simulated, scaled=lambda structure: structure, groups=[])
+    slopes = gate.slopes_of(line, ["J"], np.array([1.0]), np.full((1, 2, 2), 2.0), np.array([0.0]), np.array([2.0]))
+    assert slopes == pytest.approx(np.full((1, 1, 2, 2), 2.0))
+
+
 # ---- when there is a verdict
 
 FIT = ExchangeFit("pcsmo-goodenough", ("J",), (1.0,), (0.1,), ("meV",), True, (), IDENTITY, evidence(0.1, "pcsmo-goodenough"))
@@ -256,7 +266,7 @@ def answers(monkeypatch, told=TOLD, fit=FIT, rival=""):
     monkeypatch.setattr(verdicts, "classify", lambda *_, **__: told)
     monkeypatch.setattr(verdicts, "load_bundle", lambda _: SimpleNamespace(card=card("pcsmo-classifier")))
     monkeypatch.setattr(verdicts, "_constants", lambda *_: fit)
-    monkeypatch.setattr(verdicts, "_rivals", lambda *_: rival)
+    monkeypatch.setattr(verdicts, "objection_to", lambda *_: rival)
     return verdicts.classify_and_estimate(None)
 
 
@@ -269,6 +279,25 @@ def test_a_verdict_rests_on_its_constants_and_on_no_rival(monkeypatch):
     assert not unanswered.in_range
     for record, kind in ((result, Classification), (fit, ExchangeFit)):
         assert kind.from_dict(json.loads(json.dumps(record.to_dict()))) == record
+
+
+def test_a_rival_with_a_share_or_a_constant_that_the_map_asks_for_is_an_objection(monkeypatch):
+    asked = []
+    for what, stand_in in {
+        "prepare": lambda *_: None,
+        "ask_constants": lambda *_: (np.zeros(1), None, None),
+        "exchange_bundle": lambda *_: SimpleNamespace(card=SimpleNamespace(outputs=[SimpleNamespace(name="J", low=0.0, high=1.0)])),
+    }.items():
+        monkeypatch.setattr(verdicts, what, stand_in)
+    monkeypatch.setattr("mantid_insdl.analysis.evidence.Comparison", lambda _, name: name)
+    fitted = type("Fitted", (), {"__init__": lambda self, name, *_: setattr(self, "name", name), "descend": lambda self, *_: self})
+    monkeypatch.setattr("mantid_insdl.analysis.rival.Fitted", fitted)
+    card = SimpleNamespace(materials=("pcsmo-goodenough", "pcsmo-dimer", "pcsmo-zener"), family="pcsmo")
+    for mixed, between, expected in (("", "", ""), ("mixed", "", "mixed"), ("", "between", "between")):
+        monkeypatch.setattr("mantid_insdl.analysis.rival.objection", lambda *_, said=mixed: said)
+        monkeypatch.setattr("mantid_insdl.analysis.between.objection", lambda one, other, _, said=between: asked.append(other.name) or said)
+        assert verdicts.objection_to(None, card, FIT.material, FIT.parameters) == expected
+    assert asked == ["pcsmo-dimer", "pcsmo-zener", "pcsmo-dimer"]
 
 
 def test_a_strange_map_stays_strange_whatever_its_constants(monkeypatch):

@@ -142,7 +142,11 @@ def test_degenerate_modes_change_smoothly_with_the_parameters(tmp_path):
 
 
 def test_only_modes_of_one_energy_share_their_intensity():
-    energies = np.array([[1.0, 1.0, 2.0, 3.0], [np.nan, 1.0, 2.0, 2.0]])
-    intensity = np.array([[1.0, 3.0, 5.0, 7.0], [0.0, 2.0, 4.0, 8.0]])
+    """Of one energy against the largest of their own parameter set."""
+    energies = np.array([[[1.0, 1.0, 2.0, 3.0], [np.nan, 1.0, 2.0, 2.0]], [[1e6, np.nan, 2e6, 3e6], [1e6, 1e6 + 1, 2e6, 3e6]]])
+    energies = np.concatenate((energies, np.full((1, 2, 4), np.nan)))
+    intensity = np.array([[[1.0, 3.0, 5.0, 7.0], [0.0, 2.0, 4.0, 8.0]]] * 3)
     _share_degenerate(intensity, energies)
-    np.testing.assert_array_equal(intensity, [[2.0, 2.0, 5.0, 7.0], [0.0, 2.0, 6.0, 6.0]])
+    np.testing.assert_array_equal(intensity[0], [[2.0, 2.0, 5.0, 7.0], [0.0, 2.0, 6.0, 6.0]])
+    np.testing.assert_array_equal(intensity[1], [[1.0, 3.0, 5.0, 7.0], [1.0, 1.0, 4.0, 8.0]])
+    np.testing.assert_array_equal(intensity[2], [[1.0, 3.0, 5.0, 7.0], [0.0, 2.0, 4.0, 8.0]])

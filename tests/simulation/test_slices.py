@@ -15,7 +15,7 @@ from mantid_insdl.instrument.resolution import bin_fractions, bin_slopes, load_i
 from mantid_insdl.instrument.temperature import bose
 from mantid_insdl.maps import Axis, Map, Slices
 from mantid_insdl.materials import Material, load_material
-from mantid_insdl.simulation import engines
+from mantid_insdl.simulation import engines, planar
 from mantid_insdl.simulation.engines import General
 from mantid_insdl.simulation.slices import SliceSimulator, simulate
 from mantid_insdl.spinwave import spectrum_derivatives, spin_waves
@@ -163,6 +163,34 @@ def test_parts_and_threads_of_the_general_engine_change_nothing(tabulated, monke
     assert found[0] == pytest.approx(whole, rel=1e-10, abs=1e-10 * np.nanmax(whole), nan_ok=True)
     one = simulator.intensity({"J1": 0.7}, dtype=float)[0]
     assert found[0][1] == pytest.approx(one[0], rel=1e-10, abs=1e-10 * np.nanmax(whole), nan_ok=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "tabulated"), [("pcsmo-goodenough", False), ("pcsmo-dimer", True), ("pcsmo-dimer", False), ("example-kagome", False)]
+)
+def test_a_parameter_set_is_the_same_in_any_batch(name, tabulated, monkeypatch):
+    """To the last bit: alone, beside others in any order, unstable and equal ones among them, in parts and in threads."""
+    material, slices = load_material(name), windows((50.0,) if tabulated else (25.0, 50.0), 3)
+    turned = next(p for p in material.parameters if p.name in ("JF1", "JFS", "J1", "J"))
+    factors = np.array([1.0, 1.1, -1.0, 0.9, 1.1, 0.8, 1.05])
+    values = {p.name: p.value * (factors if p is turned else np.abs(factors)) for p in material.parameters}
+    widths = np.ones(7) if tabulated else np.array([1.0, 0.5, 1.0, 1.0, 1.2, 1.0, 1.0])
+    table = ellipsoids(50.0, [1e-3, 0, 0, 1e-3, 0, 1.0]) if tabulated else None
+
+    def maps(together, threads, chosen):
+        monkeypatch.setattr(planar, "TOGETHER", together)
+        for module in (parallel, planar):
+            monkeypatch.setattr(module, "cores", lambda: threads)
+        simulator = SliceSimulator(material, slices, *axes(6), ellipsoids=table)
+        return simulator.intensity({n: v[chosen] for n, v in values.items()}, energy_width_scale=widths[chosen])
+
+    order = np.array([3, 0, 6, 2, 4, 5, 1])
+    alone, stable = (np.concatenate(x) for x in zip(*(maps(1e6, 1, [n]) for n in range(7)), strict=True))
+    assert stable.tolist() == [True, True, False, True, True, True, True]
+    for together, threads, chosen in ((1e9, 1, order), (1e9, 2, order), (1e4, 3, np.arange(7)), (1.0, 1, order)):
+        found, good = maps(together, threads, chosen)
+        assert np.array_equal(good, stable[chosen])
+        assert np.array_equal(found, alone[chosen], equal_nan=True)
 
 
 def test_twins_make_the_map_symmetric_and_are_the_mean_of_two_crystals():

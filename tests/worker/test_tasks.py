@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import importlib
 import shutil
 from importlib import resources
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from mantid_insdl import examples
+from mantid_insdl import analysis, examples
+from mantid_insdl.analysis.combination import Combined
 from mantid_insdl.errors import BundleError, MaterialError, UnsuitableMapError
 from mantid_insdl.explain import attribution
 from mantid_insdl.maps import Axis, Map, Slices
@@ -179,3 +182,22 @@ def test_unsuitable_map_is_the_same_error_as_here(measured):
     with pytest.raises(UnsuitableMapError) as here:
         denoise(blank)
     assert str(there.value) == str(here.value)
+
+
+@pytest.mark.parametrize(("reason", "verdict"), [("", "pcsmo-goodenough"), ("The map asks for more.", "undecided")])
+def test_network_and_fits_together_have_no_verdict_where_a_map_asks_for_more(monkeypatch, reason, verdict):
+    card = SimpleNamespace(materials=("pcsmo-goodenough", "pcsmo-dimer"), family="pcsmo")
+    best, asked = SimpleNamespace(material="pcsmo-goodenough", values={"JF1": -11.0}), []
+    found = SimpleNamespace(best=best, to_dict=dict)
+    monkeypatch.setattr(analysis, "classify", lambda *_, **__: SimpleNamespace(to_dict=dict))
+    monkeypatch.setattr(
+        importlib.import_module("mantid_insdl.analysis.classify"), "objection_to", lambda *given: asked.append(given) or reason
+    )
+    monkeypatch.setattr("mantid_insdl.networks.preparation.choose_bundle", lambda *_: SimpleNamespace(card=card))
+    monkeypatch.setattr("mantid_insdl.analysis.refinement.starts_by_networks", lambda *_: {})
+    monkeypatch.setattr("mantid_insdl.fitting.compare.compare", lambda *_, **__: found)
+    together = Combined(card.materials, (0.99, 0.01), "pcsmo-goodenough", ())
+    monkeypatch.setattr("mantid_insdl.analysis.combination.combined", lambda *_: together)
+    _, answer = tasks._classify({"input": "map"}, {"method": "both"}, lambda *_: None)
+    assert answer["combined"]["verdict"] == verdict and answer["combined"]["warnings"] == ([reason] if reason else [])
+    assert asked[0][:4] == ("map", card, "pcsmo-goodenough", {"JF1": -11.0})
