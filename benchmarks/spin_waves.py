@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import multiprocessing
 import os
 import subprocess
 import sys
@@ -38,6 +39,8 @@ from mantid_insdl.spinwave.square_lattice import square_lattice_modes
 from mantid_insdl.spinwave.symmetry import dm_matrix
 
 ONE_CORE = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "RAYON_NUM_THREADS")}
+
+COUPLED = "rb2mnf4 coupled along c"
 
 PARTS = ("momenta", "unfolded", "maps", "three", "batch", "scaling")
 
@@ -239,7 +242,7 @@ def not_folding(python: str | None, number: int = 500) -> None:
 def coupled() -> Material:
     """Rb2MnF4 with its layers nearer and coupled: a magnet of three dimensions, as in `pixels.py`."""
     described = load_material("rb2mnf4").model_dump(exclude={"closed_form"}, exclude_none=True, by_alias=True)
-    described["name"], described["cell"]["c"] = "rb2mnf4 coupled along c", 6.2
+    described["name"], described["cell"]["c"] = COUPLED, 6.2
     described["bonds"] = [*described["bonds"], {"parameter": "Jc", "distance": 6.2}]
     described["parameters"] = [*described["parameters"], {"name": "Jc", "value": -0.2, "low": -1, "high": 0, "description": "along c"}]
     return Material.model_validate(described)
@@ -265,24 +268,24 @@ def about(material: Material, number: int) -> dict[str, np.ndarray]:
     return {name: value * (1 + 0.01 * rng.uniform(-1, 1, number)) for name, value in material.defaults.items()}
 
 
+def batch_case(name: str) -> tuple[SliceSimulator, dict[str, np.ndarray]]:
+    """A simulator, and 20 parameter sets for it."""
+    material, energies = (coupled(), [25.0]) if name == COUPLED else (load_material(name), [25.0, 50.0, 100.0])
+    q = np.linspace(-1, 1, 40)
+    slices = Slices.from_bins(energies, [np.linspace(0.1, 0.7, 11) * e for e in energies])
+    return SliceSimulator(material, slices, Axis("qh", "r.l.u.", q), Axis("qk", "r.l.u.", q)), about(material, 20)
+
+
 def batch_of_maps(cores: set[int], repeats: int = 5) -> None:
-    """Wall and processor time of 20 maps on one core and on two, in turn, by threads.
+    """Wall and processor time of 20 maps on one core and on two, in turn, by threads; and what two processes do that each calculate them.
 
     Where another process keeps one of the cores busy, both threads may be given the other one: the wall times then compare nothing.
     """
-    q = np.linspace(-1, 1, 40)
     two = set(sorted(cores)[:2])
-    columns = f"{'one core, s':>14}{'two, s':>10}{'ratio':>8}{'processor, one, s':>20}{'two, s':>10}"
+    columns = f"{'one core, s':>14}{'two, s':>10}{'ratio':>8}{'processor, one, s':>20}{'two, s':>10}{'by processes':>15}"
     print(f"\n{'20 maps, best time of ' + str(repeats):42}{columns}")
-    cases = [
-        (load_material("pcsmo-goodenough"), [25.0, 50.0, 100.0]),
-        (load_material("pcsmo-dimer"), [25.0, 50.0, 100.0]),
-        (coupled(), [25.0]),
-    ]
-    for material, energies in cases:
-        slices = Slices.from_bins(energies, [np.linspace(0.1, 0.7, 11) * e for e in energies])
-        simulator = SliceSimulator(material, slices, Axis("qh", "r.l.u.", q), Axis("qk", "r.l.u.", q))
-        values = about(material, 20)
+    for name in ("pcsmo-goodenough", "pcsmo-dimer", COUPLED):
+        simulator, values = batch_case(name)
         best, used = {1: np.inf, 2: np.inf}, {1: np.inf, 2: np.inf}
         for _ in range(repeats):
             for number, use in ((1, {min(two)}), (2, two)):
@@ -294,7 +297,36 @@ def batch_of_maps(cores: set[int], repeats: int = 5) -> None:
                 used[number] = min(used[number], time.process_time() - began)
         os.environ["OMP_NUM_THREADS"] = "1"
         os.sched_setaffinity(0, {min(cores)})
-        print(f"{material.name:42}{best[1]:>14.3g}{best[2]:>10.3g}{best[1] / best[2]:>8.2f}{used[1]:>20.3g}{used[2]:>10.3g}")
+        row = f"{name:42}{best[1]:>14.3g}{best[2]:>10.3g}{best[1] / best[2]:>8.2f}{used[1]:>20.3g}{used[2]:>10.3g}"
+        print(f"{row}{by_processes(name, sorted(two), repeats):>15.2f}", flush=True)
+
+
+def by_processes(name: str, cores: list[int], repeats: int) -> float:
+    """How many times as many maps two processes, each on its core, calculate as one does."""
+    context = multiprocessing.get_context("spawn")
+    times = []
+    for use in (cores[:1], cores):
+        barrier, answers = context.Barrier(len(use)), context.Queue()
+        workers = [context.Process(target=_on_a_core, args=(name, core, repeats, barrier, answers)) for core in use]
+        for worker in workers:
+            worker.start()
+        times.append(max(answers.get() for _ in workers))
+        for worker in workers:
+            worker.join()
+    return len(cores) * times[0] / times[1]
+
+
+def _on_a_core(name: str, core: int, repeats: int, barrier, answers) -> None:
+    os.sched_setaffinity(0, {core})
+    simulator, values = batch_case(name)
+    best = np.inf
+    for _ in range(repeats):
+        barrier.wait()
+        start = time.perf_counter()
+        simulator.intensity(values)
+        barrier.wait()
+        best = min(best, time.perf_counter() - start)
+    answers.put(best)
 
 
 def whole_maps(python: str | None, cores: set[int]) -> None:
