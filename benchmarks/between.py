@@ -19,14 +19,14 @@ from referee import as_map
 
 from mantid_insdl.analysis import classify, fit_exchange
 from mantid_insdl.analysis.between import LIMIT, freed
-from mantid_insdl.analysis.estimate import ask_constants, exchange_bundle
+from mantid_insdl.analysis.estimate import ask_constants
 from mantid_insdl.analysis.evidence import Comparison
 from mantid_insdl.analysis.rival import Fitted
 from mantid_insdl.maps import Map
 from mantid_insdl.materials import load_material
 from mantid_insdl.materials.union import union_of
 from mantid_insdl.networks.backend import choose_training_backend
-from mantid_insdl.networks.bundles import load_bundle
+from mantid_insdl.networks.bundles import exchange_bundle, load_bundle
 from mantid_insdl.networks.preparation import prepare
 from mantid_insdl.training.classifier_figures import usual_counts, with_counts
 from mantid_insdl.training.datasets import load_or_generate

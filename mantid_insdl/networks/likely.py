@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import cast
 
 import numpy as np
 
@@ -64,7 +65,8 @@ def _probabilities(
         bundle = load_bundle(name)
         if set(bundle.card.materials) == set(materials) and _sees(bundle.card.input, inputs, axes):
             logits, _ = logits_of(bundle, inputs)
-            found, _ = ensemble_probabilities(logits[..., : len(materials)], bundle.card.calibration["temperature"])
+            temperature = cast(float, bundle.card.calibration["temperature"])
+            found, _ = ensemble_probabilities(logits[..., : len(materials)], temperature)
             return dict(zip(bundle.card.materials, map(float, found[0]), strict=True))
     return dict.fromkeys(materials, 1 / max(len(materials), 1))
 

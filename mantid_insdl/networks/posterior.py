@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -159,7 +159,8 @@ class Posterior:
     def of_bundle(cls, bundle: Bundle, outputs: np.ndarray) -> Posterior:
         """From the outputs (member, n, output) of the networks of an exchange bundle."""
         low, high = bundle.arrays["low"], bundle.arrays["high"]
-        return cls.of_outputs(outputs, low, high, bundle.card.calibration["widening"])
+        widening = cast(float, bundle.card.calibration["widening"])
+        return cls.of_outputs(outputs, low, high, widening)
 
     def log_density(self, values: np.ndarray) -> np.ndarray:
         """Of z, at the parameter values (n, parameter): (n,)."""

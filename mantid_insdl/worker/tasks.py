@@ -77,9 +77,9 @@ def _classify(maps: Mapping[str, Map], options: Mapping[str, Any], progress: Pro
     from mantid_insdl.analysis import classify
     from mantid_insdl.analysis.classify import objection_to
     from mantid_insdl.analysis.combination import combined
-    from mantid_insdl.analysis.estimate import exchange_bundle
     from mantid_insdl.analysis.refinement import starts_by_networks
     from mantid_insdl.fitting.compare import compare
+    from mantid_insdl.networks.bundles import exchange_bundle
     from mantid_insdl.networks.preparation import choose_bundle
 
     measured, answer = maps["input"], {}
