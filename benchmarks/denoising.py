@@ -351,7 +351,7 @@ def main() -> None:
     bundle = load_bundle(options.bundle)
     recipe = Recipe.model_validate_json(bundle.card.training.recipe)
     data = load_or_generate(recipe.dataset, options.data, parts=["validation", "test"])
-    rows = table(bundle, recipe, data, options.maps)
+    rows = table(bundle, recipe, data, options.maps) if options.maps else []
     moved = shifts(bundle, recipe, data, options.fits) if options.fits else []
     if options.json:
         options.json.write_text(json.dumps({"filters": rows, "shifts": moved}, indent=2) + "\n")
