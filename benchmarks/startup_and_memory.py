@@ -55,8 +55,7 @@ def write_input(file: str) -> dict[str, float]:
     """Simulate the measurement once, for all."""
     import numpy as np
 
-    from mantid_insdl import Axis, Slices, save
-    from mantid_insdl.simulation import slices as simulate
+    from mantid_insdl import Axis, Slices, save, simulate
 
     slices = Slices.from_bins(EI, [np.linspace(0.1 * ei, 0.7 * ei, 11) for ei in EI])
     qh, qk = (Axis(name, "r.l.u.", np.linspace(-1, 1, 40)) for name in ("qh", "qk"))
