@@ -96,7 +96,8 @@ def freed(first: Fitted, second: Fitted, union: Union, progress: Progress = igno
     places = (_in_order(union.values(which, _named(fitted)), names) for which, fitted in enumerate((alone, second)))
     found = [Fitted(some, start, ranges_of(union.material)) for start in _starts(*places, union)]
     for number, (steps, kept) in enumerate(KEPT.items(), 1):
-        found = sorted((fitted.descend(_part(progress, number), steps, least_gain) for fitted in found), key=_misfit)[:kept]
+        parts = [_part(progress, number, place, len(found)) for place in range(len(found))]
+        found = sorted((one.descend(part, steps, least_gain) for one, part in zip(found, parts, strict=True)), key=_misfit)[:kept]
     whole = Fitted(comparison, found[0].values, found[0].ranges).descend(_part(progress, len(KEPT) + 1), LAST, least_gain)
     again = alone_from(union.nearest(0, _named(whole)))
     if again.misfit < alone.misfit:
@@ -175,5 +176,6 @@ def _in_order(values: Mapping[str, float], names: list[str]) -> np.ndarray:
     return np.array([values[name] for name in names])
 
 
-def _part(progress: Progress, number: int) -> Progress:
-    return lambda fraction, text: progress((number + fraction) / (len(KEPT) + 3), text)
+def _part(progress: Progress, number: int, place: int = 0, of: int = 1) -> Progress:
+    """Of a stage, or of one piece of several of it."""
+    return lambda fraction, text: progress((number + (place + fraction) / of) / (len(KEPT) + 3), text)
