@@ -82,7 +82,8 @@ def with_element(content: bytes, key: str, element: str, inherited: str) -> byte
         if lines and not lines[-1].text.endswith(("\r", "\n")):
             lines[-1] = lines[-1]._replace(text=lines[-1].text + end)
         if lines and _continues(lines[-1].text):  # else the new line would belong to it
-            lines.append(_Line(end, None, ""))
+            merges = lines[-1].text.endswith("\r") and end == "\n"  # together they are one end of a line
+            lines.append(_Line(2 * end if merges else end, None, ""))
         value = SEPARATORS[key].join([*(part.replace("\\", "\\\\") for part in present), element])
         lines.append(_Line(f"{key}={value}{end}", key, value))
     return _bytes(lines)

@@ -2,7 +2,7 @@
 
 import poco
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from mantid_insdl.errors import InstallationError
@@ -47,6 +47,7 @@ def test_reads_any_text_as_mantid_does(text):
 
 @settings(max_examples=500, deadline=None)
 @given(st.text("ab=:#!\\\n\r \t;/", max_size=30), st.sampled_from(["", f"{PLUGINS}=/a\n", f"{PLUGINS} : /a;\\\r\n /b\n"]))
+@example("\n:\\\r", "")  # a line that goes on, and an end of a line that joins the next one's
 def test_adds_to_any_text(text, line):
     before = (line + text).encode()
     after = with_element(before, PLUGINS, OURS, "")

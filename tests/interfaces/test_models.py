@@ -230,8 +230,9 @@ def test_all_steps_on_the_example_give_the_library_s_answers(model, wanted):
     answers = {task: model.run(task, name, {}, Control()) for task in NETWORKS}
     m = examples.load()
     denoised, wanted, fit = wanted
-    # The networks compute with single precision, here in another process.
-    assert answers["denoise"].maps["output"].intensity == pytest.approx(denoised.intensity, rel=1e-4, abs=1e-5, nan_ok=True)
+    # The networks compute with single precision, here in another process, and maps are simulated with constants drawn from what they say.
+    rounding = 1e-3 * np.nanmax(denoised.intensity)
+    assert answers["denoise"].maps["output"].intensity == pytest.approx(denoised.intensity, rel=1e-4, abs=rounding, nan_ok=True)
     residual = m.intensity - answers["denoise"].maps["output"].intensity
     assert answers["denoise"].maps["residual"].intensity == pytest.approx(residual, rel=1e-6, abs=1e-9, nan_ok=True)
     told = answers["classify"]

@@ -35,15 +35,15 @@ def measured():
     return examples.load()
 
 
-def near(m: Map, expected: Map) -> None:
+def near(m: Map, expected: Map, atol: float = 1e-5) -> None:
     """The same map within single precision."""
     m.require_same_axes(expected)
     assert np.array_equal(m.mask, expected.mask) and m.provenance == expected.provenance
     close(dict(m.logs), dict(expected.logs))
-    np.testing.assert_allclose(m.intensity, expected.intensity, rtol=1e-3, atol=1e-5)
+    np.testing.assert_allclose(m.intensity, expected.intensity, rtol=1e-3, atol=atol)
     assert (m.error is None) == (expected.error is None)
     if m.error is not None:
-        np.testing.assert_allclose(m.error, expected.error, rtol=1e-3, atol=1e-5)
+        np.testing.assert_allclose(m.error, expected.error, rtol=1e-3, atol=atol)
 
 
 def close(one: object, other: object) -> None:
@@ -151,7 +151,8 @@ def test_analyses_give_what_they_give_here_and_always_the_same(measured):
         for output, one in again[0].items():
             same(one, answers[name][0][output])
     # Here the networks compute with as many threads as this process happens to have, and sums of single precision depend on that.
-    near(answers["denoise"][0]["output"], calls["denoise"][0]())
+    denoised = calls["denoise"][0]()  # of maps that are simulated with constants drawn from what networks say
+    near(answers["denoise"][0]["output"], denoised, atol=1e-3 * np.nanmax(denoised.intensity))
     near(answers["explain"][0]["output"], calls["explain"][0]())
     assert answers["classify"][0] == {}
     close(answers["classify"][1], calls["classify"][0]().to_dict())
