@@ -18,10 +18,10 @@ import numpy as np
 
 from mantid_insdl.analysis.evidence import slopes_of
 from mantid_insdl.analysis.rival import Fitted, Ranges
-from mantid_insdl.fitting.results import BEYOND
+from mantid_insdl.fitting.results import fit_bounds
 from mantid_insdl.materials import Material, load_material
 from mantid_insdl.materials.union import Union, union_of
-from mantid_insdl.progress import Progress, ignore_progress
+from mantid_insdl.progress import Progress, ignore_progress, share_of
 
 LIMIT = 60.0
 """Gain from which a map asks for the missing freedom.
@@ -113,7 +113,7 @@ def freed(first: Fitted, second: Fitted, union: Union, progress: Progress = igno
 
 def ranges_of(material: Material) -> Ranges:
     """Of the constants of a magnet, as fits have them."""
-    return {p.name: (p.low - BEYOND * (p.high - p.low), p.high + BEYOND * (p.high - p.low)) for p in material.parameters}
+    return {p.name: fit_bounds(p) for p in material.parameters}
 
 
 def _starts(one: np.ndarray, other: np.ndarray, union: Union) -> np.ndarray:
@@ -178,4 +178,5 @@ def _in_order(values: Mapping[str, float], names: list[str]) -> np.ndarray:
 
 def _part(progress: Progress, number: int, place: int = 0, of: int = 1) -> Progress:
     """Of a stage, or of one piece of several of it."""
-    return lambda fraction, text: progress((number + (place + fraction) / of) / (len(KEPT) + 3), text)
+    start, stages = number + place / of, len(KEPT) + 3
+    return share_of(progress, start / stages, (start + 1 / of) / stages)

@@ -125,7 +125,8 @@ def classify_and_estimate(
 
 
 def objection_to(m: Map, card: Card, material: str, values: Mapping[str, float], progress: Progress = ignore_progress) -> str:
-    """Why the map cannot be given to one of a classifier's models with these constants, as a sentence; empty where it can.
+    """Why the map cannot be given to one of a classifier's models with these constants, as a sentence; empty where it can, and
+    where no exchange model knows it.
 
     Another model has a share in it (`analysis.rival`), or it asks for a constant that this one has not and another one has
     (`analysis.between`).
@@ -135,16 +136,19 @@ def objection_to(m: Map, card: Card, material: str, values: Mapping[str, float],
     from mantid_insdl.analysis.rival import Fitted
 
     first, others = None, [name for name in card.materials if name != material]
+    known = exchange_bundle(material, card.family)
+    if known is None:
+        return ""
 
     def part(number: int) -> Progress:
-        return lambda fraction, text: progress((number + fraction) / (2 * len(others) + 1), text)
+        return share_of(progress, number / (2 * len(others) + 1), (number + 1) / (2 * len(others) + 1))
 
     for number, name in enumerate(others):
         bundle = exchange_bundle(name, card.family)
         if bundle is None:
             continue
         if first is None:
-            mine = exchange_bundle(material, card.family).card
+            mine = known.card
             start = np.array([values[output.name] for output in mine.outputs])
             first = Fitted(Comparison(prepare(m, mine), material), start, _ranges(mine)).descend(part(0))
         prepared = prepare(m, bundle.card)

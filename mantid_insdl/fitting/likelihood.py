@@ -20,7 +20,7 @@ from scipy.special import gammaln
 
 from mantid_insdl.errors import MaterialError
 from mantid_insdl.fitting.calculation import Calculation
-from mantid_insdl.fitting.results import BEYOND
+from mantid_insdl.fitting.results import fit_bounds
 from mantid_insdl.fitting.uncertainty import Uncertainty, uncertainty_of
 from mantid_insdl.materials import Material
 
@@ -85,7 +85,7 @@ class Likelihood:
         Of the free parameters, then of the free nuisances.
     start, low, high, deviation : (free,)
         Where a fit begins by default, its bounds, and the standard deviation of the prior (infinite for none). A
-        parameter's bounds are its range and half as much again on either side (`BEYOND`).
+        parameter's bounds are its range and half as much again on either side (`fit_bounds`).
     flat_deviation, prior_information : (free,)
         Standard deviation of a flat prior between the bounds; information of the priors, where there
         is none that of the flat one.
@@ -120,9 +120,8 @@ class Likelihood:
         self.names = tuple(x.name for x in (*parameters, *chosen))
         self.units = tuple(x.unit for x in (*parameters, *chosen))
         self.parameters = len(parameters)
-        margin = [BEYOND * (p.high - p.low) for p in parameters]
-        self.low = np.array([p.low - m for p, m in zip(parameters, margin, strict=True)] + [n.low for n in chosen])
-        self.high = np.array([p.high + m for p, m in zip(parameters, margin, strict=True)] + [n.high for n in chosen])
+        bounds = [*map(fit_bounds, parameters), *((n.low, n.high) for n in chosen)]
+        self.low, self.high = np.array(bounds, float).reshape(-1, 2).T
         self.start = np.array([x.value for x in (*parameters, *chosen)])
         self.deviation = np.array([np.inf] * len(parameters) + [n.deviation for n in chosen])
         self.flat_deviation = (self.high - self.low) / np.sqrt(12)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mantid_insdl.maps import Map
+
+if TYPE_CHECKING:
+    from mantid_insdl.materials import Parameter
 
 UNDECIDED = "undecided"
 """Verdict where the data do not reach, or where no answer may be given."""
@@ -20,6 +23,12 @@ a range says where values were looked for, not where they can be.
 """
 CONFIDENCE = 2.0
 """Standard errors by which an unexplained share must keep to the limit."""
+
+
+def fit_bounds(parameter: Parameter) -> tuple[float, float]:
+    """How far a fit may take a parameter of a material: to half of its range beyond it (`BEYOND`)."""
+    margin = BEYOND * (parameter.high - parameter.low)
+    return parameter.low - margin, parameter.high + margin
 
 
 @dataclass(frozen=True)

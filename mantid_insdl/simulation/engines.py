@@ -31,7 +31,7 @@ from mantid_insdl.parallel import in_threads
 from mantid_insdl.progress import Progress
 from mantid_insdl.simulation.pixels import divide
 from mantid_insdl.simulation.planar import Planar
-from mantid_insdl.simulation.slice_engine import Batch, Group, Plane, SliceEngine, View
+from mantid_insdl.simulation.slice_engine import Batch, Group, Plane, SliceEngine, View, unraveled
 from mantid_insdl.spinwave.form_factors import known
 from mantid_insdl.spinwave.modes import Modes
 from mantid_insdl.spinwave.shared import SharedSolve, SharedSpiral
@@ -209,13 +209,10 @@ class General(SliceEngine):
         modes = modes_of(self.material, hkl, parameters, velocities=True, workers=1)
         found: list[Any] = []
         q = q_across + stops[at] * plane.beam
-        number_of_modes = modes.energies.shape[-1]
         for met, slopes, weights in self._met(group, stops, at, modes, q_across):
             # a Goldstone mode at its own momentum is elastic
             line = np.flatnonzero((weights > 0) & (modes.energies > 0) & (met > 0))
-            row = line // number_of_modes
-            index = row // len(within)
-            part = row - index * len(within)
+            index, part, _ = unraveled(line, modes.energies.shape)
             seen = self.view.seen(modes.amplitudes.reshape(-1, 3).take(line, axis=0), q.take(part, axis=0), plane.turn)
             energy, own = met.ravel().take(line), within.take(part)
             strength = np.nan_to_num(weights.ravel().take(line) * seen) * pieces.share.take(own)

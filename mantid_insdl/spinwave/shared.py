@@ -354,7 +354,7 @@ class _Block:
         at = self.path * number + self.source
         energies = np.concatenate([solved[block].energies for block, _ in self.paths], axis=1).take(at, axis=1)
         usable = np.concatenate([solved[block].usable for block, _ in self.paths], axis=1).take(at, axis=1)
-        slopes = [_turned_back(one.back, solved[block].velocities) for block, one in self.paths]
+        slopes = [along_axes(one.back, solved[block].velocities) for block, one in self.paths]
         velocities = np.concatenate(slopes, axis=2).take(at, axis=2)
         seen = np.concatenate(
             [solved[block].seen(x, conjugate) for (block, conjugate), x in self.views.items()], axis=3
@@ -374,9 +374,9 @@ class _Block:
         return PlanarModes(energies, velocities, usable, self.components, amplitudes)
 
 
-def _turned_back(turn: np.ndarray, slopes: np.ndarray) -> np.ndarray:
-    """A matrix (2, 2) times slopes (2, ...), set by set the same."""
-    return np.stack([row[0] * slopes[0] + row[1] * slopes[1] for row in turn])
+def along_axes(axes: np.ndarray, slopes: np.ndarray) -> np.ndarray:
+    """Slopes (2, ...) along other axes: `axes` (2, 2) times them, each the same whatever others there are."""
+    return np.stack([row[0] * slopes[0] + row[1] * slopes[1] for row in axes])
 
 
 @dataclass(frozen=True, eq=False)

@@ -79,7 +79,6 @@ def _classify(maps: Mapping[str, Map], options: Mapping[str, Any], progress: Pro
     from mantid_insdl.analysis.combination import combined
     from mantid_insdl.analysis.refinement import starts_by_networks
     from mantid_insdl.fitting.compare import compare
-    from mantid_insdl.networks.bundles import exchange_bundle
     from mantid_insdl.networks.preparation import choose_bundle
 
     measured, answer = maps["input"], {}
@@ -96,7 +95,7 @@ def _classify(maps: Mapping[str, Map], options: Mapping[str, Any], progress: Pro
         answer["comparison"] = found.to_dict()
     if method == "both":
         together = combined(told, found)
-        if together.verdict == found.best.material and exchange_bundle(together.verdict, card.family) is not None:
+        if together.verdict == found.best.material:
             last = share_of(progress, by_fits, 1.0)
             together = together.objected(objection_to(measured, card, together.verdict, found.best.values, last))
         answer["combined"] = together.to_dict()
